@@ -1,0 +1,141 @@
+"""What `amp platforms` prints: the list of machines, one machine's rows, and the same as data.
+
+Rendering only. Nothing here parses an option, opens a file, or decides what a barrier is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from amp.ordering.barriers import Orders, Primitive, orders_text
+from amp.ordering.platforms import PLATFORMS, Explanation, Platform, Processor, Side, Verdict
+
+_STYLES = {Verdict.YES: "green", Verdict.NO: "red", Verdict.NOTHING: "dim"}
+
+
+def render_list(console: Console, platforms: Iterable[Platform] = PLATFORMS.values()) -> None:
+    """One line for each platform: name, summary, host, remote, memory of the region."""
+    table = _table("platform", "what it is", "host", "remote", "region")
+    for platform in platforms:
+        table.add_row(*map(Text, (
+            platform.name, platform.summary, platform.host.architecture.name, platform.remote.architecture.name,
+            platform.region_memory,
+        )))
+    console.print(table)
+
+
+def render_platform(console: Console, platform: Platform) -> None:
+    """The platform's two processors: every primitive, what it orders, how far it reaches, and whether that is enough.
+
+    Sources are numbered, and listed below each table.
+    """
+    _line(console, f"{platform.name}: {platform.summary}", style="bold")
+    _line(console, f"region: {platform.region_memory}")
+    _line(console, f"source: {platform.source}")
+    for side in Side:
+        console.print()
+        _render_side(console, platform, side)
+
+
+def _render_side(console: Console, platform: Platform, side: Side) -> None:
+    processor = platform.processor(side)
+    architecture, other = processor.architecture, _other(side)
+    sources: dict[str, int] = {}
+    _line(console, f"{side}: {architecture.title} ({architecture.name})", style="bold")
+    _line(console, f"with no barrier: {orders_text(architecture.implicit)} kept "
+                   f"[{_number(sources, architecture.implicit_source)}]")
+    _line(console, f"to order loads of what the {other} wrote: {processor.load_reach.name}")
+    for stage in processor.stages:
+        _line(console, f"stores pass the {stage.name}: {stage.memory.name} for memory, "
+                       f"{stage.doorbell.name} for the doorbell [{_number(sources, stage.source)}]")
+    table = _table("primitive", "instruction", "orders", "reach", f"to the {other}?", "src")
+    for primitive in Primitive:
+        explanation = platform.explain(side, primitive)
+        row = explanation.row
+        table.add_row(
+            primitive.label, Text(row.instruction), orders_text(row.orders), row.reach.name,
+            _verdict(explanation), str(_number(sources, row.source)),
+        )
+    console.print(table)
+    for source, number in sources.items():
+        _line(console, f"[{number}] {source}", style="dim")
+
+
+def _verdict(explanation: Explanation) -> Text:
+    text = Text(explanation.verdict.value, style=_STYLES.get(explanation.verdict, "yellow"))
+    if explanation.reasons:
+        text.append(": " + "; ".join(explanation.reasons), style="not bold default")
+    return text
+
+
+def _number(sources: dict[str, int], source: str) -> int:
+    return sources.setdefault(source, len(sources) + 1)
+
+
+def _other(side: Side) -> Side:
+    return Side.REMOTE if side is Side.HOST else Side.HOST
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        # Names and numbers stay whole: only sentences may wrap.
+        table.add_column(column, no_wrap=column in {"platform", "primitive", "reach", "src"}, overflow="fold")
+    return table
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+
+
+def as_dict(platform: Platform) -> dict[str, Any]:
+    """The platform as JSON values, for `--json`: names in place of numbers, reasons as lists of text."""
+    return {
+        "name": platform.name,
+        "summary": platform.summary,
+        "region_memory": platform.region_memory,
+        "source": platform.source,
+        **{side.value: _side_dict(platform, side, platform.processor(side)) for side in Side},
+    }
+
+
+def _side_dict(platform: Platform, side: Side, processor: Processor) -> dict[str, Any]:
+    return {
+        "architecture": processor.architecture.name,
+        "title": processor.architecture.title,
+        "implicit": _names(processor.architecture.implicit),
+        "implicit_source": processor.architecture.implicit_source,
+        "load_reach": processor.load_reach.name.lower(),
+        "stages": [
+            {
+                "name": stage.name, "memory": stage.memory.name.lower(), "doorbell": stage.doorbell.name.lower(),
+                "source": stage.source,
+            }
+            for stage in processor.stages
+        ],
+        "rows": [_row_dict(platform.explain(side, primitive)) for primitive in Primitive],
+    }
+
+
+def _row_dict(explanation: Explanation) -> dict[str, Any]:
+    row = explanation.row
+    return {
+        "primitive": row.primitive.label,
+        "instruction": row.instruction,
+        "orders": _names(row.orders),
+        "reach": row.reach.name.lower(),
+        "source": row.source,
+        "orders_to_other_side": _names(explanation.orders),
+        "reaches_other_side": explanation.verdict.value,
+        "reasons": list(explanation.reasons),
+    }
+
+
+def _names(orders: Orders) -> list[str]:
+    return [str(order.name) for order in Orders if order in orders]

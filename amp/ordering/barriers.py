@@ -1,0 +1,137 @@
+"""The vocabulary of ordering: what a barrier orders, how far it reaches, and what Linux calls it.
+
+Numbers are shared with the C core (`Orders`, `Primitive`) and with traces (`Primitive`): they never change meaning.
+This module knows no architecture; what a primitive compiles to is in `architectures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, IntFlag, StrEnum
+from types import MappingProxyType
+
+
+class Orders(IntFlag):
+    """Which pairs (access before, access after) are kept in program order. Bits are the C core's."""
+
+    RR = 1
+    RW = 2
+    WR = 4
+    WW = 8
+    WD = 16  # memory write before, doorbell (a Device store to the mailbox) after
+
+
+NO_ORDERS = Orders(0)
+ALL_ORDERS = Orders.RR | Orders.RW | Orders.WR | Orders.WW | Orders.WD
+
+
+class Reach(IntEnum):
+    """How far from its CPU a barrier takes effect. Larger includes smaller."""
+
+    NONE = 0  # the compiler only
+    INNER = 1  # the siblings of the inner shareable domain
+    OUTER = 2  # observers outside it, on the far side of the interconnect
+    SYSTEM = 3  # drained to memory, write buffers of outer caches included
+
+
+class BarrierClass(StrEnum):
+    """How strong a barrier the code at a site asks for; never a bare bool."""
+
+    NONE = "none"
+    COMPILER = "compiler"
+    SMP = "smp"
+    DMA = "dma"
+    MANDATORY = "mandatory"
+
+
+class Kind(StrEnum):
+    """What a site needs from the barrier of its class."""
+
+    MB = "mb"
+    RMB = "rmb"
+    WMB = "wmb"
+
+
+class Primitive(IntEnum):
+    """Linux's barriers, as a driver writes them. Fewer than 32, so that a set of them is one word.
+
+    STORE_RELEASE stands before the store it belongs to, LOAD_ACQUIRE after its load. WRITEL is the barrier half of a
+    writel() to the mailbox and stands before it; READL is that of a readl() of the mailbox and stands after it.
+    """
+
+    NONE = 0
+    COMPILER = 1
+    MB = 2
+    RMB = 3
+    WMB = 4
+    SMP_MB = 5
+    SMP_RMB = 6
+    SMP_WMB = 7
+    DMA_MB = 8
+    DMA_RMB = 9
+    DMA_WMB = 10
+    VIRT_MB = 11
+    VIRT_RMB = 12
+    VIRT_WMB = 13
+    VIRT_STORE_MB = 14
+    STORE_RELEASE = 15
+    LOAD_ACQUIRE = 16
+    WRITEL = 17
+    READL = 18
+
+    @property
+    def label(self) -> str:
+        """The name in option values, files and tables: "smp_wmb"."""
+        return self.name.lower()
+
+
+_PRIMITIVE_FOR: Mapping[tuple[BarrierClass, Kind], Primitive] = MappingProxyType({
+    **{(BarrierClass.NONE, kind): Primitive.NONE for kind in Kind},
+    **{(BarrierClass.COMPILER, kind): Primitive.COMPILER for kind in Kind},
+    (BarrierClass.SMP, Kind.MB): Primitive.SMP_MB,
+    (BarrierClass.SMP, Kind.RMB): Primitive.SMP_RMB,
+    (BarrierClass.SMP, Kind.WMB): Primitive.SMP_WMB,
+    (BarrierClass.DMA, Kind.MB): Primitive.DMA_MB,
+    (BarrierClass.DMA, Kind.RMB): Primitive.DMA_RMB,
+    (BarrierClass.DMA, Kind.WMB): Primitive.DMA_WMB,
+    (BarrierClass.MANDATORY, Kind.MB): Primitive.MB,
+    (BarrierClass.MANDATORY, Kind.RMB): Primitive.RMB,
+    (BarrierClass.MANDATORY, Kind.WMB): Primitive.WMB,
+})
+
+_MB, _RMB, _WMB = ALL_ORDERS, Orders.RR, Orders.WW | Orders.WD
+_RELEASE, _ACQUIRE = Orders.RW | Orders.WW, Orders.RR | Orders.RW
+
+# What a driver author may hope for when choosing the primitive; what it really gives is the platform's to say.
+# Documentation/memory-barriers.txt, "Varieties of memory barrier" and "Kernel I/O barrier effects".
+PROMISES: Mapping[Primitive, Orders] = MappingProxyType({
+    Primitive.NONE: NO_ORDERS,
+    Primitive.COMPILER: NO_ORDERS,
+    Primitive.MB: _MB,
+    Primitive.RMB: _RMB,
+    Primitive.WMB: _WMB,
+    Primitive.SMP_MB: _MB,
+    Primitive.SMP_RMB: _RMB,
+    Primitive.SMP_WMB: _WMB,
+    Primitive.DMA_MB: _MB,
+    Primitive.DMA_RMB: _RMB,
+    Primitive.DMA_WMB: _WMB,
+    Primitive.VIRT_MB: _MB,
+    Primitive.VIRT_RMB: _RMB,
+    Primitive.VIRT_WMB: _WMB,
+    Primitive.VIRT_STORE_MB: _MB,
+    Primitive.STORE_RELEASE: _RELEASE,
+    Primitive.LOAD_ACQUIRE: _ACQUIRE,
+    Primitive.WRITEL: Orders.WD,
+    Primitive.READL: Orders.RR,
+})
+
+
+def primitive_for(cls: BarrierClass, kind: Kind) -> Primitive:
+    """The primitive of class `cls` that a site of kind `kind` calls: (SMP, WMB) is `smp_wmb`."""
+    return _PRIMITIVE_FOR[cls, kind]
+
+
+def orders_text(orders: Orders) -> str:
+    """`orders` in words of two letters, "RR RW WW"; "nothing" when empty."""
+    return " ".join(str(order.name) for order in Orders if order in orders) or "nothing"

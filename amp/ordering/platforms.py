@@ -1,0 +1,259 @@
+"""The machines: two processors, what lies between them, and what a barrier of one is worth to the other.
+
+A platform is data. Its processors' architectures say what a barrier orders and how far it reaches; its stages say how
+far it has to reach. `Platform.orders` joins the two, and is the only place that does: the model asks for nothing else.
+The ten platforms below are amp's own; `userfile` reads a user's. This module decides nothing at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
+from amp.ordering.barriers import NO_ORDERS, PROMISES, Orders, Primitive, Reach, orders_text
+
+LOADS = Orders.RR | Orders.RW
+_MEMORY_STORES = Orders.WR | Orders.WW
+
+
+class Side(StrEnum):
+    """The two processors. Driver and device are roles; these are machines."""
+
+    HOST = "host"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A place where a side's stores wait on their way to the other side.
+
+    `memory` is the reach a barrier needs to keep a memory store behind an earlier one here, or a load behind an earlier
+    store; `doorbell` is the reach it needs to keep a doorbell behind an earlier memory store.
+    """
+
+    name: str
+    memory: Reach
+    doorbell: Reach
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """One side. `load_reach` is what a barrier needs to order this side's loads of what the other side wrote."""
+
+    architecture: Architecture
+    stages: tuple[Stage, ...]
+    load_reach: Reach
+
+
+class Verdict(StrEnum):
+    """Does a primitive keep its promise (`barriers.PROMISES`) towards the other side?"""
+
+    NOTHING = "-"  # it promises nothing
+    YES = "yes"
+    MEMORY_ONLY = "memory only"  # but a doorbell may overtake the memory stores before it
+    READS_ONLY = "reads only"  # its loads are ordered, its stores are not
+    PART = "in part"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a primitive does or does not reach: `row` is what it is, `orders` what is left of it at the other side.
+
+    `implicit` is the part of `orders` that needs no barrier. `reasons` names each thing in the way, such as "PL310
+    write buffer needs SYSTEM"; empty when the verdict is YES.
+    """
+
+    side: Side
+    row: Row
+    implicit: Orders
+    orders: Orders
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """One line: "dmb reaches OUTER; PL310 write buffer needs SYSTEM"."""
+        return "; ".join((f"{self.row.instruction} reaches {self.row.reach.name}", *self.reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A machine. `region_memory` is the type the host maps the region with, in its architecture's words."""
+
+    name: str
+    summary: str
+    region_memory: str
+    host: Processor
+    remote: Processor
+    source: str
+
+    def processor(self, side: Side) -> Processor:
+        return self.host if side is Side.HOST else self.remote
+
+    def implicit(self, side: Side) -> Orders:
+        """What `side`'s hardware keeps towards the other side with no barrier at all."""
+        return self.processor(side).architecture.implicit
+
+    def orders(self, side: Side, primitive: Primitive) -> Orders:
+        """What is in order towards the other side when `side` executes `primitive`: implicit orders included."""
+        processor = self.processor(side)
+        row = processor.architecture.rows[primitive]
+        reached = NO_ORDERS
+        if row.reach >= processor.load_reach:
+            reached |= LOADS
+        if all(row.reach >= stage.memory for stage in processor.stages):
+            reached |= Orders.WW
+            if row.reach >= processor.load_reach:
+                reached |= Orders.WR
+        if all(row.reach >= stage.doorbell for stage in processor.stages):
+            reached |= Orders.WD
+        return processor.architecture.implicit | (row.orders & reached)
+
+    def table(self, side: Side) -> tuple[Orders, ...]:
+        """`orders` of every primitive, indexed by its number: what the C core is given."""
+        return tuple(self.orders(side, primitive) for primitive in Primitive)
+
+    def explain(self, side: Side, primitive: Primitive) -> Explanation:
+        """`orders`, with the reasons for what is missing from the primitive's promise."""
+        processor = self.processor(side)
+        row = processor.architecture.rows[primitive]
+        orders = self.orders(side, primitive)
+        missing = PROMISES[primitive] & ~orders
+        return Explanation(
+            side, row, processor.architecture.implicit, orders, _verdict(primitive, orders),
+            _reasons(processor, row, missing),
+        )
+
+
+def _verdict(primitive: Primitive, orders: Orders) -> Verdict:
+    promise = PROMISES[primitive]
+    kept, missing = promise & orders, promise & ~orders
+    if not promise:
+        return Verdict.NOTHING
+    if not missing:
+        return Verdict.YES
+    if not kept:
+        return Verdict.NO
+    if missing == Orders.WD:
+        return Verdict.MEMORY_ONLY
+    return Verdict.READS_ONLY if not kept & ~LOADS else Verdict.PART
+
+
+def _reasons(processor: Processor, row: Row, missing: Orders) -> tuple[str, ...]:
+    """One line for what the instruction does not order at all, one for each place that it does not reach."""
+    reasons = []
+    never, short = missing & ~row.orders, missing & row.orders
+    if never and not row.orders:
+        reasons.append(f"compiler only, and the hardware does not keep {orders_text(never)}")
+    elif never:
+        reasons.append(f"does not order {orders_text(never)}")
+    if short & (LOADS | Orders.WR) and row.reach < processor.load_reach:
+        reasons.append(f"loads of what the other side wrote need {processor.load_reach.name}")
+    for stage in processor.stages:
+        wanted = (("memory", stage.memory, _MEMORY_STORES), ("the doorbell", stage.doorbell, Orders.WD))
+        needs = [(reach, what) for what, reach, orders in wanted if short & orders and row.reach < reach]
+        if len(needs) == len(wanted) and stage.memory == stage.doorbell:
+            reasons.append(f"{stage.name} needs {stage.memory.name}")
+        elif needs:
+            each = ", ".join(f"{reach.name} for {what}" for reach, what in needs)
+            reasons.append(f"{stage.name} needs {each}")
+    return tuple(reasons)
+
+
+_DDI0406 = "Arm ARM DDI 0406C, A3.8.3: a dmb or dsb is only for observers in its shareability domain"
+_HEAVY = (
+    "Linux 'ARM: Change the mandatory barriers implementation' (2010): a PL310 buffers stores to Normal Non-cacheable "
+    "memory, and only outer_sync drains it"
+)
+_INTERCONNECT = Stage("interconnect", Reach.OUTER, Reach.OUTER, _DDI0406)
+_PL310 = Stage(
+    "PL310 write buffer", Reach.OUTER, Reach.SYSTEM,
+    f"{_HEAVY}; modern reading: it keeps what dmb ordered, but a doorbell on another port passes it",
+)
+_PL310_2011 = Stage(
+    "PL310 write buffer", Reach.SYSTEM, Reach.SYSTEM,
+    f"{_HEAVY}; L2C-310 TRM DDI 0246, store buffer: slots that merge and drain on their own",
+)
+_BUS = Stage("bus", Reach.OUTER, Reach.OUTER, "Arm ARM DDI 0403E, A3.7: a Cortex-M has no inner domain with the host")
+_CORTEX_M = Processor(ARCHITECTURES["cortex-m"], (_BUS,), Reach.OUTER)
+
+_ARMV8_NOW = Stage(
+    "interconnect", Reach.INNER, Reach.INNER,
+    "herd7 aarch64.cat, and Arm ARM DDI 0487 of 2024: the options of dmb and dsb order alike for memory",
+)
+_ARMV8_DOMAINS = Stage(
+    "interconnect", Reach.OUTER, Reach.OUTER,
+    "Arm ARM DDI 0487 before 2024, B2.3: a barrier is only for observers in its shareability domain",
+)
+_X86_BUFFER = Stage("store buffer", Reach.INNER, Reach.INNER, "Intel SDM vol. 3A, 8.2.2")
+_X86_WC = Stage("write-combining buffers", Reach.SYSTEM, Reach.SYSTEM, "Intel SDM vol. 3A, Memory Cache Control, WC")
+_RISCV = Stage("store buffer", Reach.INNER, Reach.INNER, "RISC-V unprivileged ISA, FENCE: no domains, all observers")
+
+
+def _both(architecture: str, stages: tuple[Stage, ...], load_reach: Reach) -> tuple[Processor, Processor]:
+    processor = Processor(ARCHITECTURES[architecture], stages, load_reach)
+    return processor, processor
+
+
+_NC = "Normal Non-cacheable"
+_ALL = (
+    Platform(
+        "sc", "The reference: every access in program order, no barrier needed", "sequentially consistent",
+        *_both("sc", (), Reach.NONE), source="Lamport 1979",
+    ),
+    Platform(
+        "x86-wb", "x86 on both sides of cacheable memory: a virtual machine and its device", "write-back",
+        *_both("x86-wb", (_X86_BUFFER,), Reach.INNER), source="Intel SDM vol. 3A, 8.2",
+    ),
+    Platform(
+        "x86-wc", "x86 host writing a card's memory through a write-combining aperture", "write-combining",
+        Processor(ARCHITECTURES["x86-wc"], (_X86_BUFFER, _X86_WC), Reach.INNER),
+        Processor(ARCHITECTURES["x86-wb"], (_X86_BUFFER,), Reach.INNER),
+        source="Linux v3.13 drivers/misc/mic/host/mic_main.c: the card's aperture is mapped by ioremap_wc",
+    ),
+    Platform(
+        "armv7-up", "One Armv7-A core (AM335x class), smp_* compiled away, and a Cortex-M", _NC,
+        Processor(ARCHITECTURES["armv7-up"], (_INTERCONNECT,), Reach.OUTER), _CORTEX_M,
+        source="Linux v6.1 arch/arm without CONFIG_SMP; drivers/remoteproc/wkup_m3_rproc.c",
+    ),
+    Platform(
+        "armv7-smp", "Cortex-A9 MPCore with PL310 under today's headers, and a Cortex-M", _NC,
+        Processor(ARCHITECTURES["armv7-smp"], (_INTERCONNECT, _PL310), Reach.OUTER), _CORTEX_M,
+        source="Linux v6.1 arch/arm with CONFIG_SMP and CONFIG_CACHE_L2X0; drivers/remoteproc/omap_remoteproc.c",
+    ),
+    Platform(
+        "omap4-2011", "OMAP4 as rpmsg found it: Cortex-A9 with PL310 under Linux 3.1, Cortex-M3", _NC,
+        Processor(ARCHITECTURES["armv7-2011"], (_INTERCONNECT, _PL310_2011), Reach.OUTER), _CORTEX_M,
+        source="Linux commit 7b21e34fd1c2 and the thread 'harsher barriers for rpmsg', November 2011",
+    ),
+    Platform(
+        "arm64", "Armv8-A and Armv8 firmware, today's text: every option orders for every observer", _NC,
+        Processor(ARCHITECTURES["arm64"], (_ARMV8_NOW,), Reach.INNER),
+        Processor(ARCHITECTURES["armv8-firmware"], (_ARMV8_NOW,), Reach.INNER),
+        source="Arm ARM DDI 0487 of 2024, B2.3; herd7 aarch64.cat",
+    ),
+    Platform(
+        "arm64-domains", "The same machine by the older text, strictly: ish does not reach the other side", _NC,
+        Processor(ARCHITECTURES["arm64"], (_ARMV8_DOMAINS,), Reach.OUTER),
+        Processor(ARCHITECTURES["armv8-firmware"], (_ARMV8_DOMAINS,), Reach.OUTER),
+        source="Arm ARM DDI 0487 before 2024, B2.3",
+    ),
+    Platform(
+        "riscv", "RISC-V on both sides; the region is main memory, the mailbox is I/O", "non-cacheable (Svpbmt NC)",
+        Processor(ARCHITECTURES["riscv"], (_RISCV,), Reach.INNER),
+        Processor(ARCHITECTURES["riscv-firmware"], (_RISCV,), Reach.INNER),
+        source="RISC-V unprivileged ISA, RVWMO and FENCE; privileged ISA, Svpbmt: NC is main memory, not I/O",
+    ),
+    Platform(
+        "paranoid", "Everything may reorder; only mandatory barriers order", "the weakest that any driver may meet",
+        *_both("paranoid", (), Reach.SYSTEM),
+        source="Linux Documentation/memory-barriers.txt, taken at its word",
+    ),
+)
+
+PLATFORMS: Mapping[str, Platform] = MappingProxyType({platform.name: platform for platform in _ALL})

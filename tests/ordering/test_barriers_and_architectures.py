@@ -1,0 +1,118 @@
+"""Numbers that the C core and traces share, and the rows: complete, sourced, and what the headers say."""
+
+from __future__ import annotations
+
+import pytest
+
+from amp.ordering.architectures import ARCHITECTURES, NO_INSTRUCTION, Architecture
+from amp.ordering.barriers import (
+    ALL_ORDERS,
+    NO_ORDERS,
+    PROMISES,
+    BarrierClass,
+    Kind,
+    Orders,
+    Primitive,
+    Reach,
+    orders_text,
+    primitive_for,
+)
+
+
+def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
+    assert {order.name: order.value for order in Orders} == {"RR": 1, "RW": 2, "WR": 4, "WW": 8, "WD": 16}
+    assert [reach.name for reach in sorted(Reach)] == ["NONE", "INNER", "OUTER", "SYSTEM"]
+    assert [primitive.name for primitive in sorted(Primitive)] == [
+        "NONE", "COMPILER", "MB", "RMB", "WMB", "SMP_MB", "SMP_RMB", "SMP_WMB", "DMA_MB", "DMA_RMB", "DMA_WMB",
+        "VIRT_MB", "VIRT_RMB", "VIRT_WMB", "VIRT_STORE_MB", "STORE_RELEASE", "LOAD_ACQUIRE", "WRITEL", "READL",
+    ]
+    assert list(Primitive) == list(range(len(Primitive)))
+    assert len(Primitive) < 32
+
+
+@pytest.mark.parametrize("cls", list(BarrierClass))
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_class_and_a_kind_name_one_primitive(cls: BarrierClass, kind: Kind) -> None:
+    prefix = {BarrierClass.SMP: "smp_", BarrierClass.DMA: "dma_", BarrierClass.MANDATORY: ""}
+    expected = prefix[cls] + kind if cls in prefix else cls.value
+    assert primitive_for(cls, kind).label == expected
+
+
+def test_every_primitive_has_a_promise() -> None:
+    assert set(PROMISES) == set(Primitive)
+
+
+def test_orders_are_printed_in_words() -> None:
+    assert orders_text(Orders.RR | Orders.WD) == "RR WD"
+    assert orders_text(NO_ORDERS) == "nothing"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
+def test_every_primitive_has_a_row_and_every_row_a_source(architecture: Architecture) -> None:
+    assert set(architecture.rows) == set(Primitive)
+    assert architecture.implicit_source.strip()
+    for primitive, row in architecture.rows.items():
+        assert row.primitive is primitive
+        assert row.source.strip(), primitive
+        # An instruction orders something and reaches someone; a compiler barrier neither.
+        assert (row.instruction == NO_INSTRUCTION) == (row.orders == NO_ORDERS) == (row.reach is Reach.NONE), row
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
+def test_a_mandatory_barrier_keeps_its_promise_on_its_own_side_of_the_wires(architecture: Architecture) -> None:
+    for primitive in (Primitive.MB, Primitive.RMB, Primitive.WMB):
+        assert PROMISES[primitive] & ~(architecture.rows[primitive].orders | architecture.implicit) == NO_ORDERS
+
+
+def test_an_architecture_with_a_missing_row_cannot_be_made() -> None:
+    rows = dict(ARCHITECTURES["arm64"].rows)
+    del rows[Primitive.DMA_MB]
+    with pytest.raises(AssertionError, match="DMA_MB"):
+        Architecture("short", "short", NO_ORDERS, "nowhere", rows)
+
+
+# The table of DESIGN: what the headers compile to. Columns by architecture, "-" a compiler barrier only.
+COLUMNS = ("armv7-smp", "armv7-up", "arm64", "x86-wb", "riscv")
+INSTRUCTIONS = {
+    "mb": ("dsb; outer_sync", "dsb", "dsb sy", "mfence", "fence iorw,iorw"),
+    "rmb": ("dsb", "dsb", "dsb ld", "lfence", "fence ir,ir"),
+    "wmb": ("dsb st; outer_sync", "dsb st", "dsb st", "sfence", "fence ow,ow"),
+    "smp_mb": ("dmb ish", "-", "dmb ish", "lock addl", "fence rw,rw"),
+    "smp_rmb": ("dmb ish", "-", "dmb ishld", "-", "fence r,r"),
+    "smp_wmb": ("dmb ishst", "-", "dmb ishst", "-", "fence w,w"),
+    "dma_rmb": ("dmb osh", "dmb osh", "dmb oshld", "-", "fence ir,ir"),
+    "dma_wmb": ("dmb oshst", "dmb oshst", "dmb oshst", "-", "fence ow,ow"),
+    "dma_mb": ("dsb; outer_sync", "dsb", "dmb osh", "mfence", "fence iorw,iorw"),
+    "virt_mb": ("dmb ish", "dmb ish", "dmb ish", "lock addl", "fence rw,rw"),
+    "virt_store_mb": ("str; dmb ish", "str; dmb ish", "str; dmb ish", "xchg", "sw; fence rw,rw"),
+    "store_release": ("dmb ish; str", "-", "stlr", "-", "fence rw,w; sw"),
+    "load_acquire": ("ldr; dmb ish", "-", "ldar", "-", "lw; fence r,rw"),
+    "writel": ("dsb st; outer_sync; str", "dsb st; str", "dmb oshst; str", "-", "fence w,o; sw"),
+    "readl": ("ldr; dsb", "ldr; dsb", "ldr; dmb oshld", "-", "lw; fence i,ir"),
+}
+
+
+@pytest.mark.parametrize(("label", "instructions"), INSTRUCTIONS.items())
+def test_the_instructions_are_those_of_the_headers(label: str, instructions: tuple[str, ...]) -> None:
+    primitive = Primitive[label.upper()]
+    assert tuple(ARCHITECTURES[name].rows[primitive].instruction for name in COLUMNS) == instructions
+
+
+@pytest.mark.parametrize(
+    ("instruction", "orders"),
+    [
+        ("dmb ish", ALL_ORDERS),
+        ("dmb ishst", Orders.WW | Orders.WD),
+        ("dmb oshst", Orders.WW | Orders.WD),
+        ("dmb ishld", Orders.RR | Orders.RW),
+        ("dsb st", Orders.WW | Orders.WD | Orders.WR),
+        ("dsb ld", Orders.RR | Orders.RW),
+        ("fence w,w", Orders.WW),
+        ("fence w,o; sw", Orders.WD),
+        ("fence ir,ir", Orders.RR),
+    ],
+)
+def test_an_instruction_orders_the_same_wherever_it_stands(instruction: str, orders: Orders) -> None:
+    rows = [row for a in ARCHITECTURES.values() for row in a.rows.values() if row.instruction == instruction]
+    assert rows
+    assert {row.orders for row in rows} == {orders}
