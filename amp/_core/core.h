@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * core.h - the machine between the processors: memory that reorders, doorbells, turns.
+ *
+ * One region is shared by all processes. In it lie the memory the processors share (bytes, little endian) and, apart
+ * from it, the model's own state. A process opens one CPU and makes that CPU's accesses through it; nothing else may
+ * touch the shared memory while a model is running.
+ *
+ * Addresses are byte offsets from the start of the region. Scalars are 1, 2, 4 or 8 bytes and aligned to their size.
+ * Every function returns 0 or a negative errno:
+ *   -EFAULT     the access lies outside the shared memory        -EINVAL   not aligned, or not a size/number we know
+ *   -EPIPE      another CPU's process died                       -EDEADLK  every CPU waits and no doorbell is under way
+ *   -ESHUTDOWN  every other CPU has retired                      -ETIMEDOUT, -EINTR  as usual
+ *   -EPROTO     the room does not hold a model of this version
+ */
+#ifndef AMP_CORE_H
+#define AMP_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define AMP_CPUS 6        /* the most CPUs of one machine */
+#define AMP_PRIMITIVES 32 /* room in the table of barriers, indexed by the primitive's number */
+#define AMP_GRANULE 8     /* bytes that one aligned access may cover at most; memcpy promises no more than this */
+
+/* What a barrier, or the hardware without one, orders: the kind of access before -> the kind after. */
+enum amp_orders {
+    AMP_RR = 1,
+    AMP_RW = 2,
+    AMP_WR = 4,
+    AMP_WW = 8,
+    AMP_WD = 16,   /* memory write -> doorbell, a store to Device memory */
+    AMP_RCSC = 32, /* a load-acquire that waits for this CPU's earlier store-releases (Arm LDAR; not LDAPR) */
+};
+
+/* How the CPUs take turns. */
+enum amp_mode {
+    AMP_FREE = 0,     /* as fast as each process goes; one lock guards the model */
+    AMP_LOCKSTEP = 1, /* one access at a time, in the order the seed decides: same seed, same run */
+};
+
+/* Which question a choice answers. */
+enum amp_question {
+    AMP_WHICH_WRITE,  /* of the writes this load may return, newest first */
+    AMP_WHICH_STORE,  /* of the pending stores that may become visible */
+    AMP_DRAIN_NOW,    /* does a store become visible before the next access? */
+    AMP_PERFORM_NOW,  /* is a deferred load performed before the next access? */
+    AMP_WHOSE_TURN,
+};
+
+struct amp_model_config {
+    uint32_t cpus;
+    uint32_t mode;         /* enum amp_mode */
+    uint64_t shared_start; /* the shared memory, granule aligned */
+    uint64_t shared_end;
+    uint32_t store_depth;  /* pending stores a CPU holds before the oldest are forced out; 1..AMP_STORES */
+    uint32_t log_writes;   /* how many visible writes stay readable as stale values; a power of two */
+    uint32_t trace_events; /* how many events the trace keeps; a power of two */
+    uint64_t seed;
+};
+
+#define AMP_SPIN_NS 20000 /* a waiter's default: a futex wake-up across CPUs costs about that much */
+#define AMP_STORES 256 /* entries (stores and marks) in one CPU's list of pending stores */
+
+/* One event of the trace: 40 bytes, native (little) endian. Its number is its position, counted from 1. */
+struct amp_event {
+    uint64_t value;   /* STORE, LOAD: the value (bulk: the first 8 bytes); NOTE: anything */
+    uint64_t store;   /* the number of the STORE or KICK event this is about: made, became visible, was read; 0 none */
+    uint64_t newest;  /* LOAD: the newest visible store to these bytes at that moment; else 0 */
+    uint32_t address;
+    uint32_t size;
+    uint8_t cpu;
+    uint8_t kind;      /* enum amp_event_kind */
+    uint8_t site;      /* BARRIER: the site it stands at, 0 none */
+    uint8_t primitive; /* BARRIER: which; NOTE: the note's code */
+    uint8_t orders;    /* BARRIER: what it really orders towards the other CPUs */
+    uint8_t flags;     /* enum amp_event_flag */
+    uint16_t zero;
+};
+
+enum amp_event_kind {
+    AMP_EV_STORE = 1, /* issued: pending from now on */
+    AMP_EV_VISIBLE,   /* one granule of a store reached the other CPUs */
+    AMP_EV_LOAD,
+    AMP_EV_BARRIER,
+    AMP_EV_KICK,      /* a doorbell store issued; address = the CPU it rings */
+    AMP_EV_RUNG,      /* it became visible */
+    AMP_EV_TAKEN,     /* the rung CPU took the interrupt */
+    AMP_EV_WAIT,      /* a CPU went to wait */
+    AMP_EV_STALL,
+    AMP_EV_RETIRE,
+    AMP_EV_NOTE,
+};
+
+enum amp_event_flag {
+    AMP_FL_STALE = 1,     /* LOAD: a newer visible write existed */
+    AMP_FL_FORWARDED = 2, /* LOAD: (some bytes) from this CPU's own pending stores */
+    AMP_FL_DEFERRED = 4,  /* LOAD: performed later than issued */
+    AMP_FL_PART = 8,      /* LOAD: one stale granule of the bulk load that follows */
+    AMP_FL_RELEASE = 16,
+    AMP_FL_ACQUIRE = 32,
+    AMP_FL_ATOMIC = 64,
+};
+
+struct amp_model;
+struct amp_deferred;
+
+/* One process's handle on one CPU. Process-local; `model` and `memory` point into the region. */
+struct amp_cpu {
+    struct amp_model *model;
+    uint8_t *memory; /* the region's first byte */
+    uint32_t *board; /* the doorbells' word */
+    unsigned id;
+    uint32_t (*choose)(struct amp_cpu *cpu, uint32_t n, enum amp_question question); /* 0 <= answer < n */
+    void *chooser;
+    struct amp_deferred *deferred; /* oldest first */
+    uint64_t spin_ns;              /* how long a waiter spins before it sleeps */
+};
+
+/* A bulk load whose bytes nobody needs yet. The caller owns it and keeps it in place until it is performed. */
+struct amp_deferred {
+    struct amp_deferred *next;
+    uint64_t address, length, floor;
+    uint64_t time; /* once performed: the newest write read */
+    uint8_t *bytes;
+    int performed;
+};
+
+struct amp_word {
+    uint64_t value;
+    uint64_t time; /* when the write it was read from became visible; 0: initial, or from this CPU's own pending store */
+};
+
+enum amp_atomic { AMP_XCHG, AMP_ADD, AMP_CMPXCHG };
+
+/* --- the model's room: the process that builds the machine ------------------------------------------------------ */
+
+size_t amp_model_room(const struct amp_model_config *config);
+int amp_model_init(void *room, size_t size, const struct amp_model_config *config);
+/* What the hardware keeps by itself, and what each primitive orders towards the other CPUs. */
+int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit, const uint8_t *orders, size_t n);
+/* All CPUs back at the start; the shared bytes are the caller's to clear. No CPU may be running. */
+int amp_model_reset(void *room, size_t size, uint64_t seed);
+/* A CPU's process died: every other CPU's access fails with -EPIPE from now on. Callable at any moment. */
+int amp_model_lost(void *room, size_t size, unsigned cpu);
+
+struct amp_model_state {
+    uint64_t events;  /* in all; the trace keeps the last trace_events of them */
+    uint64_t digest;  /* over every event, also those no longer kept */
+    uint64_t writes;  /* that became visible */
+    uint64_t trace_offset, trace_events; /* where in the room, how many it keeps */
+    uint64_t stalls;
+    uint64_t turns;   /* lockstep: accesses made */
+};
+int amp_model_state(const void *room, size_t size, struct amp_model_state *state);
+
+/* --- one CPU ----------------------------------------------------------------------------------------------------- */
+
+int amp_cpu_open(struct amp_cpu *cpu, void *room, size_t size, uint8_t *memory, unsigned id);
+int amp_shared_bounds(const struct amp_cpu *cpu, uint64_t *start, uint64_t *end);
+int amp_cpu_retire(struct amp_cpu *cpu); /* no more accesses; its pending stores still become visible in their time */
+
+/* `after` is the time of the value the address was computed from (an address dependency), or 0. */
+int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
+int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release);
+/* Fully ordered as Linux's value-returning atomics are: smp_mb() on both sides. `out` is the old value. */
+int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+               uint64_t expected, struct amp_word *out);
+/* Bulk: any length and alignment; granule by granule, in no order. */
+int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after);
+int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load);
+void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load);
+int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, uint64_t length);
+int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site);
+int amp_kick(struct amp_cpu *cpu, unsigned target);
+int amp_wait(struct amp_cpu *cpu, int64_t timeout_ns); /* timeout_ns < 0: none; lockstep has no clock: ignored */
+int amp_note(struct amp_cpu *cpu, unsigned code, uint64_t value);
+
+#endif

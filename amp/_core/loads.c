@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * loads.c - what a load may return: the newest own pending store, else the memory as of some moment that is neither
+ * before the CPU's floor, nor before what it already knows of these bytes, nor before the value the address came from.
+ */
+#include <string.h>
+
+#include "model.h"
+
+uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule)
+{
+    uint64_t number = amp_heads(cpu->model)[granule];
+
+    return amp_logged(cpu->model, number) ? number : 0;
+}
+
+void amp_raise_floor(struct amp_cpu *cpu, uint64_t time)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+
+    state->floor = amp_max(state->floor, time);
+}
+
+/* Lay this CPU's pending stores over `seen`; returns the bytes that did not come from them. */
+static uint8_t forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen)
+{
+    uint8_t missing = mask;
+
+    for (unsigned i = state->entries; i-- > 0 && missing;) {
+        const struct amp_pending *store = &state->pending[i];
+        uint8_t taken = store->kind == AMP_MEMORY && store->granule == granule ? store->mask & missing : 0;
+
+        if (!taken)
+            continue;
+        seen->value |= store->value & amp_bits(taken);
+        seen->flags |= AMP_FL_FORWARDED;
+        if (!seen->store)
+            seen->store = store->store;
+        missing &= (uint8_t)~taken;
+    }
+    return missing;
+}
+
+/* The older moments this load may pick: how many visible writes to `mask` it may pretend not to have seen yet. */
+static unsigned steps_back(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, uint64_t floor)
+{
+    struct amp_model *m = cpu->model;
+    unsigned steps = 0;
+
+    for (uint64_t t = amp_newest(cpu, granule); amp_logged(m, t); t = amp_log(m, t)->older) {
+        const struct amp_write *write = amp_log(m, t);
+
+        if (t <= floor || write->known[cpu->id] & mask)
+            break;
+        steps += (write->mask & mask) != 0;
+    }
+    return steps;
+}
+
+/* From now on this CPU knows these bytes as of `t`: it will not read them older. */
+static void remember(struct amp_cpu *cpu, uint64_t t, uint8_t mask)
+{
+    struct amp_model *m = cpu->model;
+
+    for (; amp_logged(m, t) && mask; t = amp_log(m, t)->older) {
+        struct amp_write *write = amp_log(m, t);
+
+        write->known[cpu->id] |= write->mask & mask;
+        mask &= (uint8_t)~write->mask;
+    }
+}
+
+/* The granule as it was `back` writes (to these bytes) ago. */
+static void read_as_of(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, unsigned back, struct amp_seen *seen)
+{
+    struct amp_model *m = cpu->model;
+    uint64_t t = amp_newest(cpu, granule), value;
+
+    memcpy(&value, cpu->memory + m->config.shared_start + (uint64_t)granule * AMP_GRANULE, sizeof value);
+    for (; amp_logged(m, t); t = amp_log(m, t)->older) {
+        const struct amp_write *write = amp_log(m, t);
+        uint64_t bits = amp_bits(write->mask);
+
+        if (write->mask & mask) {
+            if (!seen->newest)
+                seen->newest = write->store;
+            if (back-- == 0)
+                break;
+        }
+        value = (value & ~bits) | write->before;
+    }
+    seen->value |= value & amp_bits(mask);
+    if (!amp_logged(m, t))
+        return;
+    seen->time = t;
+    if (!seen->store)
+        seen->store = amp_log(m, t)->store;
+    remember(cpu, t, mask);
+}
+
+struct amp_seen amp_read_granule(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, uint64_t floor)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct amp_seen seen = {0};
+    uint8_t missing = forward(state, granule, mask, &seen);
+    unsigned steps, back = 0;
+
+    if (!missing)
+        return seen; /* adds no ordering */
+    steps = steps_back(cpu, granule, missing, floor);
+    if (steps)
+        back = cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE);
+    if (back)
+        seen.flags |= AMP_FL_STALE;
+    read_as_of(cpu, granule, missing, back, &seen);
+    state->seen = amp_max(state->seen, seen.time);
+    if (state->implicit & AMP_RR)
+        amp_raise_floor(cpu, seen.time);
+    return seen;
+}
+
+static void trace_part(struct amp_cpu *cpu, uint64_t address, uint64_t length, const struct amp_seen *seen)
+{
+    amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
+                                             .cpu = (uint8_t)cpu->id,
+                                             .flags = AMP_FL_PART | seen->flags,
+                                             .address = (uint32_t)address,
+                                             .size = (uint32_t)length,
+                                             .value = seen->value,
+                                             .store = seen->store,
+                                             .newest = seen->newest});
+}
+
+/* One granule's share of a bulk load: bytes [address, address + length) lie in one granule. */
+static void perform_part(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t address, uint64_t length)
+{
+    uint64_t relative = address - cpu->model->config.shared_start;
+    unsigned shift = relative % AMP_GRANULE;
+    uint8_t mask = (uint8_t)((0xffu >> (AMP_GRANULE - length)) << shift);
+    struct amp_seen seen = amp_read_granule(cpu, (uint32_t)(relative / AMP_GRANULE), mask, load->floor);
+
+    seen.value >>= 8 * shift;
+    memcpy(load->bytes + (address - load->address), &seen.value, length);
+    load->time = amp_max(load->time, seen.time);
+    if (seen.flags & AMP_FL_STALE)
+        trace_part(cpu, address, length, &seen);
+}
+
+static void unlink_load(struct amp_cpu *cpu, struct amp_deferred *load)
+{
+    for (struct amp_deferred **link = &cpu->deferred; *link; link = &(*link)->next)
+        if (*link == load) {
+            *link = load->next;
+            return;
+        }
+}
+
+void amp_perform_one(struct amp_cpu *cpu, struct amp_deferred *load)
+{
+    uint64_t end = load->address + load->length;
+    bool late = load->performed < 0;
+    uint64_t first = 0;
+
+    unlink_load(cpu, load);
+    load->performed = 1;
+    for (uint64_t at = load->address, next; at < end; at = next) {
+        next = (at / AMP_GRANULE + 1) * AMP_GRANULE;
+        if (next > end)
+            next = end;
+        perform_part(cpu, load, at, next - at);
+    }
+    memcpy(&first, load->bytes, load->length < sizeof first ? load->length : sizeof first);
+    amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
+                                             .cpu = (uint8_t)cpu->id,
+                                             .flags = late ? AMP_FL_DEFERRED : 0,
+                                             .address = (uint32_t)load->address,
+                                             .size = (uint32_t)load->length,
+                                             .value = first});
+}
+
+void amp_perform_all(struct amp_cpu *cpu)
+{
+    while (cpu->deferred)
+        amp_perform_one(cpu, cpu->deferred);
+}
+
+void amp_perform_overlapping(struct amp_cpu *cpu, uint64_t address, uint64_t length)
+{
+    struct amp_deferred *load = cpu->deferred;
+
+    while (load) {
+        struct amp_deferred *next = load->next;
+
+        if (load->address < address + length && address < load->address + load->length)
+            amp_perform_one(cpu, load);
+        load = next;
+    }
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * model.c - the accesses of one CPU. Each is one step: take the turn (or the lock), follow the rules, pass it on.
+ */
+#include "model.h"
+
+#include <errno.h>
+
+#include "bell.h"
+
+static bool in_shared(const struct amp_model *m, uint64_t address, uint64_t length)
+{
+    return address >= m->config.shared_start && address <= m->config.shared_end &&
+           length <= m->config.shared_end - address;
+}
+
+static int check_scalar(const struct amp_model *m, uint64_t address, unsigned size)
+{
+    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address % size)
+        return -EINVAL;
+    return in_shared(m, address, size) ? 0 : -EFAULT;
+}
+
+/* Where a scalar lies: its granule, its bytes there. */
+struct place {
+    uint32_t granule;
+    uint8_t mask;
+    unsigned shift; /* bits */
+};
+
+static struct place place_of(const struct amp_model *m, uint64_t address, unsigned size)
+{
+    uint64_t relative = address - m->config.shared_start;
+    unsigned byte = relative % AMP_GRANULE;
+
+    return (struct place){.granule = (uint32_t)(relative / AMP_GRANULE),
+                          .mask = (uint8_t)((0xffu >> (AMP_GRANULE - size)) << byte),
+                          .shift = 8 * byte};
+}
+
+static uint64_t narrow(uint64_t value, unsigned size)
+{
+    return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
+}
+
+static uint8_t orders_of(struct amp_cpu *cpu, unsigned primitive)
+{
+    return amp_state(cpu)->orders[primitive];
+}
+
+/* The rules for one barrier, given what it orders towards the others. */
+static void apply_orders(struct amp_cpu *cpu, uint8_t orders)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+
+    if (orders & (AMP_RR | AMP_RW))
+        amp_perform_all(cpu);
+    if (orders & AMP_RR)
+        amp_raise_floor(cpu, state->seen);
+    amp_push_mark(cpu, orders & (AMP_WW | AMP_WD));
+    if (orders & AMP_WR) {
+        amp_drain_all(cpu);
+        amp_raise_floor(cpu, amp_max(state->made, state->seen));
+    }
+}
+
+/* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
+enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
+
+static uint64_t trace_load(struct amp_cpu *cpu, uint64_t address, unsigned size, const struct amp_seen *seen,
+                           struct place where, uint8_t flags)
+{
+    return amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
+                                                    .cpu = (uint8_t)cpu->id,
+                                                    .flags = seen->flags | flags,
+                                                    .address = (uint32_t)address,
+                                                    .size = size,
+                                                    .value = narrow(seen->value >> where.shift, size),
+                                                    .store = seen->store,
+                                                    .newest = seen->newest});
+}
+
+int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct place where;
+    struct amp_seen seen;
+    int error = check_scalar(cpu->model, address, size);
+
+    if (error || (error = amp_enter(cpu)))
+        return error;
+    where = place_of(cpu->model, address, size);
+    amp_perform_overlapping(cpu, address, size);
+    if (state->implicit & AMP_WR)
+        apply_orders(cpu, AMP_WR);
+    if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RCSC)
+        amp_settle_releases(cpu);
+    seen = amp_read_granule(cpu, where.granule, where.mask, amp_max(state->floor, after));
+    if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)
+        amp_raise_floor(cpu, seen.time);
+    trace_load(cpu, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
+    *out = (struct amp_word){.value = narrow(seen.value >> where.shift, size), .time = seen.time};
+    amp_leave(cpu);
+    return 0;
+}
+
+static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size, uint64_t value, uint8_t flags)
+{
+    uint64_t number = cpu->model->events + 1;
+
+    return amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_STORE,
+                                                    .cpu = (uint8_t)cpu->id,
+                                                    .flags = flags,
+                                                    .address = (uint32_t)address,
+                                                    .size = (uint32_t)size,
+                                                    .value = value,
+                                                    .store = number});
+}
+
+int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)
+{
+    struct place where;
+    uint8_t orders;
+    int error = check_scalar(cpu->model, address, size);
+
+    if (error || (error = amp_enter(cpu)))
+        return error;
+    where = place_of(cpu->model, address, size);
+    orders = release ? orders_of(cpu, STORE_RELEASE) : 0;
+    amp_perform_overlapping(cpu, address, size);
+    if (orders & AMP_RW)
+        amp_perform_all(cpu);
+    value = narrow(value, size);
+    amp_push_store(cpu, (struct amp_pending){
+                            .store = trace_store(cpu, address, size, value, release ? AMP_FL_RELEASE : 0),
+                            .kind = AMP_MEMORY,
+                            .granule = where.granule,
+                            .mask = where.mask,
+                            .value = value << where.shift,
+                            .release = (orders & AMP_WW) != 0,
+                        });
+    amp_leave(cpu);
+    return 0;
+}
+
+static bool atomic_result(enum amp_atomic op, uint64_t old, uint64_t operand, uint64_t expected, uint64_t *value)
+{
+    *value = op == AMP_ADD ? old + operand : operand;
+    return op != AMP_CMPXCHG || old == expected;
+}
+
+int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+               uint64_t expected, struct amp_word *out)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct place where;
+    struct amp_seen seen;
+    uint64_t old, value;
+    int error = check_scalar(m, address, size);
+
+    if (error || (error = amp_enter(cpu)))
+        return error;
+    where = place_of(m, address, size);
+    amp_perform_overlapping(cpu, address, size);
+    apply_orders(cpu, orders_of(cpu, SMP_MB));
+    amp_settle(cpu, where.granule, where.mask);
+    seen = amp_read_granule(cpu, where.granule, where.mask, m->now); /* an atomic acts on the newest value */
+    old = narrow(seen.value >> where.shift, size);
+    trace_load(cpu, address, size, &seen, where, AMP_FL_ATOMIC);
+    if (atomic_result(op, old, operand, narrow(expected, size), &value)) {
+        unsigned entry = state->entries;
+
+        value = narrow(value, size);
+        amp_push_store(cpu, (struct amp_pending){.store = trace_store(cpu, address, size, value, AMP_FL_ATOMIC),
+                                                 .kind = AMP_MEMORY,
+                                                 .granule = where.granule,
+                                                 .mask = where.mask,
+                                                 .value = value << where.shift});
+        amp_make_visible(cpu, cpu->id, entry);
+    }
+    apply_orders(cpu, orders_of(cpu, SMP_MB));
+    *out = (struct amp_word){.value = old, .time = seen.time};
+    amp_leave(cpu);
+    return 0;
+}
+
+int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct amp_deferred **last = &cpu->deferred;
+    int error;
+
+    if (!in_shared(cpu->model, load->address, load->length))
+        return -EFAULT;
+    error = amp_enter(cpu);
+    if (error)
+        return error;
+    amp_perform_overlapping(cpu, load->address, load->length);
+    if (state->implicit & AMP_WR)
+        apply_orders(cpu, AMP_WR);
+    load->floor = amp_max(state->floor, after);
+    load->time = 0;
+    load->performed = 0;
+    load->next = NULL;
+    while (*last)
+        last = &(*last)->next;
+    *last = load;
+    if (state->implicit & AMP_RW || cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
+        amp_perform_one(cpu, load);
+    else
+        load->performed = -1;
+    amp_leave(cpu);
+    return 0;
+}
+
+int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load)
+{
+    int error;
+
+    if (load->performed > 0)
+        return 0;
+    error = amp_enter(cpu);
+    if (error)
+        return error;
+    amp_perform_one(cpu, load);
+    amp_leave(cpu);
+    return 0;
+}
+
+/* The program dropped the value unread: the load never happened. */
+void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load)
+{
+    for (struct amp_deferred **link = &cpu->deferred; *link; link = &(*link)->next)
+        if (*link == load) {
+            *link = load->next;
+            break;
+        }
+    load->performed = 1;
+}
+
+int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, uint64_t length)
+{
+    struct amp_model *m = cpu->model;
+    uint64_t number, first = 0;
+    int error;
+
+    if (!in_shared(m, address, length))
+        return -EFAULT;
+    error = amp_enter(cpu);
+    if (error)
+        return error;
+    amp_perform_overlapping(cpu, address, length);
+    for (uint64_t i = 0; i < length && i < sizeof first; i++)
+        first |= (uint64_t)bytes[i] << 8 * i;
+    number = trace_store(cpu, address, length, first, 0);
+    for (uint64_t done = 0, part; done < length; done += part) {
+        uint64_t relative = address + done - m->config.shared_start, value = 0;
+        unsigned byte = relative % AMP_GRANULE;
+
+        part = AMP_GRANULE - byte < length - done ? AMP_GRANULE - byte : length - done;
+        for (uint64_t i = 0; i < part; i++)
+            value |= (uint64_t)bytes[done + i] << 8 * i;
+        amp_push_store(cpu, (struct amp_pending){.store = number,
+                                                 .kind = AMP_MEMORY,
+                                                 .granule = (uint32_t)(relative / AMP_GRANULE),
+                                                 .mask = (uint8_t)((0xffu >> (AMP_GRANULE - part)) << byte),
+                                                 .value = value << 8 * byte});
+    }
+    amp_leave(cpu);
+    return 0;
+}
+
+int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
+{
+    int error;
+
+    if (primitive >= AMP_PRIMITIVES || site > UINT8_MAX)
+        return -EINVAL;
+    error = amp_enter(cpu);
+    if (error)
+        return error;
+    amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_BARRIER,
+                                             .cpu = (uint8_t)cpu->id,
+                                             .site = (uint8_t)site,
+                                             .primitive = (uint8_t)primitive,
+                                             .orders = orders_of(cpu, primitive)});
+    apply_orders(cpu, orders_of(cpu, primitive));
+    amp_leave(cpu);
+    return 0;
+}
+
+/* The doorbell is a store to Device memory: pending like any other, and only a barrier keeps it behind the ring. */
+int amp_kick(struct amp_cpu *cpu, unsigned target)
+{
+    struct amp_model *m = cpu->model;
+    uint64_t number;
+    int error;
+
+    if (target >= m->config.cpus)
+        return -EINVAL;
+    error = amp_enter(cpu);
+    if (error)
+        return error;
+    number = m->events + 1;
+    amp_trace(m, (struct amp_event){
+                     .kind = AMP_EV_KICK, .cpu = (uint8_t)cpu->id, .address = target, .store = number});
+    amp_push_store(cpu, (struct amp_pending){.store = number, .kind = AMP_DOORBELL, .value = target});
+    amp_leave(cpu);
+    if (m->config.mode == AMP_FREE)
+        amp_bell_look(cpu->board, target); /* who sleeps helps the doorbell along, should we be busy elsewhere */
+    return 0;
+}
+
+int amp_note(struct amp_cpu *cpu, unsigned code, uint64_t value)
+{
+    int error;
+
+    if (code > UINT8_MAX)
+        return -EINVAL;
+    error = amp_enter(cpu);
+    if (error)
+        return error;
+    amp_trace(cpu->model, (struct amp_event){
+                              .kind = AMP_EV_NOTE, .cpu = (uint8_t)cpu->id, .primitive = (uint8_t)code, .value = value});
+    amp_leave(cpu);
+    return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * model.h - the state of the ordering model, and the rules on it. No locks, no turns, no clock: gate.c decides when an
+ * access is made; here stands what it does. All state lies in the region; positions are offsets, never pointers.
+ *
+ * Time counts the granule writes that became visible: write number t made the memory "as of t". A load picks a moment
+ * and returns the memory as of then, so it may be stale; how far back is bounded by
+ *   floor       nothing older may be read by this CPU's later loads (barriers, interrupts, acquires raise it);
+ *   coherence   no byte may be read older than this CPU has read or written it (`known` in the log);
+ *   after       the time of the value that the address was computed from.
+ * The log keeps the last `log_writes` writes; what fell out of it can no longer be read stale. That, and `store_depth`,
+ * are the model's finite sizes: they only take behaviours away that need more than so many writes in flight.
+ */
+#ifndef AMP_MODEL_H
+#define AMP_MODEL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "core.h"
+
+#define AMP_MAGIC UINT64_C(0x31306c65646f4d41) /* "AModel01" */
+
+enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
+
+/* A pending store of one granule, a doorbell, or a mark that keeps those ahead of it ahead of those behind it. */
+struct amp_pending {
+    uint64_t store;   /* the number of its STORE or KICK event */
+    uint64_t value;   /* bytes in place: byte i of the granule at bit 8i; DOORBELL: the target */
+    uint32_t granule; /* counted from the start of the shared memory */
+    uint8_t mask;     /* which of its bytes; 0 for a doorbell or a mark */
+    uint8_t kind;     /* enum amp_store_kind */
+    uint8_t orders;   /* MARK: AMP_WW and/or AMP_WD */
+    uint8_t release;  /* waits for everything ahead of it */
+};
+
+/* A visible write of one granule. Write number t lies in slot t % log_writes. */
+struct amp_write {
+    uint64_t value, before; /* the masked bytes after and before it */
+    uint64_t older;         /* the number of the previous write to this granule; 0 or fallen out: none */
+    uint64_t store;
+    uint32_t granule;
+    uint8_t mask;
+    uint8_t known[AMP_CPUS]; /* bytes of it that this CPU has read or made: coherence */
+};
+
+enum amp_cpu_status { AMP_RUNNING = 0, AMP_WAITING, AMP_RETIRED };
+
+struct amp_cpu_state {
+    uint8_t implicit;                /* what the hardware orders by itself */
+    uint8_t orders[AMP_PRIMITIVES];  /* what each primitive really orders towards the others */
+    uint32_t status;                 /* enum amp_cpu_status */
+    uint32_t parked;                 /* lockstep: sleeps on the turn */
+    uint32_t entries;
+    uint64_t floor, seen, made, rung_time;
+    uint64_t random;
+    struct amp_pending pending[AMP_STORES]; /* program order */
+};
+
+struct amp_model {
+    uint64_t magic;
+    struct amp_model_config config;
+    pthread_mutex_t lock; /* free mode: robust, process-shared */
+    uint32_t board;       /* bell.h */
+    uint32_t turn;        /* lockstep: whose; a futex */
+    uint32_t lost;
+    uint32_t stalled;
+    uint64_t now;      /* the newest visible write */
+    uint64_t epoch;    /* writes up to this one belong to an earlier run */
+    uint64_t random;   /* lockstep: the one generator */
+    uint64_t events, digest, stalls, turns;
+    struct amp_cpu_state cpu[AMP_CPUS];
+    uint64_t heads_offset, log_offset, trace_offset, size;
+};
+
+static inline uint64_t *amp_heads(struct amp_model *m)
+{
+    return (uint64_t *)((uint8_t *)m + m->heads_offset);
+}
+
+static inline struct amp_write *amp_log(struct amp_model *m, uint64_t number)
+{
+    return (struct amp_write *)((uint8_t *)m + m->log_offset) + (number & (m->config.log_writes - 1));
+}
+
+/* Is write `number` of this run, and still in the log? */
+static inline bool amp_logged(const struct amp_model *m, uint64_t number)
+{
+    return number > m->epoch && number + m->config.log_writes > m->now;
+}
+
+static inline struct amp_cpu_state *amp_state(struct amp_cpu *cpu)
+{
+    return &cpu->model->cpu[cpu->id];
+}
+
+static inline uint64_t amp_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A byte mask (bit i = byte i) as the bits it covers. */
+static inline uint64_t amp_bits(uint8_t mask)
+{
+    uint64_t spread = mask * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+
+    /* any bit of a byte -> all bits of that byte */
+    spread |= spread >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    spread |= spread >> 2 & UINT64_C(0x3f3f3f3f3f3f3f3f);
+    spread |= spread >> 1 & UINT64_C(0x7f7f7f7f7f7f7f7f);
+    return (spread & UINT64_C(0x0101010101010101)) * 0xff;
+}
+
+/* stores.c: pending stores and how they become visible. */
+unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES]);
+void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry);
+bool amp_drain_one(struct amp_cpu *cpu, unsigned owner);
+void amp_drain_all(struct amp_cpu *cpu);
+void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
+void amp_push_mark(struct amp_cpu *cpu, uint8_t orders);
+void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask);
+void amp_settle_releases(struct amp_cpu *cpu);
+
+/* loads.c */
+struct amp_seen {
+    uint64_t value;  /* the granule's bytes; those outside the mask mean nothing */
+    uint64_t time;   /* of the newest write read, 0 if none */
+    uint64_t store;  /* that write's store, or the newest own pending one it was forwarded from */
+    uint64_t newest; /* the newest visible store to these bytes */
+    uint8_t flags;   /* AMP_FL_STALE, AMP_FL_FORWARDED */
+};
+struct amp_seen amp_read_granule(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, uint64_t floor);
+uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule);
+void amp_raise_floor(struct amp_cpu *cpu, uint64_t time);
+void amp_perform_one(struct amp_cpu *cpu, struct amp_deferred *load);
+void amp_perform_all(struct amp_cpu *cpu);
+void amp_perform_overlapping(struct amp_cpu *cpu, uint64_t address, uint64_t length);
+
+/* trace.c */
+uint64_t amp_trace(struct amp_model *m, struct amp_event event);
+
+/* gate.c: when an access is made. */
+int amp_enter(struct amp_cpu *cpu);
+void amp_leave(struct amp_cpu *cpu);
+uint32_t amp_random(uint64_t *state, uint32_t n);
+
+#endif

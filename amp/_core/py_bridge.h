@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * py_bridge.h - what the three files that know both C and Python share. Files named py_* are the bridge; no other C
+ * file includes Python.h. The bridge keeps to the stable ABI of CPython 3.11.
+ */
+#ifndef AMP_PY_BRIDGE_H
+#define AMP_PY_BRIDGE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "core.h"
+
+/* py_word.c */
+int py_word_init(PyObject *module);
+PyObject *py_word_new(uint64_t value, uint64_t time);
+/* An int or a Word as u64, and the word's time (0 for an int). 0, or -1 with an exception set. */
+int py_word_value(PyObject *object, uint64_t *value, uint64_t *time);
+
+/* py_port.c */
+int py_port_init(PyObject *module);
+
+/* py_module.c: amp.errors' classes */
+struct py_errors {
+    PyObject *access_fault, *peer_died, *peer_finished, *stall;
+};
+extern struct py_errors py_errors;
+
+#endif

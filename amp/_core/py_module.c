@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * py_module.c - the module amp._core._bridge: its types, the room of the model, the bare silicon.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "bell.h"
+#include "py_bridge.h"
+#include "silicon.h"
+
+struct py_errors py_errors;
+
+/* A writable buffer argument from `offset` on, as a room for the core. */
+struct room {
+    Py_buffer buffer;
+    uint8_t *start;
+    size_t size;
+};
+
+static int open_room(PyObject *object, unsigned long long offset, struct room *room)
+{
+    if (PyObject_GetBuffer(object, &room->buffer, PyBUF_WRITABLE))
+        return -1;
+    if (offset > (unsigned long long)room->buffer.len) {
+        PyBuffer_Release(&room->buffer);
+        PyErr_SetString(PyExc_ValueError, "the offset lies behind the buffer's end");
+        return -1;
+    }
+    room->start = (uint8_t *)room->buffer.buf + offset;
+    room->size = (size_t)room->buffer.len - offset;
+    return 0;
+}
+
+static PyObject *finish(struct room *room, int error)
+{
+    PyBuffer_Release(&room->buffer);
+    if (error) {
+        errno = -error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+/* (cpus, mode, shared_start, shared_end, store_depth, log_writes, trace_events, seed) */
+static int parse_config(PyObject *tuple, struct amp_model_config *config)
+{
+    unsigned int cpus, mode, depth, writes, events;
+    unsigned long long start, end, seed;
+
+    if (!PyArg_ParseTuple(tuple, "IIKKIIIK", &cpus, &mode, &start, &end, &depth, &writes, &events, &seed))
+        return -1;
+    *config = (struct amp_model_config){.cpus = cpus,
+                                        .mode = mode,
+                                        .shared_start = start,
+                                        .shared_end = end,
+                                        .store_depth = depth,
+                                        .log_writes = writes,
+                                        .trace_events = events,
+                                        .seed = seed};
+    return 0;
+}
+
+static PyObject *model_room(PyObject *Py_UNUSED(self), PyObject *tuple)
+{
+    struct amp_model_config config;
+    size_t size;
+
+    if (parse_config(tuple, &config))
+        return NULL;
+    size = amp_model_room(&config);
+    return size ? PyLong_FromSize_t(size) : PyErr_Format(PyExc_ValueError, "the model cannot be of these sizes");
+}
+
+static PyObject *model_init(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    struct amp_model_config config;
+    PyObject *buffer, *tuple;
+    unsigned long long offset;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKO", &buffer, &offset, &tuple) || parse_config(tuple, &config) ||
+        open_room(buffer, offset, &room))
+        return NULL;
+    return finish(&room, amp_model_init(room.start, room.size, &config));
+}
+
+static PyObject *model_set_orders(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    unsigned int cpu, implicit;
+    const char *orders;
+    Py_ssize_t n;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKIIy#", &buffer, &offset, &cpu, &implicit, &orders, &n) ||
+        open_room(buffer, offset, &room))
+        return NULL;
+    return finish(&room, amp_model_set_orders(room.start, room.size, cpu, (uint8_t)implicit, (const uint8_t *)orders,
+                                              (size_t)n));
+}
+
+static PyObject *model_reset(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset, seed;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKK", &buffer, &offset, &seed) || open_room(buffer, offset, &room))
+        return NULL;
+    return finish(&room, amp_model_reset(room.start, room.size, seed));
+}
+
+static PyObject *model_lost(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    unsigned int cpu;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKI", &buffer, &offset, &cpu) || open_room(buffer, offset, &room))
+        return NULL;
+    return finish(&room, amp_model_lost(room.start, room.size, cpu));
+}
+
+static PyObject *model_state(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    struct amp_model_state state;
+    PyObject *buffer;
+    unsigned long long offset;
+    struct room room;
+    int error;
+
+    if (!PyArg_ParseTuple(args, "OK", &buffer, &offset) || open_room(buffer, offset, &room))
+        return NULL;
+    error = amp_model_state(room.start, room.size, &state);
+    PyBuffer_Release(&room.buffer);
+    if (error)
+        return PyErr_Format(PyExc_ValueError, "no model of this version at that offset");
+    return Py_BuildValue("{sKsKsKsKsKsKsK}", "events", state.events, "digest", state.digest, "writes", state.writes,
+                         "trace_offset", state.trace_offset, "trace_events", state.trace_events, "stalls", state.stalls,
+                         "turns", state.turns);
+}
+
+/* board_lost(buffer, offset): the same for a machine without a model. */
+static PyObject *board_lost(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OK", &buffer, &offset) || open_room(buffer, offset, &room))
+        return NULL;
+    if (room.size < sizeof(uint32_t) || offset % sizeof(uint32_t))
+        return finish(&room, -EINVAL);
+    amp_bell_lost((uint32_t *)room.start);
+    return finish(&room, 0);
+}
+
+/* die_with_parent(parent_pid) -> False if that parent is gone already. */
+static PyObject *die_with_parent(PyObject *Py_UNUSED(self), PyObject *arg)
+{
+    long parent = PyLong_AsLong(arg);
+
+    if (parent == -1 && PyErr_Occurred())
+        return NULL;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyBool_FromLong(getppid() == parent); /* it may have died before the request */
+}
+
+static int parse_silicon(PyObject *tuple, struct amp_silicon_config *config)
+{
+    unsigned long long messages, budget;
+    unsigned int ring, payload, primitive;
+
+    if (!PyArg_ParseTuple(tuple, "KIIIK", &messages, &ring, &payload, &primitive, &budget))
+        return -1;
+    *config = (struct amp_silicon_config){.messages = messages,
+                                          .ring_size = ring,
+                                          .payload_bytes = payload,
+                                          .primitive = primitive,
+                                          .budget_ns = budget};
+    return 0;
+}
+
+/* silicon_room((messages, ring_size, payload_bytes, primitive, budget_ns)) -> bytes */
+static PyObject *silicon_room(PyObject *Py_UNUSED(self), PyObject *tuple)
+{
+    struct amp_silicon_config config;
+    size_t size;
+
+    if (parse_silicon(tuple, &config))
+        return NULL;
+    size = amp_silicon_room(&config);
+    return size ? PyLong_FromSize_t(size) : PyErr_Format(PyExc_ValueError, "no such ring on the silicon");
+}
+
+static PyObject *silicon_init(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    struct amp_silicon_config config;
+    PyObject *buffer, *tuple;
+    unsigned long long offset;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKO", &buffer, &offset, &tuple) || parse_silicon(tuple, &config) ||
+        open_room(buffer, offset, &room))
+        return NULL;
+    return finish(&room, amp_silicon_init(room.start, room.size, &config));
+}
+
+static PyObject *silicon_driver(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    struct room room;
+    int error;
+
+    if (!PyArg_ParseTuple(args, "OK", &buffer, &offset) || open_room(buffer, offset, &room))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    error = amp_silicon_driver(room.start, room.size);
+    Py_END_ALLOW_THREADS
+    return finish(&room, error);
+}
+
+static PyObject *silicon_device(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    struct amp_silicon_result result;
+    PyObject *buffer;
+    unsigned long long offset;
+    struct room room;
+    int error;
+
+    if (!PyArg_ParseTuple(args, "OK", &buffer, &offset) || open_room(buffer, offset, &room))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    error = amp_silicon_device(room.start, room.size, &result);
+    Py_END_ALLOW_THREADS
+    if (error)
+        return finish(&room, error);
+    PyBuffer_Release(&room.buffer);
+    return Py_BuildValue("{sKsKsKsKsKsKsK}", "messages", result.messages, "corrupted", result.corrupted,
+                         "first_number", result.first_number, "first_word", result.first_word, "first_value",
+                         result.first_value, "first_expected", result.first_expected, "elapsed_ns", result.elapsed_ns);
+}
+
+static PyMethodDef functions[] = {
+    {"model_room", model_room, METH_O, "model_room(config) -> bytes the model's state needs"},
+    {"model_init", model_init, METH_VARARGS, "model_init(buffer, offset, config)"},
+    {"model_set_orders", model_set_orders, METH_VARARGS,
+     "model_set_orders(buffer, offset, cpu, implicit, orders): one byte a primitive"},
+    {"model_reset", model_reset, METH_VARARGS, "model_reset(buffer, offset, seed)"},
+    {"model_lost", model_lost, METH_VARARGS, "model_lost(buffer, offset, cpu): that CPU's process died"},
+    {"model_state", model_state, METH_VARARGS, "model_state(buffer, offset) -> dict"},
+    {"board_lost", board_lost, METH_VARARGS, "board_lost(buffer, offset): a process died (no model)"},
+    {"die_with_parent", die_with_parent, METH_O, "die_with_parent(pid) -> False if it is dead already"},
+    {"silicon_room", silicon_room, METH_O, NULL},
+    {"silicon_init", silicon_init, METH_VARARGS, NULL},
+    {"silicon_driver", silicon_driver, METH_VARARGS, NULL},
+    {"silicon_device", silicon_device, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct {
+    const char *name;
+    long value;
+} numbers[] = {
+    {"CPUS", AMP_CPUS},
+    {"PRIMITIVES", AMP_PRIMITIVES},
+    {"STORES", AMP_STORES},
+    {"GRANULE", AMP_GRANULE},
+    {"FREE", AMP_FREE},
+    {"LOCKSTEP", AMP_LOCKSTEP},
+    {"RR", AMP_RR},
+    {"RW", AMP_RW},
+    {"WR", AMP_WR},
+    {"WW", AMP_WW},
+    {"WD", AMP_WD},
+    {"RCSC", AMP_RCSC},
+    {"EV_STORE", AMP_EV_STORE},
+    {"EV_VISIBLE", AMP_EV_VISIBLE},
+    {"EV_LOAD", AMP_EV_LOAD},
+    {"EV_BARRIER", AMP_EV_BARRIER},
+    {"EV_KICK", AMP_EV_KICK},
+    {"EV_RUNG", AMP_EV_RUNG},
+    {"EV_TAKEN", AMP_EV_TAKEN},
+    {"EV_WAIT", AMP_EV_WAIT},
+    {"EV_STALL", AMP_EV_STALL},
+    {"EV_RETIRE", AMP_EV_RETIRE},
+    {"EV_NOTE", AMP_EV_NOTE},
+    {"FL_STALE", AMP_FL_STALE},
+    {"FL_FORWARDED", AMP_FL_FORWARDED},
+    {"FL_DEFERRED", AMP_FL_DEFERRED},
+    {"FL_PART", AMP_FL_PART},
+    {"FL_RELEASE", AMP_FL_RELEASE},
+    {"FL_ACQUIRE", AMP_FL_ACQUIRE},
+    {"FL_ATOMIC", AMP_FL_ATOMIC},
+};
+
+static int import_errors(void)
+{
+    PyObject *errors = PyImport_ImportModule("amp.errors");
+
+    if (!errors)
+        return -1;
+    py_errors.access_fault = PyObject_GetAttrString(errors, "AccessFault");
+    py_errors.peer_died = PyObject_GetAttrString(errors, "PeerDied");
+    py_errors.peer_finished = PyObject_GetAttrString(errors, "PeerFinished");
+    py_errors.stall = PyObject_GetAttrString(errors, "Stall");
+    Py_DECREF(errors);
+    return py_errors.access_fault && py_errors.peer_died && py_errors.peer_finished && py_errors.stall ? 0 : -1;
+}
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_bridge", "The C core as Python sees it.", -1, functions, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__bridge(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+
+    if (!module)
+        return NULL;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value))
+            goto failed;
+    if (import_errors() || py_word_init(module) || py_port_init(module))
+        goto failed;
+    return module;
+failed:
+    Py_DECREF(module);
+    return NULL;
+}

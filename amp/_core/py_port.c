@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * py_port.c - the port, the one door to shared memory: ModelledPort and DirectPort, with the same methods.
+ *
+ * A port is one CPU's. Addresses are byte offsets in the region; scalars are little endian and aligned. What a barrier
+ * at a site is, the port's site map says (site number -> primitive number, as bytes).
+ */
+#include <errno.h>
+#include <stddef.h>
+
+#include "bell.h"
+#include "direct.h"
+#include "fences.h"
+#include "py_bridge.h"
+
+#define SITES 256
+
+struct port;
+
+/* What the two doors do differently. All return 0 or a negative errno. */
+struct door {
+    int (*load)(struct port *port, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
+    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release);
+    int (*atomic)(struct port *port, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+                  uint64_t expected, struct amp_word *out);
+    int (*write)(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length);
+    int (*barrier)(struct port *port, unsigned primitive, unsigned site);
+    int (*kick)(struct port *port, unsigned target);
+    int (*wait)(struct port *port, int64_t timeout_ns);
+    int (*note)(struct port *port, unsigned code, uint64_t value);
+    int (*retire)(struct port *port);
+    PyObject *(*read)(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
+};
+
+struct port {
+    PyObject_HEAD
+    const struct door *door;
+    Py_buffer region; /* keeps the mapping alive */
+    uint64_t shared_start, shared_end;
+    uint8_t sites[SITES]; /* site -> primitive */
+    union {
+        struct amp_cpu model;
+        struct amp_direct direct;
+    } cpu;
+};
+
+/* A bulk load: performed when its bytes are asked for, or when a barrier or chance performs it. */
+struct lazy {
+    PyObject_HEAD
+    PyObject *port;
+    struct amp_deferred load;
+};
+
+static PyTypeObject *modelled_type, *direct_type, *lazy_type;
+
+/* --- errors ------------------------------------------------------------------------------------------------------ */
+
+static PyObject *fail(const char *what, int error)
+{
+    switch (error) {
+    case -EPIPE:
+        PyErr_Format(py_errors.peer_died, "%s: the other processor died", what);
+        break;
+    case -ESHUTDOWN:
+        PyErr_Format(py_errors.peer_finished, "%s: every other processor has retired", what);
+        break;
+    case -EDEADLK:
+        PyErr_Format(py_errors.stall, "%s: every processor sleeps and no doorbell is under way", what);
+        break;
+    case -EINVAL:
+        PyErr_Format(PyExc_ValueError, "%s: a number the core does not know", what);
+        break;
+    default:
+        errno = -error;
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return NULL;
+}
+
+static PyObject *fail_access(struct port *port, const char *what, uint64_t address, uint64_t length, int error)
+{
+    if (error == -EINVAL)
+        PyErr_Format(py_errors.access_fault, "%s of %llu bytes at 0x%llx: not aligned to its size", what,
+                     (unsigned long long)length, (unsigned long long)address);
+    else if (error == -EFAULT)
+        PyErr_Format(py_errors.access_fault, "%s of %llu bytes at 0x%llx: outside the shared memory, 0x%llx to 0x%llx",
+                     what, (unsigned long long)length, (unsigned long long)address,
+                     (unsigned long long)port->shared_start, (unsigned long long)port->shared_end);
+    else
+        return fail(what, error);
+    return NULL;
+}
+
+/* A signal came while the core waited: let Python's handlers run, then try again (0), unless they raised (-1). */
+static int interrupted(int error)
+{
+    return error == -EINTR ? PyErr_CheckSignals() : 1;
+}
+
+#define RETRYING(error, call)                    \
+    do                                           \
+        error = (call);                          \
+    while (error && interrupted(error) == 0);    \
+    if (error == -EINTR)                         \
+    return NULL
+
+/* --- the two doors ----------------------------------------------------------------------------------------------- */
+
+static int model_load(struct port *p, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out)
+{
+    return amp_load(&p->cpu.model, address, size, after, acquire, out);
+}
+
+static int model_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release)
+{
+    return amp_store(&p->cpu.model, address, size, value, release);
+}
+
+static int model_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+                        uint64_t expected, struct amp_word *out)
+{
+    return amp_atomic(&p->cpu.model, address, size, op, operand, expected, out);
+}
+
+static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length)
+{
+    return amp_store_bulk(&p->cpu.model, address, bytes, length);
+}
+
+static int model_barrier(struct port *p, unsigned primitive, unsigned site)
+{
+    return amp_barrier(&p->cpu.model, primitive, site);
+}
+
+static int model_kick(struct port *p, unsigned target)
+{
+    return amp_kick(&p->cpu.model, target);
+}
+
+static int model_wait(struct port *p, int64_t timeout_ns)
+{
+    return amp_wait(&p->cpu.model, timeout_ns);
+}
+
+static int model_note(struct port *p, unsigned code, uint64_t value)
+{
+    return amp_note(&p->cpu.model, code, value);
+}
+
+static int model_retire(struct port *p)
+{
+    return amp_cpu_retire(&p->cpu.model);
+}
+
+static PyObject *model_read(PyObject *self, uint64_t address, uint64_t length, uint64_t after)
+{
+    struct port *port = (struct port *)self;
+    struct lazy *lazy = PyObject_New(struct lazy, lazy_type);
+    int error;
+
+    if (!lazy)
+        return NULL;
+    lazy->port = Py_NewRef(self);
+    lazy->load = (struct amp_deferred){.address = address, .length = length, .performed = 1};
+    lazy->load.bytes = PyMem_Malloc(length ? length : 1);
+    if (!lazy->load.bytes) {
+        Py_DECREF(lazy);
+        return PyErr_NoMemory();
+    }
+    do
+        error = amp_load_bulk(&port->cpu.model, &lazy->load, after);
+    while (error == -EINTR && PyErr_CheckSignals() == 0);
+    if (error) {
+        Py_DECREF(lazy);
+        return error == -EINTR ? NULL : fail_access(port, "read", address, length, error);
+    }
+    return (PyObject *)lazy;
+}
+
+static int direct_load(struct port *p, uint64_t address, unsigned size, uint64_t after, int acquire,
+                       struct amp_word *out)
+{
+    (void)after; /* the silicon sees to it */
+    return amp_direct_load(&p->cpu.direct, address, size, acquire, &out->value);
+}
+
+static int direct_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release)
+{
+    return amp_direct_store(&p->cpu.direct, address, size, value, release);
+}
+
+static int direct_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+                         uint64_t expected, struct amp_word *out)
+{
+    return amp_direct_atomic(&p->cpu.direct, address, size, op, operand, expected, &out->value);
+}
+
+static int direct_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length)
+{
+    return amp_direct_write(&p->cpu.direct, address, bytes, length);
+}
+
+static int direct_barrier(struct port *p, unsigned primitive, unsigned site)
+{
+    (void)p;
+    (void)site;
+    amp_fence_real(primitive);
+    return 0;
+}
+
+static int direct_kick(struct port *p, unsigned target)
+{
+    if (target >= p->cpu.direct.cpus)
+        return -EINVAL;
+    amp_bell_ring(p->cpu.direct.board, target);
+    return 0;
+}
+
+static int direct_wait(struct port *p, int64_t timeout_ns)
+{
+    struct amp_direct *cpu = &p->cpu.direct;
+
+    return amp_bell_wait(cpu->board, cpu->id, cpu->cpus, cpu->spin_ns, timeout_ns);
+}
+
+static int direct_note(struct port *p, unsigned code, uint64_t value)
+{
+    (void)p;
+    (void)code;
+    (void)value;
+    return 0;
+}
+
+static int direct_retire(struct port *p)
+{
+    amp_bell_gone(p->cpu.direct.board, p->cpu.direct.id);
+    return 0;
+}
+
+static PyObject *direct_read(PyObject *self, uint64_t address, uint64_t length, uint64_t after)
+{
+    struct port *port = (struct port *)self;
+    uint64_t start = port->shared_start, end = port->shared_end;
+
+    (void)after;
+    if (address < start || address > end || length > end - address)
+        return fail_access(port, "read", address, length, -EFAULT);
+    return PyBytes_FromStringAndSize((char *)port->cpu.direct.memory + address, (Py_ssize_t)length);
+}
+
+static const struct door model_door = {model_load, model_store, model_atomic, model_write,  model_barrier,
+                                       model_kick, model_wait,  model_note,   model_retire, model_read};
+static const struct door direct_door = {direct_load, direct_store, direct_atomic, direct_write,  direct_barrier,
+                                        direct_kick, direct_wait,  direct_note,   direct_retire, direct_read};
+
+/* --- methods ----------------------------------------------------------------------------------------------------- */
+
+static int expect(const char *name, Py_ssize_t given, Py_ssize_t wanted)
+{
+    if (given == wanted)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, %zd given", name, wanted, given);
+    return -1;
+}
+
+static PyObject *do_load(PyObject *self, PyObject *const *args, Py_ssize_t n, unsigned size, int acquire,
+                         const char *name)
+{
+    struct port *port = (struct port *)self;
+    struct amp_word word = {0};
+    uint64_t address, after;
+    int error;
+
+    if (expect(name, n, 1) || py_word_value(args[0], &address, &after))
+        return NULL;
+    RETRYING(error, port->door->load(port, address, size, after, acquire, &word));
+    if (error)
+        return fail_access(port, name, address, size, error);
+    return port->door == &model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
+}
+
+static int fits(uint64_t value, unsigned size)
+{
+    return size == 8 || value >> 8 * size == 0;
+}
+
+static PyObject *too_wide(const char *name, uint64_t value, unsigned size)
+{
+    return PyErr_Format(PyExc_OverflowError, "%s: %llu does not fit into %u bytes", name, (unsigned long long)value,
+                        size);
+}
+
+static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, unsigned size, int release,
+                          const char *name)
+{
+    struct port *port = (struct port *)self;
+    uint64_t address, value, ignored;
+    int error;
+
+    if (expect(name, n, 2) || py_word_value(args[0], &address, &ignored) || py_word_value(args[1], &value, &ignored))
+        return NULL;
+    if (!fits(value, size))
+        return too_wide(name, value, size);
+    RETRYING(error, port->door->store(port, address, size, value, release));
+    if (error)
+        return fail_access(port, name, address, size, error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, unsigned size, enum amp_atomic op,
+                           const char *name)
+{
+    struct port *port = (struct port *)self;
+    struct amp_word word = {0};
+    uint64_t address, operand, expected = 0, ignored;
+    int error;
+
+    if (expect(name, n, op == AMP_CMPXCHG ? 3 : 2) || py_word_value(args[0], &address, &ignored) ||
+        py_word_value(args[n - 1], &operand, &ignored))
+        return NULL;
+    if (op == AMP_CMPXCHG && py_word_value(args[1], &expected, &ignored))
+        return NULL;
+    if (!fits(operand, size) || !fits(expected, size))
+        return too_wide(name, fits(operand, size) ? expected : operand, size);
+    RETRYING(error, port->door->atomic(port, address, size, op, operand, expected, &word));
+    if (error)
+        return fail_access(port, name, address, size, error);
+    return port->door == &model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
+}
+
+#define PER_SIZE(bits)                                                                                              \
+    static PyObject *load_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                              \
+    {                                                                                                               \
+        return do_load(self, args, n, bits / 8, 0, "load_u" #bits);                                                 \
+    }                                                                                                               \
+    static PyObject *load_acquire_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                      \
+    {                                                                                                               \
+        return do_load(self, args, n, bits / 8, 1, "load_acquire_u" #bits);                                         \
+    }                                                                                                               \
+    static PyObject *store_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                             \
+    {                                                                                                               \
+        return do_store(self, args, n, bits / 8, 0, "store_u" #bits);                                               \
+    }                                                                                                               \
+    static PyObject *store_release_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                     \
+    {                                                                                                               \
+        return do_store(self, args, n, bits / 8, 1, "store_release_u" #bits);                                       \
+    }                                                                                                               \
+    static PyObject *xchg_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                              \
+    {                                                                                                               \
+        return do_atomic(self, args, n, bits / 8, AMP_XCHG, "xchg_u" #bits);                                        \
+    }                                                                                                               \
+    static PyObject *cmpxchg_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                           \
+    {                                                                                                               \
+        return do_atomic(self, args, n, bits / 8, AMP_CMPXCHG, "cmpxchg_u" #bits);                                  \
+    }                                                                                                               \
+    static PyObject *fetch_add_u##bits(PyObject *self, PyObject *const *args, Py_ssize_t n)                         \
+    {                                                                                                               \
+        return do_atomic(self, args, n, bits / 8, AMP_ADD, "fetch_add_u" #bits);                                    \
+    }
+
+PER_SIZE(8)
+PER_SIZE(16)
+PER_SIZE(32)
+PER_SIZE(64)
+
+static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct port *port = (struct port *)self;
+    uint64_t address, length, after, more;
+
+    if (expect("read", n, 2) || py_word_value(args[0], &address, &after) || py_word_value(args[1], &length, &more))
+        return NULL;
+    if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
+        return fail_access(port, "read", address, length, -EFAULT); /* before anything is allocated */
+    return port->door->read(self, address, length, after > more ? after : more);
+}
+
+static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct port *port = (struct port *)self;
+    uint64_t address, ignored;
+    Py_buffer bytes;
+    int error;
+
+    if (expect("write", n, 2) || py_word_value(args[0], &address, &ignored) ||
+        PyObject_GetBuffer(args[1], &bytes, PyBUF_SIMPLE))
+        return NULL;
+    do
+        error = port->door->write(port, address, bytes.buf, (uint64_t)bytes.len);
+    while (error && interrupted(error) == 0);
+    PyBuffer_Release(&bytes);
+    if (error == -EINTR)
+        return NULL;
+    if (error)
+        return fail_access(port, "write", address, (uint64_t)bytes.len, error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *barrier_with(PyObject *self, uint64_t primitive, uint64_t site, const char *what)
+{
+    struct port *port = (struct port *)self;
+    int error;
+
+    RETRYING(error, port->door->barrier(port, (unsigned)primitive, (unsigned)site));
+    if (error)
+        return fail(what, error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *port_barrier(PyObject *self, PyObject *site)
+{
+    uint64_t number, ignored;
+
+    if (py_word_value(site, &number, &ignored))
+        return NULL;
+    if (number >= SITES)
+        return fail("barrier", -EINVAL);
+    return barrier_with(self, ((struct port *)self)->sites[number], number, "barrier");
+}
+
+static PyObject *port_fence(PyObject *self, PyObject *primitive)
+{
+    uint64_t number, ignored;
+
+    if (py_word_value(primitive, &number, &ignored))
+        return NULL;
+    return barrier_with(self, number < AMP_PRIMITIVES ? number : AMP_PRIMITIVES, 0, "fence");
+}
+
+static PyObject *port_kick(PyObject *self, PyObject *target)
+{
+    struct port *port = (struct port *)self;
+    uint64_t number, ignored;
+    int error;
+
+    if (py_word_value(target, &number, &ignored))
+        return NULL;
+    RETRYING(error, port->door->kick(port, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
+    if (error)
+        return fail("kick", error);
+    Py_RETURN_NONE;
+}
+
+/* wait(timeout_s=None) -> bool: True with the interrupt taken, False when the time was up. */
+static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct port *port = (struct port *)self;
+    int64_t timeout_ns = -1;
+    uint64_t start = 0;
+    int error;
+
+    if (n > 1)
+        return PyErr_Format(PyExc_TypeError, "wait takes at most 1 argument, %zd given", n);
+    if (n == 1 && args[0] != Py_None) {
+        double seconds = PyFloat_AsDouble(args[0]);
+
+        if (seconds == -1.0 && PyErr_Occurred())
+            return NULL;
+        if (!(seconds >= 0 && seconds < 1e9))
+            return PyErr_Format(PyExc_ValueError, "wait: timeout_s must be between 0 and 1e9");
+        timeout_ns = (int64_t)(seconds * 1e9);
+        start = amp_now_ns();
+    }
+    for (;;) {
+        int64_t spent = timeout_ns < 0 ? 0 : (int64_t)(amp_now_ns() - start);
+
+        Py_BEGIN_ALLOW_THREADS
+        error = port->door->wait(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
+        Py_END_ALLOW_THREADS
+        if (error != -EINTR)
+            break;
+        if (PyErr_CheckSignals())
+            return NULL;
+    }
+    if (error == -ETIMEDOUT)
+        Py_RETURN_FALSE;
+    if (error)
+        return fail("wait", error);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct port *port = (struct port *)self;
+    uint64_t code, value, ignored;
+    int error;
+
+    if (expect("note", n, 2) || py_word_value(args[0], &code, &ignored) || py_word_value(args[1], &value, &ignored))
+        return NULL;
+    RETRYING(error, port->door->note(port, code <= UINT8_MAX ? (unsigned)code : UINT8_MAX + 1u, value));
+    if (error)
+        return fail("note", error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct port *port = (struct port *)self;
+    int error;
+
+    RETRYING(error, port->door->retire(port));
+    if (error)
+        return fail("retire", error);
+    Py_RETURN_NONE;
+}
+
+static int set_sites(struct port *port, PyObject *sites)
+{
+    Py_buffer map;
+
+    if (PyObject_GetBuffer(sites, &map, PyBUF_SIMPLE))
+        return -1;
+    for (Py_ssize_t i = 0; i < map.len && i < SITES; i++)
+        port->sites[i] = ((uint8_t *)map.buf)[i];
+    PyBuffer_Release(&map);
+    return 0;
+}
+
+static PyObject *port_set_spin(PyObject *self, PyObject *value)
+{
+    struct port *port = (struct port *)self;
+    uint64_t spin_ns, ignored;
+
+    if (py_word_value(value, &spin_ns, &ignored))
+        return NULL;
+    if (port->door == &model_door)
+        port->cpu.model.spin_ns = spin_ns;
+    else
+        port->cpu.direct.spin_ns = spin_ns;
+    Py_RETURN_NONE;
+}
+
+#define FAST(name, function, doc) {name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, doc}
+#define SIZED(bits)                                                                                                  \
+    FAST("load_u" #bits, load_u##bits, "load(address) -> the value"),                                                \
+    FAST("load_acquire_u" #bits, load_acquire_u##bits, "load(address) -> the value; later accesses stay later"),     \
+    FAST("store_u" #bits, store_u##bits, "store(address, value)"),                                                   \
+    FAST("store_release_u" #bits, store_release_u##bits, "store(address, value); earlier accesses stay earlier"),    \
+    FAST("xchg_u" #bits, xchg_u##bits, "xchg(address, value) -> the old value; fully ordered"),                      \
+    FAST("cmpxchg_u" #bits, cmpxchg_u##bits, "cmpxchg(address, old, new) -> the old value; fully ordered"),          \
+    FAST("fetch_add_u" #bits, fetch_add_u##bits, "fetch_add(address, n) -> the old value; fully ordered")
+
+static PyMethodDef port_methods[] = {
+    SIZED(8),
+    SIZED(16),
+    SIZED(32),
+    SIZED(64),
+    FAST("read", port_read, "read(address, length) -> the bytes, loaded at the latest when they are used"),
+    FAST("write", port_write, "write(address, bytes): a bulk store, granule by granule, in no order"),
+    {"barrier", port_barrier, METH_O, "barrier(site): whatever stands at that site"},
+    {"fence", port_fence, METH_O, "fence(primitive)"},
+    {"kick", port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},
+    FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),
+    FAST("note", port_note, "note(code, value): leave a mark in the trace"),
+    {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},
+    {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"},
+    {NULL, NULL, 0, NULL},
+};
+
+/* --- objects ----------------------------------------------------------------------------------------------------- */
+
+static void port_free(PyObject *self)
+{
+    struct port *port = (struct port *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    if (port->region.obj)
+        PyBuffer_Release(&port->region);
+    release(self);
+    Py_DECREF(type);
+}
+
+static struct port *port_new(PyTypeObject *type, const struct door *door, PyObject *region, PyObject *sites)
+{
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    struct port *port = (struct port *)allocate(type, 0);
+
+    if (!port)
+        return NULL;
+    port->door = door;
+    if (PyObject_GetBuffer(region, &port->region, PyBUF_WRITABLE) || set_sites(port, sites)) {
+        Py_DECREF(port);
+        return NULL;
+    }
+    return port;
+}
+
+static PyObject *refuse(struct port *port, const char *why)
+{
+    Py_DECREF(port);
+    return PyErr_Format(PyExc_ValueError, "%s", why);
+}
+
+/* ModelledPort(region, room_offset, cpu, sites) */
+static PyObject *modelled_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *region, *sites;
+    unsigned long long room;
+    unsigned int id;
+    struct port *port;
+    uint8_t *memory;
+
+    if (!PyArg_ParseTuple(args, "OKIO:ModelledPort", &region, &room, &id, &sites))
+        return NULL;
+    port = port_new(type, &model_door, region, sites);
+    if (!port)
+        return NULL;
+    memory = port->region.buf;
+    if (room > (unsigned long long)port->region.len ||
+        amp_cpu_open(&port->cpu.model, memory + room, (size_t)port->region.len - room, memory, id))
+        return refuse(port, "no model of this version at that offset, or no such CPU");
+    if (amp_shared_bounds(&port->cpu.model, &port->shared_start, &port->shared_end) ||
+        port->shared_end > (uint64_t)port->region.len)
+        return refuse(port, "the model's shared memory lies outside the region");
+    return (PyObject *)port;
+}
+
+/* DirectPort(region, shared_start, shared_end, board_offset, cpu, cpus, sites) */
+static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *region, *sites;
+    unsigned long long start, end, board;
+    unsigned int id, cpus;
+    struct port *port;
+    uint64_t size;
+
+    if (!PyArg_ParseTuple(args, "OKKKIIO:DirectPort", &region, &start, &end, &board, &id, &cpus, &sites))
+        return NULL;
+    port = port_new(type, &direct_door, region, sites);
+    if (!port)
+        return NULL;
+    size = (uint64_t)port->region.len;
+    if (start > end || end > size || board % sizeof(uint32_t) || size < sizeof(uint32_t) ||
+        board > size - sizeof(uint32_t) || cpus > AMP_CPUS || id >= cpus)
+        return refuse(port, "shared memory or mailbox outside the region, or no such CPU");
+    port->shared_start = start;
+    port->shared_end = end;
+    port->cpu.direct = (struct amp_direct){.memory = port->region.buf,
+                                           .board = (uint32_t *)((uint8_t *)port->region.buf + board),
+                                           .shared_start = start,
+                                           .shared_end = end,
+                                           .spin_ns = AMP_SPIN_NS,
+                                           .id = id,
+                                           .cpus = cpus};
+    return (PyObject *)port;
+}
+
+static int lazy_perform(struct lazy *lazy)
+{
+    struct port *port = (struct port *)lazy->port;
+    int error;
+
+    do
+        error = amp_perform(&port->cpu.model, &lazy->load);
+    while (error == -EINTR && PyErr_CheckSignals() == 0);
+    if (error && error != -EINTR)
+        fail("read", error);
+    return error ? -1 : 0;
+}
+
+static PyObject *lazy_bytes(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct lazy *lazy = (struct lazy *)self;
+
+    if (lazy_perform(lazy))
+        return NULL;
+    return PyBytes_FromStringAndSize((char *)lazy->load.bytes, (Py_ssize_t)lazy->load.length);
+}
+
+static int lazy_buffer(PyObject *self, Py_buffer *view, int flags)
+{
+    struct lazy *lazy = (struct lazy *)self;
+
+    view->obj = NULL;
+    if (lazy_perform(lazy))
+        return -1;
+    return PyBuffer_FillInfo(view, self, lazy->load.bytes, (Py_ssize_t)lazy->load.length, 1, flags);
+}
+
+static Py_ssize_t lazy_length(PyObject *self)
+{
+    return (Py_ssize_t)((struct lazy *)self)->load.length;
+}
+
+static PyObject *lazy_compare(PyObject *self, PyObject *other, int op)
+{
+    PyObject *bytes, *right = NULL, *result = NULL;
+
+    if (op != Py_EQ && op != Py_NE)
+        Py_RETURN_NOTIMPLEMENTED;
+    if (!PyBytes_Check(other) && Py_TYPE(other) != lazy_type)
+        Py_RETURN_NOTIMPLEMENTED;
+    bytes = lazy_bytes(self, NULL);
+    if (bytes)
+        right = PyBytes_Check(other) ? Py_NewRef(other) : lazy_bytes(other, NULL);
+    if (right)
+        result = PyObject_RichCompare(bytes, right, op);
+    Py_XDECREF(bytes);
+    Py_XDECREF(right);
+    return result;
+}
+
+static PyObject *lazy_item(PyObject *self, PyObject *key)
+{
+    PyObject *bytes = lazy_bytes(self, NULL), *item = bytes ? PyObject_GetItem(bytes, key) : NULL;
+
+    Py_XDECREF(bytes);
+    return item;
+}
+
+static PyObject *lazy_performed(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((struct lazy *)self)->load.performed > 0);
+}
+
+static void lazy_free(PyObject *self)
+{
+    struct lazy *lazy = (struct lazy *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    if (lazy->load.performed <= 0)
+        amp_forget(&((struct port *)lazy->port)->cpu.model, &lazy->load);
+    PyMem_Free(lazy->load.bytes);
+    Py_DECREF(lazy->port);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyGetSetDef lazy_fields[] = {
+    {"performed", lazy_performed, NULL, "have the bytes been loaded?", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef lazy_methods[] = {
+    {"__bytes__", lazy_bytes, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot modelled_slots[] = {
+    {Py_tp_new, modelled_new},
+    {Py_tp_dealloc, port_free},
+    {Py_tp_methods, port_methods},
+    {Py_tp_doc, "One CPU's accesses through the ordering model."},
+    {0, NULL},
+};
+
+static PyType_Slot direct_slots[] = {
+    {Py_tp_new, direct_new},
+    {Py_tp_dealloc, port_free},
+    {Py_tp_methods, port_methods},
+    {Py_tp_doc, "One CPU's accesses to the bare region, with this machine's own fences."},
+    {0, NULL},
+};
+
+static PyType_Slot lazy_slots[] = {
+    {Py_tp_dealloc, lazy_free},
+    {Py_tp_methods, lazy_methods},
+    {Py_tp_getset, lazy_fields},
+    {Py_tp_richcompare, lazy_compare},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_sq_length, lazy_length},
+    {Py_mp_subscript, lazy_item},
+    {Py_bf_getbuffer, lazy_buffer},
+    {Py_tp_doc, "Bytes of a bulk load, loaded when they are used, or earlier."},
+    {0, NULL},
+};
+
+static PyType_Spec modelled_spec = {
+    "amp._core._bridge.ModelledPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, modelled_slots};
+static PyType_Spec direct_spec = {
+    "amp._core._bridge.DirectPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, direct_slots};
+static PyType_Spec lazy_spec = {
+    "amp._core._bridge.LazyBytes", sizeof(struct lazy), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, lazy_slots};
+
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
+{
+    *type = (PyTypeObject *)PyType_FromSpec(spec);
+    return *type ? PyModule_AddType(module, *type) : -1;
+}
+
+int py_port_init(PyObject *module)
+{
+    if (add_type(module, &modelled_spec, &modelled_type) || add_type(module, &direct_spec, &direct_type))
+        return -1;
+    return add_type(module, &lazy_spec, &lazy_type);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stores.c - pending stores: which of them may become visible next, and what happens when one does.
+ *
+ * A pending store may become visible unless something ahead of it in program order holds it back: a store to an
+ * overlapping location, a mark, or (a release, or hardware that keeps W->W) any store at all.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "bell.h"
+#include "model.h"
+
+/* Which kinds of store a mark holds back, given the kinds still pending ahead of it. */
+static unsigned held_by(const struct amp_pending *mark, unsigned ahead)
+{
+    unsigned held = 0;
+
+    if (mark->orders & AMP_WW && ahead)
+        held |= AMP_MEMORY;
+    if (mark->orders & AMP_WD && ahead & AMP_MEMORY)
+        held |= AMP_DOORBELL;
+    return held;
+}
+
+static bool overlaps_earlier(const struct amp_cpu_state *state, unsigned entry)
+{
+    const struct amp_pending *store = &state->pending[entry];
+
+    for (unsigned i = 0; i < entry; i++)
+        if (state->pending[i].granule == store->granule && state->pending[i].mask & store->mask)
+            return true;
+    return false;
+}
+
+/* Hardware that keeps W->W keeps it for each kind it names; doorbells of one CPU never overtake one another. */
+static unsigned kept_by_hardware(const struct amp_cpu_state *state, unsigned ahead)
+{
+    unsigned held = ahead & AMP_DOORBELL;
+
+    if (state->implicit & AMP_WW && ahead)
+        held |= AMP_MEMORY;
+    if (state->implicit & AMP_WD && ahead & AMP_MEMORY)
+        held |= AMP_DOORBELL;
+    return held;
+}
+
+unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES])
+{
+    unsigned n = 0, ahead = 0, held = 0;
+    uint64_t granules = 0; /* a filter: bit set if a granule of that number modulo 64 is ahead */
+
+    for (unsigned i = 0; i < state->entries; i++) {
+        const struct amp_pending *store = &state->pending[i];
+        uint64_t bit = UINT64_C(1) << (store->granule & 63);
+
+        if (store->kind == AMP_MARK) {
+            held |= held_by(store, ahead);
+            continue;
+        }
+        held |= kept_by_hardware(state, ahead);
+        if (!(held & store->kind) && !(store->release && ahead) &&
+            !(store->kind == AMP_MEMORY && granules & bit && overlaps_earlier(state, i)))
+            out[n++] = i;
+        ahead |= store->kind;
+        if (store->kind == AMP_MEMORY)
+            granules |= bit;
+        if (held == (AMP_MEMORY | AMP_DOORBELL))
+            break;
+    }
+    return n;
+}
+
+static void drop_entries(struct amp_cpu_state *state, unsigned first, unsigned n)
+{
+    state->entries -= n;
+    memmove(&state->pending[first], &state->pending[first + n], (state->entries - first) * sizeof state->pending[0]);
+}
+
+/* Marks with nothing ahead of them order nothing any more. */
+static void drop_leading_marks(struct amp_cpu_state *state)
+{
+    unsigned marks = 0;
+
+    while (marks < state->entries && state->pending[marks].kind == AMP_MARK)
+        marks++;
+    if (marks)
+        drop_entries(state, 0, marks);
+}
+
+static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
+{
+    struct amp_model *m = cpu->model;
+    uint64_t *head = &amp_heads(m)[store->granule];
+    uint8_t *bytes = cpu->memory + m->config.shared_start + (uint64_t)store->granule * AMP_GRANULE;
+    struct amp_write *write = amp_log(m, ++m->now);
+    uint64_t bits = amp_bits(store->mask), old;
+
+    memcpy(&old, bytes, sizeof old);
+    *write = (struct amp_write){.value = store->value & bits,
+                                .before = old & bits,
+                                .older = *head,
+                                .store = store->store,
+                                .granule = store->granule,
+                                .mask = store->mask};
+    write->known[owner] = store->mask;
+    old = (old & ~bits) | write->value;
+    memcpy(bytes, &old, sizeof old);
+    *head = m->now;
+    m->cpu[owner].made = m->now;
+}
+
+static void deliver_doorbell(struct amp_cpu *cpu, unsigned target)
+{
+    cpu->model->cpu[target].rung_time = cpu->model->now;
+    amp_bell_ring(cpu->board, target);
+}
+
+void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_cpu_state *state = &m->cpu[owner];
+    struct amp_pending store = state->pending[entry];
+    struct amp_event event = {.cpu = (uint8_t)owner, .store = store.store};
+
+    assert(entry < state->entries && store.kind != AMP_MARK);
+    drop_entries(state, entry, 1);
+    drop_leading_marks(state);
+    if (store.kind == AMP_DOORBELL) {
+        event.kind = AMP_EV_RUNG;
+        event.address = (uint32_t)store.value;
+        amp_trace(m, event);
+        deliver_doorbell(cpu, (unsigned)store.value);
+        return;
+    }
+    write_granule(cpu, owner, &store);
+    event.kind = AMP_EV_VISIBLE;
+    event.address = (uint32_t)(m->config.shared_start + (uint64_t)store.granule * AMP_GRANULE);
+    event.size = store.mask;
+    event.value = store.value & amp_bits(store.mask);
+    amp_trace(m, event);
+}
+
+bool amp_drain_one(struct amp_cpu *cpu, unsigned owner)
+{
+    unsigned list[AMP_STORES];
+    unsigned n = amp_eligible(&cpu->model->cpu[owner], list);
+
+    if (n == 0)
+        return false;
+    amp_make_visible(cpu, owner, list[n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE)]);
+    return true;
+}
+
+void amp_drain_all(struct amp_cpu *cpu)
+{
+    while (amp_drain_one(cpu, cpu->id))
+        ;
+    assert(amp_state(cpu)->entries == 0);
+}
+
+/* How many stores (not marks) are pending. */
+static unsigned stores_pending(const struct amp_cpu_state *state)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < state->entries; i++)
+        n += state->pending[i].kind != AMP_MARK;
+    return n;
+}
+
+void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+
+    while (state->entries >= cpu->model->config.store_depth && stores_pending(state) > 0)
+        amp_drain_one(cpu, cpu->id);
+    assert(state->entries < AMP_STORES);
+    state->pending[state->entries++] = store;
+}
+
+void amp_push_mark(struct amp_cpu *cpu, uint8_t orders)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct amp_pending *last = state->entries ? &state->pending[state->entries - 1] : NULL;
+
+    if (!last || !orders)
+        return;
+    if (last->kind == AMP_MARK) {
+        last->orders |= orders;
+        return;
+    }
+    amp_push_store(cpu, (struct amp_pending){.kind = AMP_MARK, .orders = orders});
+    drop_leading_marks(state);
+}
+
+/* An atomic's write is visible at once: first let everything go that must be visible before it. */
+void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    unsigned list[AMP_STORES], n, last;
+
+    for (;;) {
+        if (state->entries >= cpu->model->config.store_depth || state->entries == AMP_STORES)
+            amp_drain_one(cpu, cpu->id);
+        /* Stand it at the end of the list, and see whether it could go. */
+        last = state->entries++;
+        state->pending[last] = (struct amp_pending){.kind = AMP_MEMORY, .granule = granule, .mask = mask};
+        n = amp_eligible(state, list);
+        state->entries--;
+        if (n && list[n - 1] == last)
+            return;
+        amp_drain_one(cpu, cpu->id);
+    }
+}
+
+static bool release_pending(const struct amp_cpu_state *state)
+{
+    for (unsigned i = 0; i < state->entries; i++)
+        if (state->pending[i].release)
+            return true;
+    return false;
+}
+
+void amp_settle_releases(struct amp_cpu *cpu)
+{
+    while (release_pending(amp_state(cpu)))
+        amp_drain_one(cpu, cpu->id);
+}
