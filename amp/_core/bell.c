@@ -147,7 +147,8 @@ int amp_bell_sleep(uint32_t *board, unsigned cpu, unsigned cpus, uint64_t spin_n
     uint64_t start = timeout_ns >= 0 ? amp_now_ns() : 0;
 
     while (answer == 1) {
-        int64_t left = -1;
+        int64_t left = AMP_LOOK_UP_NS;
+        bool last = false;
         uint32_t marked;
 
         answer = fall_asleep(board, cpu, cpus, timeout_ns >= 0, &marked);
@@ -159,11 +160,15 @@ int amp_bell_sleep(uint32_t *board, unsigned cpu, unsigned cpus, uint64_t spin_n
             break;
         }
         if (timeout_ns >= 0) {
-            left = timeout_ns - (int64_t)(amp_now_ns() - start);
-            if (left < 0)
-                left = 0;
+            int64_t rest = timeout_ns - (int64_t)(amp_now_ns() - start);
+
+            last = rest <= left;
+            if (last)
+                left = rest > 0 ? rest : 0;
         }
         answer = amp_futex_wait(board, marked, left);
+        if (answer == -ETIMEDOUT && !last)
+            answer = -EINTR;
         if (answer == 0 || answer == -EAGAIN)
             answer = verdict(board_read(board), cpu, cpus);
         else if (verdict(board_read(board), cpu, cpus) == 0)

@@ -32,6 +32,12 @@ int amp_bell_sleep(uint32_t *board, unsigned cpu, unsigned cpus, uint64_t spin_n
 /* The two together, for a CPU without a model: returns 0 with the kick taken. */
 int amp_bell_wait(uint32_t *board, unsigned cpu, unsigned cpus, uint64_t spin_ns, int64_t timeout_ns);
 
+/*
+ * A signal between a caller's last look and the futex interrupts nothing: no sleep is longer than this before the caller
+ * gets -EINTR and can look again.
+ */
+#define AMP_LOOK_UP_NS INT64_C(500000000)
+
 uint64_t amp_now_ns(void);
 int amp_futex_wait(uint32_t *word, uint32_t seen, int64_t timeout_ns);
 void amp_futex_wake(uint32_t *word);

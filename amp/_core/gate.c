@@ -16,6 +16,8 @@
 #include "model.h"
 
 #define LOCK_TRIES 200    /* a critical section is some 100 ns: worth spinning for */
+#define HELP_ONE_IN 8     /* accesses, free mode */
+#define LOOK_UP_AFTER 4096 /* stores that a waiter helped along */
 #define TURN_SPINS 4000   /* likewise the other side's piece of Python between two accesses: some microseconds */
 
 /* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one. */
@@ -135,10 +137,14 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
 static struct amp_model *model_in(const void *room, size_t size)
 {
     struct amp_model *m = (struct amp_model *)(uintptr_t)room;
+    struct plan plan;
 
-    if (size < sizeof *m || m->magic != AMP_MAGIC || check_config(&m->config))
+    if (size < sizeof *m || (uintptr_t)room % 64 || m->magic != AMP_MAGIC || check_config(&m->config))
         return NULL;
-    return m->size <= size && m->size == plan_room(&m->config).size ? m : NULL;
+    plan = plan_room(&m->config);
+    if (m->heads_offset != plan.heads || m->log_offset != plan.log || m->trace_offset != plan.trace)
+        return NULL;
+    return m->size <= size && m->size == plan.size ? m : NULL;
 }
 
 int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit, const uint8_t *orders, size_t n)
@@ -168,7 +174,7 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
         struct amp_cpu_state *state = &m->cpu[i];
 
         state->status = state->parked = state->entries = 0;
-        state->floor = state->seen = state->made = state->rung_time = 0;
+        state->floor = state->seen = state->made = state->released = state->rung_time = 0;
         state->random = seed ^ (i + 1) * UINT64_C(0xd1b54a32d192ed03);
     }
     return 0;
@@ -184,6 +190,7 @@ int amp_model_lost(void *room, size_t size, unsigned cpu)
         return -EINVAL;
     __atomic_store_n(&m->lost, 1, __ATOMIC_SEQ_CST);
     amp_bell_lost(&m->board);
+    __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
     amp_futex_wake(&m->turn);
     return 0;
 }
@@ -253,7 +260,22 @@ static int free_enter(struct amp_model *m)
     return -error;
 }
 
-/* Some of this CPU's stores go on their way: more of them, the more there are (a bulk store brings dozens). */
+/* Time passes, whoever is at work: one pending store of any CPU becomes visible. */
+static bool help_along(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    unsigned first = cpu->choose(cpu, m->config.cpus, AMP_WHOSE_TURN);
+
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        if (amp_drain_one(cpu, (first + i) % m->config.cpus))
+            return true;
+    return false;
+}
+
+/*
+ * Some of this CPU's stores go on their way: more of them, the more there are (a bulk store brings dozens). Now and then
+ * another's: who polls must in the end see the last store of a CPU that makes no more accesses.
+ */
 static void free_background(struct amp_cpu *cpu)
 {
     struct amp_cpu_state *state = amp_state(cpu);
@@ -263,6 +285,8 @@ static void free_background(struct amp_cpu *cpu)
     if (state->entries && cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)
         for (unsigned n = 1 + state->entries / 8; n > 0 && amp_drain_one(cpu, cpu->id); n--)
             ;
+    if (cpu->choose(cpu, HELP_ONE_IN, AMP_DRAIN_NOW) == 0)
+        help_along(cpu);
 }
 
 static int free_take(struct amp_cpu *cpu)
@@ -277,22 +301,11 @@ static int free_take(struct amp_cpu *cpu)
     return 0;
 }
 
-/* Time passes while somebody waits: one pending store of any CPU becomes visible. */
-static bool help_along(struct amp_cpu *cpu)
-{
-    struct amp_model *m = cpu->model;
-    unsigned first = cpu->choose(cpu, m->config.cpus, AMP_WHOSE_TURN);
-
-    for (unsigned i = 0; i < m->config.cpus; i++)
-        if (amp_drain_one(cpu, (first + i) % m->config.cpus))
-            return true;
-    return false;
-}
-
 static int free_wait(struct amp_cpu *cpu, int64_t timeout_ns)
 {
     struct amp_model *m = cpu->model;
     uint64_t start = timeout_ns < 0 ? 0 : amp_now_ns();
+    unsigned helped = 0;
     int error;
 
     for (;;) {
@@ -310,6 +323,10 @@ static int free_wait(struct amp_cpu *cpu, int64_t timeout_ns)
         if (moved) { /* let the others look at memory as it is now */
             for (unsigned i = 0; i < 16; i++)
                 amp_cpu_relax();
+            if (timeout_ns >= 0 && (int64_t)(amp_now_ns() - start) > timeout_ns)
+                return -ETIMEDOUT;
+            if (++helped % LOOK_UP_AFTER == 0)
+                return -EINTR; /* a peer that never pauses must not keep the caller from its signals */
             continue;
         }
         if (timeout_ns >= 0) {
@@ -346,10 +363,10 @@ static int await_turn(struct amp_cpu *cpu)
         __atomic_store_n(&state->parked, 1, __ATOMIC_SEQ_CST);
         turn = __atomic_load_n(&m->turn, __ATOMIC_SEQ_CST);
         if (turn != cpu->id && !__atomic_load_n(&m->lost, __ATOMIC_SEQ_CST)) {
-            int error = amp_futex_wait(&m->turn, turn, -1);
+            int error = amp_futex_wait(&m->turn, turn, AMP_LOOK_UP_NS);
 
-            if (error == -EINTR)
-                return error;
+            if (error == -EINTR || error == -ETIMEDOUT)
+                return -EINTR;
         }
         __atomic_store_n(&state->parked, 0, __ATOMIC_SEQ_CST);
     }

@@ -206,7 +206,7 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
     while (*last)
         last = &(*last)->next;
     *last = load;
-    if (state->implicit & AMP_RW || cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
+    if (state->implicit & (AMP_RR | AMP_RW) || cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, load);
     else
         load->performed = -1;

@@ -53,6 +53,7 @@ struct amp_cpu_state {
     uint32_t parked;                 /* lockstep: sleeps on the turn */
     uint32_t entries;
     uint64_t floor, seen, made, rung_time;
+    uint64_t released; /* when its newest visible store-release became so */
     uint64_t random;
     struct amp_pending pending[AMP_STORES]; /* program order */
 };

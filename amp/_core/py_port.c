@@ -204,6 +204,8 @@ static int direct_barrier(struct port *p, unsigned primitive, unsigned site)
 {
     (void)p;
     (void)site;
+    if (primitive >= AMP_FENCES)
+        return -EINVAL;
     amp_fence_real(primitive);
     return 0;
 }

@@ -142,6 +142,42 @@ OPERATION(and, 1, x & y, PyNumber_And)
 OPERATION(or, 1, x | y, PyNumber_Or)
 OPERATION(xor, 1, x ^ y, PyNumber_Xor)
 
+static PyObject *word_true_divide(PyObject *a, PyObject *b)
+{
+    return by_int(a, b, PyNumber_TrueDivide);
+}
+
+static PyObject *word_divmod(PyObject *a, PyObject *b)
+{
+    PyObject *quotient = word_floor_divide(a, b), *rest;
+
+    if (!quotient || quotient == Py_NotImplemented)
+        return quotient;
+    rest = word_remainder(a, b);
+    if (!rest) {
+        Py_DECREF(quotient);
+        return NULL;
+    }
+    return Py_BuildValue("(NN)", quotient, rest);
+}
+
+static PyObject *plain_power(PyObject *a, PyObject *b)
+{
+    return PyNumber_Power(a, b, Py_None);
+}
+
+static PyObject *word_power(PyObject *a, PyObject *b, PyObject *modulus)
+{
+    if (modulus != Py_None)
+        Py_RETURN_NOTIMPLEMENTED;
+    return by_int(a, b, plain_power);
+}
+
+static PyObject *word_itself(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
 static PyObject *word_int(PyObject *self)
 {
     return as_int(self);
@@ -274,6 +310,11 @@ static PyType_Slot word_slots[] = {
     {Py_nb_and, word_and},
     {Py_nb_or, word_or},
     {Py_nb_xor, word_xor},
+    {Py_nb_true_divide, word_true_divide},
+    {Py_nb_divmod, word_divmod},
+    {Py_nb_power, word_power},
+    {Py_nb_positive, word_itself},
+    {Py_nb_absolute, word_itself},
     {Py_nb_negative, word_negative},
     {Py_nb_invert, word_invert},
     {Py_nb_int, word_int},

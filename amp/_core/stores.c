@@ -108,6 +108,8 @@ static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_
     memcpy(bytes, &old, sizeof old);
     *head = m->now;
     m->cpu[owner].made = m->now;
+    if (store->release)
+        m->cpu[owner].released = m->now;
 }
 
 static void deliver_doorbell(struct amp_cpu *cpu, unsigned target)
@@ -226,4 +228,5 @@ void amp_settle_releases(struct amp_cpu *cpu)
 {
     while (release_pending(amp_state(cpu)))
         amp_drain_one(cpu, cpu->id);
+    amp_raise_floor(cpu, amp_state(cpu)->released);
 }

@@ -1,0 +1,265 @@
+"""A machine that runs: the region, its model, and the two sides' processes. Composition root: names both sides.
+
+The processes are fresh interpreters (`python -m hostside`, `python -m remoteside`) that inherit two descriptors and
+nothing else. They serve one run after another, so a thousand seeds cost two interpreter starts. If one dies, the other
+is told at once, and stops cleanly; if this process dies, the kernel ends both.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from amp._core import _bridge
+from amp.errors import AmpError
+from amp.machine.config import Mode, Report, Request, RunConfig
+from amp.machine.wiring import Wiring, plan
+from amp.ordering.platforms import Platform, Side
+from amp.ordering.sites import SiteMap
+from amp.port.doors import site_bytes
+from amp.port.port import CPU_NAMES
+from amp.region import Region
+
+STORE_DEPTH: Final = 64
+LOG_WRITES: Final = 1 << 14
+TRACE_EVENTS: Final = 1 << 16
+STOP_LIMIT_S: Final = 5.0  # how long a side may take to stop once it is told to
+MODULES: Final = ("hostside", "remoteside")
+_CORE_MODE: Final = {Mode.FREE: _bridge.FREE, Mode.LOCKSTEP: _bridge.LOCKSTEP}
+
+
+class SideDied(AmpError):
+    """A side's process ended in the middle of a run: killed, or crashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run's end. `reports` host first; `finder` is the index of the side whose report is the finding, or None.
+
+    `events` and `digest` describe the trace (0 in direct mode): all of it, kept or not.
+    """
+
+    config: RunConfig
+    reports: tuple[Report, ...]
+    finder: int | None
+    events: int
+    digest: int
+
+    @property
+    def finding(self) -> Report | None:
+        """The violation, if one was found."""
+        return None if self.finder is None else self.reports[self.finder]
+
+    @property
+    def messages(self) -> int:
+        """How many messages made the whole way and were right."""
+        return self.reports[0].messages
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds the host's side of the run took, by its own clock."""
+        return self.reports[0].elapsed_ns / 1e9
+
+
+@dataclass(slots=True)
+class _SideProcess:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    received: bytes = b""
+
+
+class Machine:
+    """Use as a context manager. All runs of one machine have the sizes of `config`; seeds, sites, platform may vary."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._sides: list[_SideProcess] = []
+        self.wiring: Wiring = plan(config)
+        layout = self.wiring.layout(self._model_bytes(config))
+        self.region = Region.create(layout)
+
+    def __enter__(self) -> Self:
+        try:
+            self._sides = [self._start(module) for module in MODULES]
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The sides' process ids, host first."""
+        return tuple(side.process.pid for side in self._sides)
+
+    @property
+    def model_offset(self) -> int:
+        return self.region.layout["model"].offset
+
+    def run(self, config: RunConfig, platform: Platform | None = None, sites: SiteMap | None = None) -> Outcome:
+        """One run on fresh memory. `platform` is needed unless the mode is direct. Raises SideDied."""
+        self._clear()
+        if config.mode is not Mode.DIRECT:
+            assert platform is not None, "a modelled run needs a platform"
+            self._prepare_model(config, platform)
+        if sites is not None:
+            config = msgspec.structs.replace(config, sites=site_bytes(sites))
+        line = msgspec.json.encode(Request(run=config)) + b"\n"
+        for side in self._sides:
+            side.control.sendall(line)
+        reports = self._collect()
+        state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
+        return Outcome(
+            config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0))
+        )
+
+    def run_bare(self, config: RunConfig, program_config: tuple[int, ...]) -> Outcome:
+        """A run on the bare silicon; `program_config` is struct amp_silicon_config."""
+        self._clear()
+        _bridge.silicon_init(self.region.memory, self.region.layout["vrings"].offset, program_config)
+        line = msgspec.json.encode(Request(run=config)) + b"\n"
+        for side in self._sides:
+            side.control.sendall(line)
+        return Outcome(config, self._collect(), None, 0, 0)
+
+    def _model_bytes(self, config: RunConfig) -> int:
+        if config.mode is Mode.DIRECT:
+            return 1
+        start, end = self.wiring.layout(1).shared
+        return _bridge.model_room(_model_config(_CORE_MODE[config.mode], start, end, config.seed))
+
+    def _prepare_model(self, config: RunConfig, platform: Platform) -> None:
+        start, end = self.region.layout.shared
+        memory, at = self.region.memory, self.model_offset
+        _bridge.model_init(memory, at, _model_config(_CORE_MODE[config.mode], start, end, config.seed))
+        for cpu, side in enumerate(Side):
+            orders = bytes(int(value) for value in platform.table(side))
+            _bridge.model_set_orders(memory, at, cpu, int(platform.implicit(side)), orders)
+
+    def _clear(self) -> None:
+        """Rings, buffers, resources and mailbox as at power-on."""
+        for name in ("vrings", "buffers", "resources", "mailbox"):
+            carveout = self.region.layout[name]
+            self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
+
+    def _start(self, module: str) -> _SideProcess:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            arguments = [str(self.region.fd), str(theirs.fileno()), str(os.getpid())]
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self.region.fd, theirs.fileno()),
+            )
+        return _SideProcess(process, ours)
+
+    def _collect(self) -> tuple[Report, ...]:
+        """Both reports. The first side found dead makes the other one stop, and raises SideDied."""
+        reports: dict[int, Report] = {}
+        with selectors.DefaultSelector() as selector:
+            for cpu, side in enumerate(self._sides):
+                selector.register(side.control, selectors.EVENT_READ, cpu)
+            while len(reports) < len(self._sides):
+                for key, _ in selector.select():
+                    cpu: int = key.data
+                    report = self._receive(cpu)
+                    if report is not None:
+                        reports[cpu] = report
+                        selector.unregister(key.fileobj)
+        return tuple(reports[cpu] for cpu in range(len(self._sides)))
+
+    def _receive(self, cpu: int) -> Report | None:
+        """A side's report, once it is here as a whole."""
+        side = self._sides[cpu]
+        try:
+            part = side.control.recv(65536)
+        except ConnectionResetError:
+            part = b""
+        if not part:
+            raise SideDied(self._obituary(cpu))
+        side.received += part
+        if not side.received.endswith(b"\n"):
+            return None
+        line, side.received = side.received, b""
+        return msgspec.json.decode(line, type=Report)
+
+    def _obituary(self, cpu: int) -> str:
+        """What happened to the side that is gone, and to the other; both are ended when this returns."""
+        self._tell_lost(cpu)
+        side, other = self._sides[cpu], self._sides[1 - cpu]
+        status = side.process.wait(STOP_LIMIT_S)
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        survivor = self._survivor(other)
+        return (
+            f"the {CPU_NAMES[cpu]}'s process (pid {side.process.pid}) {how}; "
+            f"the {CPU_NAMES[1 - cpu]} {survivor}"
+        )
+
+    def _survivor(self, side: _SideProcess) -> str:
+        side.control.settimeout(STOP_LIMIT_S)
+        try:
+            while not side.received.endswith(b"\n"):
+                part = side.control.recv(65536)
+                if not part:
+                    return "died as well"
+                side.received += part
+        except ConnectionResetError:
+            return "died as well"
+        except TimeoutError:
+            side.process.kill()
+            return f"did not stop within {STOP_LIMIT_S:g} s and was killed"
+        report = msgspec.json.decode(side.received, type=Report)
+        return f"noticed after {report.messages} messages and stopped"
+
+    def _tell_lost(self, cpu: int) -> None:
+        _bridge.board_lost(self.region.memory, self.region.layout["mailbox"].offset)
+        if self._config.mode is not Mode.DIRECT:
+            _bridge.model_lost(self.region.memory, self.model_offset, cpu)
+
+    def close(self) -> None:
+        """End both processes and the region, whatever state they are in."""
+        for side in self._sides:
+            side.control.close()  # idle: the end of the requests ends it
+        if any(side.process.poll() is None for side in self._sides):
+            self._end_processes()
+        self._sides = []
+        self.region.close()
+
+    def _end_processes(self) -> None:
+        deadline = time.monotonic() + STOP_LIMIT_S
+        try:
+            self._tell_lost(0)  # in a run: its next access fails
+        except OSError:
+            pass  # no run has prepared the model yet
+        for side in self._sides:
+            try:
+                side.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                side.process.kill()
+                side.process.wait()
+
+
+def _model_config(mode: int, start: int, end: int, seed: int) -> tuple[int, ...]:
+    return (len(CPU_NAMES), mode, start, end, STORE_DEPTH, LOG_WRITES, TRACE_EVENTS, seed)
+
+
+def _finder(reports: tuple[Report, ...]) -> int | None:
+    """The side that found the violation; of two, the one that did not merely stall behind the other."""
+    found = [cpu for cpu, report in enumerate(reports) if report.outcome == "violation"]
+    if not found:
+        return None
+    return min(found, key=lambda cpu: (reports[cpu].kind == "Stall", cpu))

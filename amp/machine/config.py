@@ -1,0 +1,101 @@
+"""What both sides' processes are told of a run: one frozen record, sent as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from amp.errors import UsageError
+from amp.virtio.split import RING_SIZE_LIMIT
+
+HEADER_BYTES: Final = 16  # amp.machine.messages
+PAYLOAD_LIMIT_BYTES: Final = 1 << 20
+SEGMENTS_LIMIT: Final = 64
+
+
+class Mode(StrEnum):
+    """How the two processes run."""
+
+    DIRECT = "direct"  # the bare region, this machine's fences
+    FREE = "free"  # the model, at full speed
+    LOCKSTEP = "lockstep"  # the model, one access at a time; the seed decides everything
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run of a program on both sides.
+
+    `payload_bytes` is a whole message, its header of 16 bytes included; `window` the most messages under way;
+    `segments` how many descriptors a buffer is split over. `sites` is the primitive at each site (amp.port.doors). `spin_ns`
+    is how long a waiter spins before it sleeps; `pin` gives each side a processor of its own.
+    """
+
+    program: str
+    mode: Mode
+    messages: int = 1000
+    payload_bytes: int = 64
+    ring_size: int = 8
+    window: int = 0  # 0: as many as the ring holds
+    segments: int = 1
+    align: int = 4096
+    event_idx: bool = False
+    indirect: bool = False
+    file: str | None = None
+    sites: bytes = b""
+    seed: int = 1
+    spin_ns: int = 20_000
+    pin: bool = False
+
+    def check(self) -> None:
+        """Raises UsageError that names the field, the value and what is allowed."""
+        limits = (
+            ("messages", self.messages, 1, 1 << 40),
+            ("payload", self.payload_bytes, HEADER_BYTES, PAYLOAD_LIMIT_BYTES),
+            ("ring size", self.ring_size, 1, RING_SIZE_LIMIT),
+            ("segments", self.segments, 1, SEGMENTS_LIMIT),
+            ("window", self.window, 0, RING_SIZE_LIMIT),
+            ("seed", self.seed, 0, (1 << 64) - 1),
+        )
+        for name, value, least, most in limits:
+            if not least <= value <= most:
+                raise UsageError(f"{name} is {value}, expected {least} to {most}")
+        if self.segments > self.ring_size:
+            raise UsageError(f"segments is {self.segments}, expected at most the ring size, {self.ring_size}")
+        if self.segments > self.payload_bytes:
+            raise UsageError(f"segments is {self.segments}, expected at most the payload, {self.payload_bytes} bytes")
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a side says when its part of a run has ended.
+
+    `outcome` is "done", "violation", "finished" (the other side left first), "lost" (it died) or "error". Of a
+    violation: `kind` is the exception's name, `address` where in the region it was seen.
+    """
+
+    outcome: str
+    messages: int = 0
+    elapsed_ns: int = 0
+    notifications: int = 0
+    waits: int = 0
+    kind: str = ""
+    text: str = ""
+    address: int | None = None
+    number: int | None = None
+    data: dict[str, int] = {}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a program counts while it runs; a report has it however the run ends."""
+
+    messages: int = 0  # received and checked
+    notifications: int = 0
+    waits: int = 0
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line to a side's process: run this. The end of the stream ends the process."""
+
+    run: RunConfig

@@ -1,0 +1,169 @@
+"""A trace, indexed: which store each byte of a load came from, which stores it missed, what was pending when.
+
+Event order is the order in which things happened. A CPU's program order is the order of its STORE, LOAD, BARRIER, KICK
+and TAKEN events, with one exception: a load with the flag DEFERRED was issued earlier, at a point the trace does not
+hold. VISIBLE and RUNG are the memory's events, not the CPU's. Nothing here decides whether anything is wrong.
+
+The trace may have lost its beginning. What happened before the first kept event is store 0 here: "older".
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+
+from amp._core._bridge import GRANULE
+from amp.report.trace import Event, EventFlag, EventKind, Trace
+
+
+def granule_of(address: int) -> int:
+    return address - address % GRANULE
+
+
+def covers(event: Event, byte: int) -> bool:
+    """Does this STORE or LOAD touch the byte at that address?"""
+    return event.address <= byte < event.address + event.size
+
+
+class History:
+    """`trace`, indexed once. Times are event numbers."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.cpus: tuple[int, ...] = tuple(sorted({event.cpu for event in trace.events}))
+        self._of_kind: dict[tuple[int, EventKind], list[Event]] = defaultdict(list)
+        self._stores: dict[int, list[Event]] = defaultdict(list)  # by granule, STORE events
+        self._writes: dict[int, list[Event]] = defaultdict(list)  # by granule, VISIBLE events
+        self._visible: dict[tuple[int, int], int] = {}  # (store, granule) -> when; a KICK's granule is -1
+        for event in trace.events:
+            self._add(event)
+
+    def _add(self, event: Event) -> None:
+        if event.kind is EventKind.VISIBLE:
+            self._writes[event.address].append(event)
+            self._visible[event.store, event.address] = event.number
+        elif event.kind is EventKind.RUNG:
+            self._visible[event.store, -1] = event.number
+            self._of_kind[event.cpu, event.kind].append(event)
+        else:
+            self._of_kind[event.cpu, event.kind].append(event)
+        if event.kind is EventKind.STORE and event.size:
+            for granule in range(granule_of(event.address), event.address + event.size, GRANULE):
+                self._stores[granule].append(event)
+
+    def of_kind(self, cpu: int, *kinds: EventKind, after: int = 0, before: int | None = None) -> list[Event]:
+        """The CPU's events of these kinds with after < number < before, in order."""
+        end = self.trace.last + 1 if before is None else before
+        found: list[Event] = []
+        for kind in kinds:
+            events = self._of_kind[cpu, kind]
+            low = bisect_left(events, after + 1, key=_number)
+            found += events[low:bisect_left(events, end, key=_number)]
+        return sorted(found, key=_number) if len(kinds) > 1 else found
+
+    def loads(self, cpu: int, *, after: int = 0, before: int | None = None) -> list[Event]:
+        """The CPU's loads without the PART events of bulk ones."""
+        return [event for event in self.of_kind(cpu, EventKind.LOAD, after=after, before=before)
+                if not event.flags & EventFlag.PART]
+
+    def visible_at(self, store: Event, byte: int) -> int | None:
+        """When the byte of this store (a KICK: the doorbell) became visible; None if it never did."""
+        granule = -1 if store.kind is EventKind.KICK else granule_of(byte)
+        return self._visible.get((store.number, granule))
+
+    def visible_events(self, store: Event) -> list[Event]:
+        """The VISIBLE events of a STORE, the RUNG event of a KICK."""
+        granules = [-1] if store.kind is EventKind.KICK else _granules(store)
+        numbers = (self._visible.get((store.number, granule)) for granule in granules)
+        events = (self.trace.event(number) for number in numbers if number is not None)
+        return sorted((event for event in events if event), key=_number)
+
+    def stores_to(self, byte: int, *, before: int) -> list[Event]:
+        """Every CPU's STORE events that touch the byte, issued before that time."""
+        return [event for event in self._stores[granule_of(byte)] if event.number < before and covers(event, byte)]
+
+    def pending(self, cpu: int, at: int) -> list[tuple[Event, int]]:
+        """The CPU's stores that are not wholly visible at that time, in program order, and how many granules wait."""
+        waiting = []
+        for store in self.of_kind(cpu, EventKind.STORE, EventKind.KICK, before=at):
+            granules = [-1] if store.kind is EventKind.KICK else _granules(store)
+            left = sum(self._visible.get((store.number, granule), at) >= at for granule in granules)
+            if left:
+                waiting.append((store, left))
+        return waiting
+
+    def parts(self, load: Event) -> list[Event]:
+        """The stale granules of a bulk load, in order."""
+        found = []
+        number = load.number - 1
+        while (event := self.trace.event(number)) and event.cpu == load.cpu and event.flags & EventFlag.PART \
+                and load.address <= event.address < load.address + load.size:
+            found.append(event)
+            number -= 1
+        return found[::-1]
+
+    def read_from(self, load: Event, byte: int) -> int | None:
+        """The number of the store that this byte of the load came from; 0: older; None: the trace cannot tell."""
+        own = [store for store in self.stores_to(byte, before=load.number)
+               if store.cpu == load.cpu and self._unseen(store, byte, load.number)]
+        if own:
+            return own[-1].number  # its own newest pending store
+        part = next((part for part in self.parts(load) if covers(part, byte)), None)
+        source = part or load
+        if not source.flags & EventFlag.STALE:
+            return self._newest(byte, load.number) or (load.store if _single(load) else 0)
+        if source.flags & EventFlag.FORWARDED:
+            return None  # of mixed origin: the event names only the forwarded one
+        if source.store == 0:
+            return 0
+        moment = self._visible.get((source.store, granule_of(byte)))
+        return source.store if moment is None else self._newest(byte, moment + 1)
+
+    def missed(self, load: Event, byte: int) -> list[Event]:
+        """Other CPUs' stores to the byte, issued before the load and newer than what it returned, oldest first."""
+        origin = self.read_from(load, byte)
+        if origin is None:
+            return []
+        source = self.trace.event(origin)
+        if source and source.cpu == load.cpu and self._unseen(source, byte, load.number):
+            return []
+        since = (self._visible.get((origin, granule_of(byte))) or 0) if origin else 0
+        return [store for store in self.stores_to(byte, before=load.number)
+                if store.cpu != load.cpu and store.number != origin
+                and ((when := self.visible_at(store, byte)) is None or when > since)]
+
+    def took(self, cpu: int, *, before: int) -> Iterator[tuple[Event, Event]]:
+        """Doorbells this CPU has taken: (KICK event, TAKEN event), in order."""
+        rung = sorted((event for other in self.cpus for event in self._of_kind[other, EventKind.RUNG]
+                       if event.address == cpu and event.number < before), key=_number)
+        for taken in self.of_kind(cpu, EventKind.TAKEN, before=before):
+            while rung and rung[0].number < taken.number:
+                kick = self.trace.event(rung.pop(0).store)
+                if kick:
+                    yield kick, taken
+
+    def _unseen(self, store: Event, byte: int, at: int) -> bool:
+        when = self.visible_at(store, byte)
+        return when is None or when >= at
+
+    def _newest(self, byte: int, before: int) -> int:
+        """The store that the memory's byte holds just before that time; 0: older than the trace."""
+        bit = 1 << byte % GRANULE
+        for write in reversed(self._writes[granule_of(byte)]):
+            if write.number < before and write.size & bit:
+                return write.store
+        return 0
+
+
+def _number(event: Event) -> int:
+    return event.number
+
+
+def _single(load: Event) -> bool:
+    """A scalar load names its store; a bulk one does not."""
+    return load.store != 0 and load.size <= GRANULE
+
+
+def _granules(store: Event) -> range:
+    return range(granule_of(store.address), store.address + store.size, GRANULE)

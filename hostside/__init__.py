@@ -1,0 +1,1 @@
+"""Linux's side of the machine: the virtqueue driver and what runs on it. Imports `amp` only."""

@@ -1,0 +1,10 @@
+"""The remote's process: `python -m remoteside REGION_FD CONTROL_FD PARENT_PID`. Started by `amp`, not by hand."""
+
+import sys
+
+from amp.machine.side import serve
+from amp.port.port import REMOTE
+from remoteside import exchange, silicon
+
+if __name__ == "__main__":
+    sys.exit(serve(sys.argv[1:], REMOTE, {"echo": exchange.echo, "stream": exchange.echo}, {"silicon": silicon.device}))

@@ -1,0 +1,97 @@
+"""The firmware's half of an exchange: every message that arrives is checked, and sent back.
+
+The remote is the device of both vrings: it reads what came on `to_remote`, and answers into an empty buffer of
+`to_host`. Notifications are off while there is work, and asked for before the remote sleeps.
+"""
+
+from __future__ import annotations
+
+from amp.errors import BadRing, Stall
+from amp.machine.config import HEADER_BYTES, RunConfig, Tally
+from amp.machine.messages import decode
+from amp.machine.wiring import Channel, plan
+from amp.ordering.sites import Site
+from amp.port.notes import Note
+from amp.port.port import Payload, Port
+from remoteside.virtqueue import Chain, DeviceQueue
+
+
+def echo(port: Port, config: RunConfig, tally: Tally) -> None:
+    """Send back `config.messages` messages."""
+    Exchange(port, config, tally).run()
+
+
+class Exchange:
+    """One run. `tally` counts the messages that arrived right."""
+
+    def __init__(self, port: Port, config: RunConfig, tally: Tally) -> None:
+        wiring = plan(config)
+        self._port, self._config, self._tally = port, config, tally
+        self._in = _queue(port, config, wiring.to_remote, wiring.buffers)
+        self._out = _queue(port, config, wiring.to_host, wiring.buffers)
+        self._waiting: Chain | None = None  # a message that has no buffer to be answered into yet
+
+    def run(self) -> None:
+        """Answer every message; returns when all are answered. Raises Violation."""
+        self._in.disable_notifications()
+        self._out.disable_notifications()
+        while self._tally.messages < self._config.messages:
+            answered = 0
+            while self._answer_one():
+                answered += 1
+            if answered:
+                self._tally.notifications += self._in.call() + self._out.call()
+            else:
+                self._sleep()
+
+    def _answer_one(self) -> bool:
+        message = self._waiting or self._in.next_chain()
+        empty = self._out.next_chain() if message is not None else None
+        self._waiting = message if empty is None else None
+        if message is None or empty is None:
+            return False
+        payloads = [self._port.read(*segment) for segment in message.readable]
+        self._in.finish_reading()
+        self._in.push_used(message.head, 0)
+        whole = self._check(message, payloads)
+        self._port.note(Note.SEND, self._tally.messages)
+        done = 0
+        for segment in empty.writable:
+            self._port.write(segment.address, whole[done : done + segment.length])
+            done += segment.length
+        if done < len(whole):
+            raise self._too_small("chain to_host", sum(s.length for s in empty.writable), len(whole), empty)
+        self._out.push_used(empty.head, len(whole))
+        self._tally.messages += 1
+        return True
+
+    def _check(self, message: Chain, payloads: list[Payload]) -> bytes:
+        """The whole message, if it is the one that is due."""
+        whole = b"".join(bytes(payload) for payload in payloads)
+        self._port.note(Note.RECEIVE, self._tally.messages)
+        if len(whole) < HEADER_BYTES:
+            raise self._too_small("chain to_remote", len(whole), HEADER_BYTES, message)
+        decode(whole, self._tally.messages, writer="host", address=int(message.readable[0].address))
+        return whole
+
+    def _too_small(self, field: str, length: int, due: int, chain: Chain) -> BadRing:
+        segments = chain.readable or chain.writable
+        address = int(segments[0].address) if segments else None
+        return BadRing(field, length, limit=f"at least {due} bytes", writer="host", address=address)
+
+    def _sleep(self) -> None:
+        """Ask to be kicked, and sleep unless something came meanwhile."""
+        self._tally.waits += 1
+        awaited = self._in if self._waiting is None else self._out
+        if awaited.enable_notifications():
+            try:
+                self._port.wait()
+            except Stall as error:
+                raise Stall(f"message {self._tally.messages} never arrived: {error}") from None
+            # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the host.
+            self._port.barrier(Site.K2)
+        awaited.disable_notifications()
+
+
+def _queue(port: Port, config: RunConfig, channel: Channel, memory: tuple[int, int]) -> DeviceQueue:
+    return DeviceQueue(port, channel.ring, memory, event_idx=config.event_idx, indirect=config.indirect)

@@ -1,0 +1,209 @@
+"""The device's half of a split virtqueue (virtio 1.2, 2.7; after Linux drivers/vhost/vringh.c in what it does).
+
+The device writes the used ring only. Nothing the driver wrote is trusted: an index that jumps, a head or a next beyond
+the table, a chain that loops, an address outside the buffers raise BadRing before anything is read or written there.
+
+A buffer belongs to the device from `next_chain` to `push_used`. Whoever has read a buffer issues B1 before it gives it
+back (`finish_reading`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from amp.errors import BadRing
+from amp.ordering.sites import Site
+from amp.port.port import CPU_NAMES, HOST, Port
+from amp.virtio.split import (
+    AVAIL_F_NO_INTERRUPT,
+    DESC_BYTES,
+    DESC_F_INDIRECT,
+    DESC_F_NEXT,
+    DESC_F_WRITE,
+    INDEX_MASK,
+    USED_ELEM_BYTES,
+    USED_F_NO_NOTIFY,
+    Segment,
+    SplitLayout,
+    need_event,
+)
+
+
+class Chain(NamedTuple):
+    """One buffer: what the device may read, then what it may write. `head` gives it back."""
+
+    head: int
+    readable: tuple[Segment, ...]
+    writable: tuple[Segment, ...]
+
+
+class DeviceQueue:
+    """One virtqueue as its device sees it. Buffers must lie in `memory`, a range (start, end) of addresses."""
+
+    def __init__(
+        self,
+        port: Port,
+        layout: SplitLayout,
+        memory: tuple[int, int],
+        *,
+        event_idx: bool = False,
+        indirect: bool = False,
+        driver_cpu: int = HOST,
+    ) -> None:
+        self.layout = layout
+        self._port = port
+        self._memory = memory
+        self._event_idx = event_idx
+        self._indirect = indirect
+        self._driver_cpu = driver_cpu
+        self._writer = CPU_NAMES[driver_cpu]
+        self._mask = layout.num - 1
+        self._avail_idx = 0  # the next entry of the available ring
+        self._used_idx = 0
+        self._unannounced = 0  # entries used since the last call_prepare
+        self._flags = 0
+        self.calls = 0
+
+    @property
+    def held(self) -> int:
+        """Buffers taken and not yet given back."""
+        return (self._avail_idx - self._used_idx) & INDEX_MASK
+
+    def next_chain(self) -> Chain | None:
+        """The next buffer that the driver exposed, or None. Raises BadRing."""
+        port, layout = self._port, self.layout
+        avail_idx = port.load_u16(layout.avail_idx)
+        ready = (avail_idx - self._avail_idx) & INDEX_MASK
+        if ready == 0:
+            return None
+        if ready + self.held > layout.num:
+            raise self._bad(
+                "avail.idx", avail_idx, f"at most {layout.num} beyond {self._used_idx}", layout.avail_idx
+            )
+        # S2: the ring entry, the descriptors and the payload must not be read before idx said that they are there.
+        # Pairs with S1 in hostside DriverQueue.add.
+        port.barrier(Site.S2)
+        entry = layout.avail_ring + 2 * (self._avail_idx & self._mask)
+        head = port.load_u16(entry)
+        if head >= layout.num:
+            raise self._bad("avail.ring head", head, f"below {layout.num}", entry)
+        chain = self._walk(head)
+        self._avail_idx = (self._avail_idx + 1) & INDEX_MASK
+        return chain
+
+    def _walk(self, head: int) -> Chain:
+        """Follow the chain from `head`, at most as many descriptors as the ring has."""
+        port, num = self._port, self.layout.num
+        table, entries, index, indirect = self.layout.desc, num, head, False
+        readable: list[Segment] = []
+        writable: list[Segment] = []
+        for _ in range(num + 1):  # one more: the descriptor that holds the indirect table is not part of the chain
+            at = table + DESC_BYTES * index
+            address, rest = port.load_u64(at), port.load_u64(at + 8)
+            length, flags, following = rest & 0xFFFF_FFFF, rest >> 32 & 0xFFFF, rest >> 48
+            self._check_memory(at, address, length)
+            if flags & DESC_F_INDIRECT:
+                entries = self._check_indirect(at, address, length, flags, nested=indirect or bool(readable or writable))
+                table, index, indirect = address, 0, True
+                continue
+            segments = writable if flags & DESC_F_WRITE else readable
+            if writable and segments is readable:
+                raise self._bad("desc.flags", flags, "device-readable before device-writable", at + 12)
+            segments.append(Segment(address, int(length)))
+            if len(readable) + len(writable) > num:
+                break
+            if not flags & DESC_F_NEXT:
+                return Chain(int(head), tuple(readable), tuple(writable))
+            if following >= entries:
+                raise self._bad("desc.next", following, f"below {entries}", at + 14)
+            index = following
+        raise self._bad("desc chain length", len(readable) + len(writable), f"at most {num}: it loops", at)
+
+    def _check_memory(self, at: int, address: int, length: int) -> None:
+        start, end = self._memory
+        if not start <= address <= end:
+            raise self._bad("desc.addr", address, f"{start:#x} to {end:#x}", at)
+        if length > end - address:
+            raise self._bad("desc.len", length, f"at most {int(end - address)} at {int(address):#x}", at + 8)
+
+    def _check_indirect(self, at: int, address: int, length: int, flags: int, *, nested: bool) -> int:
+        """The entries of an indirect table (virtio 1.2, 2.7.5.3)."""
+        if not self._indirect:
+            raise self._bad("desc.flags", flags, "no INDIRECT: it was not negotiated", at + 12)
+        if nested or flags & DESC_F_NEXT:
+            raise self._bad("desc.flags", flags, "INDIRECT alone, and not inside a chain or table", at + 12)
+        if length == 0 or length % DESC_BYTES:
+            raise self._bad("desc.len", length, f"a multiple of {DESC_BYTES} above 0 (indirect table)", at + 8)
+        if address % DESC_BYTES:
+            raise self._bad("desc.addr", address, f"a multiple of {DESC_BYTES} (indirect table)", at)
+        return int(length) // DESC_BYTES
+
+    def _bad(self, field: str, value: int, limit: object, address: int) -> BadRing:
+        return BadRing(field, value, limit=limit, writer=self._writer, address=int(address))
+
+    def finish_reading(self) -> None:
+        """Call it after reading a buffer and before giving it back."""
+        # B1: our reads of the buffer must be done before the driver may write to it. Pairs with the driver's own B1.
+        self._port.barrier(Site.B1)
+
+    def push_used(self, head: int, written: int) -> None:
+        """Give a buffer back with the number of bytes written to it."""
+        assert self.held > 0, "giving back more buffers than were taken"
+        port, layout = self._port, self.layout
+        entry = layout.used_ring + USED_ELEM_BYTES * (self._used_idx & self._mask)
+        port.store_u32(entry, head)
+        port.store_u32(entry + 4, written)
+        # S3: the driver must not see idx before the entry and the payload behind it.
+        # Pairs with S4 in hostside DriverQueue.get_used.
+        port.barrier(Site.S3)
+        self._used_idx = (self._used_idx + 1) & INDEX_MASK
+        port.store_u16(layout.used_idx, self._used_idx)
+        self._unannounced += 1
+
+    def call_prepare(self) -> bool:
+        """Does the driver want an interrupt for what was used since the last call? (vringh_need_notify)"""
+        port, layout = self._port, self.layout
+        # S7: our idx must be visible before we look whether the driver sleeps, or both sides miss each other.
+        # Pairs with S8 in hostside DriverQueue.enable_interrupts.
+        port.barrier(Site.S7)
+        new = self._used_idx
+        old = (new - self._unannounced) & INDEX_MASK
+        self._unannounced = 0
+        if self._event_idx:
+            return need_event(port.load_u16(layout.used_event), new, old)
+        return not port.load_u16(layout.avail_flags) & AVAIL_F_NO_INTERRUPT
+
+    def notify(self) -> None:
+        """Ring the driver's doorbell."""
+        # K1: the doorbell must not overtake the ring it announces. Pairs with K2 where the driver wakes up.
+        self._port.barrier(Site.K1)
+        self._port.kick(self._driver_cpu)
+        self.calls += 1
+
+    def call(self) -> bool:
+        """`notify` if the driver wants it; says whether it did."""
+        wanted = self.call_prepare()
+        if wanted:
+            self.notify()
+        return wanted
+
+    def disable_notifications(self) -> None:
+        """A hint only: a kick may still come. With EVENT_IDX the event index is left behind instead."""
+        if self._flags & USED_F_NO_NOTIFY:
+            return
+        self._flags |= USED_F_NO_NOTIFY
+        if not self._event_idx:
+            self._port.store_u16(self.layout.used_flags, self._flags)
+
+    def enable_notifications(self) -> bool:
+        """Ask to be kicked; False if buffers were exposed meanwhile (no kick may come for those)."""
+        port, layout = self._port, self.layout
+        self._flags &= ~USED_F_NO_NOTIFY
+        if self._event_idx:
+            port.store_u16(layout.avail_event, self._avail_idx)
+        else:
+            port.store_u16(layout.used_flags, self._flags)
+        # S6: the wish must be visible before we look at idx, or both sides miss each other.
+        # Pairs with S5 in hostside DriverQueue.kick_prepare.
+        port.barrier(Site.S6)
+        return port.load_u16(layout.avail_idx) == self._avail_idx
