@@ -11,12 +11,15 @@ from pathlib import Path
 
 from amp.errors import Stall, UsageError, WrongMessage
 from amp.machine.config import HEADER_BYTES, RunConfig, Tally
-from amp.machine.messages import decode, encode, pattern
+from amp.machine.messages import check, encode, pattern
 from amp.machine.wiring import Channel, plan
 from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Port
+from amp.virtio.split import Segment
 from hostside.virtqueue import DriverQueue, IndirectTables
+
+SEND, RECEIVE = Note.SEND, Note.RECEIVE
 
 
 def echo(port: Port, config: RunConfig, tally: Tally) -> None:
@@ -43,21 +46,23 @@ class Exchange:
 
     def __init__(self, port: Port, config: RunConfig, tally: Tally) -> None:
         wiring = plan(config)
+        outgoing, incoming = wiring.to_remote, wiring.to_host
         self._port, self._config, self._tally = port, config, tally
-        self._out_channel, self._in_channel = wiring.to_remote, wiring.to_host
-        self._out: DriverQueue[int] = _queue(port, config, wiring.to_remote)
-        self._in: DriverQueue[int] = _queue(port, config, wiring.to_host)
-        self._idle = list(range(wiring.to_remote.count))  # buffers of `to_remote` that are ours
-        self._window = min(config.window or wiring.to_remote.count, wiring.to_remote.count)
+        self._out: DriverQueue[int] = _queue(port, config, outgoing)
+        self._in: DriverQueue[int] = _queue(port, config, incoming)
+        self._full = [outgoing.segments(n, config.payload_bytes, config.segments) for n in range(outgoing.count)]
+        self._empty = [incoming.segments(n, config.payload_bytes, config.segments) for n in range(incoming.count)]
+        self._idle = list(range(outgoing.count))  # buffers of `to_remote` that are ours
+        self._window = min(config.window or outgoing.count, outgoing.count)
         self._sent = 0
-        self._under_way: dict[int, bytes] = {}  # number -> body, until it came back
+        self._under_way: dict[int, bytes] = {}  # number -> message, until it came back
 
     def run(self, bodies: Iterator[bytes]) -> None:
         """Send every body, and return when all came back. Raises Violation."""
         self._out.disable_interrupts()
         self._in.disable_interrupts()
-        for number in range(self._in_channel.count):
-            self._expose(number)
+        for buffer, segments in enumerate(self._empty):
+            self._in.add((), segments, buffer)
         self._in.kick()
         while self._tally.messages < self._config.messages:
             received = self._receive()
@@ -66,24 +71,25 @@ class Exchange:
                 self._sleep()
 
     def _send(self, bodies: Iterator[bytes]) -> bool:
-        sent = False
-        while len(self._under_way) < self._window and self._sent < self._config.messages and self._reclaim():
-            body, number = next(bodies), self._sent
-            buffer = self._idle.pop()
-            message = encode(number, body)
-            self._port.note(Note.SEND, number)
-            segments = self._out_channel.segments(buffer, len(message), self._config.segments)
-            done = 0
-            for segment in segments:
-                self._port.write(segment.address, message[done : done + segment.length])
-                done += segment.length
-            self._out.add(segments, (), buffer)
-            self._under_way[number] = body
-            self._sent += 1
-            sent = True
-        if sent and self._out.kick():
-            self._tally.notifications += 1
-        return sent
+        """Send the next message, if there is one and it may go."""
+        number = self._sent
+        if number == self._config.messages or len(self._under_way) >= self._window or not self._reclaim():
+            return False
+        buffer = self._idle.pop()
+        message = encode(number, next(bodies))
+        self._port.note(SEND, number)
+        segments = self._full[buffer]
+        if len(message) < self._config.payload_bytes:  # the end of a file
+            segments = tuple(_cut(segments, len(message)))
+        done = 0
+        for address, length in segments:
+            self._port.write(address, message[done : done + length])
+            done += length
+        self._out.add(segments, (), buffer)
+        self._under_way[number] = message
+        self._sent += 1
+        self._tally.notifications += self._out.kick()
+        return True
 
     def _reclaim(self) -> bool:
         """Take back what the remote is done with, once we are out of buffers; says whether we have any now."""
@@ -91,36 +97,35 @@ class Exchange:
             used = self._out.get_used()
             if used is None:
                 return False
-            self._idle.append(used.token)
+            self._idle.append(used[0])
         return True
 
     def _receive(self) -> bool:
-        received = False
-        while (used := self._in.get_used()) is not None:
-            self._check(used.token, used.written)
-            self._expose(used.token)
-            received = True
-        if received and self._in.kick():
-            self._tally.notifications += 1
-        return received
+        """Check the next message that came back, and expose its buffer again."""
+        used = self._in.get_used()
+        if used is None:
+            return False
+        buffer, written = used
+        self._check(buffer, written)
+        self._in.add((), self._empty[buffer], buffer)
+        self._tally.notifications += self._in.kick()
+        return True
 
     def _check(self, buffer: int, written: int) -> None:
         number = self._tally.messages
-        segments = self._in_channel.segments(buffer, written, 1)
-        payload = self._port.read(*segments[0])
+        address = self._empty[buffer][0].address
+        payload = self._port.read(address, written)  # a buffer's segments lie one behind the other
         self._in.finish_reading()
-        self._port.note(Note.RECEIVE, number)
-        address = segments[0].address
-        if written < HEADER_BYTES:
-            text = f"{written} bytes came back, at least {HEADER_BYTES} were due"
-            raise WrongMessage(text, number=number, writer="remote", address=address)
-        body = decode(bytes(payload), number, writer="remote", address=address)
-        if body != self._under_way.pop(number, None):
-            raise WrongMessage("the body is not the one that was sent", number=number, writer="remote", address=address)
+        self._port.note(RECEIVE, number)
+        message = bytes(payload)
+        if message != self._under_way.pop(number, None):
+            self._complain(message, number, address)
         self._tally.messages += 1
 
-    def _expose(self, buffer: int) -> None:
-        self._in.add((), self._in_channel.segments(buffer, self._config.payload_bytes, self._config.segments), buffer)
+    def _complain(self, message: bytes, number: int, address: int) -> None:
+        """Say what is wrong with it, and where."""
+        check(message, number, writer="remote", address=address)
+        raise WrongMessage("is whole, but not the one that was sent", number=number, writer="remote", address=address)
 
     def _sleep(self) -> None:
         """Ask to be woken, and sleep unless something came meanwhile."""
@@ -137,6 +142,15 @@ class Exchange:
             self._port.barrier(Site.K2)
         self._in.disable_interrupts()
         self._out.disable_interrupts()
+
+
+def _cut(segments: tuple[Segment, ...], length: int) -> Iterator[Segment]:
+    """The part of `segments` that holds the first `length` bytes."""
+    for segment in segments:
+        if length <= 0:
+            return
+        yield Segment(segment.address, min(segment.length, length))
+        length -= segment.length
 
 
 def _queue(port: Port, config: RunConfig, channel: Channel) -> DriverQueue[int]:

@@ -11,7 +11,7 @@ has read a buffer issues B1 before it hands it over (`finish_reading`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from amp.errors import BadRing, UsageError
 from amp.ordering.sites import Site
@@ -30,14 +30,9 @@ from amp.virtio.split import (
     need_event,
 )
 
+S1, S4, S5, S8, K1, B1 = Site.S1, Site.S4, Site.S5, Site.S8, Site.K1, Site.B1
+
 Token = TypeVar("Token")
-
-
-class Used(NamedTuple, Generic[Token]):
-    """A buffer that came back: the token it was added with, and how many bytes the device says it wrote."""
-
-    token: Token
-    written: int
 
 
 class IndirectTables(NamedTuple):
@@ -45,16 +40,6 @@ class IndirectTables(NamedTuple):
 
     base: int
     entries: int
-
-    def table(self, head: int) -> int:
-        return self.base + head * self.entries * DESC_BYTES
-
-
-class _InFlight(NamedTuple, Generic[Token]):
-    token: Token
-    last: int  # the chain's last descriptor
-    descriptors: int
-    writable: int  # bytes the device may write
 
 
 class DriverQueue(Generic[Token]):
@@ -78,7 +63,12 @@ class DriverQueue(Generic[Token]):
         self._mask = layout.num - 1
         self._next = list(range(1, layout.num + 1))  # free list; a chain's descriptors stay linked while in flight
         self._free_head = 0
-        self._in_flight: list[_InFlight[Token] | None] = [None] * layout.num
+        # By head, while its chain is in flight: whose it is, its last descriptor, their number (0: not in flight), and
+        # how many bytes the device may write.
+        self._tokens: list[Token | None] = [None] * layout.num
+        self._last = [0] * layout.num
+        self._descriptors = [0] * layout.num
+        self._writable = [0] * layout.num
         self._avail_idx = 0
         self._used_idx = 0
         self._unannounced = 0  # buffers added since the last kick_prepare
@@ -97,65 +87,68 @@ class DriverQueue(Generic[Token]):
         Raises UsageError if it has no segment or does not fit into the free descriptors (indirect: into a table).
         """
         needed = len(readable) + len(writable)
-        indirect = self._indirect
         if needed == 0:
             raise UsageError("a buffer needs at least one segment")
-        if indirect is not None and needed > 1:
-            if needed > min(indirect.entries, self.layout.num):
-                raise UsageError(f"a chain of {needed} segments, at most {min(indirect.entries, self.layout.num)} fit")
-            descriptors = 1
-        else:
-            indirect, descriptors = None, needed
+        head = self._free_head
+        indirect = self._indirect if needed > 1 else None
+        descriptors = needed if indirect is None else 1
         if descriptors > self.free:
             raise UsageError(f"a chain of {descriptors} descriptors, {self.free} are free")
-        head = self._free_head
         if indirect is None:
-            last = self._write_chain(readable, writable)
+            last = self._write_chain(self.layout.desc, head, self._next, readable, writable)
         else:
             last = self._write_indirect(indirect, head, readable, writable)
         self._free_head = self._next[last]
         self.free -= descriptors
-        self._in_flight[head] = _InFlight(token, last, descriptors, sum(segment.length for segment in writable))
+        self._tokens[head] = token
+        self._last[head] = last
+        self._descriptors[head] = descriptors
+        self._writable[head] = sum([length for _, length in writable]) if writable else 0
         self._announce(head)
         return head
 
     def _announce(self, head: int) -> None:
-        port, layout, slot = self._port, self.layout, self._avail_idx & self._mask
-        port.store_u16(layout.avail_ring + 2 * slot, head)
+        port, layout = self._port, self.layout
+        port.store_u16(layout.avail_ring + 2 * (self._avail_idx & self._mask), head)
         # S1: the device must not see idx before the ring entry and the descriptors behind it, nor before the payload.
         # Pairs with S2 in remoteside DeviceQueue.next_chain.
-        port.barrier(Site.S1)
+        port.barrier(S1)
         self._avail_idx = (self._avail_idx + 1) & INDEX_MASK
         port.store_u16(layout.avail_idx, self._avail_idx)
         self._unannounced += 1
 
-    def _write_desc(self, table: int, index: int, segment: Segment, flags: int, following: int) -> None:
-        """Two stores of 8 bytes: addr; then len, flags and next, as little-endian fields of one u64."""
-        at = table + DESC_BYTES * index
-        self._port.store_u64(at, segment.address)
-        self._port.store_u64(at + 8, segment.length | flags << 32 | following << 48)
+    def _write_chain(
+        self, table: int, head: int, links: Sequence[int], readable: Sequence[Segment], writable: Sequence[Segment]
+    ) -> int:
+        """Write descriptors of `table` from `head` on, each followed by the one `links` names; returns the last one.
 
-    def _write_chain(self, readable: Sequence[Segment], writable: Sequence[Segment]) -> int:
-        """Write the descriptors from the free list's head on; returns the last one."""
-        index = last = self._free_head
-        remaining = len(readable) + len(writable)
+        Two stores a descriptor: addr; then len, flags and next, which as one u64 are little-endian fields.
+        """
+        port, index, remaining = self._port, head, len(readable) + len(writable)
         for flag, segments in ((0, readable), (DESC_F_WRITE, writable)):
-            for segment in segments:
+            for address, length in segments:
+                at = table + DESC_BYTES * index
+                port.store_u64(at, address)
                 remaining -= 1
-                following = self._next[index] if remaining else 0
-                self._write_desc(self.layout.desc, index, segment, flag | (DESC_F_NEXT if remaining else 0), following)
-                last, index = index, self._next[index]
-        return last
+                if not remaining:
+                    port.store_u64(at + 8, length | flag << 32)
+                    return index
+                following = links[index]
+                port.store_u64(at + 8, length | (flag | DESC_F_NEXT) << 32 | following << 48)
+                index = following
+        raise AssertionError("a chain has a last descriptor")
 
     def _write_indirect(
         self, tables: IndirectTables, head: int, readable: Sequence[Segment], writable: Sequence[Segment]
     ) -> int:
-        table = tables.table(head)
-        total = len(readable) + len(writable)
-        for index, segment in enumerate([*readable, *writable]):
-            flags = (DESC_F_WRITE if index >= len(readable) else 0) | (DESC_F_NEXT if index + 1 < total else 0)
-            self._write_desc(table, index, segment, flags, index + 1 if index + 1 < total else 0)
-        self._write_desc(self.layout.desc, head, Segment(table, total * DESC_BYTES), DESC_F_INDIRECT, 0)
+        total, limit = len(readable) + len(writable), min(tables.entries, self.layout.num)
+        if total > limit:
+            raise UsageError(f"a chain of {total} segments, at most {limit} fit into an indirect table")
+        table = tables.base + head * tables.entries * DESC_BYTES
+        self._write_chain(table, 0, range(1, total + 1), readable, writable)
+        at = self.layout.desc + DESC_BYTES * head
+        self._port.store_u64(at, table)
+        self._port.store_u64(at + 8, total * DESC_BYTES | DESC_F_INDIRECT << 32)
         return head
 
     def kick_prepare(self) -> bool:
@@ -163,7 +156,7 @@ class DriverQueue(Generic[Token]):
         port, layout = self._port, self.layout
         # S5: our idx must be visible before we look whether the device sleeps, or both sides miss each other.
         # Pairs with S6 in remoteside DeviceQueue.enable_notifications.
-        port.barrier(Site.S5)
+        port.barrier(S5)
         new = self._avail_idx
         old = (new - self._unannounced) & INDEX_MASK
         self._unannounced = 0
@@ -174,7 +167,7 @@ class DriverQueue(Generic[Token]):
     def notify(self) -> None:
         """Ring the device's doorbell."""
         # K1: the doorbell must not overtake the ring it announces. Pairs with K2 where the device wakes up.
-        self._port.barrier(Site.K1)
+        self._port.barrier(K1)
         self._port.kick(self._device_cpu)
         self.kicks += 1
 
@@ -185,38 +178,43 @@ class DriverQueue(Generic[Token]):
             self.notify()
         return wanted
 
-    def get_used(self) -> Used[Token] | None:
-        """The next buffer that the device gave back, or None. Raises BadRing."""
+    def get_used(self) -> tuple[Token, int] | None:
+        """The next buffer that the device gave back, or None: its token, and how many bytes the device says it wrote.
+
+        Raises BadRing.
+        """
         port, layout = self._port, self.layout
         used_idx = port.load_u16(layout.used_idx)
-        ready = (used_idx - self._used_idx) & INDEX_MASK
-        if ready == 0:
+        if used_idx == self._used_idx:
             return None
-        if ready > self.in_flight:
+        in_flight = (self._avail_idx - self._used_idx) & INDEX_MASK
+        if (used_idx - self._used_idx) & INDEX_MASK > in_flight:
             raise self._bad("used.idx", used_idx, f"{self._used_idx} to {self._avail_idx}", layout.used_idx)
         # S4: the used entry and the payload must not be read before idx said that they are there.
         # Pairs with S3 in remoteside DeviceQueue.push_used.
-        port.barrier(Site.S4)
+        port.barrier(S4)
         entry = layout.used_ring + USED_ELEM_BYTES * (self._used_idx & self._mask)
         head, written = port.load_u32(entry), port.load_u32(entry + 4)
-        flight = self._in_flight[head] if head < layout.num else None
-        if flight is None:
+        if head >= layout.num or not self._descriptors[head]:
             raise self._bad("used.ring id", head, "a head in flight", entry)
-        if written > flight.writable:
-            raise self._bad("used.ring len", written, f"at most {flight.writable}", entry + 4)
-        self._release(int(head), flight)
+        if written > self._writable[head]:
+            raise self._bad("used.ring len", written, f"at most {self._writable[head]}", entry + 4)
+        token = self._tokens[head]
+        self._release(head)
         self._used_idx = (self._used_idx + 1) & INDEX_MASK
         if self._event_idx and not self._flags & AVAIL_F_NO_INTERRUPT:
             port.store_u16(layout.used_event, self._used_idx)
             # S8: our wish to be told of the next one must be visible before we look at idx again. Pairs with S7.
-            port.barrier(Site.S8)
-        return Used(flight.token, int(written))
+            port.barrier(S8)
+        return cast(Token, token), int(written)
 
-    def _release(self, head: int, flight: _InFlight[Token]) -> None:
-        self._in_flight[head] = None
-        self._next[flight.last] = self._free_head
-        self._free_head = head
-        self.free += flight.descriptors
+    def _release(self, head: int) -> None:
+        """The chain's descriptors, still linked, go back to the front of the free list."""
+        self._tokens[head] = None
+        self._next[self._last[head]] = self._free_head
+        self._free_head = int(head)
+        self.free += self._descriptors[head]
+        self._descriptors[head] = 0
 
     def _bad(self, field: str, value: int, limit: object, address: int) -> BadRing:
         return BadRing(field, value, limit=limit, writer=self._writer, address=address)
@@ -224,7 +222,7 @@ class DriverQueue(Generic[Token]):
     def finish_reading(self) -> None:
         """Call it after reading a buffer and before adding it again."""
         # B1: our reads of the buffer must be done before the device may write to it. Pairs with the device's own B1.
-        self._port.barrier(Site.B1)
+        self._port.barrier(B1)
 
     def disable_interrupts(self) -> None:
         """A hint only: an interrupt may still come. With EVENT_IDX the event index is left behind instead."""
@@ -244,5 +242,5 @@ class DriverQueue(Generic[Token]):
             port.store_u16(layout.avail_flags, self._flags)
         # S8: the wish must be visible before we look at idx, or both sides miss each other.
         # Pairs with S7 in remoteside DeviceQueue.call_prepare.
-        port.barrier(Site.S8)
+        port.barrier(S8)
         return port.load_u16(layout.used_idx) == self._used_idx

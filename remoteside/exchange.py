@@ -7,13 +7,15 @@ The remote is the device of both vrings: it reads what came on `to_remote`, and 
 from __future__ import annotations
 
 from amp.errors import BadRing, Stall
-from amp.machine.config import HEADER_BYTES, RunConfig, Tally
-from amp.machine.messages import decode
+from amp.machine.config import RunConfig, Tally
+from amp.machine.messages import check
 from amp.machine.wiring import Channel, plan
 from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Payload, Port
 from remoteside.virtqueue import Chain, DeviceQueue
+
+SEND, RECEIVE = Note.SEND, Note.RECEIVE
 
 
 def echo(port: Port, config: RunConfig, tally: Tally) -> None:
@@ -36,12 +38,7 @@ class Exchange:
         self._in.disable_notifications()
         self._out.disable_notifications()
         while self._tally.messages < self._config.messages:
-            answered = 0
-            while self._answer_one():
-                answered += 1
-            if answered:
-                self._tally.notifications += self._in.call() + self._out.call()
-            else:
+            if not self._answer_one():
                 self._sleep()
 
     def _answer_one(self) -> bool:
@@ -53,31 +50,27 @@ class Exchange:
         payloads = [self._port.read(*segment) for segment in message.readable]
         self._in.finish_reading()
         self._in.push_used(message.head, 0)
+        self._tally.notifications += self._in.call()
         whole = self._check(message, payloads)
-        self._port.note(Note.SEND, self._tally.messages)
+        self._port.note(SEND, self._tally.messages)
         done = 0
         for segment in empty.writable:
             self._port.write(segment.address, whole[done : done + segment.length])
             done += segment.length
         if done < len(whole):
-            raise self._too_small("chain to_host", sum(s.length for s in empty.writable), len(whole), empty)
+            raise BadRing("chain to_host length", done, limit=f"at least {len(whole)} bytes", writer="host")
         self._out.push_used(empty.head, len(whole))
+        self._tally.notifications += self._out.call()
         self._tally.messages += 1
         return True
 
     def _check(self, message: Chain, payloads: list[Payload]) -> bytes:
         """The whole message, if it is the one that is due."""
-        whole = b"".join(bytes(payload) for payload in payloads)
-        self._port.note(Note.RECEIVE, self._tally.messages)
-        if len(whole) < HEADER_BYTES:
-            raise self._too_small("chain to_remote", len(whole), HEADER_BYTES, message)
-        decode(whole, self._tally.messages, writer="host", address=int(message.readable[0].address))
+        whole = bytes(payloads[0]) if len(payloads) == 1 else b"".join(bytes(payload) for payload in payloads)
+        self._port.note(RECEIVE, self._tally.messages)
+        address = int(message.readable[0].address) if message.readable else 0
+        check(whole, self._tally.messages, writer="host", address=address)
         return whole
-
-    def _too_small(self, field: str, length: int, due: int, chain: Chain) -> BadRing:
-        segments = chain.readable or chain.writable
-        address = int(segments[0].address) if segments else None
-        return BadRing(field, length, limit=f"at least {due} bytes", writer="host", address=address)
 
     def _sleep(self) -> None:
         """Ask to be kicked, and sleep unless something came meanwhile."""

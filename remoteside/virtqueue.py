@@ -29,6 +29,9 @@ from amp.virtio.split import (
 )
 
 
+S2, S3, S6, S7, K1, B1 = Site.S2, Site.S3, Site.S6, Site.S7, Site.K1, Site.B1
+
+
 class Chain(NamedTuple):
     """One buffer: what the device may read, then what it may write. `head` gives it back."""
 
@@ -73,16 +76,15 @@ class DeviceQueue:
         """The next buffer that the driver exposed, or None. Raises BadRing."""
         port, layout = self._port, self.layout
         avail_idx = port.load_u16(layout.avail_idx)
-        ready = (avail_idx - self._avail_idx) & INDEX_MASK
-        if ready == 0:
+        if avail_idx == self._avail_idx:
             return None
-        if ready + self.held > layout.num:
+        if (avail_idx - self._used_idx) & INDEX_MASK > layout.num:
             raise self._bad(
                 "avail.idx", avail_idx, f"at most {layout.num} beyond {self._used_idx}", layout.avail_idx
             )
         # S2: the ring entry, the descriptors and the payload must not be read before idx said that they are there.
         # Pairs with S1 in hostside DriverQueue.add.
-        port.barrier(Site.S2)
+        port.barrier(S2)
         entry = layout.avail_ring + 2 * (self._avail_idx & self._mask)
         head = port.load_u16(entry)
         if head >= layout.num:
@@ -93,50 +95,54 @@ class DeviceQueue:
 
     def _walk(self, head: int) -> Chain:
         """Follow the chain from `head`, at most as many descriptors as the ring has."""
-        port, num = self._port, self.layout.num
-        table, entries, index, indirect = self.layout.desc, num, head, False
+        num = self.layout.num
+        address, length, flags, following = self._descriptor(self.layout.desc + DESC_BYTES * head)
+        if not flags & (DESC_F_NEXT | DESC_F_INDIRECT):  # most chains are one descriptor
+            only = (Segment(address, length),)
+            return Chain(int(head), (), only) if flags & DESC_F_WRITE else Chain(int(head), only, ())
+        table, entries, index = self.layout.desc, num, head
+        if flags & DESC_F_INDIRECT:
+            entries = self._check_indirect(table + DESC_BYTES * head, address, length, flags)
+            table, index = address, 0
         readable: list[Segment] = []
         writable: list[Segment] = []
-        for _ in range(num + 1):  # one more: the descriptor that holds the indirect table is not part of the chain
+        for _ in range(num):
             at = table + DESC_BYTES * index
-            address, rest = port.load_u64(at), port.load_u64(at + 8)
-            length, flags, following = rest & 0xFFFF_FFFF, rest >> 32 & 0xFFFF, rest >> 48
-            self._check_memory(at, address, length)
+            address, length, flags, following = self._descriptor(at)
             if flags & DESC_F_INDIRECT:
-                entries = self._check_indirect(at, address, length, flags, nested=indirect or bool(readable or writable))
-                table, index, indirect = address, 0, True
-                continue
-            segments = writable if flags & DESC_F_WRITE else readable
-            if writable and segments is readable:
+                raise self._bad("desc.flags", flags, "INDIRECT only as the whole chain", at + 12)
+            if writable and not flags & DESC_F_WRITE:
                 raise self._bad("desc.flags", flags, "device-readable before device-writable", at + 12)
-            segments.append(Segment(address, int(length)))
-            if len(readable) + len(writable) > num:
-                break
+            (writable if flags & DESC_F_WRITE else readable).append(Segment(address, length))
             if not flags & DESC_F_NEXT:
                 return Chain(int(head), tuple(readable), tuple(writable))
             if following >= entries:
                 raise self._bad("desc.next", following, f"below {entries}", at + 14)
             index = following
-        raise self._bad("desc chain length", len(readable) + len(writable), f"at most {num}: it loops", at)
+        raise self._bad("desc chain length", num + 1, f"at most {num}: it loops", at)
 
-    def _check_memory(self, at: int, address: int, length: int) -> None:
+    def _descriptor(self, at: int) -> tuple[int, int, int, int]:
+        """addr, len, flags and next of the descriptor at `at`, in two loads; its buffer lies inside `memory`."""
+        address, rest = self._port.load_u64(at), self._port.load_u64(at + 8)
+        length = int(rest & 0xFFFF_FFFF)
         start, end = self._memory
         if not start <= address <= end:
             raise self._bad("desc.addr", address, f"{start:#x} to {end:#x}", at)
         if length > end - address:
             raise self._bad("desc.len", length, f"at most {int(end - address)} at {int(address):#x}", at + 8)
+        return address, length, rest >> 32 & 0xFFFF, rest >> 48
 
-    def _check_indirect(self, at: int, address: int, length: int, flags: int, *, nested: bool) -> int:
-        """The entries of an indirect table (virtio 1.2, 2.7.5.3)."""
+    def _check_indirect(self, at: int, address: int, length: int, flags: int) -> int:
+        """The entries of the indirect table that the descriptor at `at` names (virtio 1.2, 2.7.5.3)."""
         if not self._indirect:
             raise self._bad("desc.flags", flags, "no INDIRECT: it was not negotiated", at + 12)
-        if nested or flags & DESC_F_NEXT:
-            raise self._bad("desc.flags", flags, "INDIRECT alone, and not inside a chain or table", at + 12)
+        if flags & DESC_F_NEXT:
+            raise self._bad("desc.flags", flags, "not both INDIRECT and NEXT", at + 12)
         if length == 0 or length % DESC_BYTES:
             raise self._bad("desc.len", length, f"a multiple of {DESC_BYTES} above 0 (indirect table)", at + 8)
         if address % DESC_BYTES:
             raise self._bad("desc.addr", address, f"a multiple of {DESC_BYTES} (indirect table)", at)
-        return int(length) // DESC_BYTES
+        return length // DESC_BYTES
 
     def _bad(self, field: str, value: int, limit: object, address: int) -> BadRing:
         return BadRing(field, value, limit=limit, writer=self._writer, address=int(address))
@@ -144,7 +150,7 @@ class DeviceQueue:
     def finish_reading(self) -> None:
         """Call it after reading a buffer and before giving it back."""
         # B1: our reads of the buffer must be done before the driver may write to it. Pairs with the driver's own B1.
-        self._port.barrier(Site.B1)
+        self._port.barrier(B1)
 
     def push_used(self, head: int, written: int) -> None:
         """Give a buffer back with the number of bytes written to it."""
@@ -155,7 +161,7 @@ class DeviceQueue:
         port.store_u32(entry + 4, written)
         # S3: the driver must not see idx before the entry and the payload behind it.
         # Pairs with S4 in hostside DriverQueue.get_used.
-        port.barrier(Site.S3)
+        port.barrier(S3)
         self._used_idx = (self._used_idx + 1) & INDEX_MASK
         port.store_u16(layout.used_idx, self._used_idx)
         self._unannounced += 1
@@ -165,7 +171,7 @@ class DeviceQueue:
         port, layout = self._port, self.layout
         # S7: our idx must be visible before we look whether the driver sleeps, or both sides miss each other.
         # Pairs with S8 in hostside DriverQueue.enable_interrupts.
-        port.barrier(Site.S7)
+        port.barrier(S7)
         new = self._used_idx
         old = (new - self._unannounced) & INDEX_MASK
         self._unannounced = 0
@@ -176,7 +182,7 @@ class DeviceQueue:
     def notify(self) -> None:
         """Ring the driver's doorbell."""
         # K1: the doorbell must not overtake the ring it announces. Pairs with K2 where the driver wakes up.
-        self._port.barrier(Site.K1)
+        self._port.barrier(K1)
         self._port.kick(self._driver_cpu)
         self.calls += 1
 
@@ -205,5 +211,5 @@ class DeviceQueue:
             port.store_u16(layout.used_flags, self._flags)
         # S6: the wish must be visible before we look at idx, or both sides miss each other.
         # Pairs with S5 in hostside DriverQueue.kick_prepare.
-        port.barrier(Site.S6)
+        port.barrier(S6)
         return port.load_u16(layout.avail_idx) == self._avail_idx

@@ -101,9 +101,9 @@ static int verdict(uint32_t seen, unsigned cpu, unsigned cpus)
         return -EPIPE;
     if (seen & (AMP_RUNG(cpu) | AMP_LOOK(cpu)))
         return 0;
-    if (all_others_gone(seen, cpu, cpus))
-        return -ESHUTDOWN;
-    return seen & AMP_STALLED ? -EDEADLK : 1;
+    if (seen & AMP_STALLED) /* also if who found it has retired since: it is everybody's stall */
+        return -EDEADLK;
+    return all_others_gone(seen, cpu, cpus) ? -ESHUTDOWN : 1;
 }
 
 static int spin(const uint32_t *board, unsigned cpu, unsigned cpus, uint64_t spin_ns)

@@ -410,6 +410,15 @@ static unsigned with_stores(const struct amp_model *m, unsigned out[AMP_CPUS])
     return n;
 }
 
+static unsigned waiting(const struct amp_model *m)
+{
+    unsigned n = 0;
+
+    for (unsigned cpu = 0; cpu < m->config.cpus; cpu++)
+        n += m->cpu[cpu].status == AMP_WAITING;
+    return n;
+}
+
 /* Between two accesses: stores become visible; then somebody has the turn. All wait and nothing moves: a stall. */
 static void pass_turn(struct amp_cpu *cpu)
 {
@@ -431,18 +440,10 @@ static void pass_turn(struct amp_cpu *cpu)
         if (n_ready || m->stalled)
             break;
         m->stalled = 1;
-        m->stalls++;
+        m->stalls += waiting(m) > 1; /* one that waits for retired ones is no stall, but the end */
     }
     if (n_ready) /* all retired: the turn stays where it is */
         give_turn(cpu, ready[n_ready == 1 ? 0 : cpu->choose(cpu, n_ready, AMP_WHOSE_TURN)]);
-}
-
-static bool others_retired(const struct amp_model *m, unsigned self)
-{
-    for (unsigned cpu = 0; cpu < m->config.cpus; cpu++)
-        if (cpu != self && m->cpu[cpu].status != AMP_RETIRED)
-            return false;
-    return true;
 }
 
 static int lockstep_wait(struct amp_cpu *cpu)
@@ -464,7 +465,7 @@ static int lockstep_wait(struct amp_cpu *cpu)
     state->status = AMP_RUNNING;
     m->turns++;
     error = free_take(cpu);
-    if (error && !others_retired(m, cpu->id)) {
+    if (error && m->stalls) { /* a stall is told to everyone who waited then, whoever has retired since */
         amp_trace(m, (struct amp_event){.kind = AMP_EV_STALL, .cpu = (uint8_t)cpu->id});
         error = -EDEADLK;
     } else if (error) {

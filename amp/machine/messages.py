@@ -14,17 +14,26 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 
 from amp.errors import WrongMessage
+from amp.machine.config import HEADER_BYTES
 
 _HEADER = struct.Struct("<QII")
+assert _HEADER.size == HEADER_BYTES
+
+
+@cache
+def _ramp(words: int) -> tuple[int, int]:
+    """As one integer: a 1 in every word, and in every word its own index."""
+    return sum(1 << 64 * word for word in range(words)), sum((word & 0xFFFF) << 64 * word for word in range(words))
 
 
 def pattern(number: int, length: int) -> bytes:
     """`length` bytes of message `number`'s pattern, little-endian words of 8 bytes."""
     words = -(-length // 8)
-    base = (number & 0xFFFF_FFFF_FFFF) << 16
-    return struct.pack(f"<{words}Q", *[base | word & 0xFFFF for word in range(words)])[:length]
+    ones, indexes = _ramp(words)
+    return (((number & 0xFFFF_FFFF_FFFF) << 16) * ones + indexes).to_bytes(8 * words, "little")[:length]
 
 
 def encode(number: int, body: bytes) -> bytes:
@@ -32,25 +41,26 @@ def encode(number: int, body: bytes) -> bytes:
     return _HEADER.pack(number, len(body), zlib.crc32(body)) + body
 
 
-def decode(message: bytes, number: int, *, writer: str, address: int) -> bytes:
-    """The body of `message`, which must be number `number`; it was read at `address`.
+def check(message: bytes, number: int, *, writer: str, address: int) -> None:
+    """`message`, read at `address`, must be a whole one and have that number.
 
     Raises WrongMessage that says what is wrong with it first, and where.
     """
+    if len(message) < HEADER_BYTES:
+        text = f"{len(message)} bytes arrived, at least {HEADER_BYTES} were due"
+        raise WrongMessage(text, number=number, writer=writer, address=address)
     found, length, crc = _HEADER.unpack_from(message)
     if found != number:
         age = "stale" if found < number else "early"
         raise WrongMessage(f"holds number {found} ({age})", number=number, writer=writer, address=address)
-    if length != len(message) - _HEADER.size:
-        text = f"length is {length}, {len(message) - _HEADER.size} bytes arrived"
+    body = message[HEADER_BYTES:]
+    if length != len(body):
+        text = f"length is {length}, {len(body)} bytes arrived"
         raise WrongMessage(text, number=number, writer=writer, address=address + 8)
-    body = message[_HEADER.size :]
     if zlib.crc32(body) != crc:
-        raise WrongMessage(
-            "the body is not the one the checksum was made of", number=number, writer=writer,
-            address=address + _HEADER.size + _first_wrong(body, pattern(number, length)),
-        )
-    return body
+        text = "the body is not the one the checksum was made of"
+        at = address + HEADER_BYTES + _first_wrong(body, pattern(number, length))
+        raise WrongMessage(text, number=number, writer=writer, address=at)
 
 
 def _first_wrong(body: bytes, expected: bytes) -> int:
