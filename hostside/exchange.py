@@ -131,7 +131,7 @@ class Exchange:
         """Ask to be woken, and sleep unless something came meanwhile."""
         self._tally.waits += 1
         quiet = self._in.enable_interrupts()
-        if not self._idle:
+        if not self._idle and len(self._under_way) < self._window:  # only a buffer is missing to send the next one
             quiet = self._out.enable_interrupts() and quiet
         if quiet:
             try:

@@ -43,8 +43,8 @@ enum amp_mode {
 enum amp_question {
     AMP_WHICH_WRITE,  /* of the writes this load may return, newest first */
     AMP_WHICH_STORE,  /* of the pending stores that may become visible */
-    AMP_DRAIN_NOW,    /* does a store become visible before the next access? */
-    AMP_PERFORM_NOW,  /* is a deferred load performed before the next access? */
+    AMP_DRAIN_NOW,    /* does a store become visible before the next access? 0: yes */
+    AMP_PERFORM_NOW,  /* is a deferred load performed before the next access? 0: yes */
     AMP_WHOSE_TURN,
 };
 

@@ -36,8 +36,9 @@ uint32_t amp_random(uint64_t *state, uint32_t n)
 }
 
 /*
- * The random chooser. A stale value is rarer than the newest one, and a store leaves at about every second access, so
- * that some are usually pending: both are only a matter of how soon a bug is met, not of which bugs can be met.
+ * The random chooser. How long stores stay behind and how often loads are stale is drawn once per run: a bug that needs
+ * long delays and one that needs short ones are then both met soon (swarm testing: Groce et al., ISSTA 2012). It is only
+ * a matter of how soon; every run can show every behaviour.
  */
 static uint32_t choose_at_random(struct amp_cpu *cpu, uint32_t n, enum amp_question question)
 {
@@ -45,9 +46,19 @@ static uint32_t choose_at_random(struct amp_cpu *cpu, uint32_t n, enum amp_quest
     uint64_t *state = m->config.mode == AMP_LOCKSTEP ? &m->random : &m->cpu[cpu->id].random;
 
     assert(n > 0);
-    if (question == AMP_WHICH_WRITE && amp_random(state, 4) != 0)
+    if (question == AMP_WHICH_WRITE && amp_random(state, m->stale_one_in) != 0)
         return 0;
+    if (question == AMP_DRAIN_NOW)
+        return amp_random(state, m->drain_one_in);
     return amp_random(state, n);
+}
+
+static void draw_temper(struct amp_model *m, uint64_t seed)
+{
+    uint64_t state = ~seed;
+
+    m->drain_one_in = 2u << amp_random(&state, 3); /* 2, 4, 8 */
+    m->stale_one_in = 2u << amp_random(&state, 3);
 }
 
 /* --- the room ---------------------------------------------------------------------------------------------------- */
@@ -170,6 +181,7 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     m->epoch = m->now; /* older writes, and what the granules' heads still name, are another run's */
     m->board = m->turn = m->lost = m->stalled = 0;
     m->events = m->digest = m->stalls = m->turns = 0;
+    draw_temper(m, seed);
     for (unsigned i = 0; i < AMP_CPUS; i++) {
         struct amp_cpu_state *state = &m->cpu[i];
 

@@ -174,11 +174,13 @@ class Machine:
             for cpu, side in enumerate(self._sides):
                 selector.register(side.control, selectors.EVENT_READ, cpu)
             while len(reports) < len(self._sides):
-                for key, _ in selector.select():
-                    cpu: int = key.data
-                    report = self._receive(cpu)
+                ready = selector.select(STOP_LIMIT_S if reports else None)
+                if not ready:  # one side has ended, the other polls for what will never come
+                    self._tell_lost(min(reports))
+                for key, _ in ready:
+                    report = self._receive(key.data)
                     if report is not None:
-                        reports[cpu] = report
+                        reports[key.data] = report
                         selector.unregister(key.fileobj)
         return tuple(reports[cpu] for cpu in range(len(self._sides)))
 
