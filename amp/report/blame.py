@@ -1,9 +1,9 @@
 """Which two accesses were not in order, at which site, and why the barrier there did not help.
 
 Every outcome that needs reordering is a cycle of four accesses: two of one CPU, two of another (Alglave, Maranget,
-Tautschnig, "Herding cats", 2014; the shapes' names are theirs). The trace shows when each store became visible and what
-each load returned, so it shows which of the two pairs was out of order. That pair's CPU is to blame, and the site of the
-barrier that stands between the pair and did not order it.
+Tautschnig, "Herding cats", 2014; the shapes' names are theirs). The trace shows when each store became visible and
+what each load returned, so it shows which of the two pairs was out of order. That pair's CPU is to blame, and the site
+of the barrier that stands between the pair and did not order it.
 
 Blame is a claim about the kept trace, and true of it: a barrier that orders the needed pair is never blamed, and where
 no unordered pair is found the explanation says so. It is not a proof that nothing else was wrong.
@@ -11,15 +11,15 @@ no unordered pair is found the explanation says so. It is not a proof that nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from amp.errors import AmpError, Stall
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SITES, Site
-from amp.report.history import History, covers
+from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 _STEPS_BACK = 32  # loads to look back through from the one that was found wrong: some messages' worth
@@ -60,8 +60,8 @@ class Explanation:
     `pair` is the blamed CPU's two accesses in program order, `needs` the order they needed and did not have; `other` is
     the other CPU's pair that shows it. `bad` is the load that returned `read` (a store's number, 0: older than the
     trace, None: unknown) at `byte` although `missed` was due. `barrier` is the event that stands between the pair,
-    None if there is none. `primitive` and `why` are what it is and why it does not reach; `cure` is the primitive of the
-    weakest class that would, None if no class does on this platform. All of these are None where nothing was found.
+    None if there is none. `primitive` and `why` are what it is and why it does not reach; `cure` is the primitive of
+    the weakest class that would, None if no class does on this platform. All of these are None where nothing was found.
     """
 
     finding: Finding
@@ -98,7 +98,7 @@ class _Cycle:
     bad: Event
     byte: int
     missed: Event | None
-    barrier: Event | None
+    barrier: Event | None = None
 
 
 def blame(
@@ -128,7 +128,7 @@ def _wrong_bytes(history: History, finding: Finding) -> Iterator[_Cycle]:
     end = history.trace.last + 1
     if found is not None:
         end = found.number
-        for byte in _suspects(found, finding):
+        for byte in _suspects(history, found, finding):
             yield from _cycles(history, found, byte)
     yield from _on_the_way(history, finding.cpu, end)
     if found is not None and finding.address is not None:
@@ -144,12 +144,20 @@ def _found_load(history: History, finding: Finding) -> Event | None:
     return next((load for load in reversed(loads) if covers(load, finding.address)), None)
 
 
-def _suspects(load: Event, finding: Finding) -> Iterable[int]:
-    """The bytes that may be wrong: all of a scalar, the named ones of a bulk load."""
+def _suspects(history: History, load: Event, finding: Finding) -> Iterator[int]:
+    """The bytes that may be wrong: of a scalar all, of a bulk load the named ones, then one of each granule.
+
+    A message that fails its checksum is wrong somewhere; the address may be no more than where it starts.
+    """
     assert finding.address is not None
-    if load.size <= 8:
-        return range(load.address, load.address + load.size)
-    return range(finding.address, min(finding.address + finding.size, load.address + load.size))
+    end = load.address + load.size
+    if load.size <= GRANULE:
+        yield from range(load.address, end)
+        return
+    yield from range(finding.address, min(finding.address + finding.size, end))
+    yield from (part.address for part in history.parts(load))
+    yield load.address
+    yield from range(granule_of(load.address) + GRANULE, end, GRANULE)
 
 
 def _on_the_way(history: History, cpu: int, before: int) -> Iterator[_Cycle]:
@@ -179,7 +187,7 @@ def _stalled(history: History) -> Iterator[_Cycle]:
     """Each CPU's last look at each location before it went to sleep for good."""
     last = [(load, cpu) for cpu in history.cpus for load in _last_looks(history, cpu)]
     last.sort(key=lambda item: item[0].number, reverse=True)
-    for search in (_store_buffering, _stranded):
+    for search in (_store_buffering, _stranded, _looked_in_vain):
         for load, _ in last:
             cycle = search(history, load)
             if cycle:
@@ -189,57 +197,79 @@ def _stalled(history: History) -> Iterator[_Cycle]:
 def _last_looks(history: History, cpu: int) -> list[Event]:
     taken = history.of_kind(cpu, EventKind.TAKEN)
     loads = history.loads(cpu, after=taken[-1].number if taken else 0)
-    return list({load.address: load for load in loads if load.size <= 8}.values())
+    return list({load.address: load for load in loads if load.size <= GRANULE}.values())
 
 
 # --- the shapes -------------------------------------------------------------------------------------------------------
 
 
 def _message_passing(history: History, load: Event, byte: int) -> _Cycle | None:
-    """The writer stores x, then y; the reader saw y, then not x. Who was out of order?
+    """The writer stores x, then y; the reader saw y, then not x. Who was out of order?"""
+    return next(_passings(history, load, byte), None)
 
-    If y was visible before x, the writer; else the reader, who could have seen x since before y was there.
-    """
+
+def _passings(history: History, load: Event, byte: int) -> Iterator[_Cycle]:
+    """Every such cycle through this load, the likeliest first."""
     missed = history.missed(load, byte)
     # What a late load had to return is the oldest it missed: it may have been issued before the newer ones.
     for wanted in missed if load.flags & EventFlag.DEFERRED else reversed(missed):
-        found = _first_news(history, load, wanted)
-        if found is None:
-            continue
-        later, saw, later_visible = found
-        visible = history.visible_at(wanted, byte)
-        ring = later.kind is EventKind.KICK
-        writer, reader = (wanted, later), (saw, load)
-        if visible is None or visible > later_visible:
-            shape, needs = (Shape.DOORBELL, Orders.WD) if ring else (Shape.STORES, Orders.WW)
-            pair, other = writer, reader
-        elif not ring:  # taking an interrupt orders by itself
-            shape, needs, pair, other = Shape.LOADS, Orders.RR, reader, writer
-        else:
-            continue
-        barriers = history.of_kind(pair[0].cpu, EventKind.BARRIER, after=pair[0].number, before=pair[1].number)
-        if not _ordered(barriers, needs):
-            return _Cycle(shape, needs, pair, other, load, byte, wanted, _choose(barriers, needs))
-    return None
+        for news in _announcing(history, wanted, _news(history, load, wanted)):
+            cycle = _passed(history, load, byte, wanted, news)
+            if cycle:
+                yield cycle
 
 
-def _first_news(history: History, load: Event, wanted: Event) -> tuple[Event, Event, int] | None:
-    """The first access of the writer after `wanted` that the reader knew of before `load`.
+@dataclass(frozen=True, slots=True)
+class _News:
+    """A writer's STORE or KICK `later`, known to a reader by its LOAD or TAKEN `saw`, and visible since `visible`."""
 
-    Returns that access, the event by which the reader knew it, and when it became visible.
+    later: Event
+    saw: Event
+    visible: int
+
+    @property
+    def needs(self) -> Orders:
+        """What the writer needs between an earlier store and this."""
+        return Orders.WD if self.later.kind is EventKind.KICK else Orders.WW
+
+
+def _news(history: History, load: Event, wanted: Event) -> list[_News]:
+    """What the reader knew before `load` of the writer's doings after `wanted`, in the writer's program order.
+
+    Doorbells come last: they say that there is news, what was read says which.
     """
-    known = []
-    for look in history.loads(load.cpu, after=wanted.number, before=load.number):
-        store = history.trace.event(look.store) if look.store > wanted.number else None
-        if store and store.cpu == wanted.cpu:
-            known.append((store, look, history.visible_at(store, look.address)))
-    for kick, taken in history.took(load.cpu, before=load.number):
-        if kick.cpu == wanted.cpu and kick.number > wanted.number:
-            known.append((kick, taken, history.visible_at(kick, 0)))
-    best = min(known, key=lambda item: (item[0].number, item[1].number), default=None)
-    if best is None or best[2] is None:
-        return None
-    return best[0], best[1], best[2]
+    known: dict[int, _News] = {}
+    looks = [(history.trace.event(look.store), look)
+             for look in history.loads(load.cpu, after=wanted.number, before=load.number) if look.store > wanted.number]
+    took = [(kick, taken) for kick, taken in history.took(load.cpu, before=load.number) if kick.number > wanted.number]
+    for later, saw in (*looks, *took):
+        visible = history.visible_at(later, saw.address) if later else None
+        if later and later.cpu == wanted.cpu and visible is not None:
+            known.setdefault(later.number, _News(later, saw, visible))
+    return sorted(known.values(), key=lambda news: (news.later.kind is EventKind.KICK, news.later.number))
+
+
+def _announcing(history: History, wanted: Event, known: list[_News]) -> list[_News]:
+    """Those that a site keeps behind `wanted`: a ring entry and its descriptor have no order, only the index does.
+
+    Where there is no such site at all, its absence may be the bug: all of them.
+    """
+    sited = [news for news in known if any(
+        barrier.site in SITES and SITES[Site(barrier.site)].needs & news.needs
+        for barrier in _between(history, wanted, news.later))]
+    return sited or known
+
+
+def _passed(history: History, load: Event, byte: int, wanted: Event, news: _News) -> _Cycle | None:
+    """If y was visible before x, blame the writer; else the reader, who could have seen x since before y was there."""
+    visible = history.visible_at(wanted, byte)
+    writer, reader = (wanted, news.later), (news.saw, load)
+    if visible is None or visible > news.visible:
+        shape = Shape.DOORBELL if news.needs is Orders.WD else Shape.STORES
+        return _cycle(history, _Cycle(shape, news.needs, writer, reader, load, byte, wanted))
+    if news.needs is Orders.WD:
+        return None  # taking an interrupt orders by itself
+    return _cycle(history, _Cycle(Shape.LOADS, Orders.RR, reader, writer, load, byte, wanted))
 
 
 def _late_load(history: History, load: Event, byte: int) -> _Cycle | None:
@@ -250,7 +280,7 @@ def _late_load(history: History, load: Event, byte: int) -> _Cycle | None:
     origin = history.trace.event(history.read_from(load, byte) or 0)
     if not load.flags & EventFlag.DEFERRED or origin is None or origin.cpu == load.cpu:
         return None
-    if _first_news(history, load, origin) is not None:
+    if _news(history, load, origin):
         return None
     looks = [(store, look) for look in history.loads(origin.cpu, before=origin.number)
              if (store := history.trace.event(look.store)) and store.cpu == load.cpu]
@@ -279,18 +309,18 @@ def _store_buffering(history: History, asleep: Event) -> _Cycle | None:
             if any(kick.address == sleeper for kick in history.of_kind(waker, EventKind.KICK, after=look.number)):
                 break
             unseen = _unseen_by(history, look, asleep)
-            if unseen is None or look.size > 8:
+            if unseen is None or look.size > GRANULE:
                 continue
             one, two = (store, look), (unseen, asleep)
             when_one, when_two = history.visible_at(store, asleep.address), history.visible_at(unseen, look.address)
             for pair, other, mine, theirs in ((one, two, when_one, when_two), (two, one, when_two, when_one)):
                 if mine is not None and mine < pair[1].number and (theirs is None or theirs > mine):
                     continue
-                barriers = history.of_kind(
-                    pair[0].cpu, EventKind.BARRIER, after=pair[0].number, before=pair[1].number)
-                if not _ordered(barriers, Orders.WR):
-                    return _Cycle(Shape.BUFFERED, Orders.WR, pair, other, pair[1], pair[1].address, other[0],
-                                  _choose(barriers, Orders.WR))
+                cycle = _cycle(
+                    history,
+                    _Cycle(Shape.BUFFERED, Orders.WR, pair, other, pair[1], pair[1].address, other[0]))
+                if cycle:
+                    return cycle
     return None
 
 
@@ -304,11 +334,26 @@ def _unseen_by(history: History, look: Event, asleep: Event) -> Event | None:
 
 
 def _stranded(history: History, asleep: Event) -> _Cycle | None:
-    """Awake, it looked too early: the doorbell came before what it announced; or it looked, and read it stale."""
+    """Woken, it looked too early: the doorbell came before what it announced."""
+    return next((cycle for cycle in _passings(history, asleep, asleep.address) if cycle.shape is Shape.DOORBELL), None)
+
+
+def _looked_in_vain(history: History, asleep: Event) -> _Cycle | None:
+    """Its last look was stale, or what it looked for came late, though it knew of later news."""
     return _message_passing(history, asleep, asleep.address)
 
 
 # --- the barrier ------------------------------------------------------------------------------------------------------
+
+
+def _between(history: History, first: Event, second: Event) -> list[Event]:
+    return history.of_kind(first.cpu, EventKind.BARRIER, after=first.number, before=history.placed(second))
+
+
+def _cycle(history: History, cycle: _Cycle) -> _Cycle | None:
+    """The cycle with its barrier filled in; None if a barrier between the pair orders it after all."""
+    barriers = _between(history, *cycle.pair)
+    return None if _ordered(barriers, cycle.needs) else replace(cycle, barrier=_choose(barriers, cycle.needs))
 
 
 def _ordered(barriers: Sequence[Event], needs: Orders) -> bool:

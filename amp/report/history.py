@@ -12,9 +12,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Final
 
-from amp._core._bridge import GRANULE
+from amp._core import _bridge
+from amp.ordering.barriers import Orders
 from amp.report.trace import Event, EventFlag, EventKind, Trace
+
+GRANULE: Final[int] = _bridge.GRANULE  # bytes
 
 
 def granule_of(address: int) -> int:
@@ -92,6 +96,22 @@ class History:
             if left:
                 waiting.append((store, left))
         return waiting
+
+    def placed(self, access: Event) -> int:
+        """A number that the access comes before in program order, as close as the trace tells.
+
+        A barrier that orders loads performs those that are deferred: they follow it in the trace, and were issued
+        before it.
+        """
+        if not access.flags & EventFlag.DEFERRED:
+            return access.number
+        number = access.number - 1
+        while (event := self.trace.event(number)) and event.cpu == access.cpu and event.kind is EventKind.LOAD \
+                and event.flags & (EventFlag.PART | EventFlag.DEFERRED):
+            number -= 1
+        performs = event and event.cpu == access.cpu and event.kind is EventKind.BARRIER \
+            and event.orders & (Orders.RR | Orders.RW)
+        return number if performs else access.number
 
     def parts(self, load: Event) -> list[Event]:
         """The stale granules of a bulk load, in order."""

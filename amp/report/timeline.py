@@ -11,24 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from amp.ordering.barriers import Orders, Primitive, orders_text
+from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.platforms import Side
-from amp.ordering.sites import SITES, Site
+from amp.ordering.sites import SITES, Role, Site, SiteRow
 from amp.port.notes import Note
 from amp.report.blame import Explanation, Shape
-from amp.report.history import History, granule_of
+from amp.report.history import History, covers, granule_of
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 Names = Callable[[int], str]
 
 _WIDTH = 100  # wider than this, the eye loses the line
 _CONTEXT = 3  # events shown between the two accesses of a pair
+_GAP = 8  # more events than these left out are shown as a gap
 _PENDING = 3  # pending stores named one by one
-_NOTES = {
+_NOTES: dict[int, str] = {
     Note.SEND: "sends message {}", Note.RECEIVE: "receives message {}", Note.CHECKED: "message {} proved right",
     Note.FAIL: "message {} is wrong",
 }
@@ -110,7 +112,10 @@ class _Drawing:
     """One explanation on its way to the console."""
 
     def __init__(self, console: Console, history: History, explanation: Explanation, names: Names) -> None:
-        assert explanation.pair and explanation.other and explanation.bad and explanation.needs
+        assert explanation.pair
+        assert explanation.other
+        assert explanation.bad
+        assert explanation.needs
         self._history, self._explanation, self._names = history, explanation, names
         self._pair, self._other, self._bad = explanation.pair, explanation.other, explanation.bad
         self._needs = explanation.needs
@@ -120,34 +125,33 @@ class _Drawing:
 
     def table(self) -> Table:
         """Three columns: event number, host, remote."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
+        table = Table(box=box.MINIMAL, pad_edge=False, expand=True, show_edge=False)
         table.add_column("event", justify="right", style="dim", no_wrap=True)
         for side in Side:
             table.add_column(Text(str(side)), ratio=1, overflow="fold")
         previous = 0
         for event in self._events():
-            if previous and event.number - previous > 1:
-                table.add_row(Text(self._glyphs.gap), "", "")
+            if previous and event.number - previous > _GAP:
+                table.add_row(self._glyphs.gap, "", "")
             previous = event.number
-            cells = {side: Text() for side in Side}
-            cells[self._side(event)] = self._text(event)
+            cells: dict[Side, RenderableType] = dict.fromkeys(Side, "")
+            cells[self._side(event)] = self._cell(event)
             if event.number == self._bad.number and self._pending_cpu() != event.cpu:
                 cells[self._side_of(self._pending_cpu())] = self._pending()
-            table.add_row(Text(f"#{event.number}"), *(cells[side] for side in Side))
+            table.add_row(f"#{event.number}", *(cells[side] for side in Side))
         return table
 
     def _events(self) -> list[Event]:
         """Everything worth a line, by number."""
-        shown = {event.number: event for event in (*self._pair, *self._other, self._bad)}
-        for event in (self._explanation.barrier, self._explanation.missed, self._origin()):
-            if event:
-                shown[event.number] = event
+        cycle = (*self._pair, *self._other, self._bad)
+        behind = (self._explanation.barrier, self._explanation.missed, self._origin())
+        shown = {event.number: event for event in (*cycle, *behind) if event}
+        arrived = [visible for event in shown.values() if event.kind in (EventKind.STORE, EventKind.KICK)
+                   for visible in self._arrivals(event)]
+        shown |= {visible.number: visible for visible in arrived}
         for first, second in (self._pair, self._other):
             for event in self._between(first, second):
                 shown[event.number] = event
-        for event in [event for event in shown.values() if event.kind in (EventKind.STORE, EventKind.KICK)]:
-            for visible in self._arrivals(event):
-                shown[visible.number] = visible
         return [shown[number] for number in sorted(shown)]
 
     def _between(self, first: Event, second: Event) -> list[Event]:
@@ -181,19 +185,25 @@ class _Drawing:
         number = event.store if event.kind in (EventKind.VISIBLE, EventKind.RUNG) else event.number
         return next((f"{label} " for label, mine in zip("AB", self._pair, strict=True) if mine.number == number), "")
 
-    def _text(self, event: Event) -> Text:
-        """One event's cell."""
-        if event.kind is EventKind.BARRIER:
-            return self._barrier_text(event)
+    def _cell(self, event: Event) -> RenderableType:
+        """One event's cell: what it is, and below, indented, what there is to say about it."""
         label = self._label(event)
         if event.kind in (EventKind.VISIBLE, EventKind.RUNG):
-            return Text(f"  {self._glyphs.elbow} {label}visible: {self._arrived(event)}", style="green")
-        text = Text(f"{label}{self._said(event)}", style="bold" if label else "")
+            text = Text(f"{self._glyphs.elbow} {label}visible: {self._arrived(event)}", style="green")
+            overtakes = self._explanation.shape in (Shape.STORES, Shape.DOORBELL)
+            if overtakes and event.store == self._pair[1].number and self._visible_at(self._pair[0]) > event.number:
+                text.append("; A is not", style="bold red")
+            return _indented(text)
+        if event.kind is EventKind.BARRIER:
+            return self._barrier(event)
+        lines: list[RenderableType] = [Text(f"{label}{self._said(event)}", style="bold" if label else "")]
         if event.number == self._bad.number:
-            text.append(f"\n  {self._mark()}", style="bold red")
-            if self._pending_cpu() == event.cpu:
-                text.append("\n  ").append_text(self._pending())
-        return text
+            lines.append(_indented(Text(self._mark(), style="bold red")))
+            if self._pending_cpu() == event.cpu and self._waiting():
+                lines.append(_indented(self._pending()))
+        elif self._explanation.shape is Shape.BUFFERED and event.number == self._other[1].number:
+            lines.append(_indented(Text(self._unseen(event, self._pair[0]), style="red")))
+        return Group(*lines)
 
     def _said(self, event: Event) -> str:
         """An access in words: "store avail.idx = 1"."""
@@ -205,7 +215,8 @@ class _Drawing:
             return "take the interrupt"
         name = self._names(event.address)
         if event.size > 8:
-            return f"{'write' if event.kind is EventKind.STORE else 'read'} {name}, {event.size} bytes"
+            late = " (performed late)" if event.flags & EventFlag.DEFERRED else ""
+            return f"{'write' if event.kind is EventKind.STORE else 'read'} {name}, {event.size} bytes{late}"
         if event.kind is EventKind.STORE:
             return f"store {name} = {_value(event.value)}"
         return f"load {name} {self._glyphs.gives} {_value(event.value)}"
@@ -220,30 +231,52 @@ class _Drawing:
         low = max(event.address, store.address) if store else event.address
         return f"{self._names(low)}, {event.size.bit_count()} bytes"
 
-    def _barrier_text(self, event: Event) -> Text:
-        primitive, bar = Primitive(event.primitive), self._glyphs.bar
-        row = self._explanation.platform.processor(self._side(event)).architecture.rows[primitive]
-        name = "no barrier" if primitive is Primitive.NONE else f"{primitive.label}: {row.instruction}"
-        where = f"{Site(event.site).name} " if event.site in SITES else ""
+    def _barrier(self, event: Event) -> RenderableType:
         blamed = self._explanation.barrier is not None and event.number == self._explanation.barrier.number
-        text = Text(f"{bar} {where}{name}; orders {orders_text(event.orders)} {bar}",
-                    style="bold yellow" if blamed else "dim")
-        if blamed:
-            text.append(f"\n  needed here: {orders_text(self._needs)}", style="bold yellow")
-        return text
+        where = f"{Site(event.site).name} " if event.site in SITES else ""
+        name = self._named(self._side(event), Primitive(event.primitive))
+        orders = "all" if event.orders == ALL_ORDERS else orders_text(event.orders)
+        text = Text(f"{self._glyphs.bar} {where}{name}: orders {orders}", style="bold yellow" if blamed else "dim")
+        if not blamed:
+            return text
+        return Group(text, _indented(Text(f"needed here: {orders_text(self._needs)}", style="bold yellow")))
+
+    def _named(self, side: Side, primitive: Primitive) -> str:
+        """A barrier with what it is on this platform: "smp_wmb (dmb)"."""
+        if primitive is Primitive.NONE:
+            return "no barrier"
+        instruction = self._explanation.platform.processor(side).architecture.rows[primitive].instruction
+        return primitive.label if instruction == primitive.label else f"{primitive.label} ({instruction})"
 
     def _mark(self) -> str:
         """What is wrong with the bad load."""
-        missed, origin = self._explanation.missed, self._explanation.read
-        source = f"value of #{origin}" if origin else "value from before the kept trace, or never written"
-        if missed is None:
-            return f"too new: {source}, stored after the buffer was handed back"
+        e = self._explanation
+        if e.missed is None:
+            return f"too new: {self._origin_text()}, stored after the buffer was handed back"
+        if e.shape is Shape.BUFFERED and self._visible_at(self._pair[0]) > self._bad.number:
+            return "too early: A is still pending"
+        return self._unseen(self._bad, e.missed, self._origin_text())
+
+    def _unseen(self, load: Event, store: Event, source: str = "the old value") -> str:
+        """Why the load did not return the store's value."""
+        if self._visible_at(store) > load.number:
+            return f"early: {source}; #{store.number} is still pending at the {self._side(store)}"
+        return f"stale: {source}, newest is #{store.number}"
+
+    def _origin_text(self) -> str:
+        origin = self._explanation.read
+        if origin is None:
+            return "an older value"
+        if origin:
+            return f"value of #{origin}"
+        return "the value it had at the start" if self._history.trace.complete else "a value older than this trace"
+
+    def _visible_at(self, store: Event) -> int:
+        """When the store's granule that matters became visible; after the trace's end if it never did."""
         byte = self._explanation.byte
         assert byte is not None
-        visible = self._history.visible_at(missed, byte)
-        if visible is None or visible > self._bad.number:
-            return f"early: #{missed.number} is not there yet, still pending at the {self._side(missed)}; {source}"
-        return f"stale: {source}, newest is #{missed.number}"
+        at = self._history.visible_at(store, byte if covers(store, byte) else store.address)
+        return self._history.trace.last + 1 if at is None else at
 
     def _pending_cpu(self) -> int:
         """The CPU whose late stores are the point: the writer of what was missed."""
@@ -252,8 +285,11 @@ class _Drawing:
             return self._pair[0].cpu
         return missed.cpu
 
+    def _waiting(self) -> list[tuple[Event, int]]:
+        return self._history.pending(self._pending_cpu(), self._bad.number)
+
     def _pending(self) -> Text:
-        waiting = self._history.pending(self._pending_cpu(), self._bad.number)
+        waiting = self._waiting()
         if not waiting:
             return Text("pending: nothing", style="dim")
         # Those the finding is about first: of dozens pending, they are what the reader looks for.
@@ -286,18 +322,18 @@ class _Drawing:
         grid.add_row("What", Text(self._what()))
         if e.site is not None:
             row = SITES[e.site]
-            grid.add_row("Site", Text(f"{e.site.name}, at the {e.side} ({row.role}): {row.orders}; needs "
+            grid.add_row("Site", Text(f"{e.site.name}, at the {e.side} ({_role(row)}): {row.orders}; needs "
                                       f"{orders_text(row.needs)}. If missing: {row.if_missing}."))
+        missing = f"{_WORDS[self._needs]} ({orders_text(self._needs)})"
         if e.primitive is None:
-            grid.add_row("Barrier", Text("none stands between A and B"))
+            grid.add_row("Barrier", Text(f"none between A and B; the hardware does not keep {missing}"))
         else:
-            rows = e.platform.processor(e.side).architecture.rows
-            instruction = rows[e.primitive].instruction
-            name = "none" if e.primitive is Primitive.NONE else f"{e.primitive.label} = {instruction}"
-            grid.add_row("Barrier", Text(f"{name} on {e.platform.name}; does not keep {_WORDS[self._needs]} "
-                                         f"({orders_text(self._needs)})"))
-            if e.primitive is not Primitive.NONE:
-                grid.add_row("Why", Text(e.why or ""))
+            other = self._side(self._other[0])
+            named = "none" if e.primitive is Primitive.NONE else self._named(e.side, e.primitive)
+            keeps = "without one the hardware does not keep" if e.primitive is Primitive.NONE else "does not keep"
+            grid.add_row("Barrier", Text(f"{named} on {e.platform.name}: {keeps} {missing} for the {other}"))
+        if e.primitive not in (None, Primitive.NONE):
+            grid.add_row("Why", Text(e.why or ""))
         grid.add_row("Cure", Text(self._cure()))
         return grid
 
@@ -306,9 +342,8 @@ class _Drawing:
         assert e.side is not None
         if e.cure is None or e.cure_class is None:
             return f"no barrier class orders {orders_text(self._needs)} on {e.platform.name}"
-        instruction = e.platform.processor(e.side).architecture.rows[e.cure].instruction
-        where = f" at {e.site.name}" if e.site else " between A and B"
-        return f"{e.cure.label} = {instruction}{where}: the weakest class that orders it here is {e.cure_class.value}"
+        where = f"at {e.site.name}" if e.site else "between A and B"
+        return f"{self._named(e.side, e.cure)} {where}; {e.cure_class.value} is the weakest class that orders it here"
 
     def _what(self) -> str:
         """One or two sentences for the shape."""
@@ -316,7 +351,8 @@ class _Drawing:
         side, other = self._side(self._pair[0]), self._side(self._other[0])
         match self._explanation.shape:
             case Shape.STORES:
-                return f"The {side} stored {a} (A), then {b} (B). B became visible first: the {other} saw B and not A."
+                return (f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
+                        "without A.")
             case Shape.DOORBELL:
                 return (f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
                         "looked, and found nothing new.")
@@ -325,8 +361,8 @@ class _Drawing:
                         f"performed before A. The {other}'s stores arrived in order.")
             case Shape.BUFFERED:
                 c, d = (self._short(event) for event in self._other)
-                return (f"The {side} stored {a} (A) and looked at {b} (B) before A was visible; the {other} stored {c} "
-                        f"and looked at {d}. Each saw the other's old value, so nobody rang and both sleep.")
+                return (f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
+                        f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value.")
             case Shape.LATE_LOAD:
                 return (f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
                         f"{other} had written the buffer again.")
@@ -335,6 +371,14 @@ class _Drawing:
 
     def _short(self, event: Event) -> str:
         return "the doorbell" if event.kind in (EventKind.KICK, EventKind.TAKEN) else self._names(event.address)
+
+
+def _indented(renderable: RenderableType) -> Padding:
+    return Padding(renderable, (0, 0, 0, 2))
+
+
+def _role(row: SiteRow) -> str:
+    return "driver or device" if row.role is Role.BOTH else str(row.role)
 
 
 def _value(value: int) -> str:

@@ -1,0 +1,207 @@
+"""Blame names the planted fault, names the other one when that is planted, and names nothing when nothing is wrong."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from amp.errors import BadRing, Stall, WrongMessage
+from amp.ordering.barriers import BarrierClass, Orders, Primitive
+from amp.ordering.platforms import Side
+from amp.ordering.sites import SITES, Site
+from amp.report.blame import Finding, Shape, blame
+from amp.report.trace import EventKind, Trace
+
+NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass
+HOST, REMOTE = Side.HOST, Side.REMOTE
+
+PLANTED = [
+    ("message passing", "paranoid", {Site.S1: NONE}, Shape.STORES, HOST, Site.S1),
+    ("message passing", "paranoid", {Site.S2: NONE}, Shape.LOADS, REMOTE, Site.S2),
+    ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}, Shape.STORES, HOST, Site.S1),
+    ("message passing", "armv7-up", {Site.S1: SMP}, Shape.STORES, HOST, Site.S1),
+    ("message passing", "arm64-domains", {Site.S1: SMP}, Shape.STORES, HOST, Site.S1),
+    ("message passing", "arm64-domains", {Site.S2: SMP}, Shape.LOADS, REMOTE, Site.S2),
+    ("message passing", "x86-wc", {Site.S1: DMA}, Shape.STORES, HOST, Site.S1),
+    ("bulk passing", "paranoid", {Site.S1: NONE}, Shape.STORES, HOST, Site.S1),
+    ("bulk passing", "paranoid", {Site.S2: NONE}, Shape.LOADS, REMOTE, Site.S2),
+    ("store buffering", "paranoid", {Site.S5: NONE}, Shape.BUFFERED, HOST, Site.S5),
+    ("store buffering", "paranoid", {Site.S6: NONE}, Shape.BUFFERED, REMOTE, Site.S6),
+    ("store buffering", "x86-wb", {Site.S5: COMPILER}, Shape.BUFFERED, HOST, Site.S5),
+    ("store buffering", "x86-wb", {Site.S6: COMPILER}, Shape.BUFFERED, REMOTE, Site.S6),
+    ("doorbell", "paranoid", {Site.K1: NONE}, Shape.DOORBELL, HOST, Site.K1),
+    ("doorbell", "armv7-smp", {Site.K1: DMA}, Shape.DOORBELL, HOST, Site.K1),
+    ("late read", "paranoid", {Site.B1: NONE}, Shape.LATE_LOAD, REMOTE, Site.B1),
+]
+
+
+def named(case: tuple[Any, ...]) -> str:
+    return f"{case[0]}, {case[1]}, {' '.join(f'{site.name}={cls}' for site, cls in case[2].items())}"
+
+
+HARMLESS = [
+    ("message passing", "armv7-up", {Site.S1: DMA, Site.S2: DMA}),
+    ("message passing", "arm64", dict.fromkeys(Site, SMP)),
+    ("bulk passing", "x86-wb", dict.fromkeys(Site, SMP)),
+    ("store buffering", "x86-wb", dict.fromkeys(Site, SMP)),
+    ("doorbell", "arm64", dict.fromkeys(Site, SMP)),
+    *((program, platform, {}) for program in
+      ("message passing", "bulk passing", "store buffering", "doorbell", "late read")
+      for platform in ("paranoid", "omap4-2011", "x86-wc")),
+    ("message passing", "sc", dict.fromkeys(Site, NONE)),
+    ("store buffering", "sc", dict.fromkeys(Site, NONE)),
+]
+
+
+@pytest.mark.parametrize("case", PLANTED, ids=named)
+def test_the_planted_site_is_blamed_in_every_seed_that_shows_it(bench: Any, case: tuple[Any, ...]) -> None:
+    program, platform, weak, shape, side, site = case
+    found = 0
+    for machine, finding in bench.each(program, platform, weak, seeds=200):
+        explanation = machine.explain(finding)
+        assert (explanation.shape, explanation.side, explanation.site) == (shape, side, site), finding
+        assert explanation.needs == SITES[site].needs
+        found += 1
+    assert found > 0
+
+
+@pytest.mark.parametrize("case", PLANTED, ids=named)
+def test_blame_is_true_of_the_trace(bench: Any, case: tuple[Any, ...]) -> None:
+    """Checked from the events alone, not with blame's own index."""
+    for machine, finding in bench.each(*case[:3], seeds=60):
+        explanation, events = machine.explain(finding), machine.trace().events
+        first, second = explanation.pair
+        assert first.cpu == second.cpu != explanation.other[0].cpu
+        assert explanation.barrier.cpu == first.cpu
+        assert not explanation.barrier.orders & explanation.needs
+        if explanation.shape is not Shape.LATE_LOAD:
+            assert first.number < explanation.barrier.number < second.number
+            between = [event for event in events[first.number:second.number - 1]
+                       if event.kind is EventKind.BARRIER and event.cpu == first.cpu]
+            assert not any(event.orders & explanation.needs for event in between)
+        if explanation.shape is Shape.STORES:
+            arrived = [event.store for event in events if event.kind is EventKind.VISIBLE
+                       and event.number <= explanation.bad.number
+                       and (event.store != first.number or event.address == explanation.byte // 8 * 8)]
+            assert second.number in arrived
+            assert first.number not in arrived or arrived.index(second.number) < arrived.index(first.number)
+
+
+@pytest.mark.parametrize(("program", "platform", "weak"), HARMLESS)
+def test_with_enough_barriers_nothing_is_found_and_nobody_is_blamed(
+    bench: Any, program: str, platform: str, weak: dict[Site, BarrierClass]
+) -> None:
+    for seed in range(20):
+        machine = bench.machine(platform, weak, seed)
+        assert bench.programs[program](machine) is None
+        accused = [Finding(cpu, "made up", address) for cpu in (0, 1) for address in (0x00, 0x08, 0x18, 0x20, 0x44)]
+        accused += [Finding(cpu, "made up", stall=True) for cpu in (0, 1)]
+        for finding in accused:
+            explanation = machine.explain(finding)
+            assert explanation.shape is Shape.NOTHING, (seed, finding)
+            assert (explanation.pair, explanation.site, explanation.cure) == (None, None, None)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 64), weak=st.dictionaries(st.sampled_from(Site), st.sampled_from(BarrierClass)),
+       platform=st.sampled_from(["paranoid", "omap4-2011", "arm64-domains", "x86-wc", "riscv"]),
+       program=st.sampled_from(["message passing", "bulk passing", "store buffering", "doorbell", "late read"]))
+def test_only_a_site_whose_barrier_does_not_order_is_ever_blamed(
+    bench: Any, seed: int, weak: dict[Site, BarrierClass], platform: str, program: str
+) -> None:
+    machine = bench.machine(platform, weak, seed % (1 << 64))
+    finding = bench.programs[program](machine)
+    if finding is None:
+        return
+    explanation = machine.explain(finding)
+    assert explanation.shape is not Shape.NOTHING
+    assert explanation.site in weak
+    assert explanation.needs not in machine.platform.orders(explanation.side, explanation.primitive)
+    assert explanation.needs in machine.platform.orders(explanation.side, explanation.cure)
+
+
+@pytest.mark.parametrize(("platform", "cls", "cure", "cure_class", "why"), [
+    ("omap4-2011", SMP, Primitive.DMA_WMB, DMA, "PL310 write buffer needs SYSTEM"),
+    ("arm64-domains", SMP, Primitive.DMA_WMB, DMA, "interconnect needs OUTER"),
+    ("x86-wc", DMA, Primitive.WMB, MANDATORY, "compiler only"),
+    ("paranoid", NONE, Primitive.WMB, MANDATORY, "reaches NONE"),
+])
+def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
+    bench: Any, *, platform: str, cls: BarrierClass, cure: Primitive, cure_class: BarrierClass, why: str
+) -> None:
+    machine, finding = bench.first("message passing", platform, {Site.S1: cls})
+    explanation = machine.explain(finding)
+    assert (explanation.site, explanation.cure, explanation.cure_class) == (Site.S1, cure, cure_class)
+    assert why in explanation.why
+    assert Orders.WW not in machine.platform.orders(HOST, explanation.primitive)
+
+
+def test_a_wrong_head_leads_back_from_the_wrong_buffer_to_the_stale_load(bench: Any) -> None:
+    machine, finding = bench.first("message passing", "paranoid", {Site.S1: NONE})
+    head = machine.trace().events[-1]
+    assert head.kind is EventKind.LOAD
+    machine.remote.load_u32(0x400)  # the buffer that the stale head leads to: itself not stale
+    explanation = machine.explain(Finding(1, "message 1: wrong bytes", 0x400))
+    assert explanation.site is Site.S1
+    assert explanation.bad == machine.explain(finding).bad
+
+
+def test_a_trace_that_lost_the_stores_in_question_gives_no_blame(bench: Any) -> None:
+    machine, finding = bench.first("message passing", "paranoid", {Site.S1: NONE})
+    for _ in range(4200):
+        machine.remote.note(0, 0)
+    trace = machine.trace()
+    assert not trace.complete
+    explanation = machine.explain(finding)
+    assert explanation.shape is Shape.NOTHING
+
+
+def test_a_missing_barrier_is_blamed_without_a_site(bench: Any) -> None:
+    for seed in range(200):
+        machine = bench.machine("paranoid", seed=seed)
+        machine.host.store_u16(0x08, 1)
+        machine.host.store_u16(0x00, 1)
+        if machine.remote.load_u16(0x00) and not machine.remote.load_u16(0x08):
+            explanation = machine.explain(Finding(1, "avail.ring head", 0x08))
+            break
+    else:
+        pytest.fail("never reordered")
+    assert explanation.pair is not None
+    assert (explanation.site, explanation.barrier, explanation.primitive) == (None, None, None)
+
+
+def test_a_load_that_a_barrier_performed_late_was_issued_before_that_barrier(bench: Any) -> None:
+    """S2 is missing; the B1 behind the load orders loads, but stands behind it and cures nothing."""
+    for seed in range(400):
+        machine = bench.machine("paranoid", {Site.S2: NONE}, seed)
+        machine.host.write(0x40, b"a" * 16)
+        machine.host.barrier(Site.S1)
+        machine.host.store_u16(0x00, 1)
+        machine.host.barrier(Site.S5)
+        if not machine.remote.load_u16(0x00):
+            continue
+        machine.remote.barrier(Site.S2)
+        payload = machine.remote.read(0x40, 16)
+        late = not payload.performed
+        machine.remote.barrier(Site.B1)
+        wrong = bytes(payload).find(b"\0")
+        if late and wrong >= 0:
+            break
+    else:
+        pytest.fail("never late and stale")
+    explanation = machine.explain(Finding(1, "wrong bytes", 0x40 + wrong))
+    assert (explanation.shape, explanation.site) == (Shape.LOADS, Site.S2)
+
+
+def test_an_empty_trace_has_nothing_to_explain(bench: Any) -> None:
+    machine = bench.machine("sc")
+    assert blame(Trace(b"", first=1, digest=0), Finding(0, "?"), machine.platform) is None
+
+
+def test_findings_are_made_of_the_errors_that_sides_raise() -> None:
+    ring = BadRing("avail.ring head", 9, limit=4, writer="host", address=0x1234)
+    assert Finding.from_error(ring, 1) == Finding(1, str(ring), 0x1234)
+    wrong = WrongMessage("stale", number=3, writer="host", address=0x40)
+    assert Finding.from_error(wrong, 0) == Finding(0, str(wrong), 0x40)
+    assert Finding.from_error(Stall("asleep"), 0).stall

@@ -1,0 +1,148 @@
+"""What is drawn: two columns within the width, the words that matter, the same in a pipe and on an old terminal."""
+
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from amp.ordering.barriers import BarrierClass
+from amp.ordering.sites import Site
+from amp.report.blame import Finding
+from amp.report.timeline import as_dict, render_timeline
+
+NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
+REPLAY = "amp run echo --platform omap4-2011 --barriers smp --seed 1 --messages 2000 --mode lockstep --ring-size 8 -v"
+CASES = [
+    ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}),
+    ("message passing", "paranoid", {Site.S2: NONE}),
+    ("bulk passing", "paranoid", {Site.S1: NONE}),
+    ("store buffering", "paranoid", {Site.S5: NONE}),
+    ("doorbell", "armv7-smp", {Site.K1: SMP}),
+    ("late read", "paranoid", {Site.B1: NONE}),
+]
+
+
+class OldTerminal(io.StringIO):
+    encoding = "ascii"  # type: ignore[assignment]
+
+
+def draw(bench: Any, found: tuple[Any, Finding], width: int = 100, file: io.StringIO | None = None,
+         colour: bool = False) -> str:
+    machine, finding = found
+    out = file or io.StringIO()
+    console = Console(file=out, width=width, force_terminal=colour, color_system="truecolor" if colour else None)
+    render_timeline(console, machine.trace(), machine.explain(finding), bench.names, REPLAY)
+    return out.getvalue()
+
+
+def columns(text: str) -> list[tuple[str, str, str]]:
+    rows = [line.split("│") for line in text.splitlines() if line.count("│") == 2]
+    return [(number.strip(), host.rstrip(), remote.rstrip()) for number, host, remote in rows]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")
+def test_every_shape_fits_the_screen(bench: Any, case: tuple[Any, ...]) -> None:
+    text = draw(bench, bench.first(*case))
+    lines = text.splitlines()
+    assert max(map(len, lines[:-1])) <= 100
+    assert len(columns(text)) <= 25
+    assert lines[-1] == f"Replay: {REPLAY}"  # in one piece, however long
+    assert "\x1b" not in text
+    assert "[/" not in text
+    for word in ("What ", "Site ", "Barrier ", "Cure "):
+        assert any(line.startswith(word) for line in lines), word
+
+
+def test_the_bug_of_2011_reads_as_it_happened(bench: Any) -> None:
+    for found in bench.each("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}):
+        text = draw(bench, found)
+        if "early: " in text:
+            break
+    rows = columns(text)
+    assert rows[0] == ("event", " host", " remote")
+    host = [host for _, host, _ in rows if host.strip()]
+    remote = [remote for _, _, remote in rows if remote.strip()]
+    number = re.escape(re.search(r"avail.ring head is \d+, allowed is (\d+)", text)[1])  # type: ignore[index]
+    in_order = ["A store avail\\.ring\\[0\\] = " + number, "S1 smp_wmb \\(dmb\\): orders RR RW", "needed here: WW",
+                "B store avail\\.idx = " + number, "└─ B visible: avail\\.idx = " + number + "; A is not",
+                "pending: #\\d+ avail\\.ring\\[0\\] = " + number]
+    at = -1
+    for pattern in in_order:
+        at = next(i for i, cell in enumerate(host) if i > at and re.search(pattern, cell))
+    bad = next(i for i, cell in enumerate(remote) if re.search("load avail\\.ring\\[0\\] → ", cell))
+    assert any(re.search("load avail\\.idx → " + number, cell) for cell in remote[:bad])
+    assert "early: " in remote[bad + 1]
+    prose = " ".join(text.split())
+    for phrase in ("Found by the remote: avail.ring head",
+                   "B became visible first, so the remote could see B without A",
+                   "S1, at the host (driver): descriptor, avail.ring before avail.idx; needs WW",
+                   "If missing: garbage descriptor", "smp_wmb (dmb) on omap4-2011: does not keep",
+                   "dmb reaches OUTER; PL310 write buffer needs SYSTEM", "dma_wmb (dsb; outer_sync) at S1"):
+        assert phrase in prose
+
+
+def test_a_stale_load_says_which_store_it_got_and_which_is_newest(bench: Any) -> None:
+    for found in bench.each("message passing", "paranoid", {Site.S2: NONE}):
+        machine, finding = found
+        explanation = machine.explain(finding)
+        if explanation.read:
+            break
+    prose = " ".join(" ".join(remote for _, _, remote in columns(draw(bench, found))).split())
+    assert f"stale: value of #{explanation.read}, newest is #{explanation.missed.number}" in prose
+
+
+def test_the_other_shapes_say_what_was_wrong(bench: Any) -> None:
+    said = {
+        "store buffering": "too early: A is still pending", "doorbell": "the doorbell rings; A is not",
+        "late read": "too new: ",
+    }
+    for program, platform, weak in CASES:
+        if program in said:
+            assert said[program] in draw(bench, bench.first(program, platform, weak))
+
+
+def test_a_narrow_terminal_and_an_ascii_one_are_served(bench: Any) -> None:
+    found = bench.first(*CASES[0])
+    assert max(map(len, draw(bench, found, width=72).splitlines()[:-1])) <= 72
+    assert max(map(len, draw(bench, found, width=200).splitlines()[:-1])) <= 100
+    draw(bench, found, file=(old := OldTerminal())).encode("ascii")
+    assert "`- B visible" in old.getvalue()
+
+
+def test_colour_is_for_terminals(bench: Any) -> None:
+    found = bench.first(*CASES[0])
+    coloured = draw(bench, found, colour=True)
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == draw(bench, found)
+
+
+def test_names_with_brackets_are_not_markup(bench: Any) -> None:
+    machine, finding = bench.first(*CASES[0])
+    out = io.StringIO()
+    render_timeline(Console(file=out, width=100), machine.trace(), machine.explain(finding), lambda _: "[red]x[/red]")
+    assert "[red]x[/red]" in out.getvalue()
+
+
+def test_no_blame_is_said_plainly(bench: Any) -> None:
+    machine = bench.machine("paranoid")
+    machine.host.store_u16(0, 1)
+    text = draw(bench, (machine, Finding(0, "nothing really", 0)))
+    assert "Not explained: no unordered pair found in the kept trace" in text
+    assert "Site" not in text
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")
+def test_the_same_as_data_is_json(bench: Any, case: tuple[Any, ...]) -> None:
+    machine, finding = bench.first(*case)
+    data = json.loads(json.dumps(as_dict(machine.explain(finding))))
+    assert data["platform"] == case[1]
+    assert data["site"] in [site.name for site in case[2]]
+    assert len(data["pair"]) == len(data["other"]) == 2
+    assert data["finding"]["text"] == finding.text
+    assert data["barrier"]["site"] == data["site"]
+    nothing = as_dict(machine.explain(Finding(0, "no", 0x700)))
+    assert nothing["shape"] == "nothing"
+    assert nothing["pair"] is None
