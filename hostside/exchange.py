@@ -19,6 +19,8 @@ from amp.port.port import Port
 from amp.virtio.split import Segment
 from hostside.virtqueue import DriverQueue, IndirectTables
 
+BREATH = 32  # messages between two changes of the window
+
 SEND, RECEIVE = Note.SEND, Note.RECEIVE
 
 
@@ -53,22 +55,25 @@ class Exchange:
         self._full = [outgoing.segments(n, config.payload_bytes, config.segments) for n in range(outgoing.count)]
         self._empty = [incoming.segments(n, config.payload_bytes, config.segments) for n in range(incoming.count)]
         self._idle = list(range(outgoing.count))  # buffers of `to_remote` that are ours
-        self._window = min(config.window or outgoing.count, outgoing.count)
+        self._window = config.window or 1
+        self._most_under_way = outgoing.count + incoming.count
         self._sent = 0
         self._under_way: dict[int, bytes] = {}  # number -> message, until it came back
 
     def run(self, bodies: Iterator[bytes]) -> None:
         """Send every body, and return when all came back. Raises Violation."""
-        self._out.disable_interrupts()
-        self._in.disable_interrupts()
+        self._quieten()
         for buffer, segments in enumerate(self._empty):
             self._in.add((), segments, buffer)
-        self._in.kick()
+        self._announce(self._in)
+        idle = 0
         while self._tally.messages < self._config.messages:
             received = self._receive()
             sent = self._send(bodies)
-            if not received and not sent:
+            idle = 0 if received or sent else idle + 1
+            if idle > self._config.polls:
                 self._sleep()
+                idle = 0
 
     def _send(self, bodies: Iterator[bytes]) -> bool:
         """Send the next message, if there is one and it may go."""
@@ -88,7 +93,9 @@ class Exchange:
         self._out.add(segments, (), buffer)
         self._under_way[number] = message
         self._sent += 1
-        self._tally.notifications += self._out.kick()
+        if self._sent % BREATH == 0 and not self._config.window:  # 1, 2, 4 ... all, 1: rings seen empty, filling, full
+            self._window = 1 if self._window >= self._most_under_way else 2 * self._window
+        self._announce(self._out)
         return True
 
     def _reclaim(self) -> bool:
@@ -108,7 +115,7 @@ class Exchange:
         buffer, written = used
         self._check(buffer, written)
         self._in.add((), self._empty[buffer], buffer)
-        self._tally.notifications += self._in.kick()
+        self._announce(self._in)
         return True
 
     def _check(self, buffer: int, written: int) -> None:
@@ -130,8 +137,8 @@ class Exchange:
     def _sleep(self) -> None:
         """Ask to be woken, and sleep unless something came meanwhile."""
         self._tally.waits += 1
-        quiet = self._in.enable_interrupts()
-        if not self._idle and len(self._under_way) < self._window:  # only a buffer is missing to send the next one
+        quiet = not self._config.suppression or self._in.enable_interrupts()
+        if self._config.suppression and not self._idle and len(self._under_way) < self._window:  # only a buffer is missing
             quiet = self._out.enable_interrupts() and quiet
         if quiet:
             try:
@@ -140,8 +147,21 @@ class Exchange:
                 raise Stall(f"message {self._tally.messages} never came back: {error}") from None
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the remote.
             self._port.barrier(Site.K2)
-        self._in.disable_interrupts()
-        self._out.disable_interrupts()
+        self._quieten()
+
+    def _announce(self, queue: DriverQueue[int]) -> None:
+        """Tell the remote of what was added to `queue`, if it wants to know, or always."""
+        if self._config.suppression:
+            self._tally.notifications += queue.kick()
+        else:
+            queue.notify()
+            self._tally.notifications += 1
+
+    def _quieten(self) -> None:
+        """No interrupts while there is work."""
+        if self._config.suppression:
+            self._out.disable_interrupts()
+            self._in.disable_interrupts()
 
 
 def _cut(segments: tuple[Segment, ...], length: int) -> Iterator[Segment]:

@@ -4,8 +4,8 @@ The driver writes the descriptor table and the available ring, the device the us
 trusted: an index that jumps, an id that is no head in flight, a length beyond the buffer raise BadRing. What the driver
 needs for its own work (free list, chain lengths, shadow indexes) it keeps in private memory, never in the ring.
 
-A buffer belongs to the driver until `add`, then to the device, and to the driver again when `get_used` returns it. Whoever
-has read a buffer issues B1 before it hands it over (`finish_reading`).
+A buffer belongs to the driver until `add`, then to the device, and to the driver again when `get_used` returns it.
+Whoever has read a buffer issues B1 before it hands it over (`finish_reading`).
 """
 
 from __future__ import annotations
@@ -157,11 +157,11 @@ class DriverQueue(Generic[Token]):
         # S5: our idx must be visible before we look whether the device sleeps, or both sides miss each other.
         # Pairs with S6 in remoteside DeviceQueue.enable_notifications.
         port.barrier(S5)
-        new = self._avail_idx
-        old = (new - self._unannounced) & INDEX_MASK
+        new, added = self._avail_idx, self._unannounced
         self._unannounced = 0
         if self._event_idx:
-            return need_event(port.load_u16(layout.avail_event), new, old)
+            # An index that went all the way round passed every event (virtqueue_add_split kicks before it does).
+            return added > INDEX_MASK or need_event(port.load_u16(layout.avail_event), new, (new - added) & INDEX_MASK)
         return not port.load_u16(layout.used_flags) & USED_F_NO_NOTIFY
 
     def notify(self) -> None:

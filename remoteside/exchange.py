@@ -35,11 +35,15 @@ class Exchange:
 
     def run(self) -> None:
         """Answer every message; returns when all are answered. Raises Violation."""
-        self._in.disable_notifications()
-        self._out.disable_notifications()
+        if self._config.suppression:
+            self._in.disable_notifications()
+            self._out.disable_notifications()
+        idle = 0
         while self._tally.messages < self._config.messages:
-            if not self._answer_one():
+            idle = 0 if self._answer_one() else idle + 1
+            if idle > self._config.polls:
                 self._sleep()
+                idle = 0
 
     def _answer_one(self) -> bool:
         message = self._waiting or self._in.next_chain()
@@ -50,7 +54,7 @@ class Exchange:
         payloads = [self._port.read(*segment) for segment in message.readable]
         self._in.finish_reading()
         self._in.push_used(message.head, 0)
-        self._tally.notifications += self._in.call()
+        self._announce(self._in)
         whole = self._check(message, payloads)
         self._port.note(SEND, self._tally.messages)
         done = 0
@@ -60,7 +64,7 @@ class Exchange:
         if done < len(whole):
             raise BadRing("chain to_host length", done, limit=f"at least {len(whole)} bytes", writer="host")
         self._out.push_used(empty.head, len(whole))
-        self._tally.notifications += self._out.call()
+        self._announce(self._out)
         self._tally.messages += 1
         return True
 
@@ -76,14 +80,23 @@ class Exchange:
         """Ask to be kicked, and sleep unless something came meanwhile."""
         self._tally.waits += 1
         awaited = self._in if self._waiting is None else self._out
-        if awaited.enable_notifications():
+        if not self._config.suppression or awaited.enable_notifications():
             try:
                 self._port.wait()
             except Stall as error:
                 raise Stall(f"message {self._tally.messages} never arrived: {error}") from None
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the host.
             self._port.barrier(Site.K2)
-        awaited.disable_notifications()
+        if self._config.suppression:
+            awaited.disable_notifications()
+
+    def _announce(self, queue: DeviceQueue) -> None:
+        """Tell the host of what was used on `queue`, if it wants to know, or always."""
+        if self._config.suppression:
+            self._tally.notifications += queue.call()
+        else:
+            queue.notify()
+            self._tally.notifications += 1
 
 
 def _queue(port: Port, config: RunConfig, channel: Channel, memory: tuple[int, int]) -> DeviceQueue:

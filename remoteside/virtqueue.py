@@ -28,7 +28,6 @@ from amp.virtio.split import (
     need_event,
 )
 
-
 S2, S3, S6, S7, K1, B1 = Site.S2, Site.S3, Site.S6, Site.S7, Site.K1, Site.B1
 
 
@@ -78,10 +77,9 @@ class DeviceQueue:
         avail_idx = port.load_u16(layout.avail_idx)
         if avail_idx == self._avail_idx:
             return None
-        if (avail_idx - self._used_idx) & INDEX_MASK > layout.num:
-            raise self._bad(
-                "avail.idx", avail_idx, f"at most {layout.num} beyond {self._used_idx}", layout.avail_idx
-            )
+        room = layout.num - ((self._avail_idx - self._used_idx) & INDEX_MASK)  # what we hold is the driver's no more
+        if (avail_idx - self._avail_idx) & INDEX_MASK > room:
+            raise self._bad("avail.idx", avail_idx, f"at most {room} beyond {self._avail_idx}", layout.avail_idx)
         # S2: the ring entry, the descriptors and the payload must not be read before idx said that they are there.
         # Pairs with S1 in hostside DriverQueue.add.
         port.barrier(S2)
@@ -95,20 +93,19 @@ class DeviceQueue:
 
     def _walk(self, head: int) -> Chain:
         """Follow the chain from `head`, at most as many descriptors as the ring has."""
-        num = self.layout.num
-        address, length, flags, following = self._descriptor(self.layout.desc + DESC_BYTES * head)
+        num, table, entries = self.layout.num, self.layout.desc, self.layout.num
+        at = table + DESC_BYTES * head
+        address, length, flags, following = self._descriptor(at)
         if not flags & (DESC_F_NEXT | DESC_F_INDIRECT):  # most chains are one descriptor
             only = (Segment(address, length),)
             return Chain(int(head), (), only) if flags & DESC_F_WRITE else Chain(int(head), only, ())
-        table, entries, index = self.layout.desc, num, head
         if flags & DESC_F_INDIRECT:
-            entries = self._check_indirect(table + DESC_BYTES * head, address, length, flags)
-            table, index = address, 0
+            entries = self._check_indirect(at, address, length, flags)
+            at = table = address
+            address, length, flags, following = self._descriptor(at)
         readable: list[Segment] = []
         writable: list[Segment] = []
         for _ in range(num):
-            at = table + DESC_BYTES * index
-            address, length, flags, following = self._descriptor(at)
             if flags & DESC_F_INDIRECT:
                 raise self._bad("desc.flags", flags, "INDIRECT only as the whole chain", at + 12)
             if writable and not flags & DESC_F_WRITE:
@@ -118,7 +115,8 @@ class DeviceQueue:
                 return Chain(int(head), tuple(readable), tuple(writable))
             if following >= entries:
                 raise self._bad("desc.next", following, f"below {entries}", at + 14)
-            index = following
+            at = table + DESC_BYTES * following
+            address, length, flags, following = self._descriptor(at)
         raise self._bad("desc chain length", num + 1, f"at most {num}: it loops", at)
 
     def _descriptor(self, at: int) -> tuple[int, int, int, int]:
@@ -154,7 +152,7 @@ class DeviceQueue:
 
     def push_used(self, head: int, written: int) -> None:
         """Give a buffer back with the number of bytes written to it."""
-        assert self.held > 0, "giving back more buffers than were taken"
+        assert self._used_idx != self._avail_idx, "giving back more buffers than were taken"
         port, layout = self._port, self.layout
         entry = layout.used_ring + USED_ELEM_BYTES * (self._used_idx & self._mask)
         port.store_u32(entry, head)
@@ -172,11 +170,11 @@ class DeviceQueue:
         # S7: our idx must be visible before we look whether the driver sleeps, or both sides miss each other.
         # Pairs with S8 in hostside DriverQueue.enable_interrupts.
         port.barrier(S7)
-        new = self._used_idx
-        old = (new - self._unannounced) & INDEX_MASK
+        new, used = self._used_idx, self._unannounced
         self._unannounced = 0
         if self._event_idx:
-            return need_event(port.load_u16(layout.used_event), new, old)
+            # An index that went all the way round passed every event.
+            return used > INDEX_MASK or need_event(port.load_u16(layout.used_event), new, (new - used) & INDEX_MASK)
         return not port.load_u16(layout.avail_flags) & AVAIL_F_NO_INTERRUPT
 
     def notify(self) -> None:

@@ -53,7 +53,7 @@ struct amp_model_config {
     uint32_t mode;         /* enum amp_mode */
     uint64_t shared_start; /* the shared memory, granule aligned */
     uint64_t shared_end;
-    uint32_t store_depth;  /* pending stores a CPU holds before the oldest are forced out; 1..AMP_STORES */
+    uint32_t store_depth;  /* pending stores a CPU holds before the oldest are forced out; 2..AMP_STORES */
     uint32_t log_writes;   /* how many visible writes stay readable as stale values; a power of two */
     uint32_t trace_events; /* how many events the trace keeps; a power of two */
     uint64_t seed;

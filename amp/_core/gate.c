@@ -18,7 +18,7 @@
 #define LOCK_TRIES 200    /* a critical section is some 100 ns: worth spinning for */
 #define HELP_ONE_IN 8     /* accesses, free mode */
 #define LOOK_UP_AFTER 4096 /* stores that a waiter helped along */
-#define TURN_SPINS 4000   /* likewise the other side's piece of Python between two accesses: some microseconds */
+#define TURN_SPINS 400      /* likewise the other side's piece of Python between two accesses: some microseconds */
 
 /* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one. */
 static uint64_t next_random(uint64_t *state)
@@ -46,11 +46,18 @@ static uint32_t choose_at_random(struct amp_cpu *cpu, uint32_t n, enum amp_quest
     uint64_t *state = m->config.mode == AMP_LOCKSTEP ? &m->random : &m->cpu[cpu->id].random;
 
     assert(n > 0);
-    if (question == AMP_WHICH_WRITE && amp_random(state, m->stale_one_in) != 0)
-        return 0;
-    if (question == AMP_DRAIN_NOW)
-        return amp_random(state, m->drain_one_in);
-    return amp_random(state, n);
+    switch (question) {
+    case AMP_WHICH_WRITE:
+        return amp_random(state, m->stale_one_in) == 0 ? amp_random(state, n) : 0;
+    case AMP_WHICH_STORE:
+        return amp_random(state, m->newest_one_in) == 0 ? n - 1 : amp_random(state, n);
+    case AMP_DRAIN_NOW:
+        return amp_random(state, m->drain_one_in) == 0 ? 0 : n - 1;
+    case AMP_PERFORM_NOW:
+        return amp_random(state, m->perform_one_in) == 0 ? 0 : n - 1;
+    default:
+        return amp_random(state, n);
+    }
 }
 
 static void draw_temper(struct amp_model *m, uint64_t seed)
@@ -58,7 +65,9 @@ static void draw_temper(struct amp_model *m, uint64_t seed)
     uint64_t state = ~seed;
 
     m->drain_one_in = 2u << amp_random(&state, 3); /* 2, 4, 8 */
+    m->newest_one_in = 2u << amp_random(&state, 3);
     m->stale_one_in = 2u << amp_random(&state, 3);
+    m->perform_one_in = 2u << 2 * amp_random(&state, 3); /* 2, 8, 32 */
 }
 
 /* --- the room ---------------------------------------------------------------------------------------------------- */
@@ -247,6 +256,12 @@ int amp_shared_bounds(const struct amp_cpu *cpu, uint64_t *start, uint64_t *end)
     return 0;
 }
 
+/* How many stores leave at a time: more, the more there are (a bulk store brings dozens). */
+static unsigned leaving(const struct amp_cpu_state *state)
+{
+    return 1 + state->entries / 4;
+}
+
 /* --- free: one lock ---------------------------------------------------------------------------------------------- */
 
 static int free_enter(struct amp_model *m)
@@ -295,9 +310,9 @@ static void free_background(struct amp_cpu *cpu)
     if (cpu->deferred && cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, cpu->deferred);
     if (state->entries && cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)
-        for (unsigned n = 1 + state->entries / 8; n > 0 && amp_drain_one(cpu, cpu->id); n--)
+        for (unsigned n = leaving(state); n > 0 && amp_drain_one(cpu, cpu->id); n--)
             ;
-    if (cpu->choose(cpu, HELP_ONE_IN, AMP_DRAIN_NOW) == 0)
+    if (cpu->choose(cpu, HELP_ONE_IN, AMP_WHOSE_TURN) == 0)
         help_along(cpu);
 }
 
@@ -443,7 +458,7 @@ static void pass_turn(struct amp_cpu *cpu)
         if (n_storing && (n_ready == 0 || cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)) {
             unsigned owner = storing[n_storing == 1 ? 0 : cpu->choose(cpu, n_storing, AMP_WHOSE_TURN)];
 
-            for (unsigned more = 1 + m->cpu[owner].entries / 8; more > 0 && amp_drain_one(cpu, owner); more--)
+            for (unsigned more = leaving(&m->cpu[owner]); more > 0 && amp_drain_one(cpu, owner); more--)
                 ;
             if (n_ready == 0)
                 continue;

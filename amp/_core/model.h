@@ -66,8 +66,11 @@ struct amp_model {
     uint32_t turn;        /* lockstep: whose; a futex */
     uint32_t lost;
     uint32_t stalled;
-    uint32_t drain_one_in; /* this run's temper, drawn from its seed: how often a store leaves, */
-    uint32_t stale_one_in; /* and how often a load that may be stale is (or may be) */
+    /* This run's temper, drawn from its seed; each a "one in so many". */
+    uint32_t drain_one_in;   /* accesses after which stores leave */
+    uint32_t newest_one_in;  /* stores leaving that are the newest that may */
+    uint32_t stale_one_in;   /* loads that are not simply given the newest value */
+    uint32_t perform_one_in; /* accesses after which a deferred load is performed */
     uint64_t now;      /* the newest visible write */
     uint64_t epoch;    /* writes up to this one belong to an earlier run */
     uint64_t random;   /* lockstep: the one generator */

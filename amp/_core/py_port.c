@@ -6,7 +6,9 @@
  * at a site is, the port's site map says (site number -> primitive number, as bytes).
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "bell.h"
 #include "direct.h"
@@ -79,15 +81,18 @@ static PyObject *fail(const char *what, int error)
 
 static PyObject *fail_access(struct port *port, const char *what, uint64_t address, uint64_t length, int error)
 {
-    if (error == -EINVAL)
-        PyErr_Format(py_errors.access_fault, "%s of %llu bytes at 0x%llx: not aligned to its size", what,
-                     (unsigned long long)length, (unsigned long long)address);
-    else if (error == -EFAULT)
-        PyErr_Format(py_errors.access_fault, "%s of %llu bytes at 0x%llx: outside the shared memory, 0x%llx to 0x%llx",
-                     what, (unsigned long long)length, (unsigned long long)address,
-                     (unsigned long long)port->shared_start, (unsigned long long)port->shared_end);
-    else
+    char text[160]; /* not PyErr_Format's: 3.11 has no %llx */
+    int n;
+
+    if (error != -EINVAL && error != -EFAULT)
         return fail(what, error);
+    n = snprintf(text, sizeof text, "%s of %" PRIu64 " bytes at 0x%" PRIx64 ": ", what, length, address);
+    if (error == -EINVAL)
+        snprintf(text + n, sizeof text - (size_t)n, "not aligned to its size");
+    else
+        snprintf(text + n, sizeof text - (size_t)n, "outside the shared memory, 0x%" PRIx64 " to 0x%" PRIx64,
+                 port->shared_start, port->shared_end);
+    PyErr_SetString(py_errors.access_fault, text);
     return NULL;
 }
 

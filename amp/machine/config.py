@@ -27,9 +27,10 @@ class Mode(StrEnum):
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run of a program on both sides.
 
-    `payload_bytes` is a whole message, its header of 16 bytes included; `window` the most messages under way;
-    `segments` how many descriptors a buffer is split over. `sites` is the primitive at each site (amp.port.doors). `spin_ns`
-    is how long a waiter spins before it sleeps; `pin` gives each side a processor of its own.
+    `payload_bytes` is a whole message, its header of 16 bytes included; `window` the most messages under way,
+    0: it breathes between 1 and what both rings hold;
+    `segments` how many descriptors a buffer is split over. `sites` is the primitive at each site (amp.port.doors). Without
+    `suppression` every message rings, wanted or not. A side looks `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter spins before it sleeps; `pin` gives each side a processor of its own.
     """
 
     program: str
@@ -37,11 +38,13 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     messages: int = 1000
     payload_bytes: int = 64
     ring_size: int = 8
-    window: int = 0  # 0: as many as the ring holds
+    window: int = 0
     segments: int = 1
     align: int = 4096
     event_idx: bool = False
     indirect: bool = False
+    suppression: bool = True
+    polls: int = 16
     file: str | None = None
     sites: bytes = b""
     seed: int = 1
@@ -56,6 +59,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             ("ring size", self.ring_size, 1, RING_SIZE_LIMIT),
             ("segments", self.segments, 1, SEGMENTS_LIMIT),
             ("window", self.window, 0, RING_SIZE_LIMIT),
+            ("polls", self.polls, 0, 1 << 20),
             ("seed", self.seed, 0, (1 << 64) - 1),
         )
         for name, value, least, most in limits:

@@ -120,7 +120,8 @@ class SplitLayout:
         """The field that `address` lies in, "avail.ring[3]"; None outside the ring or in padding."""
         if self.base <= address < self.avail:
             index, byte = divmod(address - self.base, DESC_BYTES)
-            return f"desc[{index}].{'addr' if byte < 8 else 'len'}"
+            name = "addr" if byte < 8 else "len" if byte < 12 else "flags" if byte < 14 else "next"
+            return f"desc[{index}].{name}"
         scalars = {
             self.avail: "avail.flags",
             self.avail_idx: "avail.idx",
@@ -129,8 +130,8 @@ class SplitLayout:
             self.used_idx: "used.idx",
             self.avail_event: "used.avail_event",
         }
-        if (name := scalars.get(address & ~1)) is not None:
-            return name
+        if (scalar := scalars.get(address & ~1)) is not None:
+            return scalar
         if self.avail_ring <= address < self.used_event:
             return f"avail.ring[{(address - self.avail_ring) // 2}]"
         if self.used_ring <= address < self.avail_event:

@@ -22,7 +22,7 @@ class TwoSides:
     """Leaving the `with` block ends every process that still runs, by its own pid."""
 
     def __init__(self, *, mode: int = _bridge.FREE, seed: int = 1, name: str = "paranoid", events: int = 4096) -> None:
-        def sizes(start: int, end: int) -> tuple[int, ...]:
+        def sizes(start: int, end: int) -> tuple[int, int, int, int, int, int, int, int]:
             return (2, mode, start, end, 64, 1024, events, seed)
 
         room = _bridge.model_room(sizes(0, 3 * 4096))
@@ -46,7 +46,10 @@ class TwoSides:
     ) -> None:
         for process in self.processes:
             process.kill()
-            process.communicate()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                stream.close()
         self.region.close()
 
     def port(self, cpu: int, door: str) -> ModelledPort | DirectPort:
@@ -88,6 +91,9 @@ class TwoSides:
 
 def outcome(process: subprocess.Popen[str]) -> str:
     """What the process printed after `ready`."""
-    text, _ = process.communicate(timeout=LIMIT_S)
-    assert process.returncode == 0
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    text = process.stdout.read()  # not communicate(): some may lie in the file's buffer, behind `ready`
+    assert process.wait(LIMIT_S) == 0
     return text.strip()

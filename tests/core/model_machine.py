@@ -41,9 +41,9 @@ Step = Callable[[ModelledPort, Registers], object]
 Outcome = Mapping[str, int]
 
 
-def config(
+def config(  # noqa: PLR0917
     cpus: int = 2, mode: int = _bridge.FREE, depth: int = 64, writes: int = 1024, events: int = 1024, seed: int = 0
-) -> tuple[int, ...]:
+) -> tuple[int, int, int, int, int, int, int, int]:
     """The core's configuration over SHARED bytes from address 0; see `amp_model_config` in core.h."""
     return (cpus, mode, 0, SHARED, depth, writes, events, seed)
 

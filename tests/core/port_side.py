@@ -38,7 +38,7 @@ def hammer(port: Port, _: int) -> object:
         port.load_u32(base)
 
 
-def idle(port: Port, _: int) -> object:
+def idle(_port: Port, _: int) -> object:
     """Alive, awake, and never touches the machine; ends with its standard input."""
     return sys.stdin.read()
 
@@ -69,7 +69,6 @@ def racy(port: Port, rounds: int) -> object:
         port.fetch_add_u64(base + 128, 1)
         if i % 5 == cpu:
             port.fence(Primitive.MB)
-    port.retire()
     return int.from_bytes(region.memory[base + 128 : base + 136], "little") >= rounds
 
 
@@ -87,7 +86,9 @@ else:
     side = DirectPort(region.memory, base, end, region.layout["mailbox"].offset, cpu, 2, bytes(32))
 try:
     print("ready", flush=True)
-    print(ROLES[name](side, number), flush=True)
+    result = ROLES[name](side, number)
+    side.retire()
+    print(result, flush=True)
 except Stall:
     side.retire()
     print("Stall", flush=True)

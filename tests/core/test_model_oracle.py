@@ -1,4 +1,4 @@
-"""The core against an enumerator that shares nothing with it: every interleaving of a two-thread program, by brute force.
+"""The core against an enumerator that shares nothing with it: all interleavings of two threads, by brute force.
 
 The enumerator is the textbook machine, one byte at a time: for sc a load reads memory; for TSO each processor has a
 FIFO of stores, a load takes each byte from its newest own store there or else from memory now, and mfence or a locked
@@ -9,6 +9,7 @@ no floors, marks or times. Each direction is checked: what the core shows is all
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from model_machine import FINAL, LOCATIONS, Machine
 
 Bytes = tuple[tuple[int, int], ...]  # (address, value), sorted
-Store = tuple[Bytes, bool]
+Pair = tuple[Any, Any]
+State = tuple[Pair, Pair, Bytes, tuple[tuple[str, int], ...]]  # next word of each thread, its buffer; memory; registers
 Result = frozenset[tuple[str, int]]
 MODELS = {"sc": False, "x86-wb": True}  # platform: are stores buffered?
 
@@ -35,8 +37,8 @@ def enumerate_outcomes(program: tuple[str, str], buffered: bool) -> set[Result]:
     """Every outcome: registers and last values, as `Machine.run` names them."""
     threads = [text.split() for text in program]
     found: set[Result] = set()
-    visited = set()
-    todo = [((0, 0), ((), ()), (), ())]
+    visited: set[State] = set()
+    todo: list[State] = [((0, 0), ((), ()), (), ())]
     while todo:
         state = todo.pop()
         if state in visited:
@@ -56,11 +58,11 @@ def enumerate_outcomes(program: tuple[str, str], buffered: bool) -> set[Result]:
     return found
 
 
-def _with(pair: tuple, i: int, value: object) -> tuple:
+def _with(pair: Pair, i: int, value: object) -> Pair:
     return (value, pair[1]) if i == 0 else (pair[0], value)
 
 
-def _execute(word: str, i: int, state: tuple, buffered: bool) -> list[tuple]:
+def _execute(word: str, i: int, state: State, buffered: bool) -> list[State]:
     at, buffers, memory, registers = state
     at = _with(at, i, at[i] + 1)
     left, equals, right = word.partition("=")

@@ -1,0 +1,143 @@
+"""The C core alone: random operations under the sanitizers; one planted error at a time, each found by its shape."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+C = Path(__file__).parent / "c"
+CORE = Path(__file__).parents[2] / "amp" / "_core"
+SOURCES = sorted(path for path in CORE.glob("*.c") if not path.name.startswith("py_"))
+STRICT = ["-std=c11", "-g", "-Wall", "-Wextra", "-Werror"]
+TRIES = "2500"
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+
+def cc(*arguments: object) -> None:
+    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=120)
+
+
+def output(*command: object) -> str:
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def patched_source(file: str, text: str, instead: str) -> str:
+    source = (CORE / file).read_text()
+    assert source.count(text) == 1, f"{file} has changed: {text!r} is there {source.count(text)} times"
+    return source.replace(text, instead)
+
+
+# --- random operations under the sanitizers ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stress(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("stress") / "model_stress"
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    cc(*STRICT, "-O1", *sanitize, f"-I{CORE}", C / "model_stress.c", *SOURCES, "-o", program, "-lpthread")
+    return program
+
+
+# cpus, store depth, log writes, trace events: the last three as small as they may be, and roomy
+SIZES = [(2, 64, 1024, 65536), (6, 2, 1, 1), (3, 256, 2, 65536), (6, 256, 4096, 65536), (4, 3, 64, 65536), (1, 2, 1, 1)]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_random_operations_keep_coherence_and_touch_nothing_else(stress: Path, sizes: tuple[int, ...]) -> None:
+    for seed in range(3):
+        assert output(stress, seed, 15000, *sizes).startswith("ok ")
+
+
+def test_a_corrupt_room_is_refused(stress: Path) -> None:
+    assert output(stress, "corrupt") == "ok\n"
+
+
+# What the litmus shapes below find by name, the random operations find as an inconsistency.
+INCONSISTENT = [
+    ("loads.c", "if (t <= floor || write->known[cpu->id] & mask)", "if (t <= floor)"),
+    ("stores.c", "granules & bit && overlaps_earlier(state, i)", "granules & bit && !overlaps_earlier(state, i)"),
+    ("loads.c", "value = (value & ~bits) | write->before;", "value = (value & ~bits) | (write->before + 1);"),
+    ("stores.c", "drop_entries(state, entry, 1);", "drop_entries(state, 0, 1);"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "instead"), INCONSISTENT, ids=range(len(INCONSISTENT)))
+def test_random_operations_find_a_core_that_breaks_coherence(
+    tmp_path: Path, file: str, text: str, instead: str
+) -> None:
+    (tmp_path / file).write_text(patched_source(file, text, instead))
+    sources = [path for path in SOURCES if path.name != file]
+    program = tmp_path / "model_stress"
+    inputs = [C / "model_stress.c", tmp_path / file, *sources]
+    cc("-std=c11", "-w", "-O0", f"-I{CORE}", *inputs, "-o", program, "-lpthread")
+    command = [str(program), "1", "15000", "3", "64", "1024", "65536"]
+    ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert ended.returncode != 0
+
+
+# --- planted errors ---------------------------------------------------------------------------------------------------
+
+# file, what stands there, what is put there instead, the shapes that must show it
+PLANTED = [
+    ("stores.c", "held |= held_by(store, ahead);", "(void)held_by(store, ahead);", "MP MP-addr MP-irq"),
+    ("stores.c", "if (mark->orders & AMP_WD && ahead & AMP_MEMORY)", "if (0)", "MP-irq"),
+    ("stores.c", "if (mark->orders & AMP_WW && ahead)", "if (0)", "MP MP-addr"),
+    ("stores.c", "if (state->implicit & AMP_WW && ahead)", "if (0)", "MP-tso"),
+    ("stores.c", "!(store->release && ahead)", "1", "MP-rel-acq"),
+    ("stores.c", "bit && overlaps_earlier(state, i)", "bit && !overlaps_earlier(state, i)", "CoWW"),
+    ("stores.c", "write->known[owner] = store->mask;", "", "CoWR"),
+    ("stores.c", "if (n && list[n - 1] == last)", "if (n + 1)", "add-own"),
+    ("stores.c", "    amp_raise_floor(cpu, amp_state(cpu)->released);\n", "", "SB-rel-acq"),
+    ("loads.c", "if (t <= floor || write->known[cpu->id] & mask)", "if (t <= floor)", "CoRR CoWR"),
+    ("loads.c", "    remember(cpu, t, mask);\n", "    (void)remember;\n", "CoRR"),
+    ("loads.c", "if (t <= floor || write", "if (write", "MP SB MP-addr MP-irq"),
+    ("loads.c", "if (state->implicit & AMP_RR)", "if (0)", "MP-tso"),
+    ("loads.c", "store->granule == granule ?", "store->granule == granule + 1 ?", "CoWR"),
+    ("model.c", "if (orders & AMP_RR)\n        amp_raise_floor(cpu, state->seen);", "", "MP"),
+    ("model.c", "        amp_drain_all(cpu);\n", "", "SB SB-sc"),
+    ("model.c", "amp_raise_floor(cpu, amp_max(state->made, state->seen));", "", "SB SB-sc"),
+    ("model.c", "where.mask, amp_max(state->floor, after));", "where.mask, state->floor + 0 * after);", "MP-addr"),
+    ("model.c", "if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)", "if (0)", "MP-rel-acq"),
+    ("model.c", "        amp_settle_releases(cpu);", "        (void)0;", "SB-rel-acq"),
+    ("model.c", "if (orders & (AMP_RR | AMP_RW))", "if (0)", "LB"),
+    ("model.c", "    if (orders & AMP_RW)\n        amp_perform_all(cpu);", "", "LB-rel"),
+    ("model.c", "state->implicit & (AMP_RR | AMP_RW) ||", "", "LB-tso"),
+    ("model.c", "amp_perform_overlapping(cpu, address, size);\n    if (orders", "if (orders", "CoRW"),
+    ("model.c", "where.mask, m->now); /*", "where.mask, 0); /*", "add"),
+    ("gate.c", "amp_raise_floor(cpu, state->rung_time);", "(void)state;", "MP-irq"),
+]
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every source of the core and the litmus program, compiled once."""
+    directory = tmp_path_factory.mktemp("objects")
+    for source in (*SOURCES, C / "litmus_shapes.c"):
+        cc(*STRICT, "-O1", f"-I{CORE}", "-c", source, "-o", directory / f"{source.stem}.o")
+    return directory
+
+
+def link(objects: Path, program: Path, replaced: Path | None = None) -> Path:
+    names = [path for path in sorted(objects.glob("*.o")) if replaced is None or path.name != replaced.name]
+    cc(*names, *([replaced] if replaced else []), "-o", program, "-lpthread")
+    return program
+
+
+def test_the_core_shows_none_of_the_forbidden_outcomes(objects: Path, tmp_path: Path) -> None:
+    assert output(link(objects, tmp_path / "litmus"), TRIES) == ""
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: f"{planted[0]}: {planted[1].strip()[:24]}")
+def test_a_planted_error_is_found_by_the_shapes_that_hang_on_it(
+    objects: Path, tmp_path: Path, planted: tuple[str, str, str, str]
+) -> None:
+    file, text, instead, shapes = planted
+    (tmp_path / file).write_text(patched_source(file, text, instead))
+    patched = tmp_path / f"{Path(file).stem}.o"
+    cc("-std=c11", "-O1", "-w", f"-I{CORE}", "-c", tmp_path / file, "-o", patched)
+    shown = set(output(link(objects, tmp_path / "litmus", patched), TRIES).split())
+    assert shown >= set(shapes.split())

@@ -1,0 +1,199 @@
+"""The doors have one shape, give the same answers, and their virtio barriers are Linux's."""
+
+import inspect
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ring_machine import DIRECT, RingMachine
+
+from amp.errors import AccessFault
+from amp.ordering.barriers import Kind, Primitive
+from amp.ordering.sites import SITES, Site, SiteMap
+from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, site_bytes
+from amp.port.port import HOST, Port
+
+METHODS = sorted(name for name in vars(Port) if not name.startswith("_"))
+DOORS = [DIRECT, "sc", "paranoid"]
+# What each method is called with in these tests: at an address that is aligned for all of them.
+ARGUMENTS = {"load": 0, "store": 1, "xchg": 1, "cmpxchg": 2, "fetch": 1, "virtio": 0}
+
+
+@pytest.mark.parametrize("door", [DirectPort, ModelledPort])
+def test_every_door_has_every_method_of_the_port_and_nothing_public_beyond_set_up(door: type) -> None:
+    assert len(METHODS) == 40
+    for name in METHODS:
+        assert callable(getattr(door, name)), name
+        parameters = inspect.signature(getattr(Port, name)).parameters.values()
+        assert all(p.kind is p.POSITIONAL_ONLY for p in list(parameters)[1:]), f"{name}: all arguments are positional"
+    public = {name for name in dir(door) if not name.startswith("_")}
+    assert public - set(METHODS) <= {"weak_barriers", "set_spin_ns", "set_sites", "cpu"}
+
+
+def call_of(name: str, address: int) -> tuple[Any, ...]:
+    """Arguments that `name` takes."""
+    special: dict[str, tuple[Any, ...]] = {
+        "read": (address, 3),
+        "write": (address, b"abc"),
+        "barrier": (Site.S1,),
+        "fence": (Primitive.MB,),
+        "virtio_mb": (),
+        "virtio_rmb": (),
+        "virtio_wmb": (),
+        "virtio_store_mb_u16": (address, 7),
+        "kick": (HOST,),
+        "wait": (0.0,),
+        "note": (1, 2),
+        "retire": (),
+    }
+    if name in special:
+        return special[name]
+    return (address, *[1] * ARGUMENTS[name.partition("_")[0]])
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_recording_door_passes_every_call_on_and_keeps_it_in_order(door: str) -> None:
+    with RingMachine(door=door) as machine, RingMachine(door=door) as twin:
+        recording = RecordingPort(machine.host)
+        at = machine.buffers
+        names = [name for name in METHODS if name != "retire"] + ["retire"]
+        for name in names:
+            given = call_of(name, at)
+            result, alone = getattr(recording, name)(*given), getattr(twin.host, name)(*given)
+            call = recording.calls[-1]
+            assert (call.method, call.arguments) == (name, given)
+            assert call.result is result
+            assert (bytes(result), bytes(alone)) if name == "read" else result == alone
+        assert [call.method for call in recording.calls] == names
+
+
+def test_the_recording_door_keeps_a_call_that_was_refused_and_lets_the_refusal_through() -> None:
+    with RingMachine() as machine:
+        recording = RecordingPort(machine.host)
+        with pytest.raises(AccessFault) as caught:
+            recording.load_u32(machine.buffers + 2)
+        assert recording.calls[-1].result is caught.value
+        with pytest.raises(AttributeError):
+            recording.load_u128(0)
+
+
+OPERATIONS = st.tuples(
+    st.sampled_from(
+        ["load", "load_acquire", "store", "store_release", "xchg", "cmpxchg", "fetch_add", "read", "write"]
+    ),
+    st.sampled_from([1, 2, 4, 8]),
+    st.integers(0, 7),
+    st.integers(0, (1 << 64) - 1),
+    st.booleans(),
+)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@given(operations=st.lists(OPERATIONS, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_alone_on_its_memory_every_door_is_an_array_of_bytes(
+    door: str, operations: list[tuple[str, int, int, int, bool]]
+) -> None:
+    memory = bytearray(80)  # a bulk read may end behind the last scalar
+    with RingMachine(door=door) as machine:
+        port, base = machine.host, machine.buffers
+        for name, size, place, raw, hit in operations:
+            at, value = place * size, raw & ((1 << 8 * size) - 1)
+            old = int.from_bytes(memory[at : at + size], "little")
+            new = value
+            method: Any = getattr(port, f"{name}_u{8 * size}", None)
+            if name == "read":
+                assert bytes(port.read(base + at + 1, size)) == memory[at + 1 : at + 1 + size]
+                continue
+            if name == "write":
+                port.write(base + at, value.to_bytes(size, "little"))
+            elif name.startswith("load"):
+                assert method(base + at) == old
+                continue
+            elif name.startswith("store"):
+                assert method(base + at, value) is None
+            elif name == "cmpxchg":
+                expected = old if hit else old ^ 1
+                assert method(base + at, expected, value) == old
+                new = value if hit else old
+            else:
+                assert method(base + at, value) == old
+                new = value if name == "xchg" else (old + value) & ((1 << 8 * size) - 1)
+            memory[at : at + size] = new.to_bytes(size, "little")
+        assert bytes(port.read(base, len(memory))) == memory
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+def test_what_is_outside_unaligned_or_too_wide_is_refused_and_not_done(door: str, bits: int) -> None:
+    with RingMachine(door=door) as machine:
+        port, (start, end), size = machine.host, machine.region.layout.shared, bits // 8
+        for name in ("load", "load_acquire", "store", "store_release", "xchg", "cmpxchg", "fetch_add"):
+            method = getattr(port, f"{name}_u{bits}")
+            values = call_of(f"{name}_u{bits}", 0)[1:]
+            for address in (0, start - size, end, (1 << 64) - size):
+                with pytest.raises(AccessFault, match="outside the shared memory"):
+                    method(address, *values)
+            if size > 1:
+                with pytest.raises(AccessFault, match="not aligned"):
+                    method(start + 1, *values)
+            if values and bits < 64:
+                with pytest.raises(OverflowError):
+                    method(start, *values[:-1], 1 << bits)
+        for address, length in ((start - 1, 2), (end - 1, 2), (end + 1, 0), (0, 1), ((1 << 64) - 1, 8)):
+            with pytest.raises(AccessFault):
+                bytes(port.read(address, length))
+            with pytest.raises(AccessFault):
+                port.write(address, bytes(length))
+
+
+class Noting(DirectPort):
+    """The direct door, which also tells in which order its fences and 16-bit stores were asked for."""
+
+    noted: list[str]
+
+    def fence(self, primitive: int, /) -> None:
+        self.noted.append(Primitive(primitive).name)
+        super().fence(primitive)
+
+    def store_u16(self, address: int, value: int, /) -> None:
+        self.noted.append("store")
+        super().store_u16(address, value)
+
+
+# include/linux/virtio_ring.h, v6.1
+VIRTIO = [
+    (True, ["VIRT_MB"], ["VIRT_RMB"], ["VIRT_WMB"], ["store", "VIRT_STORE_MB"]),
+    (False, ["MB"], ["DMA_RMB"], ["DMA_WMB"], ["store", "MB"]),
+]
+
+
+@pytest.mark.parametrize(("weak", "mb", "rmb", "wmb", "store_mb"), VIRTIO)
+def test_virtio_barriers_follow_weak_barriers_as_linux_has_them(
+    weak: bool, mb: list[str], rmb: list[str], wmb: list[str], store_mb: list[str]
+) -> None:
+    with RingMachine() as machine:
+        sites = SiteMap.virtio(weak_barriers=weak)
+        region = machine.region
+        port = Noting(region.memory, *region.layout.shared, region.layout["mailbox"].offset, HOST, 2, site_bytes(sites))
+        port.noted = []
+        port.weak_barriers = weak
+        seen = []
+        for name in ("virtio_mb", "virtio_rmb", "virtio_wmb"):
+            getattr(port, name)()
+            seen.append(port.noted.copy())
+            port.noted.clear()
+        port.virtio_store_mb_u16(machine.buffers, 0x1234)
+        assert [*seen, port.noted] == [mb, rmb, wmb, store_mb]
+        assert machine.host.load_u16(machine.buffers) == 0x1234
+        by_kind = {Kind.MB: mb, Kind.RMB: rmb, Kind.WMB: wmb}
+        for site in Site:
+            if site not in (Site.K1, Site.K2):
+                assert [sites[site].name] == by_kind[SITES[site].kind], "the sites' map says the same"
+
+
+def test_barriers_of_a_device_are_not_weak_unless_somebody_says_so() -> None:
+    with RingMachine() as machine:
+        assert machine.host.weak_barriers is False
+        assert open_direct(machine.region, HOST, SiteMap.virtio(weak_barriers=True)).weak_barriers is False

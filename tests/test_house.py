@@ -1,0 +1,179 @@
+"""Who may import whom, by DESIGN's rules of the house: rows, read from the syntax trees, each shown to go red."""
+
+import ast
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("amp", "hostside", "remoteside")
+SIDES = ("hostside", "remoteside")
+ABOVE = tuple(f"amp.{room}" for room in ("explore", "scenarios", "report", "cli"))
+BELOW = tuple(f"amp.{room}" for room in ("region", "ordering", "virtio", "port", "machine"))
+PROTOCOL = ("amp.virtio", "hostside.virtqueue", "remoteside.virtqueue")
+WORLD = (
+    "asyncio",
+    "datetime",
+    "multiprocessing",
+    "os",
+    "random",
+    "secrets",
+    "signal",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Modules within `who`, save those within `but`, import nothing within `never`. A name includes its insides."""
+
+    why: str
+    who: tuple[str, ...]
+    never: tuple[str, ...]
+    but: tuple[str, ...] = ()
+
+
+RULES = (
+    Rule("the host knows no remote", ("hostside",), ("remoteside",)),
+    Rule("the remote knows no host", ("remoteside",), ("hostside",)),
+    Rule("a side imports only the public part of amp", SIDES, ABOVE),
+    Rule("what is below knows nothing of what is above", BELOW, ABOVE),
+    Rule("only the composition root names the sides", ("amp",), SIDES, but=("amp.cli", "amp.scenarios")),
+    # The bare silicon's ring is C on both sides, without a port: its two entry points call the core.
+    Rule(
+        "the core has few callers",
+        ROOMS,
+        ("amp._core",),
+        but=(
+            "amp._core",
+            "amp.port.doors",
+            "amp.machine",
+            "amp.cli",
+            "amp.report",
+            "hostside.silicon",
+            "remoteside.silicon",
+        ),
+    ),
+    Rule("protocol code has no clock, process or chance", PROTOCOL, WORLD),
+)
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            yield name, path, ast.parse(path.read_text(), str(path))
+
+
+def imports(module: str, path: Path, tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Every name that is imported, and the line; `from a import b` is both a and a.b. Anywhere in the module."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            up = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*up, *([node.module] if node.module else [])])
+            yield origin, node.lineno
+            for alias in node.names:
+                yield f"{origin}.{alias.name}", node.lineno
+
+
+def broken_rules(root: Path) -> list[str]:
+    """Every import that breaks a rule, every side named where none may be, every C file that knows Python."""
+    found = []
+    for module, path, tree in modules(root):
+        imported = sorted(set(imports(module, path, tree)))
+        for rule in RULES:
+            if within(module, rule.who) and not within(module, rule.but):
+                found += [
+                    f"{path.relative_to(root)}:{line}: imports {name}: {rule.why}"
+                    for name, line in imported
+                    if within(name, rule.never)
+                ]
+        if module.startswith(SIDES):
+            own = {"amp", module.partition(".")[0], *SIDES} | set(sys.stdlib_module_names)
+            found += [
+                f"{path.relative_to(root)}:{line}: imports {name}: a side stands on amp alone"
+                for name, line in imported
+                if name.partition(".")[0] not in own
+            ]
+        if within(module, ("amp",)) and not within(module, ("amp.cli", "amp.scenarios")):
+            found += [
+                f"{path.relative_to(root)}:{node.lineno}: names {node.value!r}: only the composition root does"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and re.fullmatch(r"(hostside|remoteside)(\.\w+)*", node.value)
+            ]
+    for path in sorted((root / "amp" / "_core").glob("*.[ch]")):
+        if not path.name.startswith("py_") and re.search(r'#\s*include\s*[<"](Python|py_\w+)\.h', path.read_text()):
+            found.append(f"{path.relative_to(root)}: includes Python: only py_* files do")
+    return found
+
+
+def test_every_import_keeps_the_rules_of_the_house() -> None:
+    assert broken_rules(ROOT) == []
+
+
+def test_there_is_something_to_check() -> None:
+    names = {name for name, _, _ in modules(ROOT)}
+    assert {"amp.virtio.split", "hostside.virtqueue", "remoteside.virtqueue", "amp.port.doors", "amp"} <= names
+    assert all(any(within(name, (who,)) for name in names) for rule in RULES for who in rule.who)
+    assert len(list((ROOT / "amp" / "_core").glob("py_*.c"))) >= 3
+
+
+PLANTED = [
+    ("hostside/exchange.py", "from remoteside.virtqueue import DeviceQueue", "the host knows no remote"),
+    ("remoteside/exchange.py", "def f():\n    import hostside.virtqueue", "the remote knows no host"),
+    ("hostside/exchange.py", "from amp.cli import machine", "a side imports only the public part of amp"),
+    ("remoteside/virtqueue.py", "import amp.explore", "a side imports only the public part of amp"),
+    ("amp/region/shm.py", "from amp.report import trace", "what is below knows nothing of what is above"),
+    ("amp/ordering/sites.py", "from amp import cli", "what is below knows nothing of what is above"),
+    ("amp/port/port.py", "from ..scenarios import catalogue", "what is below knows nothing of what is above"),
+    ("amp/machine/__init__.py", "from ..cli import machine", "what is below knows nothing of what is above"),
+    ("amp/virtio/split.py", "from amp.explore.chooser import pick", "what is below knows nothing of what is above"),
+    ("amp/machine/side.py", "import hostside", "only the composition root names the sides"),
+    ("amp/report/trace.py", "from remoteside import exchange", "only the composition root names the sides"),
+    ("amp/machine/side.py", "PROGRAM = 'hostside.exchange'", "only the composition root does"),
+    ("amp/ordering/platforms.py", "from amp._core import _bridge", "the core has few callers"),
+    ("amp/virtio/split.py", "from .._core import _bridge", "the core has few callers"),
+    ("hostside/virtqueue.py", "import amp._core._bridge", "the core has few callers"),
+    ("hostside/virtqueue.py", "import time", "protocol code has no clock, process or chance"),
+    ("remoteside/virtqueue.py", "from random import choice", "protocol code has no clock, process or chance"),
+    ("amp/virtio/split.py", "import os.path", "protocol code has no clock, process or chance"),
+    ("remoteside/exchange.py", "import numpy as np", "a side stands on amp alone"),
+    ("amp/_core/model.c", "#include <Python.h>", "only py_* files do"),
+    ("amp/_core/core.h", '# include "py_bridge.h"', "only py_* files do"),
+]
+
+
+@pytest.mark.parametrize(("file", "line", "why"), PLANTED)
+def test_a_planted_violation_goes_red_and_names_file_and_rule(tmp_path: Path, file: str, line: str, why: str) -> None:
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    assert broken_rules(tmp_path) == []
+    with (tmp_path / file).open("a") as text:
+        text.write(f"\n{line}\n")
+    found = broken_rules(tmp_path)
+    assert found, "not noticed"
+    assert all(each.startswith(file) for each in found)
+    assert any(each.endswith(why) for each in found)
+
+
+def test_every_rule_has_a_planted_violation() -> None:
+    assert {rule.why for rule in RULES} <= {why for _, _, why in PLANTED}
