@@ -45,7 +45,9 @@ enum amp_question {
     AMP_WHICH_STORE,  /* of the pending stores that may become visible */
     AMP_DRAIN_NOW,    /* does a store become visible before the next access? 0: yes */
     AMP_PERFORM_NOW,  /* is a deferred load performed before the next access? 0: yes */
-    AMP_WHOSE_TURN,
+    AMP_WHOSE_TURN,   /* of the CPUs that can go on, the present one first if it can */
+    AMP_WHOSE_STORES, /* of the CPUs with pending stores */
+    AMP_HELP_NOW,     /* free: does another CPU's store become visible as well? 0: yes */
 };
 
 struct amp_model_config {

@@ -55,6 +55,8 @@ static uint32_t choose_at_random(struct amp_cpu *cpu, uint32_t n, enum amp_quest
         return amp_random(state, m->drain_one_in) == 0 ? 0 : n - 1;
     case AMP_PERFORM_NOW:
         return amp_random(state, m->perform_one_in) == 0 ? 0 : n - 1;
+    case AMP_WHOSE_TURN:
+        return amp_random(state, m->switch_one_in) == 0 ? amp_random(state, n) : 0;
     default:
         return amp_random(state, n);
     }
@@ -68,6 +70,7 @@ static void draw_temper(struct amp_model *m, uint64_t seed)
     m->newest_one_in = 2u << amp_random(&state, 3);
     m->stale_one_in = 2u << amp_random(&state, 3);
     m->perform_one_in = 2u << 2 * amp_random(&state, 3); /* 2, 8, 32 */
+    m->switch_one_in = 1u << 2 * amp_random(&state, 3);  /* 1, 4, 16 */
 }
 
 /* --- the room ---------------------------------------------------------------------------------------------------- */
@@ -291,7 +294,7 @@ static int free_enter(struct amp_model *m)
 static bool help_along(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
-    unsigned first = cpu->choose(cpu, m->config.cpus, AMP_WHOSE_TURN);
+    unsigned first = cpu->choose(cpu, m->config.cpus, AMP_WHOSE_STORES);
 
     for (unsigned i = 0; i < m->config.cpus; i++)
         if (amp_drain_one(cpu, (first + i) % m->config.cpus))
@@ -312,7 +315,7 @@ static void free_background(struct amp_cpu *cpu)
     if (state->entries && cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)
         for (unsigned n = leaving(state); n > 0 && amp_drain_one(cpu, cpu->id); n--)
             ;
-    if (cpu->choose(cpu, HELP_ONE_IN, AMP_WHOSE_TURN) == 0)
+    if (cpu->choose(cpu, HELP_ONE_IN, AMP_HELP_NOW) == 0)
         help_along(cpu);
 }
 
@@ -417,13 +420,17 @@ static bool can_run(const struct amp_model *m, unsigned cpu)
     return m->cpu[cpu].status == AMP_RUNNING;
 }
 
-static unsigned runnable(const struct amp_model *m, unsigned out[AMP_CPUS])
+/* Who may have the turn next: `self` first, if it may keep it. */
+static unsigned runnable(const struct amp_model *m, unsigned self, unsigned out[AMP_CPUS])
 {
     unsigned n = 0;
 
-    for (unsigned cpu = 0; cpu < m->config.cpus; cpu++)
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        unsigned cpu = (self + i) % m->config.cpus;
+
         if (can_run(m, cpu))
             out[n++] = cpu;
+    }
     return n;
 }
 
@@ -453,16 +460,16 @@ static void pass_turn(struct amp_cpu *cpu)
     unsigned ready[AMP_CPUS], storing[AMP_CPUS], n_ready, n_storing;
 
     for (;;) {
-        n_ready = runnable(m, ready);
+        n_ready = runnable(m, cpu->id, ready);
         n_storing = with_stores(m, storing);
         if (n_storing && (n_ready == 0 || cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)) {
-            unsigned owner = storing[n_storing == 1 ? 0 : cpu->choose(cpu, n_storing, AMP_WHOSE_TURN)];
+            unsigned owner = storing[n_storing == 1 ? 0 : cpu->choose(cpu, n_storing, AMP_WHOSE_STORES)];
 
             for (unsigned more = leaving(&m->cpu[owner]); more > 0 && amp_drain_one(cpu, owner); more--)
                 ;
             if (n_ready == 0)
                 continue;
-            n_ready = runnable(m, ready); /* a doorbell may have become visible */
+            n_ready = runnable(m, cpu->id, ready); /* a doorbell may have become visible */
         }
         if (n_ready || m->stalled)
             break;

@@ -71,6 +71,7 @@ struct amp_model {
     uint32_t newest_one_in;  /* stores leaving that are the newest that may */
     uint32_t stale_one_in;   /* loads that are not simply given the newest value */
     uint32_t perform_one_in; /* accesses after which a deferred load is performed */
+    uint32_t switch_one_in;  /* lockstep: accesses after which the turn may go to another CPU */
     uint64_t now;      /* the newest visible write */
     uint64_t epoch;    /* writes up to this one belong to an earlier run */
     uint64_t random;   /* lockstep: the one generator */
