@@ -6,7 +6,8 @@ while there is work, and asked for before the host sleeps: for messages, and for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from amp.errors import Stall, UsageError, WrongMessage
@@ -40,16 +41,20 @@ def stream(port: Port, config: RunConfig, tally: Tally) -> None:
         raise UsageError(f"stream needs bytes to send: {config.file} has {len(content)}, a message holds {step}")
     chunks = -(-len(content) // step)
     starts = ((number % chunks) * step for number in range(config.messages))
-    Exchange(port, config, tally).run(content[start : start + step] for start in starts)
+    digest = sha256()
+    Exchange(port, config, tally, digest.update).run(content[start : start + step] for start in starts)
+    tally.sha256 = digest.hexdigest()
 
 
 class Exchange:
-    """One run. `tally` counts the messages that came back right."""
+    """One run. `tally` counts the messages that came back right; `sink` is given their bodies, in order."""
 
-    def __init__(self, port: Port, config: RunConfig, tally: Tally) -> None:
+    def __init__(
+        self, port: Port, config: RunConfig, tally: Tally, sink: Callable[[bytes], None] | None = None
+    ) -> None:
         wiring = plan(config)
         outgoing, incoming = wiring.to_remote, wiring.to_host
-        self._port, self._config, self._tally = port, config, tally
+        self._port, self._config, self._tally, self._sink = port, config, tally, sink
         self._out: DriverQueue[int] = _queue(port, config, outgoing)
         self._in: DriverQueue[int] = _queue(port, config, incoming)
         self._full = [outgoing.segments(n, config.payload_bytes, config.segments) for n in range(outgoing.count)]
@@ -127,6 +132,8 @@ class Exchange:
         message = bytes(payload)
         if message != self._under_way.pop(number, None):
             self._complain(message, number, address)
+        if self._sink is not None:
+            self._sink(message[HEADER_BYTES:])
         self._tally.messages += 1
 
     def _complain(self, message: bytes, number: int, address: int) -> None:

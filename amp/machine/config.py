@@ -87,6 +87,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     text: str = ""
     address: int | None = None
     number: int | None = None
+    sha256: str = ""
     data: dict[str, int] = {}
 
 
@@ -97,6 +98,7 @@ class Tally:
     messages: int = 0  # received and checked
     notifications: int = 0
     waits: int = 0
+    sha256: str = ""  # of the bodies received, where the program makes one
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

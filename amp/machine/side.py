@@ -81,6 +81,7 @@ def _run(
         messages=tally.messages,
         notifications=tally.notifications,
         waits=tally.waits,
+        sha256=tally.sha256,
         elapsed_ns=time.monotonic_ns() - start,
     )
 

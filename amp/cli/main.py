@@ -1,0 +1,135 @@
+"""The command line. A user's mistake gives one line on stderr and exit status 2; a violation found gives 1."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from amp import __version__
+from amp.errors import AmpError
+from amp.machine.config import Mode, RunConfig
+
+SEEDS_LIMIT = 1_000_000
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="amp")
+def cli() -> None:
+    """An AMP machine in software: two processors, vrings in non-cacheable memory, and every ordering bug in between."""
+
+
+@cli.command()
+@click.option("--file", "file", metavar="F", help="What to stream; default: this Python's own binary.")
+@click.option("--seed", type=click.IntRange(0), default=2011, show_default=True, help="Where the search starts.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def demo(file: str | None, seed: int, as_json: bool) -> int:
+    """The 2011 barrier bug shown and cured: a file through a pair of vrings, on several machines."""
+    from amp.cli import demo as command  # noqa: PLC0415  (a command loads what it needs)
+
+    return command.main(file, seed, as_json=as_json)
+
+
+@cli.command()
+@click.argument("program", type=click.Choice(["echo", "stream"]))
+@click.option("--mode", type=click.Choice([mode.value for mode in Mode]), default=Mode.LOCKSTEP.value, show_default=True,
+              help="lockstep: one access at a time, the seed decides; free: the model at full speed; direct: no model.")
+@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
+@click.option("--barriers", metavar="CLASS", default="mandatory", show_default=True,
+              help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.")
+@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
+@click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
+@click.option("--seeds", type=click.IntRange(1, SEEDS_LIMIT), default=1, show_default=True,
+              help="Run so many seeds, from --seed on.")
+@click.option("--messages", type=click.IntRange(1), help="[default: 1000; stream: the whole file]")
+@click.option("--payload", type=int, default=64, show_default=True, help="Bytes of a message, header of 16 included.")
+@click.option("--ring-size", type=int, default=8, show_default=True)
+@click.option("--window", type=int, default=0, help="Messages under way; 0: breathing between 1 and all.")
+@click.option("--segments", type=int, default=1, show_default=True, help="Descriptors a buffer is split over.")
+@click.option("--align", type=int, default=4096, show_default=True, help="Of the used ring, in bytes.")
+@click.option("--event-idx/--no-event-idx", default=False, show_default=True)
+@click.option("--indirect/--no-indirect", default=False, show_default=True)
+@click.option("--suppression/--no-suppression", default=True, show_default=True, help="Ring only who wants to be rung.")
+@click.option("--polls", type=int, default=16, show_default=True, help="Looks for work before a side sleeps.")
+@click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
+@click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def run(
+    program: str, mode: str, platform: str | None, barriers: str, weaken: tuple[str, ...], seed: int, seeds: int,
+    messages: int | None, payload: int, *, as_json: bool, **sizes: Any,
+) -> int:
+    """Run PROGRAM on both sides and check every message.
+
+    echo: messages of a pattern go to the remote and come back. stream: so do the bytes of a file.
+    """
+    from amp.cli import run as command  # noqa: PLC0415
+    from amp.cli.options import resolve  # noqa: PLC0415
+    from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
+    from amp.machine.wiring import plan as wire  # noqa: PLC0415
+
+    config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
+    plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    with seeds_progress(seeds, quiet=as_json) as progress:
+        result = command.run(plan, range(seed, seed + seeds), progress)
+    if as_json:
+        print_json(command.as_data(result))
+    else:
+        command.render(make_console(), result, wire(plan.config).name_of)
+    return 0 if result.holds else 1
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def platforms(name: str | None, as_json: bool) -> int:
+    """List the platforms; with NAME (or a TOML file), what every barrier is worth on that one."""
+    from amp.cli import platforms as command  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.ordering import PLATFORMS, platform  # noqa: PLC0415
+
+    if name is None and as_json:
+        print_json({"status": "holds", "platforms": [command.as_dict(each) for each in PLATFORMS.values()]})
+    elif name is None:
+        command.render_list(make_console())
+    elif as_json:
+        print_json({"status": "holds", **command.as_dict(platform(name))})
+    else:
+        command.render_platform(make_console(), platform(name))
+    return 0
+
+
+def print_json(data: object) -> None:
+    json.dump(data, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)  # as an exception: whatever is open is closed on the way
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its status."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        status = cli.main(arguments, prog_name="amp", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as help_asked:
+        click.echo(help_asked.format_message())
+        status = 2
+    except click.ClickException as mistake:
+        click.echo(f"amp: {mistake.format_message()}", err=True)
+        status = 2
+    except AmpError as error:
+        click.echo(f"amp: {error}", err=True)
+        status = error.exit_status
+    except (KeyboardInterrupt, click.Abort):
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of our output left
+        sys.stderr.close()
+        status = 0
+    sys.exit(status or 0)

@@ -1,0 +1,118 @@
+"""What `amp run` is asked to do, as one frozen record: the parts that options give, checked and resolved.
+
+Also the way back: the command line that repeats a run exactly.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from amp.errors import UsageError
+from amp.machine.config import HEADER_BYTES, Mode, RunConfig
+from amp.ordering import platform as find_platform
+from amp.ordering.platforms import Platform
+from amp.ordering.sites import SiteMap, parse_policy, parse_weaken
+
+PLATFORM: Final = "omap4-2011"
+BARRIERS: Final = "mandatory"
+MESSAGES: Final = 1000
+DIRECT_WINDOW: Final = 64  # direct is for measuring: a steady load, not one that looks for trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run as the user asked for it. `platform` is None in direct mode: the platform is this machine."""
+
+    config: RunConfig
+    platform_name: str | None
+    platform: Platform | None
+    barriers: str
+    weaken: tuple[str, ...]
+    sites: SiteMap
+
+    def at_seed(self, seed: int) -> RunConfig:
+        return msgspec.structs.replace(self.config, seed=seed)
+
+    def command(self, seed: int) -> str:
+        """The command line that repeats the run of `seed`; exactly so under lockstep."""
+        config, default = self.config, RunConfig(program=self.config.program, mode=self.config.mode)
+        words = ["amp", "run", config.program, "--mode", config.mode]
+        if self.platform_name is not None:
+            words += ["--platform", self.platform_name]
+        words += ["--barriers", self.barriers]
+        for weakened in self.weaken:
+            words += ["--weaken", weakened]
+        if config.file is not None:
+            words += ["--file", config.file]
+        words += ["--messages", str(config.messages), "--seed", str(seed)]
+        for field, option in _VALUES.items():
+            value = getattr(config, field)
+            if value != getattr(default, field):
+                words += [option, str(value)]
+        for field, option in _FLAGS.items():
+            if getattr(config, field) != getattr(default, field):
+                words.append(option)
+        return shlex.join(words)
+
+
+# Options by the record's field: those with a value, and those whose presence says the opposite of the default.
+_VALUES: Final = {
+    "ring_size": "--ring-size",
+    "payload_bytes": "--payload",
+    "window": "--window",
+    "segments": "--segments",
+    "polls": "--polls",
+    "align": "--align",
+}
+_FLAGS: Final = {"event_idx": "--event-idx", "indirect": "--indirect", "suppression": "--no-suppression", "pin": "--pin"}
+
+
+def resolve(
+    config: RunConfig, *, platform: str | None, barriers: str, weaken: tuple[str, ...], messages: int | None
+) -> Plan:
+    """Check everything, and fill in what depends on other options. Raises UsageError."""
+    if config.program == "stream":
+        config = _with_file(config, messages)
+    else:
+        if config.file is not None:
+            raise UsageError(f"--file has no meaning for {config.program}")
+        config = msgspec.structs.replace(config, messages=MESSAGES if messages is None else messages)
+    if config.mode is Mode.DIRECT:
+        if platform is not None:
+            raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
+        config = msgspec.structs.replace(config, window=config.window or DIRECT_WINDOW, pin=True)
+    config.check()
+    sites = parse_policy(barriers)
+    for text in weaken:
+        sites = sites.weaken(*parse_weaken(text))
+    name = None if config.mode is Mode.DIRECT else platform or PLATFORM
+    return Plan(config, name, None if name is None else find_platform(name), barriers, weaken, sites)
+
+
+def _with_file(config: RunConfig, messages: int | None) -> RunConfig:
+    """A stream's file, and as many messages as it takes unless the user says how many."""
+    path = config.file or str(interpreter_binary())
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise UsageError(f"file {path}: {error.strerror}") from None
+    step = config.payload_bytes - HEADER_BYTES
+    if size == 0 or step <= 0:
+        raise UsageError(f"file {path}: {size} bytes in messages of {step}: nothing to send")
+    return msgspec.structs.replace(config, file=path, messages=messages or -(-size // step))
+
+
+def interpreter_binary() -> Path:
+    """The file that holds this Python's code: its shared library if it has one, else the executable."""
+    library = Path(str(sysconfig.get_config_var("LIBDIR")), str(sysconfig.get_config_var("INSTSONAME")))
+    if sysconfig.get_config_var("Py_ENABLE_SHARED") and library.is_file():
+        return library.resolve()
+    return Path("/proc/self/exe").resolve()

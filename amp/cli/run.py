@@ -1,0 +1,211 @@
+"""`amp run`: a program on both sides, once or over many seeds, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from amp.cli.machine import Machine, Outcome, SideDied
+from amp.cli.options import Plan
+from amp.errors import AmpError
+from amp.machine.config import Mode
+from amp.ordering.platforms import Side
+from amp.port.port import CPU_NAMES
+from amp.report.blame import Explanation, Finding, blame
+from amp.report.timeline import as_dict, render_timeline
+from amp.report.trace import Trace
+
+# Parsing and searching a full trace takes some 0.3 s: every witness of a few seeds is explained, the first of many.
+EXPLAINED_LIMIT: Final = 32
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One seed's violation. `trace` is None in direct mode, which keeps none; `explanation` then too."""
+
+    seed: int
+    outcome: Outcome
+    trace: Trace | None
+    explanation: Explanation | None
+
+    @property
+    def site(self) -> str | None:
+        """The blamed site's name."""
+        site = self.explanation.site if self.explanation is not None else None
+        return None if site is None else site.name
+
+
+@dataclass(slots=True)
+class Result:
+    """All runs of a plan."""
+
+    plan: Plan
+    outcomes: list[Outcome] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return not self.witnesses
+
+    @property
+    def messages(self) -> int:
+        """Messages that made the whole way and were right, over all runs."""
+        return sum(outcome.messages for outcome in self.outcomes)
+
+    @property
+    def round_trips_per_s(self) -> float:
+        """Of the runs' own time, by the host's clock; start-up is not in it."""
+        busy_s = sum(outcome.elapsed_s for outcome in self.outcomes)
+        return self.messages / busy_s if busy_s else 0.0
+
+
+class SideFailed(AmpError):
+    """A side's program ended in a way that is neither an end nor a violation."""
+
+
+def run(plan: Plan, seeds: range, progress: Progress | None = None) -> Result:
+    """Run `plan` once per seed, in one pair of processes. Raises SideDied, SideFailed."""
+    result = Result(plan)
+    start = time.monotonic()
+    with Machine(plan.at_seed(seeds.start)) as machine:
+        for done, seed in enumerate(seeds, 1):
+            outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
+            _check_ended(outcome)
+            result.outcomes.append(outcome)
+            if outcome.finding is not None:
+                result.witnesses.append(witness(machine, plan, outcome, explain=len(result.witnesses) < EXPLAINED_LIMIT))
+            if progress is not None:
+                progress(done)
+    result.seconds = time.monotonic() - start
+    return result
+
+
+def _check_ended(outcome: Outcome) -> None:
+    for name, report in zip(CPU_NAMES, outcome.reports, strict=True):
+        if report.outcome == "error":
+            raise SideFailed(f"the {name}'s program failed: {report.kind or 'internal error'}: {report.text}")
+    if outcome.finding is None and any(report.outcome == "lost" for report in outcome.reports):
+        raise SideDied("a side polled for what never came after the other had ended, and was stopped")
+
+
+def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explain: bool) -> Witness:
+    """The outcome's violation with its trace, and the explanation if asked for."""
+    report = outcome.finding
+    assert report is not None, outcome
+    assert outcome.finder is not None, outcome
+    if outcome.config.mode is Mode.DIRECT or not explain:
+        return Witness(outcome.config.seed, outcome, None, None)
+    assert plan.platform is not None, plan
+    trace = Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
+    finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
+    explanation = blame(trace, finding, plan.platform, tuple(Side))
+    return Witness(outcome.config.seed, outcome, trace, explanation)
+
+
+def title(plan: Plan) -> str:
+    """What runs, in one line."""
+    config = plan.config
+    where = "this machine" if plan.platform is None else plan.platform.name
+    extras = [name for name, on in (("event_idx", config.event_idx), ("indirect", config.indirect)) if on]
+    sizes = f"ring {config.ring_size}, {config.payload_bytes}-byte messages"
+    return ", ".join([f"{config.program} on {where}", f"{plan.sites.name} barriers", config.mode.value, sizes, *extras])
+
+
+def render(console: Console, result: Result, machine_names: Callable[[int], str]) -> None:
+    """The result for a reader."""
+    plan, runs = result.plan, len(result.outcomes)
+    console.print(f"[bold]{escape(title(plan))}[/bold]", highlight=False)
+    if result.holds:
+        console.print(
+            f"[green]0 violations[/green] in {runs} run{'s' * (runs != 1)}: {result.messages} messages there and back, "
+            f"every one checked on both sides; {result.round_trips_per_s:,.0f} round trips/s",
+            highlight=False,
+        )
+        if plan.config.mode is not Mode.DIRECT:
+            console.print("(a sample of what the platform allows: no violation seen is not a proof)", highlight=False)
+        return
+    first = result.witnesses[0]
+    console.print(f"[red]{len(result.witnesses)} of {runs} run{'s' * (runs != 1)} found a violation[/red]", highlight=False)
+    for line in by_symptom(result.witnesses):
+        console.print(f"  {escape(line)}", highlight=False)
+    render_witness(console, plan, first, machine_names)
+
+
+def by_symptom(witnesses: list[Witness]) -> list[str]:
+    """How many of each kind, most frequent first: "12 x S1: BadRing"."""
+    counts = Counter(f"{w.site or 'site not determined'}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding)
+    return [f"{count} x {what}" for what, count in counts.most_common()]
+
+
+def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: Callable[[int], str]) -> None:
+    """One violation: what was found, the timeline that explains it, and the line that repeats it."""
+    report, finder = shown.outcome.finding, shown.outcome.finder
+    assert report is not None, shown
+    assert finder is not None, shown
+    console.print(f"\n[bold]seed {shown.seed}, after {shown.outcome.messages} good messages[/bold]", highlight=False)
+    replay = plan.command(shown.seed)
+    if shown.trace is not None and shown.explanation is not None:
+        render_timeline(console, shown.trace, shown.explanation, machine_names, replay=_replay(plan, replay))
+    else:
+        console.print(f"Found by the {CPU_NAMES[finder]}: {escape(report.text)}", highlight=False)
+        console.print(f"Replay: {_replay(plan, replay)}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _replay(plan: Plan, command: str) -> str:
+    if plan.config.mode is Mode.LOCKSTEP:
+        return command
+    return f"{command.replace('--mode free', '--mode lockstep')}   (a free run does not repeat exactly; lockstep does)"
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """The result as one JSON object."""
+    plan = result.plan
+    return {
+        "command": "run",
+        "status": "holds" if result.holds else "violation",
+        "program": plan.config.program,
+        "mode": plan.config.mode.value,
+        "platform": plan.platform_name,
+        "barriers": plan.sites.name,
+        "ring_size": plan.config.ring_size,
+        "payload_bytes": plan.config.payload_bytes,
+        "violations": len(result.witnesses),
+        "executions": len(result.outcomes),
+        "states": sum(outcome.events for outcome in result.outcomes),
+        "messages": result.messages,
+        "round_trips_per_s": round(result.round_trips_per_s, 1),
+        "messages_per_s": round(2 * result.round_trips_per_s, 1),
+        "notifications": sum(report.notifications for outcome in result.outcomes for report in outcome.reports),
+        "sleeps": sum(report.waits for outcome in result.outcomes for report in outcome.reports),
+        "seconds": round(result.seconds, 3),
+        "findings": [finding_data(plan, found) for found in result.witnesses],
+    }
+
+
+def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
+    """One violation as data."""
+    report, finder = found.outcome.finding, found.outcome.finder
+    assert report is not None, found
+    assert finder is not None, found
+    return {
+        "seed": found.seed,
+        "side": CPU_NAMES[finder],
+        "kind": report.kind,
+        "text": report.text,
+        "address": report.address,
+        "after_messages": found.outcome.messages,
+        "site": found.site,
+        "digest": f"{found.outcome.digest:016x}",
+        "events": found.outcome.events,
+        "replay": plan.command(found.seed),
+        "explanation": None if found.explanation is None else as_dict(found.explanation),
+    }
