@@ -86,9 +86,7 @@ def test_a_kick_nobody_waits_for_costs_the_futex_word_no_system_call(
 
 @pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
 @pytest.mark.parametrize("bell", ["semaphore", "futex"])
-def test_across_cpus_it_pays_to_spin_before_sleeping(
-    trips: dict[tuple[str, int, int], RoundTrip], bell: str
-) -> None:
+def test_across_cpus_it_pays_to_spin_before_sleeping(trips: dict[tuple[str, int, int], RoundTrip], bell: str) -> None:
     assert trips[bell, SPIN_POLLS, 2].p50_ns * 3 < trips[bell, 0, 2].p50_ns
 
 

@@ -145,7 +145,9 @@ class Exchange:
         """Ask to be woken, and sleep unless something came meanwhile."""
         self._tally.waits += 1
         quiet = not self._config.suppression or self._in.enable_interrupts()
-        if self._config.suppression and not self._idle and len(self._under_way) < self._window:  # only a buffer is missing
+        if (
+            self._config.suppression and not self._idle and len(self._under_way) < self._window
+        ):  # only a buffer is missing
             quiet = self._out.enable_interrupts() and quiet
         if quiet:
             try:

@@ -297,7 +297,7 @@ static bool help_along(struct amp_cpu *cpu)
     unsigned first = cpu->choose(cpu, m->config.cpus, AMP_WHOSE_STORES);
 
     for (unsigned i = 0; i < m->config.cpus; i++)
-        if (amp_drain_one(cpu, (first + i) % m->config.cpus))
+        if (amp_drain(cpu, (first + i) % m->config.cpus, 1))
             return true;
     return false;
 }
@@ -313,8 +313,7 @@ static void free_background(struct amp_cpu *cpu)
     if (cpu->deferred && cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, cpu->deferred);
     if (state->entries && cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)
-        for (unsigned n = leaving(state); n > 0 && amp_drain_one(cpu, cpu->id); n--)
-            ;
+        amp_drain(cpu, cpu->id, leaving(state));
     if (cpu->choose(cpu, HELP_ONE_IN, AMP_HELP_NOW) == 0)
         help_along(cpu);
 }
@@ -465,8 +464,7 @@ static void pass_turn(struct amp_cpu *cpu)
         if (n_storing && (n_ready == 0 || cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)) {
             unsigned owner = storing[n_storing == 1 ? 0 : cpu->choose(cpu, n_storing, AMP_WHOSE_STORES)];
 
-            for (unsigned more = leaving(&m->cpu[owner]); more > 0 && amp_drain_one(cpu, owner); more--)
-                ;
+            amp_drain(cpu, owner, leaving(&m->cpu[owner]));
             if (n_ready == 0)
                 continue;
             n_ready = runnable(m, cpu->id, ready); /* a doorbell may have become visible */

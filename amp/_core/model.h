@@ -121,7 +121,7 @@ static inline uint64_t amp_bits(uint8_t mask)
 /* stores.c: pending stores and how they become visible. */
 unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES]);
 void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry);
-bool amp_drain_one(struct amp_cpu *cpu, unsigned owner);
+unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most); /* of those that may go now; how many did */
 void amp_drain_all(struct amp_cpu *cpu);
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
 void amp_push_mark(struct amp_cpu *cpu, uint8_t orders);

@@ -143,20 +143,38 @@ void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry)
     amp_trace(m, event);
 }
 
-bool amp_drain_one(struct amp_cpu *cpu, unsigned owner)
+/* `list` names entries that may go. One went; from the list too, and the others stand as far forward as they now do. */
+static unsigned strike_out(unsigned list[], unsigned n, unsigned picked, unsigned dropped)
 {
-    unsigned list[AMP_STORES];
-    unsigned n = amp_eligible(&cpu->model->cpu[owner], list);
+    unsigned gone = list[picked];
 
-    if (n == 0)
-        return false;
-    amp_make_visible(cpu, owner, list[n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE)]);
-    return true;
+    memmove(&list[picked], &list[picked + 1], (n - picked - 1) * sizeof list[0]);
+    /* `dropped` above 1: it was the first of all, and the marks behind it went with it. */
+    for (unsigned i = 0; i < n - 1; i++)
+        if (list[i] > gone)
+            list[i] -= dropped;
+    return n - 1;
+}
+
+unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
+{
+    const struct amp_cpu_state *state = &cpu->model->cpu[owner];
+    unsigned list[AMP_STORES], done = 0;
+    unsigned n = amp_eligible(state, list);
+
+    for (; n > 0 && done < most; done++) {
+        unsigned picked = n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE);
+        unsigned before = state->entries;
+
+        amp_make_visible(cpu, owner, list[picked]);
+        n = strike_out(list, n, picked, before - state->entries);
+    }
+    return done;
 }
 
 void amp_drain_all(struct amp_cpu *cpu)
 {
-    while (amp_drain_one(cpu, cpu->id))
+    while (amp_drain(cpu, cpu->id, AMP_STORES))
         ;
     assert(amp_state(cpu)->entries == 0);
 }
@@ -176,7 +194,7 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
     struct amp_cpu_state *state = amp_state(cpu);
 
     while (state->entries >= cpu->model->config.store_depth && stores_pending(state) > 0)
-        amp_drain_one(cpu, cpu->id);
+        amp_drain(cpu, cpu->id, 1 + state->entries / 8);
     assert(state->entries < AMP_STORES);
     state->pending[state->entries++] = store;
 }
@@ -204,7 +222,7 @@ void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
 
     for (;;) {
         if (state->entries >= cpu->model->config.store_depth || state->entries == AMP_STORES)
-            amp_drain_one(cpu, cpu->id);
+            amp_drain(cpu, cpu->id, 1);
         /* Stand it at the end of the list, and see whether it could go. */
         last = state->entries++;
         state->pending[last] = (struct amp_pending){.kind = AMP_MEMORY, .granule = granule, .mask = mask};
@@ -212,7 +230,7 @@ void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
         state->entries--;
         if (n && list[n - 1] == last)
             return;
-        amp_drain_one(cpu, cpu->id);
+        amp_drain(cpu, cpu->id, 1);
     }
 }
 
@@ -227,6 +245,6 @@ static bool release_pending(const struct amp_cpu_state *state)
 void amp_settle_releases(struct amp_cpu *cpu)
 {
     while (release_pending(amp_state(cpu)))
-        amp_drain_one(cpu, cpu->id);
+        amp_drain(cpu, cpu->id, 1);
     amp_raise_floor(cpu, amp_state(cpu)->released);
 }

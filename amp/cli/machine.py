@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -36,6 +37,9 @@ TRACE_EVENTS: Final = 1 << 16
 STOP_LIMIT_S: Final = 5.0  # how long a side may take to stop once it is told to
 MODULES: Final = ("hostside", "remoteside")
 _CORE_MODE: Final = {Mode.FREE: _bridge.FREE, Mode.LOCKSTEP: _bridge.LOCKSTEP}
+
+
+ModelConfig = tuple[int, int, int, int, int, int, int, int]  # struct amp_model_config, in its order
 
 
 class SideDied(AmpError):
@@ -118,23 +122,26 @@ class Machine:
             self._prepare_model(config, platform)
         if sites is not None:
             config = msgspec.structs.replace(config, sites=site_bytes(sites))
-        line = msgspec.json.encode(Request(run=config)) + b"\n"
-        for side in self._sides:
-            side.control.sendall(line)
+        self._send(config)
         reports = self._collect()
         state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
-        return Outcome(
-            config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0))
-        )
+        return Outcome(config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0)))
 
-    def run_bare(self, config: RunConfig, program_config: tuple[int, ...]) -> Outcome:
+    def run_bare(self, config: RunConfig, program_config: tuple[int, int, int, int, int]) -> Outcome:
         """A run on the bare silicon; `program_config` is struct amp_silicon_config."""
         self._clear()
         _bridge.silicon_init(self.region.memory, self.region.layout["vrings"].offset, program_config)
-        line = msgspec.json.encode(Request(run=config)) + b"\n"
-        for side in self._sides:
-            side.control.sendall(line)
+        self._send(config)
         return Outcome(config, self._collect(), None, 0, 0)
+
+    def _send(self, config: RunConfig) -> None:
+        """The request to both sides. Raises SideDied."""
+        line = msgspec.json.encode(Request(run=config)) + b"\n"
+        for cpu, side in enumerate(self._sides):
+            try:
+                side.control.sendall(line)
+            except (BrokenPipeError, ConnectionResetError):
+                raise SideDied(self._obituary(cpu)) from None
 
     def _model_bytes(self, config: RunConfig) -> int:
         if config.mode is Mode.DIRECT:
@@ -206,10 +213,7 @@ class Machine:
         status = side.process.wait(STOP_LIMIT_S)
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         survivor = self._survivor(other)
-        return (
-            f"the {CPU_NAMES[cpu]}'s process (pid {side.process.pid}) {how}; "
-            f"the {CPU_NAMES[1 - cpu]} {survivor}"
-        )
+        return f"the {CPU_NAMES[cpu]}'s process (pid {side.process.pid}) {how}; the {CPU_NAMES[1 - cpu]} {survivor}"
 
     def _survivor(self, side: _SideProcess) -> str:
         side.control.settimeout(STOP_LIMIT_S)
@@ -243,10 +247,8 @@ class Machine:
 
     def _end_processes(self) -> None:
         deadline = time.monotonic() + STOP_LIMIT_S
-        try:
+        with suppress(OSError):  # no run has prepared the model yet
             self._tell_lost(0)  # in a run: its next access fails
-        except OSError:
-            pass  # no run has prepared the model yet
         for side in self._sides:
             try:
                 side.process.wait(max(0.0, deadline - time.monotonic()))
@@ -255,7 +257,7 @@ class Machine:
                 side.process.wait()
 
 
-def _model_config(mode: int, start: int, end: int, seed: int) -> tuple[int, ...]:
+def _model_config(mode: int, start: int, end: int, seed: int) -> ModelConfig:
     return (len(CPU_NAMES), mode, start, end, STORE_DEPTH, LOG_WRITES, TRACE_EVENTS, seed)
 
 

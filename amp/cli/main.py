@@ -37,15 +37,30 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("program", type=click.Choice(["echo", "stream"]))
-@click.option("--mode", type=click.Choice([mode.value for mode in Mode]), default=Mode.LOCKSTEP.value, show_default=True,
-              help="lockstep: one access at a time, the seed decides; free: the model at full speed; direct: no model.")
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.LOCKSTEP.value,
+    show_default=True,
+    help="lockstep: one access at a time, the seed decides; free: the model at full speed; direct: no model.",
+)
 @click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
-@click.option("--barriers", metavar="CLASS", default="mandatory", show_default=True,
-              help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.")
+@click.option(
+    "--barriers",
+    metavar="CLASS",
+    default="mandatory",
+    show_default=True,
+    help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.",
+)
 @click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
 @click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
-@click.option("--seeds", type=click.IntRange(1, SEEDS_LIMIT), default=1, show_default=True,
-              help="Run so many seeds, from --seed on.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, SEEDS_LIMIT),
+    default=1,
+    show_default=True,
+    help="Run so many seeds, from --seed on.",
+)
 @click.option("--messages", type=click.IntRange(1), help="[default: 1000; stream: the whole file]")
 @click.option("--payload", type=int, default=64, show_default=True, help="Bytes of a message, header of 16 included.")
 @click.option("--ring-size", type=int, default=8, show_default=True)
@@ -60,8 +75,18 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
-    program: str, mode: str, platform: str | None, barriers: str, weaken: tuple[str, ...], seed: int, seeds: int,
-    messages: int | None, payload: int, *, as_json: bool, **sizes: Any,
+    *,
+    program: str,
+    mode: str,
+    platform: str | None,
+    barriers: str,
+    weaken: tuple[str, ...],
+    seed: int,
+    seeds: int,
+    messages: int | None,
+    payload: int,
+    as_json: bool,
+    **sizes: Any,
 ) -> int:
     """Run PROGRAM on both sides and check every message.
 
@@ -90,7 +115,8 @@ def platforms(name: str | None, as_json: bool) -> int:
     """List the platforms; with NAME (or a TOML file), what every barrier is worth on that one."""
     from amp.cli import platforms as command  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
-    from amp.ordering import PLATFORMS, platform  # noqa: PLC0415
+    from amp.ordering import platform  # noqa: PLC0415
+    from amp.ordering.platforms import PLATFORMS  # noqa: PLC0415
 
     if name is None and as_json:
         print_json({"status": "holds", "platforms": [command.as_dict(each) for each in PLATFORMS.values()]})

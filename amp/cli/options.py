@@ -71,7 +71,12 @@ _VALUES: Final = {
     "polls": "--polls",
     "align": "--align",
 }
-_FLAGS: Final = {"event_idx": "--event-idx", "indirect": "--indirect", "suppression": "--no-suppression", "pin": "--pin"}
+_FLAGS: Final = {
+    "event_idx": "--event-idx",
+    "indirect": "--indirect",
+    "suppression": "--no-suppression",
+    "pin": "--pin",
+}
 
 
 def resolve(

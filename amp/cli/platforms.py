@@ -23,10 +23,18 @@ def render_list(console: Console, platforms: Iterable[Platform] = PLATFORMS.valu
     """One line for each platform: name, summary, host, remote, memory of the region."""
     table = _table("platform", "what it is", "host", "remote", "region")
     for platform in platforms:
-        table.add_row(*map(Text, (
-            platform.name, platform.summary, platform.host.architecture.name, platform.remote.architecture.name,
-            platform.region_memory,
-        )))
+        table.add_row(
+            *map(
+                Text,
+                (
+                    platform.name,
+                    platform.summary,
+                    platform.host.architecture.name,
+                    platform.remote.architecture.name,
+                    platform.region_memory,
+                ),
+            )
+        )
     console.print(table)
 
 
@@ -48,19 +56,29 @@ def _render_side(console: Console, platform: Platform, side: Side) -> None:
     architecture, other = processor.architecture, _other(side)
     sources: dict[str, int] = {}
     _line(console, f"{side}: {architecture.title} ({architecture.name})", style="bold")
-    _line(console, f"with no barrier: {orders_text(architecture.implicit)} kept "
-                   f"[{_number(sources, architecture.implicit_source)}]")
+    _line(
+        console,
+        f"with no barrier: {orders_text(architecture.implicit)} kept "
+        f"[{_number(sources, architecture.implicit_source)}]",
+    )
     _line(console, f"to order loads of what the {other} wrote: {processor.load_reach.name}")
     for stage in processor.stages:
-        _line(console, f"stores pass the {stage.name}: {stage.memory.name} for memory, "
-                       f"{stage.doorbell.name} for the doorbell [{_number(sources, stage.source)}]")
+        _line(
+            console,
+            f"stores pass the {stage.name}: {stage.memory.name} for memory, "
+            f"{stage.doorbell.name} for the doorbell [{_number(sources, stage.source)}]",
+        )
     table = _table("primitive", "instruction", "orders", "reach", f"to the {other}?", "src")
     for primitive in Primitive:
         explanation = platform.explain(side, primitive)
         row = explanation.row
         table.add_row(
-            primitive.label, Text(row.instruction), orders_text(row.orders), row.reach.name,
-            _verdict(explanation), str(_number(sources, row.source)),
+            primitive.label,
+            Text(row.instruction),
+            orders_text(row.orders),
+            row.reach.name,
+            _verdict(explanation),
+            str(_number(sources, row.source)),
         )
     console.print(table)
     for source, number in sources.items():
@@ -114,7 +132,9 @@ def _side_dict(platform: Platform, side: Side, processor: Processor) -> dict[str
         "load_reach": processor.load_reach.name.lower(),
         "stages": [
             {
-                "name": stage.name, "memory": stage.memory.name.lower(), "doorbell": stage.doorbell.name.lower(),
+                "name": stage.name,
+                "memory": stage.memory.name.lower(),
+                "doorbell": stage.doorbell.name.lower(),
                 "source": stage.source,
             }
             for stage in processor.stages

@@ -21,7 +21,7 @@ from amp.report.blame import Explanation, Finding, blame
 from amp.report.timeline import as_dict, render_timeline
 from amp.report.trace import Trace
 
-# Parsing and searching a full trace takes some 0.3 s: every witness of a few seeds is explained, the first of many.
+# Parsing and searching a full trace takes some 0.3 s: of many witnesses only the first ones are explained.
 EXPLAINED_LIMIT: Final = 32
 
 Progress = Callable[[int], None]
@@ -72,8 +72,11 @@ class SideFailed(AmpError):
     """A side's program ended in a way that is neither an end nor a violation."""
 
 
-def run(plan: Plan, seeds: range, progress: Progress | None = None) -> Result:
-    """Run `plan` once per seed, in one pair of processes. Raises SideDied, SideFailed."""
+def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained: int = EXPLAINED_LIMIT) -> Result:
+    """Run `plan` once per seed, in one pair of processes; explain the first so many witnesses.
+
+    Raises SideDied, SideFailed.
+    """
     result = Result(plan)
     start = time.monotonic()
     with Machine(plan.at_seed(seeds.start)) as machine:
@@ -82,7 +85,7 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None) -> Result:
             _check_ended(outcome)
             result.outcomes.append(outcome)
             if outcome.finding is not None:
-                result.witnesses.append(witness(machine, plan, outcome, explain=len(result.witnesses) < EXPLAINED_LIMIT))
+                result.witnesses.append(witness(machine, plan, outcome, explain=len(result.witnesses) < explained))
             if progress is not None:
                 progress(done)
     result.seconds = time.monotonic() - start
@@ -134,7 +137,9 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
             console.print("(a sample of what the platform allows: no violation seen is not a proof)", highlight=False)
         return
     first = result.witnesses[0]
-    console.print(f"[red]{len(result.witnesses)} of {runs} run{'s' * (runs != 1)} found a violation[/red]", highlight=False)
+    console.print(
+        f"[red]{len(result.witnesses)} of {runs} run{'s' * (runs != 1)} found a violation[/red]", highlight=False
+    )
     for line in by_symptom(result.witnesses):
         console.print(f"  {escape(line)}", highlight=False)
     render_witness(console, plan, first, machine_names)
@@ -142,7 +147,9 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
 
 def by_symptom(witnesses: list[Witness]) -> list[str]:
     """How many of each kind, most frequent first: "12 x S1: BadRing"."""
-    counts = Counter(f"{w.site or 'site not determined'}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding)
+    counts = Counter(
+        f"{w.site or 'site not determined'}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding
+    )
     return [f"{count} x {what}" for what, count in counts.most_common()]
 
 

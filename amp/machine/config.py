@@ -27,10 +27,11 @@ class Mode(StrEnum):
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run of a program on both sides.
 
-    `payload_bytes` is a whole message, its header of 16 bytes included; `window` the most messages under way,
-    0: it breathes between 1 and what both rings hold;
-    `segments` how many descriptors a buffer is split over. `sites` is the primitive at each site (amp.port.doors). Without
-    `suppression` every message rings, wanted or not. A side looks `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter spins before it sleeps; `pin` gives each side a processor of its own.
+    `payload_bytes` is a whole message, its header of 16 bytes included. `window` is the most messages under way; 0: it
+    breathes between 1 and what both rings hold. `segments` is how many descriptors a buffer is split over. `sites` is
+    the primitive at each site (amp.port.doors). Without `suppression` every message rings, wanted or not. A side looks
+    `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter spins before it sleeps; `pin` gives
+    each side a processor of its own.
     """
 
     program: str

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from amp._core import _bridge
-from amp.errors import AmpError, BadRing, PeerDied, PeerFinished, Stall, Violation, WrongMessage
+from amp.errors import AmpError, BadRing, PeerDied, PeerFinished, Violation, WrongMessage
 from amp.machine.config import Mode, Report, Request, RunConfig, Tally
 from amp.ordering.barriers import Primitive
 from amp.ordering.sites import SiteMap
@@ -29,9 +29,7 @@ Program = Callable[[Port, RunConfig, Tally], None]
 RegionProgram = Callable[[Region, RunConfig], Report]
 
 
-def serve(
-    arguments: list[str], cpu: int, programs: Mapping[str, Program], bare: Mapping[str, RegionProgram]
-) -> int:
+def serve(arguments: list[str], cpu: int, programs: Mapping[str, Program], bare: Mapping[str, RegionProgram]) -> int:
     """The process's main. `arguments`: region descriptor, control descriptor, the parent's pid. Returns exit status.
 
     `programs` are given a port; `bare` ones the region itself, and no model (only the bare silicon's ring is that).
@@ -44,7 +42,10 @@ def serve(
         while line := _read_line(control):
             config = msgspec.json.decode(line, type=Request).run
             report = _run(region, cpu, config, programs, bare)
-            control.write(msgspec.json.encode(report) + b"\n")
+            try:
+                control.write(msgspec.json.encode(report) + b"\n")
+            except BrokenPipeError:  # nobody is interested any more
+                return 1
     return 0
 
 

@@ -26,6 +26,7 @@ class Channel:
     count: int
     stride: int
     tables: int
+    table_bytes: int
     name: str
 
     def segments(self, number: int, length: int, pieces: int) -> tuple[Segment, ...]:
@@ -44,6 +45,8 @@ class Channel:
         number, offset = divmod(address - self.buffers, self.stride)
         if address >= self.buffers and number < self.count:
             return f"{self.name} buffer {number} +{offset:#x}"
+        if self.tables and self.tables <= address < self.tables + self.table_bytes:
+            return f"{self.name} indirect tables +{address - self.tables:#x}"
         return None
 
 
@@ -89,6 +92,6 @@ def plan(config: RunConfig) -> Wiring:
     start = at
     channels = []
     for ring, name in ((first, "to_remote"), (second, "to_host")):
-        channels.append(Channel(ring, at, count, stride, at + count * stride if table_bytes else 0, name))
+        channels.append(Channel(ring, at, count, stride, at + count * stride if table_bytes else 0, table_bytes, name))
         at = align_up(at + count * stride + table_bytes, CACHE_LINE_BYTES)
     return Wiring(channels[0], channels[1], vrings_bytes, align_up(at - start, PAGE_SIZE))

@@ -86,32 +86,45 @@ _ARM_IO = "Linux v6.1 arch/arm/include/asm/io.h, __iowmb and __iormb"
 _GENERIC = "Linux v6.1 include/asm-generic/barrier.h"
 _ARMV7_WEAK = "Arm ARM DDI 0406C, A3.8.2: Normal accesses without dependencies may be observed in any order"
 
-_add("armv7-smp", "Armv7-A, CONFIG_SMP, PL310, Linux 6.1", NO_ORDERS, _ARMV7_WEAK, [
-    (P.MB, "dsb; outer_sync", ALL, SYSTEM, _ARM_HEAVY),
-    (P.RMB, "dsb", ALL, OUTER, _ARM),
-    (P.WMB, "dsb st; outer_sync", STORES | WR, SYSTEM, _ARM_HEAVY),
-    ((P.SMP_MB, P.SMP_RMB), "dmb ish", ALL, INNER, _ARM),
-    (P.SMP_WMB, "dmb ishst", STORES, INNER, _ARM),
-    (P.DMA_MB, "dsb; outer_sync", ALL, SYSTEM, f"{_GENERIC}: dma_mb is mb"),
-    (P.DMA_RMB, "dmb osh", ALL, OUTER, _ARM),
-    (P.DMA_WMB, "dmb oshst", STORES, OUTER, _ARM),
-    ((P.VIRT_MB, P.VIRT_RMB), "dmb ish", ALL, INNER, f"{_GENERIC}: virt_* are __smp_*, in every build"),
-    (P.VIRT_WMB, "dmb ishst", STORES, INNER, f"{_GENERIC}: virt_* are __smp_*, in every build"),
-    (P.VIRT_STORE_MB, "str; dmb ish", ALL, INNER, f"{_GENERIC}, __smp_store_mb"),
-    (P.STORE_RELEASE, "dmb ish; str", RELEASE, INNER, f"{_GENERIC}, __smp_store_release"),
-    (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, INNER, f"{_GENERIC}, __smp_load_acquire"),
-    (P.WRITEL, "dsb st; outer_sync; str", STORES | WR, SYSTEM, _ARM_IO),
-    (P.READL, "ldr; dsb", ALL, OUTER, _ARM_IO),
-])
-_add("armv7-up", "Armv7-A, no CONFIG_SMP, no outer cache, Linux 6.1", NO_ORDERS, _ARMV7_WEAK, [
-    (SMP, NO_INSTRUCTION, NO_ORDERS, NONE, f"{_GENERIC}: smp_* without CONFIG_SMP"),
-    (P.MB, "dsb", ALL, SYSTEM, _ARM),
-    (P.RMB, "dsb", ALL, SYSTEM, _ARM),
-    (P.WMB, "dsb st", STORES | WR, SYSTEM, _ARM),
-    (P.DMA_MB, "dsb", ALL, SYSTEM, f"{_GENERIC}: dma_mb is mb"),
-    (P.WRITEL, "dsb st; str", STORES | WR, SYSTEM, _ARM_IO),
-    (P.READL, "ldr; dsb", ALL, SYSTEM, _ARM_IO),
-], base="armv7-smp")
+_add(
+    "armv7-smp",
+    "Armv7-A, CONFIG_SMP, PL310, Linux 6.1",
+    NO_ORDERS,
+    _ARMV7_WEAK,
+    [
+        (P.MB, "dsb; outer_sync", ALL, SYSTEM, _ARM_HEAVY),
+        (P.RMB, "dsb", ALL, OUTER, _ARM),
+        (P.WMB, "dsb st; outer_sync", STORES | WR, SYSTEM, _ARM_HEAVY),
+        ((P.SMP_MB, P.SMP_RMB), "dmb ish", ALL, INNER, _ARM),
+        (P.SMP_WMB, "dmb ishst", STORES, INNER, _ARM),
+        (P.DMA_MB, "dsb; outer_sync", ALL, SYSTEM, f"{_GENERIC}: dma_mb is mb"),
+        (P.DMA_RMB, "dmb osh", ALL, OUTER, _ARM),
+        (P.DMA_WMB, "dmb oshst", STORES, OUTER, _ARM),
+        ((P.VIRT_MB, P.VIRT_RMB), "dmb ish", ALL, INNER, f"{_GENERIC}: virt_* are __smp_*, in every build"),
+        (P.VIRT_WMB, "dmb ishst", STORES, INNER, f"{_GENERIC}: virt_* are __smp_*, in every build"),
+        (P.VIRT_STORE_MB, "str; dmb ish", ALL, INNER, f"{_GENERIC}, __smp_store_mb"),
+        (P.STORE_RELEASE, "dmb ish; str", RELEASE, INNER, f"{_GENERIC}, __smp_store_release"),
+        (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, INNER, f"{_GENERIC}, __smp_load_acquire"),
+        (P.WRITEL, "dsb st; outer_sync; str", STORES | WR, SYSTEM, _ARM_IO),
+        (P.READL, "ldr; dsb", ALL, OUTER, _ARM_IO),
+    ],
+)
+_add(
+    "armv7-up",
+    "Armv7-A, no CONFIG_SMP, no outer cache, Linux 6.1",
+    NO_ORDERS,
+    _ARMV7_WEAK,
+    [
+        (SMP, NO_INSTRUCTION, NO_ORDERS, NONE, f"{_GENERIC}: smp_* without CONFIG_SMP"),
+        (P.MB, "dsb", ALL, SYSTEM, _ARM),
+        (P.RMB, "dsb", ALL, SYSTEM, _ARM),
+        (P.WMB, "dsb st", STORES | WR, SYSTEM, _ARM),
+        (P.DMA_MB, "dsb", ALL, SYSTEM, f"{_GENERIC}: dma_mb is mb"),
+        (P.WRITEL, "dsb st; str", STORES | WR, SYSTEM, _ARM_IO),
+        (P.READL, "ldr; dsb", ALL, SYSTEM, _ARM_IO),
+    ],
+    base="armv7-smp",
+)
 
 # 2011: `dmb` had no option yet (full system), wmb() was mb(); dma_* came in v3.19, virt_* in 2016, release and acquire
 # in v3.14. What stood in for them then is what the row says.
@@ -121,19 +134,25 @@ _DMA31 = f"{_ARM31}; no dma_* yet: drivers used the mandatory ones (Documentatio
 _VIRT31 = f"{_ARM31}; no virt_* yet: virtio_ring.c of v3.1 used smp_* with CONFIG_SMP"
 _ATOMIC31 = f"{_ARM31}; no release or acquire yet: code used smp_mb()"
 
-_add("armv7-2011", "Armv7-A, CONFIG_SMP, PL310, Linux 3.1", NO_ORDERS, _ARMV7_WEAK, [
-    ((P.MB, P.WMB), "dsb; outer_sync", ALL, SYSTEM, _ARM31),
-    (P.RMB, "dsb", ALL, OUTER, _ARM31),
-    ((P.SMP_MB, P.SMP_RMB, P.SMP_WMB), "dmb", ALL, OUTER, _ARM31),
-    ((P.DMA_MB, P.DMA_WMB), "dsb; outer_sync", ALL, SYSTEM, _DMA31),
-    (P.DMA_RMB, "dsb", ALL, OUTER, _DMA31),
-    ((P.VIRT_MB, P.VIRT_RMB, P.VIRT_WMB), "dmb", ALL, OUTER, _VIRT31),
-    (P.VIRT_STORE_MB, "str; dmb", ALL, OUTER, _VIRT31),
-    (P.STORE_RELEASE, "dmb; str", RELEASE, OUTER, _ATOMIC31),
-    (P.LOAD_ACQUIRE, "ldr; dmb", ACQUIRE, OUTER, _ATOMIC31),
-    (P.WRITEL, "dsb; outer_sync; str", ALL, SYSTEM, _ARM31_IO),
-    (P.READL, "ldr; dsb", ALL, OUTER, _ARM31_IO),
-])
+_add(
+    "armv7-2011",
+    "Armv7-A, CONFIG_SMP, PL310, Linux 3.1",
+    NO_ORDERS,
+    _ARMV7_WEAK,
+    [
+        ((P.MB, P.WMB), "dsb; outer_sync", ALL, SYSTEM, _ARM31),
+        (P.RMB, "dsb", ALL, OUTER, _ARM31),
+        ((P.SMP_MB, P.SMP_RMB, P.SMP_WMB), "dmb", ALL, OUTER, _ARM31),
+        ((P.DMA_MB, P.DMA_WMB), "dsb; outer_sync", ALL, SYSTEM, _DMA31),
+        (P.DMA_RMB, "dsb", ALL, OUTER, _DMA31),
+        ((P.VIRT_MB, P.VIRT_RMB, P.VIRT_WMB), "dmb", ALL, OUTER, _VIRT31),
+        (P.VIRT_STORE_MB, "str; dmb", ALL, OUTER, _VIRT31),
+        (P.STORE_RELEASE, "dmb; str", RELEASE, OUTER, _ATOMIC31),
+        (P.LOAD_ACQUIRE, "ldr; dmb", ACQUIRE, OUTER, _ATOMIC31),
+        (P.WRITEL, "dsb; outer_sync; str", ALL, SYSTEM, _ARM31_IO),
+        (P.READL, "ldr; dsb", ALL, OUTER, _ARM31_IO),
+    ],
+)
 
 _ARM64 = "Linux v6.1 arch/arm64/include/asm/barrier.h"
 _ARM64_IO = "Linux v6.1 arch/arm64/include/asm/io.h, __iowmb is dma_wmb, __iormb is dma_rmb"
@@ -141,22 +160,28 @@ _ARMV8_WEAK = "Arm ARM DDI 0487, B2.3: Normal accesses are ordered only by depen
 # stlr and ldar name no domain: they order for the domain of the address, and Non-cacheable is Outer Shareable.
 _ARM64_RELEASE = f"{_ARM64}; Arm ARM DDI 0487, B2.3 load-acquire/store-release, B2.7 Non-cacheable is Outer Shareable"
 
-_add("arm64", "Armv8-A, Linux 6.1", NO_ORDERS, _ARMV8_WEAK, [
-    (P.MB, "dsb sy", ALL, SYSTEM, _ARM64),
-    (P.RMB, "dsb ld", LOADS, SYSTEM, _ARM64),
-    (P.WMB, "dsb st", STORES | WR, SYSTEM, _ARM64),
-    ((P.SMP_MB, P.VIRT_MB), "dmb ish", ALL, INNER, _ARM64),
-    ((P.SMP_RMB, P.VIRT_RMB), "dmb ishld", LOADS, INNER, _ARM64),
-    ((P.SMP_WMB, P.VIRT_WMB), "dmb ishst", STORES, INNER, _ARM64),
-    (P.DMA_MB, "dmb osh", ALL, OUTER, _ARM64),
-    (P.DMA_RMB, "dmb oshld", LOADS, OUTER, _ARM64),
-    (P.DMA_WMB, "dmb oshst", STORES, OUTER, _ARM64),
-    (P.VIRT_STORE_MB, "str; dmb ish", ALL, INNER, f"{_GENERIC}, __smp_store_mb"),
-    (P.STORE_RELEASE, "stlr", RELEASE, OUTER, _ARM64_RELEASE),
-    (P.LOAD_ACQUIRE, "ldar", ACQUIRE, OUTER, _ARM64_RELEASE),
-    (P.WRITEL, "dmb oshst; str", STORES, OUTER, _ARM64_IO),
-    (P.READL, "ldr; dmb oshld", LOADS, OUTER, _ARM64_IO),
-])
+_add(
+    "arm64",
+    "Armv8-A, Linux 6.1",
+    NO_ORDERS,
+    _ARMV8_WEAK,
+    [
+        (P.MB, "dsb sy", ALL, SYSTEM, _ARM64),
+        (P.RMB, "dsb ld", LOADS, SYSTEM, _ARM64),
+        (P.WMB, "dsb st", STORES | WR, SYSTEM, _ARM64),
+        ((P.SMP_MB, P.VIRT_MB), "dmb ish", ALL, INNER, _ARM64),
+        ((P.SMP_RMB, P.VIRT_RMB), "dmb ishld", LOADS, INNER, _ARM64),
+        ((P.SMP_WMB, P.VIRT_WMB), "dmb ishst", STORES, INNER, _ARM64),
+        (P.DMA_MB, "dmb osh", ALL, OUTER, _ARM64),
+        (P.DMA_RMB, "dmb oshld", LOADS, OUTER, _ARM64),
+        (P.DMA_WMB, "dmb oshst", STORES, OUTER, _ARM64),
+        (P.VIRT_STORE_MB, "str; dmb ish", ALL, INNER, f"{_GENERIC}, __smp_store_mb"),
+        (P.STORE_RELEASE, "stlr", RELEASE, OUTER, _ARM64_RELEASE),
+        (P.LOAD_ACQUIRE, "ldar", ACQUIRE, OUTER, _ARM64_RELEASE),
+        (P.WRITEL, "dmb oshst; str", STORES, OUTER, _ARM64_IO),
+        (P.READL, "ldr; dmb oshld", LOADS, OUTER, _ARM64_IO),
+    ],
+)
 
 _X86 = "Linux v6.1 arch/x86/include/asm/barrier.h"
 _X86_IO = "Linux v6.1 arch/x86/include/asm/io.h, build_mmio_write and build_mmio_read: a compiler barrier"
@@ -172,76 +197,123 @@ _X86_SPECS: list[Spec] = [
     ((P.STORE_RELEASE, P.LOAD_ACQUIRE), NO_INSTRUCTION, NO_ORDERS, NONE, _X86),
     ((P.WRITEL, P.READL), NO_INSTRUCTION, NO_ORDERS, NONE, _X86_IO),
 ]
-_add("x86-wb", "x86-64, region write-back or uncached", LOADS | STORES,
-     "Intel SDM vol. 3A, 8.2.2: only a load may pass an earlier store", _X86_SPECS)
-_add("x86-wc", "x86-64, region write-combining", LOADS | WD,
-     "Intel SDM vol. 3A, Memory Cache Control: WC stores are combined and leave in any order; a store to uncached "
-     "memory flushes the buffers (so also AMD APM vol. 2, 7.4)", _X86_SPECS)
+_add(
+    "x86-wb",
+    "x86-64, region write-back or uncached",
+    LOADS | STORES,
+    "Intel SDM vol. 3A, 8.2.2: only a load may pass an earlier store",
+    _X86_SPECS,
+)
+_add(
+    "x86-wc",
+    "x86-64, region write-combining",
+    LOADS | WD,
+    "Intel SDM vol. 3A, Memory Cache Control: WC stores are combined and leave in any order; a store to uncached "
+    "memory flushes the buffers (so also AMD APM vol. 2, 7.4)",
+    _X86_SPECS,
+)
 
 # The fence names whose accesses it orders: r, w memory; i, o devices. It has no domain: all observers are meant.
 _RISCV = "Linux v6.1 arch/riscv/include/asm/barrier.h"
 _RISCV_IO = "Linux arch/riscv/include/asm/mmio.h, __io_bw and __io_ar"
 _RVWMO = "RISC-V unprivileged ISA, RVWMO: main memory is ordered only by dependencies and fences"
 
-_add("riscv", "RISC-V, Linux 6.1", NO_ORDERS, _RVWMO, [
-    ((P.MB, P.DMA_MB), "fence iorw,iorw", ALL, SYSTEM, f"{_RISCV}; dma_mb is mb"),
-    ((P.RMB, P.DMA_RMB), "fence ir,ir", RR, SYSTEM, f"{_RISCV}; dma_rmb is rmb"),
-    ((P.WMB, P.DMA_WMB), "fence ow,ow", STORES, SYSTEM, f"{_RISCV}; dma_wmb is wmb"),
-    ((P.SMP_MB, P.VIRT_MB), "fence rw,rw", LOADS | WR | WW, SYSTEM, _RISCV),
-    ((P.SMP_RMB, P.VIRT_RMB), "fence r,r", RR, SYSTEM, _RISCV),
-    ((P.SMP_WMB, P.VIRT_WMB), "fence w,w", WW, SYSTEM, _RISCV),
-    (P.VIRT_STORE_MB, "sw; fence rw,rw", LOADS | WR | WW, SYSTEM, f"{_GENERIC}, __smp_store_mb"),
-    (P.STORE_RELEASE, "fence rw,w; sw", RELEASE, SYSTEM, _RISCV),
-    (P.LOAD_ACQUIRE, "lw; fence r,rw", ACQUIRE, SYSTEM, _RISCV),
-    (P.WRITEL, "fence w,o; sw", WD, SYSTEM, _RISCV_IO),
-    # Its first read is that of the mailbox register: what follows an interrupt, not a memory read, is ordered.
-    (P.READL, "lw; fence i,ir", RR, SYSTEM, f"{_RISCV_IO} (until v6.5: fence i,r)"),
-])
+_add(
+    "riscv",
+    "RISC-V, Linux 6.1",
+    NO_ORDERS,
+    _RVWMO,
+    [
+        ((P.MB, P.DMA_MB), "fence iorw,iorw", ALL, SYSTEM, f"{_RISCV}; dma_mb is mb"),
+        ((P.RMB, P.DMA_RMB), "fence ir,ir", RR, SYSTEM, f"{_RISCV}; dma_rmb is rmb"),
+        ((P.WMB, P.DMA_WMB), "fence ow,ow", STORES, SYSTEM, f"{_RISCV}; dma_wmb is wmb"),
+        ((P.SMP_MB, P.VIRT_MB), "fence rw,rw", LOADS | WR | WW, SYSTEM, _RISCV),
+        ((P.SMP_RMB, P.VIRT_RMB), "fence r,r", RR, SYSTEM, _RISCV),
+        ((P.SMP_WMB, P.VIRT_WMB), "fence w,w", WW, SYSTEM, _RISCV),
+        (P.VIRT_STORE_MB, "sw; fence rw,rw", LOADS | WR | WW, SYSTEM, f"{_GENERIC}, __smp_store_mb"),
+        (P.STORE_RELEASE, "fence rw,w; sw", RELEASE, SYSTEM, _RISCV),
+        (P.LOAD_ACQUIRE, "lw; fence r,rw", ACQUIRE, SYSTEM, _RISCV),
+        (P.WRITEL, "fence w,o; sw", WD, SYSTEM, _RISCV_IO),
+        # Its first read is that of the mailbox register: what follows an interrupt, not a memory read, is ordered.
+        (P.READL, "lw; fence i,ir", RR, SYSTEM, f"{_RISCV_IO} (until v6.5: fence i,r)"),
+    ],
+)
 
 # Firmware. SMP is what C11 fences compile to; DMA and MANDATORY are what a port of the stack would write by hand.
 _V7M = "Arm ARM DDI 0403E, A7.7.33 DMB, A7.7.34 DSB: SY is the only option, all others execute as SY"
 _V7M_C11 = f"C11 atomic_thread_fence, gcc arm-none-eabi: dmb ish; {_V7M}"
 
-_add("cortex-m", "Armv7-M firmware (Cortex-M3, M4, M7)", NO_ORDERS,
-     "Arm ARM DDI 0403E, A3.7: Normal accesses may be reordered (that a Cortex-M3 does not is no promise)", [
-    ((P.MB, P.RMB, P.WMB), "dsb", ALL, SYSTEM, _V7M),
-    ((P.DMA_MB, P.DMA_RMB, P.DMA_WMB), "dmb", ALL, SYSTEM, _V7M),
-    ((P.SMP_MB, P.SMP_RMB, P.SMP_WMB, P.VIRT_MB, P.VIRT_RMB, P.VIRT_WMB), "dmb ish", ALL, SYSTEM, _V7M_C11),
-    (P.VIRT_STORE_MB, "str; dmb ish", ALL, SYSTEM, _V7M_C11),
-    (P.STORE_RELEASE, "dmb ish; str", RELEASE, SYSTEM, _V7M_C11),
-    (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, SYSTEM, _V7M_C11),
-    (P.WRITEL, "dsb; str", ALL, SYSTEM, _V7M),
-    (P.READL, "ldr; dsb", ALL, SYSTEM, _V7M),
-])
+_add(
+    "cortex-m",
+    "Armv7-M firmware (Cortex-M3, M4, M7)",
+    NO_ORDERS,
+    "Arm ARM DDI 0403E, A3.7: Normal accesses may be reordered (that a Cortex-M3 does not is no promise)",
+    [
+        ((P.MB, P.RMB, P.WMB), "dsb", ALL, SYSTEM, _V7M),
+        ((P.DMA_MB, P.DMA_RMB, P.DMA_WMB), "dmb", ALL, SYSTEM, _V7M),
+        ((P.SMP_MB, P.SMP_RMB, P.SMP_WMB, P.VIRT_MB, P.VIRT_RMB, P.VIRT_WMB), "dmb ish", ALL, SYSTEM, _V7M_C11),
+        (P.VIRT_STORE_MB, "str; dmb ish", ALL, SYSTEM, _V7M_C11),
+        (P.STORE_RELEASE, "dmb ish; str", RELEASE, SYSTEM, _V7M_C11),
+        (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, SYSTEM, _V7M_C11),
+        (P.WRITEL, "dsb; str", ALL, SYSTEM, _V7M),
+        (P.READL, "ldr; dsb", ALL, SYSTEM, _V7M),
+    ],
+)
 
 _V8_C11 = "C11 atomic_thread_fence, gcc and clang for AArch64: acquire dmb ishld, release and seq_cst dmb ish"
 _V8_IO = "Zephyr include/zephyr/arch/arm64/sys_io.h, sys_write32 and sys_read32: dmb sy"
-_add("armv8-firmware", "Armv8 firmware (Cortex-R82 class, or a Cortex-A core under an RTOS)", NO_ORDERS, _ARMV8_WEAK, [
-    ((P.SMP_MB, P.SMP_WMB, P.VIRT_MB, P.VIRT_WMB), "dmb ish", ALL, INNER, _V8_C11),
-    ((P.SMP_RMB, P.VIRT_RMB), "dmb ishld", LOADS, INNER, _V8_C11),
-    (P.WRITEL, "dmb sy; str", ALL, SYSTEM, _V8_IO),
-    (P.READL, "ldr; dmb sy", ALL, SYSTEM, _V8_IO),
-], base="arm64")
+_add(
+    "armv8-firmware",
+    "Armv8 firmware (Cortex-R82 class, or a Cortex-A core under an RTOS)",
+    NO_ORDERS,
+    _ARMV8_WEAK,
+    [
+        ((P.SMP_MB, P.SMP_WMB, P.VIRT_MB, P.VIRT_WMB), "dmb ish", ALL, INNER, _V8_C11),
+        ((P.SMP_RMB, P.VIRT_RMB), "dmb ishld", LOADS, INNER, _V8_C11),
+        (P.WRITEL, "dmb sy; str", ALL, SYSTEM, _V8_IO),
+        (P.READL, "ldr; dmb sy", ALL, SYSTEM, _V8_IO),
+    ],
+    base="arm64",
+)
 
 _RISCV_C11 = "RISC-V unprivileged ISA, appendix A, mappings from C/C++ to RISC-V: atomic_thread_fence"
-_add("riscv-firmware", "RISC-V firmware", NO_ORDERS, _RVWMO, [
-    ((P.SMP_RMB, P.VIRT_RMB), "fence r,rw", LOADS, SYSTEM, _RISCV_C11),
-    ((P.SMP_WMB, P.VIRT_WMB), "fence rw,w", RW | WW, SYSTEM, _RISCV_C11),
-], base="riscv")
+_add(
+    "riscv-firmware",
+    "RISC-V firmware",
+    NO_ORDERS,
+    _RVWMO,
+    [
+        ((P.SMP_RMB, P.VIRT_RMB), "fence r,rw", LOADS, SYSTEM, _RISCV_C11),
+        ((P.SMP_WMB, P.VIRT_WMB), "fence rw,w", RW | WW, SYSTEM, _RISCV_C11),
+    ],
+    base="riscv",
+)
 
 # Two machines that nobody built: the reference, and the worst that the names of the barriers allow.
 _SC = "Lamport 1979, sequential consistency: every access in program order; no barrier is needed"
-_add("sc", "sequentially consistent", ALL, _SC, [
-    (tuple(set(Primitive) - set(_UNCALLED)), NO_INSTRUCTION, NO_ORDERS, NONE, _SC),
-])
+_add(
+    "sc",
+    "sequentially consistent",
+    ALL,
+    _SC,
+    [
+        (tuple(set(Primitive) - set(_UNCALLED)), NO_INSTRUCTION, NO_ORDERS, NONE, _SC),
+    ],
+)
 
 _PARANOID = "Documentation/memory-barriers.txt: only the mandatory barriers promise anything beyond the SMP siblings"
 _PARANOID_IO = "Linux v6.1 include/asm-generic/io.h: __io_bw is wmb, __io_ar is rmb"
-_add("paranoid", "everything reorders, only mandatory barriers order", NO_ORDERS, _PARANOID, [
-    (tuple(set(Primitive) - set(_UNCALLED)), NO_INSTRUCTION, NO_ORDERS, NONE, _PARANOID),
-    (P.MB, "mb", ALL, SYSTEM, _PARANOID),
-    (P.RMB, "rmb", LOADS, SYSTEM, _PARANOID),
-    (P.WMB, "wmb", STORES, SYSTEM, _PARANOID),
-    (P.WRITEL, "wmb; store", STORES, SYSTEM, _PARANOID_IO),
-    (P.READL, "load; rmb", LOADS, SYSTEM, _PARANOID_IO),
-])
+_add(
+    "paranoid",
+    "everything reorders, only mandatory barriers order",
+    NO_ORDERS,
+    _PARANOID,
+    [
+        (tuple(set(Primitive) - set(_UNCALLED)), NO_INSTRUCTION, NO_ORDERS, NONE, _PARANOID),
+        (P.MB, "mb", ALL, SYSTEM, _PARANOID),
+        (P.RMB, "rmb", LOADS, SYSTEM, _PARANOID),
+        (P.WMB, "wmb", STORES, SYSTEM, _PARANOID),
+        (P.WRITEL, "wmb; store", STORES, SYSTEM, _PARANOID_IO),
+        (P.READL, "load; rmb", LOADS, SYSTEM, _PARANOID_IO),
+    ],
+)

@@ -85,46 +85,50 @@ class Primitive(IntEnum):
         return self.name.lower()
 
 
-_PRIMITIVE_FOR: Mapping[tuple[BarrierClass, Kind], Primitive] = MappingProxyType({
-    **{(BarrierClass.NONE, kind): Primitive.NONE for kind in Kind},
-    **{(BarrierClass.COMPILER, kind): Primitive.COMPILER for kind in Kind},
-    (BarrierClass.SMP, Kind.MB): Primitive.SMP_MB,
-    (BarrierClass.SMP, Kind.RMB): Primitive.SMP_RMB,
-    (BarrierClass.SMP, Kind.WMB): Primitive.SMP_WMB,
-    (BarrierClass.DMA, Kind.MB): Primitive.DMA_MB,
-    (BarrierClass.DMA, Kind.RMB): Primitive.DMA_RMB,
-    (BarrierClass.DMA, Kind.WMB): Primitive.DMA_WMB,
-    (BarrierClass.MANDATORY, Kind.MB): Primitive.MB,
-    (BarrierClass.MANDATORY, Kind.RMB): Primitive.RMB,
-    (BarrierClass.MANDATORY, Kind.WMB): Primitive.WMB,
-})
+_PRIMITIVE_FOR: Mapping[tuple[BarrierClass, Kind], Primitive] = MappingProxyType(
+    {
+        **{(BarrierClass.NONE, kind): Primitive.NONE for kind in Kind},
+        **{(BarrierClass.COMPILER, kind): Primitive.COMPILER for kind in Kind},
+        (BarrierClass.SMP, Kind.MB): Primitive.SMP_MB,
+        (BarrierClass.SMP, Kind.RMB): Primitive.SMP_RMB,
+        (BarrierClass.SMP, Kind.WMB): Primitive.SMP_WMB,
+        (BarrierClass.DMA, Kind.MB): Primitive.DMA_MB,
+        (BarrierClass.DMA, Kind.RMB): Primitive.DMA_RMB,
+        (BarrierClass.DMA, Kind.WMB): Primitive.DMA_WMB,
+        (BarrierClass.MANDATORY, Kind.MB): Primitive.MB,
+        (BarrierClass.MANDATORY, Kind.RMB): Primitive.RMB,
+        (BarrierClass.MANDATORY, Kind.WMB): Primitive.WMB,
+    }
+)
 
 _MB, _RMB, _WMB = ALL_ORDERS, Orders.RR, Orders.WW | Orders.WD
 _RELEASE, _ACQUIRE = Orders.RW | Orders.WW, Orders.RR | Orders.RW
 
 # What a driver author may hope for when choosing the primitive; what it really gives is the platform's to say.
 # Documentation/memory-barriers.txt, "Varieties of memory barrier" and "Kernel I/O barrier effects".
-PROMISES: Mapping[Primitive, Orders] = MappingProxyType({
-    Primitive.NONE: NO_ORDERS,
-    Primitive.COMPILER: NO_ORDERS,
-    Primitive.MB: _MB,
-    Primitive.RMB: _RMB,
-    Primitive.WMB: _WMB,
-    Primitive.SMP_MB: _MB,
-    Primitive.SMP_RMB: _RMB,
-    Primitive.SMP_WMB: _WMB,
-    Primitive.DMA_MB: _MB,
-    Primitive.DMA_RMB: _RMB,
-    Primitive.DMA_WMB: _WMB,
-    Primitive.VIRT_MB: _MB,
-    Primitive.VIRT_RMB: _RMB,
-    Primitive.VIRT_WMB: _WMB,
-    Primitive.VIRT_STORE_MB: _MB,
-    Primitive.STORE_RELEASE: _RELEASE,
-    Primitive.LOAD_ACQUIRE: _ACQUIRE,
-    Primitive.WRITEL: Orders.WD,
-    Primitive.READL: Orders.RR,
-})
+PROMISES: Mapping[Primitive, Orders] = MappingProxyType(
+    {
+        Primitive.NONE: NO_ORDERS,
+        Primitive.COMPILER: NO_ORDERS,
+        Primitive.MB: _MB,
+        Primitive.RMB: _RMB,
+        Primitive.WMB: _WMB,
+        Primitive.SMP_MB: _MB,
+        Primitive.SMP_RMB: _RMB,
+        Primitive.SMP_WMB: _WMB,
+        Primitive.DMA_MB: _MB,
+        Primitive.DMA_RMB: _RMB,
+        Primitive.DMA_WMB: _WMB,
+        Primitive.VIRT_MB: _MB,
+        Primitive.VIRT_RMB: _RMB,
+        Primitive.VIRT_WMB: _WMB,
+        Primitive.VIRT_STORE_MB: _MB,
+        Primitive.STORE_RELEASE: _RELEASE,
+        Primitive.LOAD_ACQUIRE: _ACQUIRE,
+        Primitive.WRITEL: Orders.WD,
+        Primitive.READL: Orders.RR,
+    }
+)
 
 
 def primitive_for(cls: BarrierClass, kind: Kind) -> Primitive:

@@ -125,7 +125,11 @@ class Platform:
         orders = self.orders(side, primitive)
         missing = PROMISES[primitive] & ~orders
         return Explanation(
-            side, row, processor.architecture.implicit, orders, _verdict(primitive, orders),
+            side,
+            row,
+            processor.architecture.implicit,
+            orders,
+            _verdict(primitive, orders),
             _reasons(processor, row, missing),
         )
 
@@ -172,22 +176,30 @@ _HEAVY = (
 )
 _INTERCONNECT = Stage("interconnect", Reach.OUTER, Reach.OUTER, _DDI0406)
 _PL310 = Stage(
-    "PL310 write buffer", Reach.OUTER, Reach.SYSTEM,
+    "PL310 write buffer",
+    Reach.OUTER,
+    Reach.SYSTEM,
     f"{_HEAVY}; modern reading: it keeps what dmb ordered, but a doorbell on another port passes it",
 )
 _PL310_2011 = Stage(
-    "PL310 write buffer", Reach.SYSTEM, Reach.SYSTEM,
+    "PL310 write buffer",
+    Reach.SYSTEM,
+    Reach.SYSTEM,
     f"{_HEAVY}; L2C-310 TRM DDI 0246, store buffer: slots that merge and drain on their own",
 )
 _BUS = Stage("bus", Reach.OUTER, Reach.OUTER, "Arm ARM DDI 0403E, A3.7: a Cortex-M has no inner domain with the host")
 _CORTEX_M = Processor(ARCHITECTURES["cortex-m"], (_BUS,), Reach.OUTER)
 
 _ARMV8_NOW = Stage(
-    "interconnect", Reach.INNER, Reach.INNER,
+    "interconnect",
+    Reach.INNER,
+    Reach.INNER,
     "herd7 aarch64.cat, and Arm ARM DDI 0487 of 2024: the options of dmb and dsb order alike for memory",
 )
 _ARMV8_DOMAINS = Stage(
-    "interconnect", Reach.OUTER, Reach.OUTER,
+    "interconnect",
+    Reach.OUTER,
+    Reach.OUTER,
     "Arm ARM DDI 0487 before 2024, B2.3: a barrier is only for observers in its shareability domain",
 )
 _X86_BUFFER = Stage("store buffer", Reach.INNER, Reach.INNER, "Intel SDM vol. 3A, 8.2.2")
@@ -203,54 +215,79 @@ def _both(architecture: str, stages: tuple[Stage, ...], load_reach: Reach) -> tu
 _NC = "Normal Non-cacheable"
 _ALL = (
     Platform(
-        "sc", "The reference: every access in program order, no barrier needed", "sequentially consistent",
-        *_both("sc", (), Reach.NONE), source="Lamport 1979",
+        "sc",
+        "The reference: every access in program order, no barrier needed",
+        "sequentially consistent",
+        *_both("sc", (), Reach.NONE),
+        source="Lamport 1979",
     ),
     Platform(
-        "x86-wb", "x86 on both sides of cacheable memory: a virtual machine and its device", "write-back",
-        *_both("x86-wb", (_X86_BUFFER,), Reach.INNER), source="Intel SDM vol. 3A, 8.2",
+        "x86-wb",
+        "x86 on both sides of cacheable memory: a virtual machine and its device",
+        "write-back",
+        *_both("x86-wb", (_X86_BUFFER,), Reach.INNER),
+        source="Intel SDM vol. 3A, 8.2",
     ),
     Platform(
-        "x86-wc", "x86 host writing a card's memory through a write-combining aperture", "write-combining",
+        "x86-wc",
+        "x86 host writing a card's memory through a write-combining aperture",
+        "write-combining",
         Processor(ARCHITECTURES["x86-wc"], (_X86_BUFFER, _X86_WC), Reach.INNER),
         Processor(ARCHITECTURES["x86-wb"], (_X86_BUFFER,), Reach.INNER),
         source="Linux v3.13 drivers/misc/mic/host/mic_main.c: the card's aperture is mapped by ioremap_wc",
     ),
     Platform(
-        "armv7-up", "One Armv7-A core (AM335x class), smp_* compiled away, and a Cortex-M", _NC,
-        Processor(ARCHITECTURES["armv7-up"], (_INTERCONNECT,), Reach.OUTER), _CORTEX_M,
+        "armv7-up",
+        "One Armv7-A core (AM335x class), smp_* compiled away, and a Cortex-M",
+        _NC,
+        Processor(ARCHITECTURES["armv7-up"], (_INTERCONNECT,), Reach.OUTER),
+        _CORTEX_M,
         source="Linux v6.1 arch/arm without CONFIG_SMP; drivers/remoteproc/wkup_m3_rproc.c",
     ),
     Platform(
-        "armv7-smp", "Cortex-A9 MPCore with PL310 under today's headers, and a Cortex-M", _NC,
-        Processor(ARCHITECTURES["armv7-smp"], (_INTERCONNECT, _PL310), Reach.OUTER), _CORTEX_M,
+        "armv7-smp",
+        "Cortex-A9 MPCore with PL310 under today's headers, and a Cortex-M",
+        _NC,
+        Processor(ARCHITECTURES["armv7-smp"], (_INTERCONNECT, _PL310), Reach.OUTER),
+        _CORTEX_M,
         source="Linux v6.1 arch/arm with CONFIG_SMP and CONFIG_CACHE_L2X0; drivers/remoteproc/omap_remoteproc.c",
     ),
     Platform(
-        "omap4-2011", "OMAP4 as rpmsg found it: Cortex-A9 with PL310 under Linux 3.1, Cortex-M3", _NC,
-        Processor(ARCHITECTURES["armv7-2011"], (_INTERCONNECT, _PL310_2011), Reach.OUTER), _CORTEX_M,
+        "omap4-2011",
+        "OMAP4 as rpmsg found it: Cortex-A9 with PL310 under Linux 3.1, Cortex-M3",
+        _NC,
+        Processor(ARCHITECTURES["armv7-2011"], (_INTERCONNECT, _PL310_2011), Reach.OUTER),
+        _CORTEX_M,
         source="Linux commit 7b21e34fd1c2 and the thread 'harsher barriers for rpmsg', November 2011",
     ),
     Platform(
-        "arm64", "Armv8-A and Armv8 firmware, today's text: every option orders for every observer", _NC,
+        "arm64",
+        "Armv8-A and Armv8 firmware, today's text: every option orders for every observer",
+        _NC,
         Processor(ARCHITECTURES["arm64"], (_ARMV8_NOW,), Reach.INNER),
         Processor(ARCHITECTURES["armv8-firmware"], (_ARMV8_NOW,), Reach.INNER),
         source="Arm ARM DDI 0487 of 2024, B2.3; herd7 aarch64.cat",
     ),
     Platform(
-        "arm64-domains", "The same machine by the older text, strictly: ish does not reach the other side", _NC,
+        "arm64-domains",
+        "The same machine by the older text, strictly: ish does not reach the other side",
+        _NC,
         Processor(ARCHITECTURES["arm64"], (_ARMV8_DOMAINS,), Reach.OUTER),
         Processor(ARCHITECTURES["armv8-firmware"], (_ARMV8_DOMAINS,), Reach.OUTER),
         source="Arm ARM DDI 0487 before 2024, B2.3",
     ),
     Platform(
-        "riscv", "RISC-V on both sides; the region is main memory, the mailbox is I/O", "non-cacheable (Svpbmt NC)",
+        "riscv",
+        "RISC-V on both sides; the region is main memory, the mailbox is I/O",
+        "non-cacheable (Svpbmt NC)",
         Processor(ARCHITECTURES["riscv"], (_RISCV,), Reach.INNER),
         Processor(ARCHITECTURES["riscv-firmware"], (_RISCV,), Reach.INNER),
         source="RISC-V unprivileged ISA, RVWMO and FENCE; privileged ISA, Svpbmt: NC is main memory, not I/O",
     ),
     Platform(
-        "paranoid", "Everything may reorder; only mandatory barriers order", "the weakest that any driver may meet",
+        "paranoid",
+        "Everything may reorder; only mandatory barriers order",
+        "the weakest that any driver may meet",
         *_both("paranoid", (), Reach.SYSTEM),
         source="Linux Documentation/memory-barriers.txt, taken at its word",
     ),

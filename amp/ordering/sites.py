@@ -68,29 +68,127 @@ _IO_EFFECTS = "Linux Documentation/memory-barriers.txt, Kernel I/O barrier effec
 _HOST, _REMOTE = Side.HOST, Side.REMOTE
 _DRIVER, _DEVICE, _BOTH = Role.DRIVER, Role.DEVICE, Role.BOTH
 _ROWS = (
-    SiteRow(Site.S1, _HOST, _DRIVER, "descriptor, avail.ring before avail.idx", Kind.WMB, Orders.WW,
-            "garbage descriptor", (Site.S2,), f"{_RING}, virtqueue_add_split; {_SPEC} 2.7.13.2"),
-    SiteRow(Site.S2, _REMOTE, _DEVICE, "avail.idx before avail.ring, descriptor", Kind.RMB, Orders.RR,
-            "wrong head", (Site.S1,), f"{_VRINGH}, __vringh_get_head; {_SPEC} 2.7.13.2"),
-    SiteRow(Site.S3, _REMOTE, _DEVICE, "payload, used.ring before used.idx", Kind.WMB, Orders.WW,
-            "stale id, length or payload", (Site.S4,), f"{_VRINGH}, __vringh_complete; {_SPEC} 2.7.8.2"),
-    SiteRow(Site.S4, _HOST, _DRIVER, "used.idx before used.ring, payload", Kind.RMB, Orders.RR,
-            "not a head", (Site.S3,), f"{_RING}, virtqueue_get_buf_ctx_split; {_SPEC} 2.7.14"),
-    SiteRow(Site.S5, _HOST, _DRIVER, "avail.idx before NO_NOTIFY or avail_event", Kind.MB, Orders.WR,
-            "lost kick", (Site.S6,), f"{_RING}, virtqueue_kick_prepare_split; {_SPEC} 2.7.13.4"),
-    SiteRow(Site.S6, _REMOTE, _DEVICE, "NO_NOTIFY or avail_event before the recheck of avail.idx", Kind.MB, Orders.WR,
-            "lost kick", (Site.S5,), f"{_VRINGH}, __vringh_notify_enable; {_SPEC} 2.7.10"),
-    SiteRow(Site.S7, _REMOTE, _DEVICE, "used.idx before NO_INTERRUPT or used_event", Kind.MB, Orders.WR,
-            "lost interrupt", (Site.S8,), f"{_VRINGH}, __vringh_need_notify; {_SPEC} 2.7.7.2"),
-    SiteRow(Site.S8, _HOST, _DRIVER, "NO_INTERRUPT or used_event before the recheck of used.idx", Kind.MB, Orders.WR,
-            "lost interrupt", (Site.S7,), f"{_RING}, virtqueue_enable_cb_prepare_split, virtqueue_poll; {_SPEC} 2.7.7"),
-    SiteRow(Site.K1, None, _BOTH, "ring before doorbell", Kind.WMB, Orders.WD,
-            "stranded message", (Site.K2,), f"{_IO_EFFECTS}, writel()"),
-    SiteRow(Site.K2, None, _BOTH, "interrupt before the reads of the ring", Kind.RMB, Orders.RR,
-            "stranded message", (Site.K1,), f"{_IO_EFFECTS}, readl()"),
-    SiteRow(Site.B1, None, _BOTH, "reads of a buffer before it is handed back", Kind.MB, Orders.RW,
-            "payload overwritten while it is read", (Site.B1,),
-            f"{_SPEC} 2.7.13, 2.7.8: a buffer that was handed over is the other side's to write"),
+    SiteRow(
+        Site.S1,
+        _HOST,
+        _DRIVER,
+        "descriptor, avail.ring before avail.idx",
+        Kind.WMB,
+        Orders.WW,
+        "garbage descriptor",
+        (Site.S2,),
+        f"{_RING}, virtqueue_add_split; {_SPEC} 2.7.13.2",
+    ),
+    SiteRow(
+        Site.S2,
+        _REMOTE,
+        _DEVICE,
+        "avail.idx before avail.ring, descriptor",
+        Kind.RMB,
+        Orders.RR,
+        "wrong head",
+        (Site.S1,),
+        f"{_VRINGH}, __vringh_get_head; {_SPEC} 2.7.13.2",
+    ),
+    SiteRow(
+        Site.S3,
+        _REMOTE,
+        _DEVICE,
+        "payload, used.ring before used.idx",
+        Kind.WMB,
+        Orders.WW,
+        "stale id, length or payload",
+        (Site.S4,),
+        f"{_VRINGH}, __vringh_complete; {_SPEC} 2.7.8.2",
+    ),
+    SiteRow(
+        Site.S4,
+        _HOST,
+        _DRIVER,
+        "used.idx before used.ring, payload",
+        Kind.RMB,
+        Orders.RR,
+        "not a head",
+        (Site.S3,),
+        f"{_RING}, virtqueue_get_buf_ctx_split; {_SPEC} 2.7.14",
+    ),
+    SiteRow(
+        Site.S5,
+        _HOST,
+        _DRIVER,
+        "avail.idx before NO_NOTIFY or avail_event",
+        Kind.MB,
+        Orders.WR,
+        "lost kick",
+        (Site.S6,),
+        f"{_RING}, virtqueue_kick_prepare_split; {_SPEC} 2.7.13.4",
+    ),
+    SiteRow(
+        Site.S6,
+        _REMOTE,
+        _DEVICE,
+        "NO_NOTIFY or avail_event before the recheck of avail.idx",
+        Kind.MB,
+        Orders.WR,
+        "lost kick",
+        (Site.S5,),
+        f"{_VRINGH}, __vringh_notify_enable; {_SPEC} 2.7.10",
+    ),
+    SiteRow(
+        Site.S7,
+        _REMOTE,
+        _DEVICE,
+        "used.idx before NO_INTERRUPT or used_event",
+        Kind.MB,
+        Orders.WR,
+        "lost interrupt",
+        (Site.S8,),
+        f"{_VRINGH}, __vringh_need_notify; {_SPEC} 2.7.7.2",
+    ),
+    SiteRow(
+        Site.S8,
+        _HOST,
+        _DRIVER,
+        "NO_INTERRUPT or used_event before the recheck of used.idx",
+        Kind.MB,
+        Orders.WR,
+        "lost interrupt",
+        (Site.S7,),
+        f"{_RING}, virtqueue_enable_cb_prepare_split, virtqueue_poll; {_SPEC} 2.7.7",
+    ),
+    SiteRow(
+        Site.K1,
+        None,
+        _BOTH,
+        "ring before doorbell",
+        Kind.WMB,
+        Orders.WD,
+        "stranded message",
+        (Site.K2,),
+        f"{_IO_EFFECTS}, writel()",
+    ),
+    SiteRow(
+        Site.K2,
+        None,
+        _BOTH,
+        "interrupt before the reads of the ring",
+        Kind.RMB,
+        Orders.RR,
+        "stranded message",
+        (Site.K1,),
+        f"{_IO_EFFECTS}, readl()",
+    ),
+    SiteRow(
+        Site.B1,
+        None,
+        _BOTH,
+        "reads of a buffer before it is handed back",
+        Kind.MB,
+        Orders.RW,
+        "payload overwritten while it is read",
+        (Site.B1,),
+        f"{_SPEC} 2.7.13, 2.7.8: a buffer that was handed over is the other side's to write",
+    ),
 )
 SITES: Mapping[Site, SiteRow] = MappingProxyType({row.site: row for row in _ROWS})
 
@@ -98,10 +196,12 @@ SITES: Mapping[Site, SiteRow] = MappingProxyType({row.site: row for row in _ROWS
 _ONLY_AT: Mapping[Primitive, Site] = MappingProxyType({Primitive.WRITEL: Site.K1, Primitive.READL: Site.K2})
 
 # include/linux/virtio_ring.h, virtio_mb, virtio_rmb, virtio_wmb: by weak_barriers, then by kind.
-_VIRTIO: Mapping[bool, Mapping[Kind, Primitive]] = MappingProxyType({
-    True: {Kind.MB: Primitive.VIRT_MB, Kind.RMB: Primitive.VIRT_RMB, Kind.WMB: Primitive.VIRT_WMB},
-    False: {Kind.MB: Primitive.MB, Kind.RMB: Primitive.DMA_RMB, Kind.WMB: Primitive.DMA_WMB},
-})
+_VIRTIO: Mapping[bool, Mapping[Kind, Primitive]] = MappingProxyType(
+    {
+        True: {Kind.MB: Primitive.VIRT_MB, Kind.RMB: Primitive.VIRT_RMB, Kind.WMB: Primitive.VIRT_WMB},
+        False: {Kind.MB: Primitive.MB, Kind.RMB: Primitive.DMA_RMB, Kind.WMB: Primitive.DMA_WMB},
+    }
+)
 # virtio has no barrier of its own for the doorbell: virtqueue_notify ends in the mailbox driver, whose writel() has
 # one, and whose interrupt handler starts with readl(). So drivers/mailbox/imx-mailbox.c (iowrite32, ioread32) and most
 # others; omap-mailbox.c uses __raw_writel, and there S5's full barrier is all that holds the doorbell back.
@@ -155,14 +255,16 @@ class SiteMap(Mapping[Site, Primitive]):
         return SiteMap(f"{self.name}, {site.name}={primitive.label}", tuple(primitives))
 
 
-POLICIES: Mapping[str, SiteMap] = MappingProxyType({
-    policy.name: policy
-    for policy in (
-        *(SiteMap.for_class(cls) for cls in BarrierClass),
-        SiteMap.virtio(weak_barriers=True),
-        SiteMap.virtio(weak_barriers=False),
-    )
-})
+POLICIES: Mapping[str, SiteMap] = MappingProxyType(
+    {
+        policy.name: policy
+        for policy in (
+            *(SiteMap.for_class(cls) for cls in BarrierClass),
+            SiteMap.virtio(weak_barriers=True),
+            SiteMap.virtio(weak_barriers=False),
+        )
+    }
+)
 
 
 def _unknown(what: str, given: str, known: list[str]) -> UsageError:

@@ -106,8 +106,10 @@ class _Reader:
 
     def row(self, field: str, record: _RowRecord) -> Row:
         return Row(
-            self.choice(f"{field}.primitive", record.primitive, _PRIMITIVES), record.instruction,
-            self.orders(f"{field}.orders", record.orders), self.choice(f"{field}.reach", record.reach, _REACHES),
+            self.choice(f"{field}.primitive", record.primitive, _PRIMITIVES),
+            record.instruction,
+            self.orders(f"{field}.orders", record.orders),
+            self.choice(f"{field}.reach", record.reach, _REACHES),
             record.source,
         )
 
@@ -130,8 +132,10 @@ class _Reader:
         start = base.architecture if base else None
         if record.architecture is not None:
             if record.architecture not in ARCHITECTURES:
-                raise self.error(f"{field}.architecture", f"{_show(record.architecture)} is not allowed; "
-                                 f"allowed: {', '.join(ARCHITECTURES)}")
+                raise self.error(
+                    f"{field}.architecture",
+                    f"{_show(record.architecture)} is not allowed; allowed: {', '.join(ARCHITECTURES)}",
+                )
             start = ARCHITECTURES[record.architecture]
         if start and not record.rows and record.implicit is None:
             return start
@@ -151,8 +155,10 @@ class _Reader:
         if record.stages is not None:
             stages = tuple(
                 Stage(
-                    stage.name, self.choice(f"{field}.stages[{index}].memory", stage.memory, _REACHES),
-                    self.choice(f"{field}.stages[{index}].doorbell", stage.doorbell, _REACHES), stage.source,
+                    stage.name,
+                    self.choice(f"{field}.stages[{index}].memory", stage.memory, _REACHES),
+                    self.choice(f"{field}.stages[{index}].doorbell", stage.doorbell, _REACHES),
+                    stage.source,
                 )
                 for index, stage in enumerate(record.stages)
             )
@@ -174,7 +180,8 @@ class _Reader:
                 raise self.error("base", f"{_show(record.base)} is not allowed; allowed: {', '.join(PLATFORMS)}")
             base = PLATFORMS[record.base]
         return Platform(
-            record.name, record.summary,
+            record.name,
+            record.summary,
             self.given("region_memory", record.region_memory, base.region_memory if base else None),
             self.processor(Side.HOST, record.name, record.host, base.host if base else None),
             self.processor(Side.REMOTE, record.name, record.remote, base.remote if base else None),

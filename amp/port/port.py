@@ -4,11 +4,12 @@
 - `DirectPort`: the bare region, with this machine's own loads, stores and fences.
 - `RecordingPort`: passes on to another door, and keeps a list of what was asked for.
 
-Addresses are byte offsets in the region. Scalars are unsigned, little endian, aligned to their size; each is one access.
-`read` and `write` are bulk: any length and alignment, no order and no atomicity between granules of 8 bytes.
+Addresses are byte offsets in the region. Scalars are unsigned, little endian, aligned to their size; each is one
+access.
+`read` and `write` are bulk: any length and alignment; no order, no atomicity between granules of 8 bytes.
 
-Every method may raise PeerDied. Accesses outside the shared memory, or not aligned, raise AccessFault; a value that does
-not fit its width raises OverflowError. A modelled load returns a `Word`, which carries its dependency along.
+Every method may raise PeerDied. Accesses outside the shared memory, or not aligned, raise AccessFault; a value that
+does not fit its width raises OverflowError. A modelled load returns a `Word`, which carries its dependency along.
 """
 
 from __future__ import annotations

@@ -172,8 +172,9 @@ def _on_the_way(history: History, cpu: int, before: int) -> Iterator[_Cycle]:
         parts = history.parts(load) or [load]
         for part in parts:
             cycle = _message_passing(history, load, part.address)
-            if cycle and (cycle.missed is None or cycle.missed.address != load.address
-                          or cycle.missed.value != load.value):
+            if cycle and (
+                cycle.missed is None or cycle.missed.address != load.address or cycle.missed.value != load.value
+            ):
                 yield cycle
 
 
@@ -239,8 +240,11 @@ def _news(history: History, load: Event, wanted: Event) -> list[_News]:
     Doorbells come last: they say that there is news, what was read says which.
     """
     known: dict[int, _News] = {}
-    looks = [(history.trace.event(look.store), look)
-             for look in history.loads(load.cpu, after=wanted.number, before=load.number) if look.store > wanted.number]
+    looks = [
+        (history.trace.event(look.store), look)
+        for look in history.loads(load.cpu, after=wanted.number, before=load.number)
+        if look.store > wanted.number
+    ]
     took = [(kick, taken) for kick, taken in history.took(load.cpu, before=load.number) if kick.number > wanted.number]
     for later, saw in (*looks, *took):
         visible = history.visible_at(later, saw.address) if later else None
@@ -254,9 +258,14 @@ def _announcing(history: History, wanted: Event, known: list[_News]) -> list[_Ne
 
     Where there is no such site at all, its absence may be the bug: all of them.
     """
-    sited = [news for news in known if any(
-        barrier.site in SITES and SITES[Site(barrier.site)].needs & news.needs
-        for barrier in _between(history, wanted, news.later))]
+    sited = [
+        news
+        for news in known
+        if any(
+            barrier.site in SITES and SITES[Site(barrier.site)].needs & news.needs
+            for barrier in _between(history, wanted, news.later)
+        )
+    ]
     return sited or known
 
 
@@ -282,18 +291,25 @@ def _late_load(history: History, load: Event, byte: int) -> _Cycle | None:
         return None
     if _news(history, load, origin):
         return None
-    looks = [(store, look) for look in history.loads(origin.cpu, before=origin.number)
-             if (store := history.trace.event(look.store)) and store.cpu == load.cpu]
+    looks = [
+        (store, look)
+        for look in history.loads(origin.cpu, before=origin.number)
+        if (store := history.trace.event(look.store)) and store.cpu == load.cpu
+    ]
     handed = max(looks, key=lambda item: item[0].number, default=None)
     if handed is None or handed[0].number > load.number:
         return None
     back, look = handed
-    barriers = [barrier for barrier in history.of_kind(load.cpu, EventKind.BARRIER, before=back.number)
-                if barrier.site == Site.B1][-1:]
+    barriers = [
+        barrier
+        for barrier in history.of_kind(load.cpu, EventKind.BARRIER, before=back.number)
+        if barrier.site == Site.B1
+    ][-1:]
     if _ordered(barriers, Orders.RW) or _ordered(barriers, Orders.RR):
         return None  # that barrier would have performed the load: it was issued after it
-    return _Cycle(Shape.LATE_LOAD, Orders.RW, (load, back), (look, origin), load, byte, None,
-                  barriers[-1] if barriers else None)
+    return _Cycle(
+        Shape.LATE_LOAD, Orders.RW, (load, back), (look, origin), load, byte, None, barriers[-1] if barriers else None
+    )
 
 
 def _store_buffering(history: History, asleep: Event) -> _Cycle | None:
@@ -303,7 +319,7 @@ def _store_buffering(history: History, asleep: Event) -> _Cycle | None:
     not see became visible after its own store.
     """
     sleeper = asleep.cpu
-    for store in history.missed(asleep, asleep.address)[:-_TRIED - 1:-1]:
+    for store in history.missed(asleep, asleep.address)[: -_TRIED - 1 : -1]:
         waker = store.cpu
         for look in history.loads(waker, after=store.number)[:_TRIED]:
             if any(kick.address == sleeper for kick in history.of_kind(waker, EventKind.KICK, after=look.number)):
@@ -317,8 +333,8 @@ def _store_buffering(history: History, asleep: Event) -> _Cycle | None:
                 if mine is not None and mine < pair[1].number and (theirs is None or theirs > mine):
                     continue
                 cycle = _cycle(
-                    history,
-                    _Cycle(Shape.BUFFERED, Orders.WR, pair, other, pair[1], pair[1].address, other[0]))
+                    history, _Cycle(Shape.BUFFERED, Orders.WR, pair, other, pair[1], pair[1].address, other[0])
+                )
                 if cycle:
                     return cycle
     return None
@@ -381,9 +397,25 @@ def _explain(
     kind = SITES[site].kind if site else _KIND_FOR[cycle.needs]
     cures = [(primitive_for(cls, kind), cls) for cls in _CLASSES]
     cure, cure_class = next(
-        ((cure, cls) for cure, cls in cures if cycle.needs in platform.orders(side, cure)), (None, None))
+        ((cure, cls) for cure, cls in cures if cycle.needs in platform.orders(side, cure)), (None, None)
+    )
     return Explanation(
-        finding, platform, sides, cycle.shape, side, site, cycle.needs, cycle.pair, cycle.other, cycle.bad, cycle.byte,
-        history.read_from(cycle.bad, cycle.byte), cycle.missed, barrier, primitive,
-        platform.explain(side, primitive).text if primitive is not None else None, cure, cure_class,
+        finding,
+        platform,
+        sides,
+        cycle.shape,
+        side,
+        site,
+        cycle.needs,
+        cycle.pair,
+        cycle.other,
+        cycle.bad,
+        cycle.byte,
+        history.read_from(cycle.bad, cycle.byte),
+        cycle.missed,
+        barrier,
+        primitive,
+        platform.explain(side, primitive).text if primitive is not None else None,
+        cure,
+        cure_class,
     )

@@ -63,13 +63,16 @@ class History:
         for kind in kinds:
             events = self._of_kind[cpu, kind]
             low = bisect_left(events, after + 1, key=_number)
-            found += events[low:bisect_left(events, end, key=_number)]
+            found += events[low : bisect_left(events, end, key=_number)]
         return sorted(found, key=_number) if len(kinds) > 1 else found
 
     def loads(self, cpu: int, *, after: int = 0, before: int | None = None) -> list[Event]:
         """The CPU's loads without the PART events of bulk ones."""
-        return [event for event in self.of_kind(cpu, EventKind.LOAD, after=after, before=before)
-                if not event.flags & EventFlag.PART]
+        return [
+            event
+            for event in self.of_kind(cpu, EventKind.LOAD, after=after, before=before)
+            if not event.flags & EventFlag.PART
+        ]
 
     def visible_at(self, store: Event, byte: int) -> int | None:
         """When the byte of this store (a KICK: the doorbell) became visible; None if it never did."""
@@ -106,27 +109,42 @@ class History:
         if not access.flags & EventFlag.DEFERRED:
             return access.number
         number = access.number - 1
-        while (event := self.trace.event(number)) and event.cpu == access.cpu and event.kind is EventKind.LOAD \
-                and event.flags & (EventFlag.PART | EventFlag.DEFERRED):
+        while (
+            (event := self.trace.event(number))
+            and event.cpu == access.cpu
+            and event.kind is EventKind.LOAD
+            and event.flags & (EventFlag.PART | EventFlag.DEFERRED)
+        ):
             number -= 1
-        performs = event and event.cpu == access.cpu and event.kind is EventKind.BARRIER \
+        performs = (
+            event
+            and event.cpu == access.cpu
+            and event.kind is EventKind.BARRIER
             and event.orders & (Orders.RR | Orders.RW)
+        )
         return number if performs else access.number
 
     def parts(self, load: Event) -> list[Event]:
         """The stale granules of a bulk load, in order."""
         found = []
         number = load.number - 1
-        while (event := self.trace.event(number)) and event.cpu == load.cpu and event.flags & EventFlag.PART \
-                and load.address <= event.address < load.address + load.size:
+        while (
+            (event := self.trace.event(number))
+            and event.cpu == load.cpu
+            and event.flags & EventFlag.PART
+            and load.address <= event.address < load.address + load.size
+        ):
             found.append(event)
             number -= 1
         return found[::-1]
 
     def read_from(self, load: Event, byte: int) -> int | None:
         """The number of the store that this byte of the load came from; 0: older; None: the trace cannot tell."""
-        own = [store for store in self.stores_to(byte, before=load.number)
-               if store.cpu == load.cpu and self._unseen(store, byte, load.number)]
+        own = [
+            store
+            for store in self.stores_to(byte, before=load.number)
+            if store.cpu == load.cpu and self._unseen(store, byte, load.number)
+        ]
         if own:
             return own[-1].number  # its own newest pending store
         part = next((part for part in self.parts(load) if covers(part, byte)), None)
@@ -149,14 +167,25 @@ class History:
         if source and source.cpu == load.cpu and self._unseen(source, byte, load.number):
             return []
         since = (self._visible.get((origin, granule_of(byte))) or 0) if origin else 0
-        return [store for store in self.stores_to(byte, before=load.number)
-                if store.cpu != load.cpu and store.number != origin
-                and ((when := self.visible_at(store, byte)) is None or when > since)]
+        return [
+            store
+            for store in self.stores_to(byte, before=load.number)
+            if store.cpu != load.cpu
+            and store.number != origin
+            and ((when := self.visible_at(store, byte)) is None or when > since)
+        ]
 
     def took(self, cpu: int, *, before: int) -> Iterator[tuple[Event, Event]]:
         """Doorbells this CPU has taken: (KICK event, TAKEN event), in order."""
-        rung = sorted((event for other in self.cpus for event in self._of_kind[other, EventKind.RUNG]
-                       if event.address == cpu and event.number < before), key=_number)
+        rung = sorted(
+            (
+                event
+                for other in self.cpus
+                for event in self._of_kind[other, EventKind.RUNG]
+                if event.address == cpu and event.number < before
+            ),
+            key=_number,
+        )
         for taken in self.of_kind(cpu, EventKind.TAKEN, before=before):
             while rung and rung[0].number < taken.number:
                 kick = self.trace.event(rung.pop(0).store)

@@ -31,12 +31,16 @@ _CONTEXT = 3  # events shown between the two accesses of a pair
 _GAP = 8  # more events than these left out are shown as a gap
 _PENDING = 3  # pending stores named one by one
 _NOTES: dict[int, str] = {
-    Note.SEND: "sends message {}", Note.RECEIVE: "receives message {}", Note.CHECKED: "message {} proved right",
+    Note.SEND: "sends message {}",
+    Note.RECEIVE: "receives message {}",
+    Note.CHECKED: "message {} proved right",
     Note.FAIL: "message {} is wrong",
 }
 _WORDS = {
-    Orders.WW: "a later store behind an earlier store", Orders.RR: "a later load behind an earlier load",
-    Orders.WR: "a later load behind an earlier store", Orders.RW: "a later store behind an earlier load",
+    Orders.WW: "a later store behind an earlier store",
+    Orders.RR: "a later load behind an earlier load",
+    Orders.WR: "a later load behind an earlier store",
+    Orders.RW: "a later store behind an earlier load",
     Orders.WD: "the doorbell behind the stores before it",
 }
 
@@ -78,8 +82,14 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
     """The explanation as data for `--json`. Events by number and fields; orders and barriers by name."""
     e = explanation
     return {
-        "finding": {"cpu": e.finding.cpu, "side": str(e.sides[e.finding.cpu]), "text": e.finding.text,
-                    "address": e.finding.address, "size": e.finding.size, "stall": e.finding.stall},
+        "finding": {
+            "cpu": e.finding.cpu,
+            "side": str(e.sides[e.finding.cpu]),
+            "text": e.finding.text,
+            "address": e.finding.address,
+            "size": e.finding.size,
+            "stall": e.finding.stall,
+        },
         "platform": e.platform.name,
         "shape": e.shape.name.lower(),
         "side": str(e.side) if e.side else None,
@@ -101,10 +111,17 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
 
 def _event_dict(event: Event) -> dict[str, Any]:
     return {
-        "number": event.number, "cpu": event.cpu, "kind": event.kind.name.lower(), "address": event.address,
-        "size": event.size, "value": event.value, "store": event.store, "newest": event.newest,
+        "number": event.number,
+        "cpu": event.cpu,
+        "kind": event.kind.name.lower(),
+        "address": event.address,
+        "size": event.size,
+        "value": event.value,
+        "store": event.store,
+        "newest": event.newest,
         "site": Site(event.site).name if event.site in SITES else None,
-        "orders": orders_text(event.orders), "flags": [flag.name for flag in EventFlag if flag in event.flags],
+        "orders": orders_text(event.orders),
+        "flags": [flag.name for flag in EventFlag if flag in event.flags],
     }
 
 
@@ -146,8 +163,12 @@ class _Drawing:
         cycle = (*self._pair, *self._other, self._bad)
         behind = (self._explanation.barrier, self._explanation.missed, self._origin())
         shown = {event.number: event for event in (*cycle, *behind) if event}
-        arrived = [visible for event in shown.values() if event.kind in (EventKind.STORE, EventKind.KICK)
-                   for visible in self._arrivals(event)]
+        arrived = [
+            visible
+            for event in shown.values()
+            if event.kind in (EventKind.STORE, EventKind.KICK)
+            for visible in self._arrivals(event)
+        ]
         shown |= {visible.number: visible for visible in arrived}
         for first, second in (self._pair, self._other):
             for event in self._between(first, second):
@@ -160,8 +181,9 @@ class _Drawing:
         history, cpu = self._history, first.cpu
         sited = [event for event in history.of_kind(cpu, EventKind.BARRIER, after=low, before=high) if event.site]
         kinds = (EventKind.STORE,) if second.kind is not EventKind.LOAD else (EventKind.LOAD,)
-        others = [event for event in history.of_kind(cpu, *kinds, after=low, before=high)
-                  if not event.flags & EventFlag.PART]
+        others = [
+            event for event in history.of_kind(cpu, *kinds, after=low, before=high) if not event.flags & EventFlag.PART
+        ]
         notes = history.of_kind(cpu, EventKind.NOTE, after=low, before=high)
         return sited[-2:] + others[-_CONTEXT:] + notes[-1:]
 
@@ -322,8 +344,13 @@ class _Drawing:
         grid.add_row("What", Text(self._what()))
         if e.site is not None:
             row = SITES[e.site]
-            grid.add_row("Site", Text(f"{e.site.name}, at the {e.side} ({_role(row)}): {row.orders}; needs "
-                                      f"{orders_text(row.needs)}. If missing: {row.if_missing}."))
+            grid.add_row(
+                "Site",
+                Text(
+                    f"{e.site.name}, at the {e.side} ({_role(row)}): {row.orders}; needs "
+                    f"{orders_text(row.needs)}. If missing: {row.if_missing}."
+                ),
+            )
         missing = f"{_WORDS[self._needs]} ({orders_text(self._needs)})"
         if e.primitive is None:
             grid.add_row("Barrier", Text(f"none between A and B; the hardware does not keep {missing}"))
@@ -351,21 +378,31 @@ class _Drawing:
         side, other = self._side(self._pair[0]), self._side(self._other[0])
         match self._explanation.shape:
             case Shape.STORES:
-                return (f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
-                        "without A.")
+                return (
+                    f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
+                    "without A."
+                )
             case Shape.DOORBELL:
-                return (f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
-                        "looked, and found nothing new.")
+                return (
+                    f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
+                    "looked, and found nothing new."
+                )
             case Shape.LOADS:
-                return (f"The {side} loaded {a} (A), then {b} (B). A returned the new value and B an old one: B was "
-                        f"performed before A. The {other}'s stores arrived in order.")
+                return (
+                    f"The {side} loaded {a} (A), then {b} (B). A returned the new value and B an old one: B was "
+                    f"performed before A. The {other}'s stores arrived in order."
+                )
             case Shape.BUFFERED:
                 c, d = (self._short(event) for event in self._other)
-                return (f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
-                        f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value.")
+                return (
+                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
+                    f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value."
+                )
             case Shape.LATE_LOAD:
-                return (f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
-                        f"{other} had written the buffer again.")
+                return (
+                    f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
+                    f"{other} had written the buffer again."
+                )
             case Shape.NOTHING:
                 raise AssertionError("there is no pair to speak of")
 

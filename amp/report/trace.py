@@ -30,8 +30,18 @@ _HEADER = struct.Struct("<8sIIQQQ")
 _CHECKSUM = struct.Struct("<I")
 _EVENT = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
 _FIELDS = (
-    ("value", "<u8"), ("store", "<u8"), ("newest", "<u8"), ("address", "<u4"), ("size", "<u4"), ("cpu", "u1"),
-    ("kind", "u1"), ("site", "u1"), ("primitive", "u1"), ("orders", "u1"), ("flags", "u1"), ("zero", "<u2"),
+    ("value", "<u8"),
+    ("store", "<u8"),
+    ("newest", "<u8"),
+    ("address", "<u4"),
+    ("size", "<u4"),
+    ("cpu", "u1"),
+    ("kind", "u1"),
+    ("site", "u1"),
+    ("primitive", "u1"),
+    ("orders", "u1"),
+    ("flags", "u1"),
+    ("zero", "<u2"),
 )
 
 
@@ -118,9 +128,9 @@ class Trace:
             raise UsageError(f"trace: {error}") from error
         total, room = state["events"], state["trace_events"]
         kept = min(total, room)
-        ring = memoryview(memory).cast("B")[room_offset + state["trace_offset"]:][:room * _EVENT.size]
+        ring = memoryview(memory).cast("B")[room_offset + state["trace_offset"] :][: room * _EVENT.size]
         start = (total - kept) % room * _EVENT.size
-        records = bytes(ring[start:]) + bytes(ring[:start]) if kept == room else bytes(ring[:kept * _EVENT.size])
+        records = bytes(ring[start:]) + bytes(ring[:start]) if kept == room else bytes(ring[: kept * _EVENT.size])
         return cls(records, first=total - kept + 1, digest=state["digest"])
 
     @property
@@ -165,8 +175,8 @@ class Trace:
     @classmethod
     def from_bytes(cls, data: bytes) -> Trace:
         """The trace that `to_bytes` gave. Raises UsageError that says what is wrong with anything else."""
-        if data[:len(MAGIC)] != MAGIC:
-            raise UsageError(f"trace: starts with {bytes(data[:len(MAGIC)])!r}, not {MAGIC!r}: not a trace of amp's")
+        if data[: len(MAGIC)] != MAGIC:
+            raise UsageError(f"trace: starts with {bytes(data[: len(MAGIC)])!r}, not {MAGIC!r}: not a trace of amp's")
         if len(data) < _HEADER.size + _CHECKSUM.size:
             raise UsageError(f"trace: {len(data)} bytes, the header alone needs {_HEADER.size + _CHECKSUM.size}")
         _, version, event_bytes, first, count, digest = _HEADER.unpack_from(data)
@@ -177,12 +187,12 @@ class Trace:
         expected = _HEADER.size + count * _EVENT.size + _CHECKSUM.size
         if len(data) != expected:
             raise UsageError(f"trace: {len(data)} bytes, {count} events need {expected}: cut off, or something added")
-        body, (checksum,) = data[:-_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size:])
+        body, (checksum,) = data[: -_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size :])
         if zlib.crc32(body) != checksum:
             raise UsageError(f"trace: checksum 0x{checksum:08x}, the contents give 0x{zlib.crc32(body):08x}: damaged")
         if first < 1:
             raise UsageError("trace: first number is 0, numbers count from 1")
-        trace = cls(body[_HEADER.size:], first=first, digest=digest)
+        trace = cls(body[_HEADER.size :], first=first, digest=digest)
         trace._check()
         return trace
 
@@ -204,8 +214,18 @@ class Trace:
         for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
             value, store, newest, address, size, cpu, kind, site, primitive, orders, flags, _ = fields
             yield Event(
-                self._first + i, cpu, _KINDS[kind], address, size, value, store, newest, site, primitive,
-                _ORDERS[orders & _ALL_ORDERS], _FLAGS[flags & _KNOWN_FLAGS],
+                self._first + i,
+                cpu,
+                _KINDS[kind],
+                address,
+                size,
+                value,
+                store,
+                newest,
+                site,
+                primitive,
+                _ORDERS[orders & _ALL_ORDERS],
+                _FLAGS[flags & _KNOWN_FLAGS],
             )
 
     def __len__(self) -> int:

@@ -30,9 +30,11 @@ SHARED = 4096
 ROOM = SHARED
 HOST, REMOTE = 0, 1
 LOCATIONS = {
-    **{f"{name}{part}": (at + offset, size)
-       for name, at in (("x", 0x40), ("y", 0x80), ("z", 0xC0))
-       for part, offset, size in (("", 0, 4), ("l", 0, 2), ("h", 2, 2), ("b", 0, 1), ("c", 1, 1), ("x", 0, 8))},
+    **{
+        f"{name}{part}": (at + offset, size)
+        for name, at in (("x", 0x40), ("y", 0x80), ("z", 0xC0))
+        for part, offset, size in (("", 0, 4), ("l", 0, 2), ("h", 2, 2), ("b", 0, 1), ("c", 1, 1), ("x", 0, 8))
+    },
 }
 FINAL = ("x", "y", "z")  # the locations whose last value belongs to an outcome
 
@@ -150,9 +152,11 @@ def _store(target: str, value: int) -> Step:
 
 def _load(register: str, source: str) -> Step:
     if source == "wait":
+
         def wait(port: ModelledPort, registers: Registers) -> bool:
             registers[register] = port.wait(0)
             return bool(registers[register])
+
         return wait
     name, _, dependency = source.partition("@")
     address, size = LOCATIONS[name]
@@ -161,6 +165,7 @@ def _load(register: str, source: str) -> Step:
     def load(port: ModelledPort, registers: Registers) -> None:
         at = address + (registers[dependency] & 0) if dependency else address
         registers[register] = getattr(port, method)(at)
+
     return load
 
 
@@ -169,11 +174,15 @@ def _read(register: str, kind: str, rest: str) -> Step:
     address, size = LOCATIONS[name]
     values = [int(number, 0) for number in numbers]
     method = {
-        "acq": f"load_acquire_u{8 * size}", "add": f"fetch_add_u{8 * size}", "xchg": f"xchg_u{8 * size}",
-        "cas": f"cmpxchg_u{8 * size}", "lazy": "read",
+        "acq": f"load_acquire_u{8 * size}",
+        "add": f"fetch_add_u{8 * size}",
+        "xchg": f"xchg_u{8 * size}",
+        "cas": f"cmpxchg_u{8 * size}",
+        "lazy": "read",
     }[kind]
     arguments = (address, size) if kind == "lazy" else (address, *values)
 
     def read(port: ModelledPort, registers: Registers) -> None:
         registers[register] = getattr(port, method)(*arguments)
+
     return read

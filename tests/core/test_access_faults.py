@@ -33,7 +33,8 @@ class Fenced:
         _bridge.model_init(self.memory, self.room, configuration)
         _bridge.model_set_orders(self.memory, self.room, 0, 31, bytes([31] * 32))
         self.port = (
-            ModelledPort(self.memory, self.room, 0, bytes(32)) if door == "modelled"
+            ModelledPort(self.memory, self.room, 0, bytes(32))
+            if door == "modelled"
             else DirectPort(self.memory, START, END, self.room, 0, 2, bytes(32))
         )
 
@@ -64,8 +65,12 @@ def test_a_scalar_is_inside_and_aligned_or_a_fault(door: str, address: int, size
     fenced, bits = FENCED[door], 8 * size
     wrong = verdict(address, size)
     calls = {
-        f"store_u{bits}": (address, value), f"store_release_u{bits}": (address, value), f"load_u{bits}": (address,),
-        f"load_acquire_u{bits}": (address,), f"xchg_u{bits}": (address, value), f"fetch_add_u{bits}": (address, value),
+        f"store_u{bits}": (address, value),
+        f"store_release_u{bits}": (address, value),
+        f"load_u{bits}": (address,),
+        f"load_acquire_u{bits}": (address,),
+        f"xchg_u{bits}": (address, value),
+        f"fetch_add_u{bits}": (address, value),
         f"cmpxchg_u{bits}": (address, value, value),
     }
     for name, arguments in calls.items():
@@ -185,7 +190,14 @@ def test_lazy_bytes_are_bytes_to_whoever_uses_them() -> None:
 # --- rooms ------------------------------------------------------------------------------------------------------------
 
 BAD_CONFIGS = [
-    {"cpus": 0}, {"cpus": 7}, {"mode": 2}, {"depth": 1}, {"depth": 257}, {"writes": 0}, {"writes": 3}, {"events": 0},
+    {"cpus": 0},
+    {"cpus": 7},
+    {"mode": 2},
+    {"depth": 1},
+    {"depth": 257},
+    {"writes": 0},
+    {"writes": 3},
+    {"events": 0},
     {"events": 1000},
 ]
 
@@ -213,10 +225,19 @@ def test_a_port_without_a_model_or_cpu_is_refused() -> None:
         _bridge.model_state(machine.memory, 0)
 
 
-@pytest.mark.parametrize("arguments", [
-    (8, 0, 16, 0, 2), (0, 1 << 20, 16, 0, 2), (0, 8, 4094, 0, 2), (0, 8, 4096, 0, 2), (0, 8, 16, 2, 2),
-    (0, 8, 16, 0, 7), (0, 8, 1 << 63, 0, 2),
-], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (8, 0, 16, 0, 2),
+        (0, 1 << 20, 16, 0, 2),
+        (0, 8, 4094, 0, 2),
+        (0, 8, 4096, 0, 2),
+        (0, 8, 16, 2, 2),
+        (0, 8, 16, 0, 7),
+        (0, 8, 1 << 63, 0, 2),
+    ],
+    ids=str,
+)
 def test_a_direct_port_that_does_not_fit_is_refused(arguments: tuple[int, int, int, int, int]) -> None:
     start, end, board, cpu, cpus = arguments
     with pytest.raises(ValueError, match="outside the region, or no such CPU"):

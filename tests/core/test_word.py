@@ -22,13 +22,33 @@ other = st.one_of(u64, st.integers(-(LIMIT * 4), LIMIT * 4), st.booleans())
 times = st.integers(0, 1 << 40)
 
 ARITHMETIC = [
-    operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.and_, operator.or_,
-    operator.xor, operator.truediv, divmod,
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.floordiv,
+    operator.mod,
+    operator.and_,
+    operator.or_,
+    operator.xor,
+    operator.truediv,
+    divmod,
 ]
 SHIFTS = [operator.lshift, operator.rshift, operator.pow]
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
 UNARY = [
-    operator.neg, operator.pos, operator.invert, abs, int, float, bool, hash, str, repr, hex, bin, operator.index,
+    operator.neg,
+    operator.pos,
+    operator.invert,
+    abs,
+    int,
+    float,
+    bool,
+    hash,
+    str,
+    repr,
+    hex,
+    bin,
+    operator.index,
 ]
 Operation = Callable[..., object]
 

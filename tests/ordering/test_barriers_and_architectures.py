@@ -23,8 +23,25 @@ def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
     assert {order.name: order.value for order in Orders} == {"RR": 1, "RW": 2, "WR": 4, "WW": 8, "WD": 16}
     assert [reach.name for reach in sorted(Reach)] == ["NONE", "INNER", "OUTER", "SYSTEM"]
     assert [primitive.name for primitive in sorted(Primitive)] == [
-        "NONE", "COMPILER", "MB", "RMB", "WMB", "SMP_MB", "SMP_RMB", "SMP_WMB", "DMA_MB", "DMA_RMB", "DMA_WMB",
-        "VIRT_MB", "VIRT_RMB", "VIRT_WMB", "VIRT_STORE_MB", "STORE_RELEASE", "LOAD_ACQUIRE", "WRITEL", "READL",
+        "NONE",
+        "COMPILER",
+        "MB",
+        "RMB",
+        "WMB",
+        "SMP_MB",
+        "SMP_RMB",
+        "SMP_WMB",
+        "DMA_MB",
+        "DMA_RMB",
+        "DMA_WMB",
+        "VIRT_MB",
+        "VIRT_RMB",
+        "VIRT_WMB",
+        "VIRT_STORE_MB",
+        "STORE_RELEASE",
+        "LOAD_ACQUIRE",
+        "WRITEL",
+        "READL",
     ]
     assert list(Primitive) == list(range(len(Primitive)))
     assert len(Primitive) < 32

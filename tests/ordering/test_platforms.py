@@ -172,9 +172,7 @@ def test_an_explanation_says_what_stands_in_the_way() -> None:
     doorbell = PLATFORMS["armv7-smp"].explain(HOST, P.DMA_WMB)
     assert doorbell.verdict is Verdict.MEMORY_ONLY
     assert doorbell.reasons == ("PL310 write buffer needs SYSTEM for the doorbell",)
-    assert PLATFORMS["x86-wc"].explain(HOST, P.DMA_WMB).reasons == (
-        "compiler only, and the hardware does not keep WW",
-    )
+    assert PLATFORMS["x86-wc"].explain(HOST, P.DMA_WMB).reasons == ("compiler only, and the hardware does not keep WW",)
     assert PLATFORMS["riscv"].explain(HOST, P.SMP_WMB).reasons == ("does not order WD",)
     assert "need OUTER" in PLATFORMS["arm64-domains"].explain(REMOTE, P.SMP_RMB).text
 

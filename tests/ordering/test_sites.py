@@ -18,7 +18,16 @@ P = Primitive
 
 def test_the_numbers_in_traces_are_these() -> None:
     assert [(site.name, site.value) for site in Site] == [
-        ("S1", 1), ("S2", 2), ("S3", 3), ("S4", 4), ("S5", 5), ("S6", 6), ("S7", 7), ("S8", 8), ("K1", 9), ("K2", 10),
+        ("S1", 1),
+        ("S2", 2),
+        ("S3", 3),
+        ("S4", 4),
+        ("S5", 5),
+        ("S6", 6),
+        ("S7", 7),
+        ("S8", 8),
+        ("K1", 9),
+        ("K2", 10),
         ("B1", 11),
     ]
 

@@ -68,6 +68,7 @@ def test_a_file_with_a_base_and_nothing_else_is_that_platform_by_another_name(tm
 
 def as_toml(machine: Platform, name: str) -> dict[str, Any]:
     """`machine` written out whole, no base and no architecture."""
+
     def side(which: Side) -> dict[str, Any]:
         data = as_dict(machine)[which.value]
         row_fields = ("primitive", "instruction", "orders", "reach", "source")
@@ -78,7 +79,10 @@ def as_toml(machine: Platform, name: str) -> dict[str, Any]:
         }
 
     return {
-        "name": name, "summary": machine.summary, "source": machine.source, "region_memory": machine.region_memory,
+        "name": name,
+        "summary": machine.summary,
+        "source": machine.source,
+        "region_memory": machine.region_memory,
         **{which.value: side(which) for which in Side},
     }
 
@@ -94,10 +98,21 @@ def test_every_platform_written_out_whole_reads_back_as_the_same_machine(tmp_pat
 
 
 def test_an_architecture_may_be_named_and_rows_and_reach_changed(tmp_path: Path) -> None:
-    machine = load(write(tmp_path / "p.toml", MINIMAL | {
-        "host": {"architecture": "riscv", "load_reach": "inner", "stages": [], "implicit": ["RR"],
-                 "implicit_source": "in-order core"},
-    }))
+    machine = load(
+        write(
+            tmp_path / "p.toml",
+            MINIMAL
+            | {
+                "host": {
+                    "architecture": "riscv",
+                    "load_reach": "inner",
+                    "stages": [],
+                    "implicit": ["RR"],
+                    "implicit_source": "in-order core",
+                },
+            },
+        )
+    )
     assert machine.host.load_reach is Reach.INNER
     assert machine.host.stages == ()
     assert machine.implicit(Side.HOST) == Orders.RR
@@ -175,10 +190,25 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 PLACES = [
-    ("name",), ("summary",), ("source",), ("base",), ("region_memory",), ("host",), ("remote",), ("extra",),
-    ("host", "architecture"), ("host", "implicit"), ("host", "load_reach"), ("host", "stages"), ("remote", "rows"),
-    ("host", "stages", 0, "memory"), ("host", "stages", 0, "name"), ("remote", "rows", 0, "orders"),
-    ("remote", "rows", 0, "primitive"), ("remote", "rows", 0, "reach"), ("remote", "rows", 0, "extra"),
+    ("name",),
+    ("summary",),
+    ("source",),
+    ("base",),
+    ("region_memory",),
+    ("host",),
+    ("remote",),
+    ("extra",),
+    ("host", "architecture"),
+    ("host", "implicit"),
+    ("host", "load_reach"),
+    ("host", "stages"),
+    ("remote", "rows"),
+    ("host", "stages", 0, "memory"),
+    ("host", "stages", 0, "name"),
+    ("remote", "rows", 0, "orders"),
+    ("remote", "rows", 0, "primitive"),
+    ("remote", "rows", 0, "reach"),
+    ("remote", "rows", 0, "extra"),
 ]
 
 

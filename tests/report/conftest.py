@@ -23,9 +23,7 @@ SHARED, ROOM = 0x1000, 0x1000
 class Machine:
     """Host is CPU 0, remote CPU 1. Every site is MANDATORY but those in `weak`."""
 
-    def __init__(
-        self, platform: str, weak: dict[Site, BarrierClass], seed: int = 1, trace_events: int = 4096
-    ) -> None:
+    def __init__(self, platform: str, weak: dict[Site, BarrierClass], seed: int = 1, trace_events: int = 4096) -> None:
         self.platform = platform_named(platform)
         sites = SiteMap.for_class(BarrierClass.MANDATORY)
         for site, barrier_class in weak.items():
@@ -35,7 +33,8 @@ class Machine:
         _bridge.model_init(self.memory, ROOM, config)
         for cpu, side in enumerate(Side):
             _bridge.model_set_orders(
-                self.memory, ROOM, cpu, int(self.platform.implicit(side)), bytes(self.platform.table(side)))
+                self.memory, ROOM, cpu, int(self.platform.implicit(side)), bytes(self.platform.table(side))
+            )
         numbers = bytes([0, *(sites[site] for site in Site)])
         self.host, self.remote = (_bridge.ModelledPort(self.memory, ROOM, cpu, numbers) for cpu in range(2))
 
@@ -148,8 +147,11 @@ def bulk_passing(m: Machine, messages: int = 30) -> Finding | None:
 
 
 PROGRAMS: dict[str, Callable[[Machine], Finding | None]] = {
-    "message passing": message_passing, "bulk passing": bulk_passing, "store buffering": store_buffering,
-    "doorbell": doorbell, "late read": late_read,
+    "message passing": message_passing,
+    "bulk passing": bulk_passing,
+    "store buffering": store_buffering,
+    "doorbell": doorbell,
+    "late read": late_read,
 }
 
 Found = tuple[Machine, Finding]
@@ -168,8 +170,9 @@ class Bench:
     def __init__(self) -> None:
         self._machines: list[Machine] = []
 
-    def machine(self, platform: str, weak: dict[Site, BarrierClass] | None = None, seed: int = 1,
-                trace_events: int = 4096) -> Machine:
+    def machine(
+        self, platform: str, weak: dict[Site, BarrierClass] | None = None, seed: int = 1, trace_events: int = 4096
+    ) -> Machine:
         machine = Machine(platform, weak or {}, seed, trace_events)
         self._machines.append(machine)
         return machine

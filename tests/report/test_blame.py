@@ -46,9 +46,11 @@ HARMLESS = [
     ("bulk passing", "x86-wb", dict.fromkeys(Site, SMP)),
     ("store buffering", "x86-wb", dict.fromkeys(Site, SMP)),
     ("doorbell", "arm64", dict.fromkeys(Site, SMP)),
-    *((program, platform, {}) for program in
-      ("message passing", "bulk passing", "store buffering", "doorbell", "late read")
-      for platform in ("paranoid", "omap4-2011", "x86-wc")),
+    *(
+        (program, platform, {})
+        for program in ("message passing", "bulk passing", "store buffering", "doorbell", "late read")
+        for platform in ("paranoid", "omap4-2011", "x86-wc")
+    ),
     ("message passing", "sc", dict.fromkeys(Site, NONE)),
     ("store buffering", "sc", dict.fromkeys(Site, NONE)),
 ]
@@ -77,13 +79,20 @@ def test_blame_is_true_of_the_trace(bench: Any, case: tuple[Any, ...]) -> None:
         assert not explanation.barrier.orders & explanation.needs
         if explanation.shape is not Shape.LATE_LOAD:
             assert first.number < explanation.barrier.number < second.number
-            between = [event for event in events[first.number:second.number - 1]
-                       if event.kind is EventKind.BARRIER and event.cpu == first.cpu]
+            between = [
+                event
+                for event in events[first.number : second.number - 1]
+                if event.kind is EventKind.BARRIER and event.cpu == first.cpu
+            ]
             assert not any(event.orders & explanation.needs for event in between)
         if explanation.shape is Shape.STORES:
-            arrived = [event.store for event in events if event.kind is EventKind.VISIBLE
-                       and event.number <= explanation.bad.number
-                       and (event.store != first.number or event.address == explanation.byte // 8 * 8)]
+            arrived = [
+                event.store
+                for event in events
+                if event.kind is EventKind.VISIBLE
+                and event.number <= explanation.bad.number
+                and (event.store != first.number or event.address == explanation.byte // 8 * 8)
+            ]
             assert second.number in arrived
             assert first.number not in arrived or arrived.index(second.number) < arrived.index(first.number)
 
@@ -104,9 +113,12 @@ def test_with_enough_barriers_nothing_is_found_and_nobody_is_blamed(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 1 << 64), weak=st.dictionaries(st.sampled_from(Site), st.sampled_from(BarrierClass)),
-       platform=st.sampled_from(["paranoid", "omap4-2011", "arm64-domains", "x86-wc", "riscv"]),
-       program=st.sampled_from(["message passing", "bulk passing", "store buffering", "doorbell", "late read"]))
+@given(
+    seed=st.integers(0, 1 << 64),
+    weak=st.dictionaries(st.sampled_from(Site), st.sampled_from(BarrierClass)),
+    platform=st.sampled_from(["paranoid", "omap4-2011", "arm64-domains", "x86-wc", "riscv"]),
+    program=st.sampled_from(["message passing", "bulk passing", "store buffering", "doorbell", "late read"]),
+)
 def test_only_a_site_whose_barrier_does_not_order_is_ever_blamed(
     bench: Any, seed: int, weak: dict[Site, BarrierClass], platform: str, program: str
 ) -> None:
@@ -121,12 +133,15 @@ def test_only_a_site_whose_barrier_does_not_order_is_ever_blamed(
     assert explanation.needs in machine.platform.orders(explanation.side, explanation.cure)
 
 
-@pytest.mark.parametrize(("platform", "cls", "cure", "cure_class", "why"), [
-    ("omap4-2011", SMP, Primitive.DMA_WMB, DMA, "PL310 write buffer needs SYSTEM"),
-    ("arm64-domains", SMP, Primitive.DMA_WMB, DMA, "interconnect needs OUTER"),
-    ("x86-wc", DMA, Primitive.WMB, MANDATORY, "compiler only"),
-    ("paranoid", NONE, Primitive.WMB, MANDATORY, "reaches NONE"),
-])
+@pytest.mark.parametrize(
+    ("platform", "cls", "cure", "cure_class", "why"),
+    [
+        ("omap4-2011", SMP, Primitive.DMA_WMB, DMA, "PL310 write buffer needs SYSTEM"),
+        ("arm64-domains", SMP, Primitive.DMA_WMB, DMA, "interconnect needs OUTER"),
+        ("x86-wc", DMA, Primitive.WMB, MANDATORY, "compiler only"),
+        ("paranoid", NONE, Primitive.WMB, MANDATORY, "reaches NONE"),
+    ],
+)
 def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
     bench: Any, *, platform: str, cls: BarrierClass, cure: Primitive, cure_class: BarrierClass, why: str
 ) -> None:

@@ -29,8 +29,9 @@ class OldTerminal(io.StringIO):
     encoding = "ascii"  # type: ignore[assignment]
 
 
-def draw(bench: Any, found: tuple[Any, Finding], width: int = 100, file: io.StringIO | None = None,
-         colour: bool = False) -> str:
+def draw(
+    bench: Any, found: tuple[Any, Finding], width: int = 100, file: io.StringIO | None = None, colour: bool = False
+) -> str:
     machine, finding = found
     out = file or io.StringIO()
     console = Console(file=out, width=width, force_terminal=colour, color_system="truecolor" if colour else None)
@@ -66,9 +67,14 @@ def test_the_bug_of_2011_reads_as_it_happened(bench: Any) -> None:
     host = [host for _, host, _ in rows if host.strip()]
     remote = [remote for _, _, remote in rows if remote.strip()]
     number = re.escape(re.search(r"avail.ring head is \d+, allowed is (\d+)", text)[1])  # type: ignore[index]
-    in_order = ["A store avail\\.ring\\[0\\] = " + number, "S1 smp_wmb \\(dmb\\): orders RR RW", "needed here: WW",
-                "B store avail\\.idx = " + number, "└─ B visible: avail\\.idx = " + number + "; A is not",
-                "pending: #\\d+ avail\\.ring\\[0\\] = " + number]
+    in_order = [
+        "A store avail\\.ring\\[0\\] = " + number,
+        "S1 smp_wmb \\(dmb\\): orders RR RW",
+        "needed here: WW",
+        "B store avail\\.idx = " + number,
+        "└─ B visible: avail\\.idx = " + number + "; A is not",
+        "pending: #\\d+ avail\\.ring\\[0\\] = " + number,
+    ]
     at = -1
     for pattern in in_order:
         at = next(i for i, cell in enumerate(host) if i > at and re.search(pattern, cell))
@@ -76,11 +82,15 @@ def test_the_bug_of_2011_reads_as_it_happened(bench: Any) -> None:
     assert any(re.search("load avail\\.idx → " + number, cell) for cell in remote[:bad])
     assert "early: " in remote[bad + 1]
     prose = " ".join(text.split())
-    for phrase in ("Found by the remote: avail.ring head",
-                   "B became visible first, so the remote could see B without A",
-                   "S1, at the host (driver): descriptor, avail.ring before avail.idx; needs WW",
-                   "If missing: garbage descriptor", "smp_wmb (dmb) on omap4-2011: does not keep",
-                   "dmb reaches OUTER; PL310 write buffer needs SYSTEM", "dma_wmb (dsb; outer_sync) at S1"):
+    for phrase in (
+        "Found by the remote: avail.ring head",
+        "B became visible first, so the remote could see B without A",
+        "S1, at the host (driver): descriptor, avail.ring before avail.idx; needs WW",
+        "If missing: garbage descriptor",
+        "smp_wmb (dmb) on omap4-2011: does not keep",
+        "dmb reaches OUTER; PL310 write buffer needs SYSTEM",
+        "dma_wmb (dsb; outer_sync) at S1",
+    ):
         assert phrase in prose
 
 
@@ -96,7 +106,8 @@ def test_a_stale_load_says_which_store_it_got_and_which_is_newest(bench: Any) ->
 
 def test_the_other_shapes_say_what_was_wrong(bench: Any) -> None:
     said = {
-        "store buffering": "too early: A is still pending", "doorbell": "the doorbell rings; A is not",
+        "store buffering": "too early: A is still pending",
+        "doorbell": "the doorbell rings; A is not",
         "late read": "too new: ",
     }
     for program, platform, weak in CASES:

@@ -109,24 +109,25 @@ def test_a_region_without_a_model_is_refused() -> None:
         Trace.from_region(bytearray(1 << 16), 0)
 
 
-@pytest.mark.parametrize(("offset", "value", "says"), [
-    (0, b"AMPTRACK", "not a trace"),
-    (8, struct.pack("<I", 2), "version 2"),
-    (12, struct.pack("<I", 48), "events of 48 bytes"),
-    (16, struct.pack("<Q", 0), "first number is 0"),
-    (24, struct.pack("<Q", 1 << 60), "cut off"),
-    (HEADER_BYTES + 32, b"\x09", "event 1: cpu is 9"),
-    (HEADER_BYTES + 33, b"\x00", "event 1: kind is 0"),
-    (HEADER_BYTES + 33, b"\x0c", "event 1: kind is 12"),
-    (HEADER_BYTES + 36, b"\x80", "event 1: orders is 128"),
-    (HEADER_BYTES + 37, b"\x80", "event 1: flags is 128"),
-    (HEADER_BYTES + EVENT_BYTES + 38, b"\x01", "event 2: padding is 1"),
-])
-def test_a_file_made_by_somebody_else_is_refused_and_says_why(
-    bench: Any, offset: int, value: bytes, says: str
-) -> None:
+@pytest.mark.parametrize(
+    ("offset", "value", "says"),
+    [
+        (0, b"AMPTRACK", "not a trace"),
+        (8, struct.pack("<I", 2), "version 2"),
+        (12, struct.pack("<I", 48), "events of 48 bytes"),
+        (16, struct.pack("<Q", 0), "first number is 0"),
+        (24, struct.pack("<Q", 1 << 60), "cut off"),
+        (HEADER_BYTES + 32, b"\x09", "event 1: cpu is 9"),
+        (HEADER_BYTES + 33, b"\x00", "event 1: kind is 0"),
+        (HEADER_BYTES + 33, b"\x0c", "event 1: kind is 12"),
+        (HEADER_BYTES + 36, b"\x80", "event 1: orders is 128"),
+        (HEADER_BYTES + 37, b"\x80", "event 1: flags is 128"),
+        (HEADER_BYTES + EVENT_BYTES + 38, b"\x01", "event 2: padding is 1"),
+    ],
+)
+def test_a_file_made_by_somebody_else_is_refused_and_says_why(bench: Any, offset: int, value: bytes, says: str) -> None:
     body = bytearray(a_trace(bench).to_bytes()[:-4])
-    body[offset:offset + len(value)] = value
+    body[offset : offset + len(value)] = value
     with pytest.raises(UsageError, match=says):
         Trace.from_bytes(sealed(bytes(body)))
 
@@ -141,7 +142,7 @@ def test_any_damage_is_noticed(bench: Any, data: st.DataObject) -> None:
             at = data.draw(st.integers(0, len(whole) - 1))
             damaged[at] ^= data.draw(st.integers(1, 255))
         case "cut":
-            del damaged[data.draw(st.integers(0, len(whole) - 1)):]
+            del damaged[data.draw(st.integers(0, len(whole) - 1)) :]
         case "add":
             damaged += data.draw(st.binary(min_size=1, max_size=80))
     with pytest.raises(UsageError, match="trace: "):
