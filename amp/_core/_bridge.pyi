@@ -24,7 +24,7 @@ GRANULE: Final[int]  # bytes that one aligned access may cover at most
 FREE: Final[int]
 LOCKSTEP: Final[int]
 
-# What a barrier orders: enum amp_orders. All but RCSC are amp.ordering's Orders.
+# What a barrier orders: enum amp_orders, amp.ordering's Orders.
 RR: Final[int]
 RW: Final[int]
 WR: Final[int]

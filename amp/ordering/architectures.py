@@ -177,7 +177,7 @@ _add(
         (P.DMA_WMB, "dmb oshst", STORES, OUTER, _ARM64),
         (P.VIRT_STORE_MB, "str; dmb ish", ALL, INNER, f"{_GENERIC}, __smp_store_mb"),
         (P.STORE_RELEASE, "stlr", RELEASE, OUTER, _ARM64_RELEASE),
-        (P.LOAD_ACQUIRE, "ldar", ACQUIRE, OUTER, _ARM64_RELEASE),
+        (P.LOAD_ACQUIRE, "ldar", ACQUIRE | Orders.RCSC, OUTER, _ARM64_RELEASE),
         (P.WRITEL, "dmb oshst; str", STORES, OUTER, _ARM64_IO),
         (P.READL, "ldr; dmb oshld", LOADS, OUTER, _ARM64_IO),
     ],

@@ -19,6 +19,7 @@ class Orders(IntFlag):
     WR = 4
     WW = 8
     WD = 16  # memory write before, doorbell (a Device store to the mailbox) after
+    RCSC = 32  # store-release before, load-acquire after: Arm's ldar waits for an earlier stlr, ldapr does not
 
 
 NO_ORDERS = Orders(0)

@@ -109,7 +109,7 @@ class Platform:
         if all(row.reach >= stage.memory for stage in processor.stages):
             reached |= Orders.WW
             if row.reach >= processor.load_reach:
-                reached |= Orders.WR
+                reached |= Orders.WR | Orders.RCSC
         if all(row.reach >= stage.doorbell for stage in processor.stages):
             reached |= Orders.WD
         return processor.architecture.implicit | (row.orders & reached)

@@ -203,7 +203,7 @@ class Trace:
             for name, value, limit, bad in (
                 ("kind", kind, f"1 to {max(EventKind)}", not 1 <= kind <= max(EventKind)),
                 ("cpu", cpu, f"0 to {_bridge.CPUS - 1}", cpu >= _bridge.CPUS),
-                ("orders", orders, "what the core knows", orders & ~_KNOWN_ORDERS),
+                ("orders", orders, "what the core knows", orders & ~_ALL_ORDERS),
                 ("flags", flags, "what the core knows", flags & ~_KNOWN_FLAGS),
                 ("padding", zero, "0", zero),
             ):
@@ -243,8 +243,7 @@ class Trace:
         return f"Trace(events {self._first} to {self.last}, digest 0x{self._digest:016x})"
 
 
-_ALL_ORDERS = int(ALL_ORDERS)
-_KNOWN_ORDERS = _ALL_ORDERS | _bridge.RCSC
+_ALL_ORDERS = int(ALL_ORDERS | Orders.RCSC)
 _KNOWN_FLAGS = int(~EventFlag(0))
 # Looked up, not called: an enum's constructor costs more than the rest of an event.
 _KINDS = {int(kind): kind for kind in EventKind}

@@ -20,7 +20,7 @@ from amp.ordering.barriers import (
 
 
 def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
-    assert {order.name: order.value for order in Orders} == {"RR": 1, "RW": 2, "WR": 4, "WW": 8, "WD": 16}
+    assert {order.name: order.value for order in Orders} == {"RR": 1, "RW": 2, "WR": 4, "WW": 8, "WD": 16, "RCSC": 32}
     assert [reach.name for reach in sorted(Reach)] == ["NONE", "INNER", "OUTER", "SYSTEM"]
     assert [primitive.name for primitive in sorted(Primitive)] == [
         "NONE",
