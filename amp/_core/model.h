@@ -149,6 +149,10 @@ uint64_t amp_trace(struct amp_model *m, struct amp_event event);
 /* gate.c: when an access is made. */
 int amp_enter(struct amp_cpu *cpu);
 void amp_leave(struct amp_cpu *cpu);
-uint32_t amp_random(uint64_t *state, uint32_t n);
+
+/* chance.c */
+uint32_t amp_random(uint64_t *state, uint32_t n); /* below n */
+uint32_t amp_choose_at_random(struct amp_cpu *cpu, uint32_t n, enum amp_question question);
+void amp_draw_temper(struct amp_model *m, uint64_t seed);
 
 #endif

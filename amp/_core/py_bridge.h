@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_bridge.h - what the three files that know both C and Python share. Files named py_* are the bridge; no other C
+ * py_bridge.h - what the files that know both C and Python share. Files named py_* are the bridge; no other C
  * file includes Python.h. The bridge keeps to the stable ABI of CPython 3.11.
  */
 #ifndef AMP_PY_BRIDGE_H

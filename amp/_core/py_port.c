@@ -5,260 +5,11 @@
  * A port is one CPU's. Addresses are byte offsets in the region; scalars are little endian and aligned. What a barrier
  * at a site is, the port's site map says (site number -> primitive number, as bytes).
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "bell.h"
-#include "direct.h"
 #include "fences.h"
-#include "py_bridge.h"
-
-#define SITES 256
-
-struct port;
-
-/* What the two doors do differently. All return 0 or a negative errno. */
-struct door {
-    int (*load)(struct port *port, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
-    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release);
-    int (*atomic)(struct port *port, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                  uint64_t expected, struct amp_word *out);
-    int (*write)(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length);
-    int (*barrier)(struct port *port, unsigned primitive, unsigned site);
-    int (*kick)(struct port *port, unsigned target);
-    int (*wait)(struct port *port, int64_t timeout_ns);
-    int (*note)(struct port *port, unsigned code, uint64_t value);
-    int (*retire)(struct port *port);
-    PyObject *(*read)(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
-};
-
-struct port {
-    PyObject_HEAD
-    const struct door *door;
-    Py_buffer region; /* keeps the mapping alive */
-    uint64_t shared_start, shared_end;
-    uint8_t sites[SITES]; /* site -> primitive */
-    union {
-        struct amp_cpu model;
-        struct amp_direct direct;
-    } cpu;
-};
-
-/* A bulk load: performed when its bytes are asked for, or when a barrier or chance performs it. */
-struct lazy {
-    PyObject_HEAD
-    PyObject *port;
-    struct amp_deferred load;
-};
-
-static PyTypeObject *modelled_type, *direct_type, *lazy_type;
-
-/* --- errors ------------------------------------------------------------------------------------------------------ */
-
-static PyObject *fail(const char *what, int error)
-{
-    switch (error) {
-    case -EPIPE:
-        PyErr_Format(py_errors.peer_died, "%s: the other processor died", what);
-        break;
-    case -ESHUTDOWN:
-        PyErr_Format(py_errors.peer_finished, "%s: every other processor has retired", what);
-        break;
-    case -EDEADLK:
-        PyErr_Format(py_errors.stall, "%s: every processor sleeps and no doorbell is under way", what);
-        break;
-    case -EINVAL:
-        PyErr_Format(PyExc_ValueError, "%s: a number the core does not know", what);
-        break;
-    default:
-        errno = -error;
-        PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return NULL;
-}
-
-static PyObject *fail_access(struct port *port, const char *what, uint64_t address, uint64_t length, int error)
-{
-    char text[160]; /* not PyErr_Format's: 3.11 has no %llx */
-    int n;
-
-    if (error != -EINVAL && error != -EFAULT)
-        return fail(what, error);
-    n = snprintf(text, sizeof text, "%s of %" PRIu64 " bytes at 0x%" PRIx64 ": ", what, length, address);
-    if (error == -EINVAL)
-        snprintf(text + n, sizeof text - (size_t)n, "not aligned to its size");
-    else
-        snprintf(text + n, sizeof text - (size_t)n, "outside the shared memory, 0x%" PRIx64 " to 0x%" PRIx64,
-                 port->shared_start, port->shared_end);
-    PyErr_SetString(py_errors.access_fault, text);
-    return NULL;
-}
-
-/* A signal came while the core waited: let Python's handlers run, then try again (0), unless they raised (-1). */
-static int interrupted(int error)
-{
-    return error == -EINTR ? PyErr_CheckSignals() : 1;
-}
-
-#define RETRYING(error, call)                    \
-    do                                           \
-        error = (call);                          \
-    while (error && interrupted(error) == 0);    \
-    if (error == -EINTR)                         \
-    return NULL
-
-/* --- the two doors ----------------------------------------------------------------------------------------------- */
-
-static int model_load(struct port *p, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out)
-{
-    return amp_load(&p->cpu.model, address, size, after, acquire, out);
-}
-
-static int model_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release)
-{
-    return amp_store(&p->cpu.model, address, size, value, release);
-}
-
-static int model_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                        uint64_t expected, struct amp_word *out)
-{
-    return amp_atomic(&p->cpu.model, address, size, op, operand, expected, out);
-}
-
-static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length)
-{
-    return amp_store_bulk(&p->cpu.model, address, bytes, length);
-}
-
-static int model_barrier(struct port *p, unsigned primitive, unsigned site)
-{
-    return amp_barrier(&p->cpu.model, primitive, site);
-}
-
-static int model_kick(struct port *p, unsigned target)
-{
-    return amp_kick(&p->cpu.model, target);
-}
-
-static int model_wait(struct port *p, int64_t timeout_ns)
-{
-    return amp_wait(&p->cpu.model, timeout_ns);
-}
-
-static int model_note(struct port *p, unsigned code, uint64_t value)
-{
-    return amp_note(&p->cpu.model, code, value);
-}
-
-static int model_retire(struct port *p)
-{
-    return amp_cpu_retire(&p->cpu.model);
-}
-
-static PyObject *model_read(PyObject *self, uint64_t address, uint64_t length, uint64_t after)
-{
-    struct port *port = (struct port *)self;
-    struct lazy *lazy = PyObject_New(struct lazy, lazy_type);
-    int error;
-
-    if (!lazy)
-        return NULL;
-    lazy->port = Py_NewRef(self);
-    lazy->load = (struct amp_deferred){.address = address, .length = length, .performed = 1};
-    lazy->load.bytes = PyMem_Malloc(length ? length : 1);
-    if (!lazy->load.bytes) {
-        Py_DECREF(lazy);
-        return PyErr_NoMemory();
-    }
-    do
-        error = amp_load_bulk(&port->cpu.model, &lazy->load, after);
-    while (error == -EINTR && PyErr_CheckSignals() == 0);
-    if (error) {
-        Py_DECREF(lazy);
-        return error == -EINTR ? NULL : fail_access(port, "read", address, length, error);
-    }
-    return (PyObject *)lazy;
-}
-
-static int direct_load(struct port *p, uint64_t address, unsigned size, uint64_t after, int acquire,
-                       struct amp_word *out)
-{
-    (void)after; /* the silicon sees to it */
-    return amp_direct_load(&p->cpu.direct, address, size, acquire, &out->value);
-}
-
-static int direct_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release)
-{
-    return amp_direct_store(&p->cpu.direct, address, size, value, release);
-}
-
-static int direct_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                         uint64_t expected, struct amp_word *out)
-{
-    return amp_direct_atomic(&p->cpu.direct, address, size, op, operand, expected, &out->value);
-}
-
-static int direct_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length)
-{
-    return amp_direct_write(&p->cpu.direct, address, bytes, length);
-}
-
-static int direct_barrier(struct port *p, unsigned primitive, unsigned site)
-{
-    (void)p;
-    (void)site;
-    if (primitive >= AMP_FENCES)
-        return -EINVAL;
-    amp_fence_real(primitive);
-    return 0;
-}
-
-static int direct_kick(struct port *p, unsigned target)
-{
-    if (target >= p->cpu.direct.cpus)
-        return -EINVAL;
-    amp_bell_ring(p->cpu.direct.board, target);
-    return 0;
-}
-
-static int direct_wait(struct port *p, int64_t timeout_ns)
-{
-    struct amp_direct *cpu = &p->cpu.direct;
-
-    return amp_bell_wait(cpu->board, cpu->id, cpu->cpus, cpu->spin_ns, timeout_ns);
-}
-
-static int direct_note(struct port *p, unsigned code, uint64_t value)
-{
-    (void)p;
-    (void)code;
-    (void)value;
-    return 0;
-}
-
-static int direct_retire(struct port *p)
-{
-    amp_bell_gone(p->cpu.direct.board, p->cpu.direct.id);
-    return 0;
-}
-
-static PyObject *direct_read(PyObject *self, uint64_t address, uint64_t length, uint64_t after)
-{
-    struct port *port = (struct port *)self;
-    uint64_t start = port->shared_start, end = port->shared_end;
-
-    (void)after;
-    if (address < start || address > end || length > end - address)
-        return fail_access(port, "read", address, length, -EFAULT);
-    return PyBytes_FromStringAndSize((char *)port->cpu.direct.memory + address, (Py_ssize_t)length);
-}
-
-static const struct door model_door = {model_load, model_store, model_atomic, model_write,  model_barrier,
-                                       model_kick, model_wait,  model_note,   model_retire, model_read};
-static const struct door direct_door = {direct_load, direct_store, direct_atomic, direct_write,  direct_barrier,
-                                        direct_kick, direct_wait,  direct_note,   direct_retire, direct_read};
+#include "py_port.h"
 
 /* --- methods ----------------------------------------------------------------------------------------------------- */
 
@@ -282,8 +33,8 @@ static PyObject *do_load(PyObject *self, PyObject *const *args, Py_ssize_t n, un
         return NULL;
     RETRYING(error, port->door->load(port, address, size, after, acquire, &word));
     if (error)
-        return fail_access(port, name, address, size, error);
-    return port->door == &model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
+        return py_fail_access(port, name, address, size, error);
+    return port->door == &py_model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
 }
 
 static int fits(uint64_t value, unsigned size)
@@ -310,7 +61,7 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
         return too_wide(name, value, size);
     RETRYING(error, port->door->store(port, address, size, value, release));
     if (error)
-        return fail_access(port, name, address, size, error);
+        return py_fail_access(port, name, address, size, error);
     Py_RETURN_NONE;
 }
 
@@ -331,8 +82,8 @@ static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, 
         return too_wide(name, fits(operand, size) ? expected : operand, size);
     RETRYING(error, port->door->atomic(port, address, size, op, operand, expected, &word));
     if (error)
-        return fail_access(port, name, address, size, error);
-    return port->door == &model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
+        return py_fail_access(port, name, address, size, error);
+    return port->door == &py_model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
 }
 
 #define PER_SIZE(bits)                                                                                              \
@@ -378,7 +129,7 @@ static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (expect("read", n, 2) || py_word_value(args[0], &address, &after) || py_word_value(args[1], &length, &more))
         return NULL;
     if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
-        return fail_access(port, "read", address, length, -EFAULT); /* before anything is allocated */
+        return py_fail_access(port, "read", address, length, -EFAULT); /* before anything is allocated */
     return port->door->read(self, address, length, after > more ? after : more);
 }
 
@@ -399,7 +150,7 @@ static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (error == -EINTR)
         return NULL;
     if (error)
-        return fail_access(port, "write", address, (uint64_t)bytes.len, error);
+        return py_fail_access(port, "write", address, (uint64_t)bytes.len, error);
     Py_RETURN_NONE;
 }
 
@@ -410,7 +161,7 @@ static PyObject *barrier_with(PyObject *self, uint64_t primitive, uint64_t site,
 
     RETRYING(error, port->door->barrier(port, (unsigned)primitive, (unsigned)site));
     if (error)
-        return fail(what, error);
+        return py_fail(what, error);
     Py_RETURN_NONE;
 }
 
@@ -421,7 +172,7 @@ static PyObject *port_barrier(PyObject *self, PyObject *site)
     if (py_word_value(site, &number, &ignored))
         return NULL;
     if (number >= SITES)
-        return fail("barrier", -EINVAL);
+        return py_fail("barrier", -EINVAL);
     return barrier_with(self, ((struct port *)self)->sites[number], number, "barrier");
 }
 
@@ -444,7 +195,7 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
         return NULL;
     RETRYING(error, port->door->kick(port, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
     if (error)
-        return fail("kick", error);
+        return py_fail("kick", error);
     Py_RETURN_NONE;
 }
 
@@ -482,7 +233,7 @@ static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (error == -ETIMEDOUT)
         Py_RETURN_FALSE;
     if (error)
-        return fail("wait", error);
+        return py_fail("wait", error);
     Py_RETURN_TRUE;
 }
 
@@ -496,7 +247,7 @@ static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
         return NULL;
     RETRYING(error, port->door->note(port, code <= UINT8_MAX ? (unsigned)code : UINT8_MAX + 1u, value));
     if (error)
-        return fail("note", error);
+        return py_fail("note", error);
     Py_RETURN_NONE;
 }
 
@@ -507,7 +258,7 @@ static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
 
     RETRYING(error, port->door->retire(port));
     if (error)
-        return fail("retire", error);
+        return py_fail("retire", error);
     Py_RETURN_NONE;
 }
 
@@ -530,7 +281,7 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
 
     if (py_word_value(value, &spin_ns, &ignored))
         return NULL;
-    if (port->door == &model_door)
+    if (port->door == &py_model_door)
         port->cpu.model.spin_ns = spin_ns;
     else
         port->cpu.direct.spin_ns = spin_ns;
@@ -610,7 +361,7 @@ static PyObject *modelled_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
 
     if (!PyArg_ParseTuple(args, "OKIO:ModelledPort", &region, &room, &id, &sites))
         return NULL;
-    port = port_new(type, &model_door, region, sites);
+    port = port_new(type, &py_model_door, region, sites);
     if (!port)
         return NULL;
     memory = port->region.buf;
@@ -634,7 +385,7 @@ static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
 
     if (!PyArg_ParseTuple(args, "OKKKIIO:DirectPort", &region, &start, &end, &board, &id, &cpus, &sites))
         return NULL;
-    port = port_new(type, &direct_door, region, sites);
+    port = port_new(type, &py_direct_door, region, sites);
     if (!port)
         return NULL;
     size = (uint64_t)port->region.len;
@@ -653,97 +404,6 @@ static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     return (PyObject *)port;
 }
 
-static int lazy_perform(struct lazy *lazy)
-{
-    struct port *port = (struct port *)lazy->port;
-    int error;
-
-    do
-        error = amp_perform(&port->cpu.model, &lazy->load);
-    while (error == -EINTR && PyErr_CheckSignals() == 0);
-    if (error && error != -EINTR)
-        fail("read", error);
-    return error ? -1 : 0;
-}
-
-static PyObject *lazy_bytes(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    struct lazy *lazy = (struct lazy *)self;
-
-    if (lazy_perform(lazy))
-        return NULL;
-    return PyBytes_FromStringAndSize((char *)lazy->load.bytes, (Py_ssize_t)lazy->load.length);
-}
-
-static int lazy_buffer(PyObject *self, Py_buffer *view, int flags)
-{
-    struct lazy *lazy = (struct lazy *)self;
-
-    view->obj = NULL;
-    if (lazy_perform(lazy))
-        return -1;
-    return PyBuffer_FillInfo(view, self, lazy->load.bytes, (Py_ssize_t)lazy->load.length, 1, flags);
-}
-
-static Py_ssize_t lazy_length(PyObject *self)
-{
-    return (Py_ssize_t)((struct lazy *)self)->load.length;
-}
-
-static PyObject *lazy_compare(PyObject *self, PyObject *other, int op)
-{
-    PyObject *bytes, *right = NULL, *result = NULL;
-
-    if (op != Py_EQ && op != Py_NE)
-        Py_RETURN_NOTIMPLEMENTED;
-    if (!PyBytes_Check(other) && Py_TYPE(other) != lazy_type)
-        Py_RETURN_NOTIMPLEMENTED;
-    bytes = lazy_bytes(self, NULL);
-    if (bytes)
-        right = PyBytes_Check(other) ? Py_NewRef(other) : lazy_bytes(other, NULL);
-    if (right)
-        result = PyObject_RichCompare(bytes, right, op);
-    Py_XDECREF(bytes);
-    Py_XDECREF(right);
-    return result;
-}
-
-static PyObject *lazy_item(PyObject *self, PyObject *key)
-{
-    PyObject *bytes = lazy_bytes(self, NULL), *item = bytes ? PyObject_GetItem(bytes, key) : NULL;
-
-    Py_XDECREF(bytes);
-    return item;
-}
-
-static PyObject *lazy_performed(PyObject *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((struct lazy *)self)->load.performed > 0);
-}
-
-static void lazy_free(PyObject *self)
-{
-    struct lazy *lazy = (struct lazy *)self;
-    PyTypeObject *type = Py_TYPE(self);
-
-    if (lazy->load.performed <= 0)
-        amp_forget(&((struct port *)lazy->port)->cpu.model, &lazy->load);
-    PyMem_Free(lazy->load.bytes);
-    Py_DECREF(lazy->port);
-    PyObject_Free(self);
-    Py_DECREF(type);
-}
-
-static PyGetSetDef lazy_fields[] = {
-    {"performed", lazy_performed, NULL, "have the bytes been loaded?", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMethodDef lazy_methods[] = {
-    {"__bytes__", lazy_bytes, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyType_Slot modelled_slots[] = {
     {Py_tp_new, modelled_new},
     {Py_tp_dealloc, port_free},
@@ -760,36 +420,22 @@ static PyType_Slot direct_slots[] = {
     {0, NULL},
 };
 
-static PyType_Slot lazy_slots[] = {
-    {Py_tp_dealloc, lazy_free},
-    {Py_tp_methods, lazy_methods},
-    {Py_tp_getset, lazy_fields},
-    {Py_tp_richcompare, lazy_compare},
-    {Py_tp_hash, PyObject_HashNotImplemented},
-    {Py_sq_length, lazy_length},
-    {Py_mp_subscript, lazy_item},
-    {Py_bf_getbuffer, lazy_buffer},
-    {Py_tp_doc, "Bytes of a bulk load, loaded when they are used, or earlier."},
-    {0, NULL},
-};
-
 static PyType_Spec modelled_spec = {
     "amp._core._bridge.ModelledPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, modelled_slots};
 static PyType_Spec direct_spec = {
     "amp._core._bridge.DirectPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, direct_slots};
-static PyType_Spec lazy_spec = {
-    "amp._core._bridge.LazyBytes", sizeof(struct lazy), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, lazy_slots};
-
-static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
+static int add_type(PyObject *module, PyType_Spec *spec)
 {
-    *type = (PyTypeObject *)PyType_FromSpec(spec);
-    return *type ? PyModule_AddType(module, *type) : -1;
+    PyObject *type = PyType_FromSpec(spec);
+    int error = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
+
+    Py_XDECREF(type);
+    return error;
 }
 
 int py_port_init(PyObject *module)
 {
-    if (add_type(module, &modelled_spec, &modelled_type) || add_type(module, &direct_spec, &direct_type))
+    if (add_type(module, &modelled_spec) || add_type(module, &direct_spec))
         return -1;
-    return add_type(module, &lazy_spec, &lazy_type);
+    return py_lazy_init(module);
 }

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * room.c - the model's room in the region: how large it is, how it is set up, checked and reset.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "bell.h"
+#include "model.h"
+
+static uint64_t align_up(uint64_t value, uint64_t to)
+{
+    return (value + to - 1) / to * to;
+}
+
+static int power_of_two(uint64_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+static int check_config(const struct amp_model_config *config)
+{
+    if (config->cpus < 1 || config->cpus > AMP_CPUS || config->mode > AMP_LOCKSTEP)
+        return -EINVAL;
+    if (config->shared_start % AMP_GRANULE || config->shared_end % AMP_GRANULE ||
+        config->shared_start > config->shared_end || config->shared_end > UINT32_MAX)
+        return -EINVAL;
+    if (config->store_depth < 2 || config->store_depth > AMP_STORES)
+        return -EINVAL;
+    return power_of_two(config->log_writes) && power_of_two(config->trace_events) ? 0 : -EINVAL;
+}
+
+struct plan {
+    uint64_t heads, log, trace, size;
+};
+
+static struct plan plan_room(const struct amp_model_config *config)
+{
+    struct plan plan;
+
+    plan.heads = align_up(sizeof(struct amp_model), 64);
+    plan.log = align_up(plan.heads + (config->shared_end - config->shared_start) / AMP_GRANULE * sizeof(uint64_t), 64);
+    plan.trace = align_up(plan.log + config->log_writes * sizeof(struct amp_write), 64);
+    plan.size = align_up(plan.trace + config->trace_events * sizeof(struct amp_event), 64);
+    return plan;
+}
+
+size_t amp_model_room(const struct amp_model_config *config)
+{
+    return check_config(config) ? 0 : plan_room(config).size;
+}
+
+static int init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+    int error = pthread_mutexattr_init(&attributes);
+
+    if (error)
+        return -error;
+    if (!(error = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED)) &&
+        !(error = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST)))
+        error = pthread_mutex_init(lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return -error;
+}
+
+int amp_model_init(void *room, size_t size, const struct amp_model_config *config)
+{
+    struct amp_model *m = room;
+    struct plan plan;
+    int error = check_config(config);
+
+    if (error)
+        return error;
+    plan = plan_room(config);
+    if (size < plan.size || (uintptr_t)room % 64)
+        return -EINVAL;
+    memset(m, 0, sizeof *m);
+    m->config = *config;
+    m->heads_offset = plan.heads;
+    m->log_offset = plan.log;
+    m->trace_offset = plan.trace;
+    m->size = plan.size;
+    memset(amp_heads(m), 0, plan.log - plan.heads);
+    error = init_lock(&m->lock);
+    if (error)
+        return error;
+    m->magic = AMP_MAGIC;
+    return amp_model_reset(room, size, config->seed);
+}
+
+/* The room as a model; NULL if it holds none, or does not fit. */
+static struct amp_model *model_in(const void *room, size_t size)
+{
+    struct amp_model *m = (struct amp_model *)(uintptr_t)room;
+    struct plan plan;
+
+    if (size < sizeof *m || (uintptr_t)room % 64 || m->magic != AMP_MAGIC || check_config(&m->config))
+        return NULL;
+    plan = plan_room(&m->config);
+    if (m->heads_offset != plan.heads || m->log_offset != plan.log || m->trace_offset != plan.trace)
+        return NULL;
+    return m->size <= size && m->size == plan.size ? m : NULL;
+}
+
+int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit, const uint8_t *orders, size_t n)
+{
+    struct amp_model *m = model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (cpu >= m->config.cpus || n > AMP_PRIMITIVES)
+        return -EINVAL;
+    m->cpu[cpu].implicit = implicit;
+    memcpy(m->cpu[cpu].orders, orders, n);
+    return 0;
+}
+
+int amp_model_reset(void *room, size_t size, uint64_t seed)
+{
+    struct amp_model *m = model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    m->config.seed = m->random = seed;
+    m->epoch = m->now; /* older writes, and what the granules' heads still name, are another run's */
+    m->board = m->turn = m->lost = m->stalled = 0;
+    m->events = m->digest = m->stalls = m->turns = 0;
+    amp_draw_temper(m, seed);
+    for (unsigned i = 0; i < AMP_CPUS; i++) {
+        struct amp_cpu_state *state = &m->cpu[i];
+
+        state->status = state->parked = state->entries = 0;
+        state->floor = state->seen = state->made = state->released = state->rung_time = 0;
+        state->random = seed ^ (i + 1) * UINT64_C(0xd1b54a32d192ed03);
+    }
+    return 0;
+}
+
+int amp_model_lost(void *room, size_t size, unsigned cpu)
+{
+    struct amp_model *m = model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (cpu >= m->config.cpus)
+        return -EINVAL;
+    __atomic_store_n(&m->lost, 1, __ATOMIC_SEQ_CST);
+    amp_bell_lost(&m->board);
+    __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
+    amp_futex_wake(&m->turn);
+    return 0;
+}
+
+int amp_model_state(const void *room, size_t size, struct amp_model_state *state)
+{
+    const struct amp_model *m = model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    *state = (struct amp_model_state){.events = m->events,
+                                      .digest = m->digest,
+                                      .writes = m->now - m->epoch,
+                                      .trace_offset = m->trace_offset,
+                                      .trace_events = m->config.trace_events,
+                                      .stalls = m->stalls,
+                                      .turns = m->turns};
+    return 0;
+}
+
+int amp_cpu_open(struct amp_cpu *cpu, void *room, size_t size, uint8_t *memory, unsigned id)
+{
+    struct amp_model *m = model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (id >= m->config.cpus)
+        return -EINVAL;
+    *cpu = (struct amp_cpu){.model = m,
+                            .memory = memory,
+                            .board = &m->board,
+                            .id = id,
+                            .choose = amp_choose_at_random,
+                            .spin_ns = AMP_SPIN_NS};
+    return 0;
+}
+
+int amp_shared_bounds(const struct amp_cpu *cpu, uint64_t *start, uint64_t *end)
+{
+    *start = cpu->model->config.shared_start;
+    *end = cpu->model->config.shared_end;
+    return 0;
+}
