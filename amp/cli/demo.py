@@ -18,11 +18,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from amp.cli import silicon
-from amp.cli.machine import Machine
 from amp.cli.main import print_json
 from amp.cli.options import Plan, resolve
-from amp.cli.run import Result, SideFailed, Witness, by_symptom, finding_data, render_witness, run, witness
+from amp.cli.run import Result, SideFailed, Witness, by_symptom, finding_data, render_witness, run
 from amp.cli.terminal import make_console
+from amp.cli.witness_file import repeat
 from amp.machine.config import Mode, RunConfig
 from amp.machine.wiring import plan as wire
 from amp.ordering.barriers import Primitive
@@ -93,11 +93,10 @@ def main(file: str | None, seed: int, *, as_json: bool) -> int:
 
 
 def _open(console: Console, plan: Plan, size: int, digest: str) -> None:
-    console.print(f"{plan.config.file}: {size:,} bytes, sha256 {digest}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{plan.config.file}: {size:,} bytes, sha256 {digest}", soft_wrap=True, markup=False)
     console.print(
         f"{plan.config.messages:,} messages, host -> remote -> host, through two vrings of {RING_SIZE} entries, "
         f"between two processes; every message is checked on both sides",
-        highlight=False,
     )
 
 
@@ -110,7 +109,7 @@ def _first_act(console: Console, plan: Plan, seed: int) -> tuple[Result, Witness
         f"{found} of {SEEDS} seeds end in a violation, after {searched.messages / SEEDS:.0f} good messages on average"
     )
     for line in by_symptom(searched.witnesses):
-        console.print(f"  {escape(line)}", highlight=False)
+        console.print(f"  {escape(line)}")
     names = wire(plan.config).name_of
     at_s1 = [each for each in searched.witnesses if each.site == Site.S1.name]
     shown = max(at_s1, key=lambda each: _telling(each, names), default=None)
@@ -118,11 +117,10 @@ def _first_act(console: Console, plan: Plan, seed: int) -> tuple[Result, Witness
         console.print("[red]no witness of S1 among them[/red]")
         return searched, None, False
     render_witness(console, plan, shown, names)
-    repeated = _repeat(plan, shown)
+    _, repeated = repeat(plan, shown)
     console.print(
         f"Replayed just now in two fresh processes: {'the same' if repeated else '[red]ANOTHER[/red]'} trace, "
         f"{shown.outcome.events:,} events, digest {shown.outcome.digest:016x}",
-        highlight=False,
     )
     return searched, shown, repeated
 
@@ -131,13 +129,6 @@ def _telling(found: Witness, names: Callable[[int], str]) -> tuple[bool, int]:
     """The thread's own symptom first: idx there, and the ring entry not. Then one that went well for a while."""
     pair = found.explanation.pair if found.explanation is not None else None
     return pair is not None and "avail.ring" in names(pair[0].address), found.outcome.messages
-
-
-def _repeat(plan: Plan, shown: Witness) -> bool:
-    with Machine(plan.at_seed(shown.seed)) as machine:
-        outcome = machine.run(plan.at_seed(shown.seed), plan.platform, plan.sites)
-        again = witness(machine, plan, outcome, explain=True) if outcome.finding is not None else None
-    return again is not None and again.trace == shown.trace and outcome.digest == shown.outcome.digest
 
 
 def _whole_file(console: Console, heading: str, plan: Plan, digest: str) -> Result:
@@ -153,7 +144,6 @@ def _whole_file(console: Console, heading: str, plan: Plan, digest: str) -> Resu
     console.print(
         f"[green]intact[/green]: {result.messages:,} messages there and back in {result.seconds:.1f} s; "
         f"sha256 of what came back is the file's",
-        highlight=False,
     )
     return result
 
@@ -162,7 +152,7 @@ def _silicon(console: Console) -> list[silicon.SiliconResult]:
     console.rule("[bold]4. This machine's own silicon, no model: payload by non-temporal stores[/bold]", align="left")
     reason = silicon.available()
     if reason is not None:
-        console.print(f"skipped: {reason}", highlight=False)
+        console.print(f"skipped: {reason}")
         return []
     results = [silicon.run(primitive) for primitive in (Primitive.SMP_WMB, Primitive.WMB)]
     for result in results:
@@ -170,14 +160,12 @@ def _silicon(console: Console) -> list[silicon.SiliconResult]:
         console.print(
             f"{_INSTRUCTION[result.primitive]}: [{colour}]{result.corrupted:,} of {result.messages:,} messages "
             f"corrupted[/{colour}] on the reader's own CPU",
-            highlight=False,
         )
         if result.first is not None:
             number, word, value, due = result.first
             console.print(
                 f"  the first: message {number}, word {word} reads {value:#x}, written for "
                 f"{f'message {(value >> 16) - 1}' if value else 'nothing yet'}; due was {due:#x}",
-                highlight=False,
             )
     return results
 
@@ -221,7 +209,7 @@ def _close(console: Console, rows: list[Row]) -> None:
             f"{row.seconds:.2f}",
             row.remark,
         )
-    console.print(table, highlight=False)
+    console.print(table)
 
 
 def _data(acts: Acts, digest: str) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class _SideProcess:
     process: subprocess.Popen[bytes]
     control: socket.socket
     received: bytes = b""
+    due: bool = False  # it was sent a request, and has not reported yet
 
 
 class Machine:
@@ -140,6 +141,7 @@ class Machine:
         for cpu, side in enumerate(self._sides):
             try:
                 side.control.sendall(line)
+                side.due = True
             except (BrokenPipeError, ConnectionResetError):
                 raise SideDied(self._obituary(cpu)) from None
 
@@ -203,7 +205,7 @@ class Machine:
         side.received += part
         if not side.received.endswith(b"\n"):
             return None
-        line, side.received = side.received, b""
+        line, side.received, side.due = side.received, b"", False
         return msgspec.json.decode(line, type=Report)
 
     def _obituary(self, cpu: int) -> str:
@@ -216,6 +218,8 @@ class Machine:
         return f"the {CPU_NAMES[cpu]}'s process (pid {side.process.pid}) {how}; the {CPU_NAMES[1 - cpu]} {survivor}"
 
     def _survivor(self, side: _SideProcess) -> str:
+        if not side.due:
+            return "was idle"
         side.control.settimeout(STOP_LIMIT_S)
         try:
             while not side.received.endswith(b"\n"):

@@ -7,13 +7,17 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from amp import __version__
-from amp.errors import AmpError
+from amp.errors import AmpError, UsageError
 from amp.machine.config import Mode, RunConfig
+
+if TYPE_CHECKING:
+    from amp.cli.options import Plan
+    from amp.cli.run import Witness
 
 SEEDS_LIMIT = 1_000_000
 
@@ -73,6 +77,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 @click.option("--polls", type=int, default=16, show_default=True, help="Looks for work before a side sleeps.")
 @click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
+@click.option("--save", metavar="F", help="Write the first witness to this file: see explain and replay.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
     *,
@@ -85,6 +90,7 @@ def run(
     seeds: int,
     messages: int | None,
     payload: int,
+    save: str | None,
     as_json: bool,
     **sizes: Any,
 ) -> int:
@@ -101,11 +107,72 @@ def run(
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
     with seeds_progress(seeds, quiet=as_json) as progress:
         result = command.run(plan, range(seed, seed + seeds), progress)
+    if save is not None and not result.holds:
+        _save(save, result.plan, result.witnesses[0])
     if as_json:
         print_json(command.as_data(result))
     else:
         command.render(make_console(), result, wire(plan.config).name_of)
     return 0 if result.holds else 1
+
+
+def _save(path: str, plan: Plan, found: Witness) -> None:
+    from amp.cli import witness_file  # noqa: PLC0415
+
+    if found.trace is None:
+        raise UsageError("--save has no meaning in direct mode: it keeps no trace")
+    witness_file.save(path, plan, found)
+
+
+@cli.command()
+@click.argument("witness")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def explain(witness: str, *, as_json: bool) -> int:
+    """Tell the story of WITNESS, a file that `amp run --save` wrote."""
+    from amp.cli import run as command  # noqa: PLC0415
+    from amp.cli import witness_file  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.machine.wiring import plan as wire  # noqa: PLC0415
+
+    plan, found = witness_file.load(witness)
+    if as_json:
+        print_json({"command": "explain", "status": "violation", **command.finding_data(plan, found)})
+    else:
+        command.render_witness(make_console(), plan, found, wire(plan.config).name_of)
+    return 1
+
+
+@cli.command()
+@click.argument("witness")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def replay(witness: str, *, as_json: bool) -> int:
+    """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
+    from amp.cli import witness_file  # noqa: PLC0415
+
+    plan, found = witness_file.load(witness)
+    outcome, same = witness_file.repeat(plan, found)
+    if as_json:
+        text = outcome.finding.text if outcome.finding is not None else None
+        status = "violation" if outcome.finding is not None else "holds"
+        print_json(
+            {
+                "command": "replay",
+                "status": status,
+                "same": same,
+                "events": outcome.events,
+                "text": text,
+                "digest": f"{outcome.digest:016x}",
+            }
+        )
+    elif same:
+        click.echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
+    if not same:
+        raise Diverged(f"the run took another way: digest {outcome.digest:016x}, not {found.outcome.digest:016x}")
+    return 1
+
+
+class Diverged(AmpError):
+    """A witness did not repeat: the program, the file it sends, or the machine's tables are not what they were."""
 
 
 @cli.command()

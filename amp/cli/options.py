@@ -94,11 +94,17 @@ def resolve(
             raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
         config = msgspec.structs.replace(config, window=config.window or DIRECT_WINDOW, pin=True)
     config.check()
+    sites = sites_for(barriers, weaken)
+    name = None if config.mode is Mode.DIRECT else platform or PLATFORM
+    return Plan(config, name, None if name is None else find_platform(name), barriers, weaken, sites)
+
+
+def sites_for(barriers: str, weaken: tuple[str, ...]) -> SiteMap:
+    """The site map that --barriers and --weaken ask for. Raises UsageError."""
     sites = parse_policy(barriers)
     for text in weaken:
         sites = sites.weaken(*parse_weaken(text))
-    name = None if config.mode is Mode.DIRECT else platform or PLATFORM
-    return Plan(config, name, None if name is None else find_platform(name), barriers, weaken, sites)
+    return sites
 
 
 def _with_file(config: RunConfig, messages: int | None) -> RunConfig:

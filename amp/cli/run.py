@@ -85,7 +85,7 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
             _check_ended(outcome)
             result.outcomes.append(outcome)
             if outcome.finding is not None:
-                result.witnesses.append(witness(machine, plan, outcome, explain=len(result.witnesses) < explained))
+                result.witnesses.append(witness(machine, plan, outcome, explained=len(result.witnesses) < explained))
             if progress is not None:
                 progress(done)
     result.seconds = time.monotonic() - start
@@ -100,18 +100,27 @@ def _check_ended(outcome: Outcome) -> None:
         raise SideDied("a side polled for what never came after the other had ended, and was stopped")
 
 
-def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explain: bool) -> Witness:
-    """The outcome's violation with its trace, and the explanation if asked for."""
+def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explained: bool) -> Witness:
+    """The outcome's violation; with its trace and the explanation if asked for, and the mode keeps a trace."""
+    if not explained or outcome.config.mode is Mode.DIRECT:
+        return Witness(outcome.config.seed, outcome, None, None)
+    trace = trace_of(machine)
+    return Witness(outcome.config.seed, outcome, trace, explain(plan, outcome, trace))
+
+
+def trace_of(machine: Machine) -> Trace:
+    """The trace of the machine's last run."""
+    return Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
+
+
+def explain(plan: Plan, outcome: Outcome, trace: Trace) -> Explanation | None:
+    """What `trace` says of the outcome's violation."""
     report = outcome.finding
     assert report is not None, outcome
     assert outcome.finder is not None, outcome
-    if outcome.config.mode is Mode.DIRECT or not explain:
-        return Witness(outcome.config.seed, outcome, None, None)
     assert plan.platform is not None, plan
-    trace = Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
-    explanation = blame(trace, finding, plan.platform, tuple(Side))
-    return Witness(outcome.config.seed, outcome, trace, explanation)
+    return blame(trace, finding, plan.platform, tuple(Side))
 
 
 def title(plan: Plan) -> str:
@@ -126,22 +135,21 @@ def title(plan: Plan) -> str:
 def render(console: Console, result: Result, machine_names: Callable[[int], str]) -> None:
     """The result for a reader."""
     plan, runs = result.plan, len(result.outcomes)
-    console.print(f"[bold]{escape(title(plan))}[/bold]", highlight=False)
+    console.print(f"[bold]{escape(title(plan))}[/bold]")
     if result.holds:
         console.print(
             f"[green]0 violations[/green] in {runs} run{'s' * (runs != 1)}: {result.messages} messages there and back, "
             f"every one checked on both sides; {result.round_trips_per_s:,.0f} round trips/s",
-            highlight=False,
         )
         if plan.config.mode is not Mode.DIRECT:
-            console.print("(a sample of what the platform allows: no violation seen is not a proof)", highlight=False)
+            console.print("(a sample of what the platform allows: no violation seen is not a proof)")
         return
     first = result.witnesses[0]
     console.print(
         f"[red]{len(result.witnesses)} of {runs} run{'s' * (runs != 1)} found a violation[/red]", highlight=False
     )
     for line in by_symptom(result.witnesses):
-        console.print(f"  {escape(line)}", highlight=False)
+        console.print(f"  {escape(line)}")
     render_witness(console, plan, first, machine_names)
 
 
@@ -158,13 +166,13 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     report, finder = shown.outcome.finding, shown.outcome.finder
     assert report is not None, shown
     assert finder is not None, shown
-    console.print(f"\n[bold]seed {shown.seed}, after {shown.outcome.messages} good messages[/bold]", highlight=False)
+    console.print(f"\n[bold]seed {shown.seed}, after {shown.outcome.messages} good messages[/bold]")
     replay = plan.command(shown.seed)
     if shown.trace is not None and shown.explanation is not None:
         render_timeline(console, shown.trace, shown.explanation, machine_names, replay=_replay(plan, replay))
     else:
-        console.print(f"Found by the {CPU_NAMES[finder]}: {escape(report.text)}", highlight=False)
-        console.print(f"Replay: {_replay(plan, replay)}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"Found by the {CPU_NAMES[finder]}: {escape(report.text)}")
+        console.print(f"Replay: {_replay(plan, replay)}", soft_wrap=True, markup=False)
 
 
 def _replay(plan: Plan, command: str) -> str:

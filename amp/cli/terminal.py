@@ -14,8 +14,8 @@ PIPE_COLUMNS: Final = 100
 
 def make_console() -> Console:
     """The console that results are printed on."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS, highlight=False)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from amp._core import _bridge
-from amp.errors import AmpError, BadRing, PeerDied, PeerFinished, Violation, WrongMessage
+from amp.errors import AmpError, PeerDied, PeerFinished, Violation
 from amp.machine.config import Mode, Report, Request, RunConfig, Tally
 from amp.ordering.barriers import Primitive
 from amp.ordering.sites import SiteMap
@@ -27,6 +26,14 @@ from amp.region import Region
 
 Program = Callable[[Port, RunConfig, Tally], None]
 RegionProgram = Callable[[Region, RunConfig], Report]
+
+# What an exception that ends a program says of the run; the first that fits.
+_OUTCOMES: tuple[tuple[type[AmpError], str], ...] = (
+    (Violation, "violation"),
+    (PeerFinished, "finished"),
+    (PeerDied, "lost"),
+    (AmpError, "error"),
+)
 
 
 def serve(arguments: list[str], cpu: int, programs: Mapping[str, Program], bare: Mapping[str, RegionProgram]) -> int:
@@ -74,9 +81,8 @@ def _run(
             port.retire()
     except PeerDied as error:
         finding = Report(outcome="lost", text=str(error))
-    except Exception:
-        traceback.print_exc(file=sys.stderr)
-        finding = Report(outcome="error", text=traceback.format_exc(limit=1).strip().splitlines()[-1])
+    except Exception as error:
+        finding = _failure(error)
     return msgspec.structs.replace(
         finding,
         messages=tally.messages,
@@ -108,17 +114,20 @@ def _finding(program: Callable[[], None]) -> Report:
     """How the program ended: done, with a violation, or because the other side left."""
     try:
         program()
-    except (BadRing, WrongMessage) as error:
-        number = error.number if isinstance(error, WrongMessage) else None
-        return Report(
-            outcome="violation", kind=type(error).__name__, text=str(error), address=error.address, number=number
-        )
-    except Violation as error:
-        return Report(outcome="violation", kind=type(error).__name__, text=str(error))
-    except PeerFinished as error:
-        return Report(outcome="finished", text=str(error))
-    except PeerDied as error:
-        return Report(outcome="lost", text=str(error))
     except AmpError as error:
-        return Report(outcome="error", kind=type(error).__name__, text=str(error))
+        outcome = next(name for kind, name in _OUTCOMES if isinstance(error, kind))
+        return Report(
+            outcome=outcome,
+            kind=type(error).__name__,
+            text=str(error),
+            address=getattr(error, "address", None),
+            number=getattr(error, "number", None),
+        )
     return Report(outcome="done")
+
+
+def _failure(error: Exception) -> Report:
+    """A bug in a program: what, and where, in one line."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return Report(outcome="error", text=f"{text} ({os.path.basename(frame.filename)}, line {frame.lineno})")

@@ -1,0 +1,121 @@
+"""A witness in a file: explained and repeated elsewhere, and refused with the reason when it is not what it says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amp.cli import witness_file
+from amp.cli.options import resolve
+from amp.cli.run import Result, run
+from amp.errors import UsageError
+from amp.machine.config import Mode, RunConfig
+from amp.ordering.sites import Site
+
+
+@pytest.fixture(scope="module")
+def found() -> Result:
+    config = RunConfig(program="echo", mode=Mode.LOCKSTEP)
+    plan = resolve(config, platform="omap4-2011", barriers="smp", weaken=("S3=mandatory",), messages=200)
+    result = run(plan, range(1, 4))
+    assert result.witnesses, "omap4-2011 with SMP barriers fails at every seed"
+    return result
+
+
+@pytest.fixture
+def saved(found: Result, tmp_path: Path) -> Path:
+    path = tmp_path / "witness"
+    witness_file.save(str(path), found.plan, found.witnesses[0])
+    return path
+
+
+def test_what_is_saved_is_what_is_loaded(found: Result, saved: Path) -> None:
+    plan, loaded = witness_file.load(str(saved))
+    original = found.witnesses[0]
+    assert plan.command(loaded.seed) == found.plan.command(original.seed)
+    assert plan.sites.primitives == found.plan.sites.primitives
+    assert loaded.trace == original.trace
+    assert loaded.outcome.finding == original.outcome.finding
+    assert loaded.site == original.site == Site.S1.name
+
+
+def test_it_repeats_in_two_fresh_processes(saved: Path) -> None:
+    plan, loaded = witness_file.load(str(saved))
+    outcome, same = witness_file.repeat(plan, loaded)
+    assert same
+    again, before = outcome.finding, loaded.outcome.finding
+    assert again is not None
+    assert before is not None
+    assert (again.kind, again.text, again.address) == (before.kind, before.text, before.address)
+
+
+def test_a_run_that_went_another_way_is_not_called_the_same(saved: Path) -> None:
+    plan, loaded = witness_file.load(str(saved))
+    other = witness_file.Witness(loaded.seed + 1, loaded.outcome, loaded.trace, None)
+    assert not witness_file.repeat(plan, other)[1]
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("format", "amp witness 0", "format is 'amp witness 0', this is 'amp witness 1'"),
+        ("amp", "0.0.1", "amp is '0.0.1'"),
+        ("platform", "nowhere", "platform 'nowhere' is unknown"),
+        ("platform", "arm64", "platform arm64 orders otherwise"),
+        ("platform_crc", 7, "platform omap4-2011 orders otherwise"),
+        ("barriers", "firm", "barriers 'firm' is unknown"),
+        ("weaken", ["S9=none"], "site 'S9' is unknown"),
+        ("finder", 2, "finder 2"),
+        ("digest", "0" * 16, "the trace ends at event"),
+        ("events", 1, "the trace ends at event"),
+        ("trace", "AAAA", "the trace is damaged"),
+        ("seed", 1, "unknown field `seed`"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_with_the_reason(saved: Path, field: str, value: Any, reason: str) -> None:
+    path = edited(saved, lambda content: content.update({field: value}))
+    with pytest.raises(UsageError, match=f"^witness {path}: ") as refused:
+        witness_file.load(path)
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(UsageError, match=reason):
+            witness_file.load(str(path))
+
+
+@given(data=st.binary(max_size=400))
+def test_no_bytes_do_more_than_be_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(data)
+    with pytest.raises(UsageError):
+        witness_file.load(str(path))
+
+
+@given(at=st.integers(0, 2000), byte=st.integers(0, 255))
+def test_one_wrong_byte_is_refused_or_changes_nothing_that_counts(
+    found: Result, tmp_path_factory: pytest.TempPathFactory, at: int, byte: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    witness_file.save(str(path), found.plan, found.witnesses[0])
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] = byte
+    path.write_bytes(data)
+    try:
+        _, loaded = witness_file.load(str(path))
+    except UsageError:
+        return
+    assert loaded.trace == found.witnesses[0].trace
