@@ -98,10 +98,15 @@ class Exchange:
         self._out.add(segments, (), buffer)
         self._under_way[number] = message
         self._sent += 1
-        if self._sent % BREATH == 0 and not self._config.window:  # 1, 2, 4 ... all, 1: rings seen empty, filling, full
-            self._window = 1 if self._window >= self._most_under_way else 2 * self._window
         self._announce(self._out)
+        if self._sent % BREATH == 0:
+            self._breathe()
         return True
+
+    def _breathe(self) -> None:
+        """Another window: 1, 2, 4 ... all, and 1 again, so that the rings are seen empty, filling and full."""
+        if not self._config.window:
+            self._window = 1 if self._window >= self._most_under_way else 2 * self._window
 
     def _reclaim(self) -> bool:
         """Take back what the remote is done with, once we are out of buffers; says whether we have any now."""
@@ -144,12 +149,7 @@ class Exchange:
     def _sleep(self) -> None:
         """Ask to be woken, and sleep unless something came meanwhile."""
         self._tally.waits += 1
-        quiet = not self._config.suppression or self._in.enable_interrupts()
-        if (
-            self._config.suppression and not self._idle and len(self._under_way) < self._window
-        ):  # only a buffer is missing
-            quiet = self._out.enable_interrupts() and quiet
-        if quiet:
+        if self._nothing_to_do_yet():
             try:
                 self._port.wait()
             except Stall as error:
@@ -157,6 +157,15 @@ class Exchange:
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the remote.
             self._port.barrier(Site.K2)
         self._quieten()
+
+    def _nothing_to_do_yet(self) -> bool:
+        """Ask to be woken, then look once more."""
+        if not self._config.suppression:
+            return True  # every message rings
+        quiet = self._in.enable_interrupts()
+        if not self._idle and len(self._under_way) < self._window:  # only a buffer is missing to send the next one
+            quiet = self._out.enable_interrupts() and quiet
+        return quiet
 
     def _announce(self, queue: DriverQueue[int]) -> None:
         """Tell the remote of what was added to `queue`, if it wants to know, or always."""

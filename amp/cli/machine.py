@@ -169,11 +169,16 @@ class Machine:
         ours, theirs = socket.socketpair()
         with theirs:
             arguments = [str(self.region.fd), str(theirs.fileno()), str(os.getpid())]
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(self.region.fd, theirs.fileno()),
-            )
+            # Ctrl-C reaches the whole group; a side that is still starting has had no time to ignore it.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", module, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(self.region.fd, theirs.fileno()),
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return _SideProcess(process, ours)
 
     def _collect(self) -> tuple[Report, ...]:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -30,7 +30,9 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--file", "file", metavar="F", help="What to stream; default: this Python's own binary.")
-@click.option("--seed", type=click.IntRange(0), default=2011, show_default=True, help="Where the search starts.")
+@click.option(
+    "--seed", type=click.IntRange(0, (1 << 63) - 1), default=2011, show_default=True, help="Where the search starts."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def demo(file: str | None, seed: int, as_json: bool) -> int:
     """The 2011 barrier bug shown and cured: a file through a pair of vrings, on several machines."""
@@ -105,6 +107,7 @@ def run(
 
     config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds, quiet=as_json) as progress:
         result = command.run(plan, range(seed, seed + seeds), progress)
     if save is not None and not result.holds:
@@ -186,14 +189,25 @@ def platforms(name: str | None, as_json: bool) -> int:
     from amp.ordering.platforms import PLATFORMS  # noqa: PLC0415
 
     if name is None and as_json:
-        print_json({"status": "holds", "platforms": [command.as_dict(each) for each in PLATFORMS.values()]})
+        print_json({**_NOTHING_RUN, "platforms": [command.as_dict(each) for each in PLATFORMS.values()]})
     elif name is None:
         command.render_list(make_console())
     elif as_json:
-        print_json({"status": "holds", **command.as_dict(platform(name))})
+        print_json({**_NOTHING_RUN, **command.as_dict(platform(name))})
     else:
         command.render_platform(make_console(), platform(name))
     return 0
+
+
+# What every --json object has, of a command that looks up and runs nothing.
+_NOTHING_RUN: Final = {
+    "command": "platforms",
+    "status": "holds",
+    "violations": 0,
+    "executions": 0,
+    "states": 0,
+    "seconds": 0.0,
+}
 
 
 def print_json(data: object) -> None:
@@ -215,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(help_asked.format_message())
         status = 2
     except click.ClickException as mistake:
-        click.echo(f"amp: {mistake.format_message()}", err=True)
+        click.echo(f"amp: {' '.join(mistake.format_message().split())}", err=True)  # a list of choices has many lines
         status = 2
     except AmpError as error:
         click.echo(f"amp: {error}", err=True)

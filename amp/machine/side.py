@@ -123,6 +123,8 @@ def _finding(program: Callable[[], None]) -> Report:
             address=getattr(error, "address", None),
             number=getattr(error, "number", None),
         )
+    except Exception as error:  # not further up: the port must retire, or the other side waits in vain
+        return _failure(error)
     return Report(outcome="done")
 
 
