@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -222,21 +223,25 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status."""
     signal.signal(signal.SIGTERM, _terminated)
+    status = 0
     try:
-        status = cli.main(arguments, prog_name="amp", standalone_mode=False)
+        # Not cli.main(): it would end a command whose reader left with status 1.
+        with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            status = cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as done:  # --help, --version
+        status = done.exit_code
     except click.exceptions.NoArgsIsHelpError as help_asked:
         click.echo(help_asked.format_message())
         status = 2
     except click.ClickException as mistake:
-        click.echo(f"amp: {' '.join(mistake.format_message().split())}", err=True)  # a list of choices has many lines
+        click.echo(f"amp: {' '.join(mistake.format_message().split())}", err=True)
         status = 2
     except AmpError as error:
         click.echo(f"amp: {error}", err=True)
         status = error.exit_status
     except (KeyboardInterrupt, click.Abort):
         status = 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader of our output left
-        sys.stderr.close()
-        status = 0
-    sys.exit(status or 0)
+    except BrokenPipeError:  # our reader left: nothing is wrong, and what is still buffered is for nobody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

@@ -12,10 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 PIPE_COLUMNS: Final = 100
 
 
+class _Console(Console):
+    """A console that leaves it to the command line what a reader who left means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
     """The console that results are printed on."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=PIPE_COLUMNS, highlight=False)
+    console = _Console(highlight=False)
+    return console if console.is_terminal else _Console(width=PIPE_COLUMNS, highlight=False)
 
 
 @contextmanager

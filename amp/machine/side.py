@@ -51,7 +51,7 @@ def serve(arguments: list[str], cpu: int, programs: Mapping[str, Program], bare:
             report = _run(region, cpu, config, programs, bare)
             try:
                 control.write(msgspec.json.encode(report) + b"\n")
-            except BrokenPipeError:  # nobody is interested any more
+            except (BrokenPipeError, ConnectionResetError):  # nobody is interested any more
                 return 1
     return 0
 
@@ -59,7 +59,10 @@ def serve(arguments: list[str], cpu: int, programs: Mapping[str, Program], bare:
 def _read_line(control: BinaryIO) -> bytes:
     line = b""
     while not line.endswith(b"\n"):
-        part = control.read(65536)
+        try:
+            part = control.read(65536)
+        except ConnectionResetError:  # the parent left without reading our last report
+            part = b""
         if not part:
             return b""
         line += part

@@ -1,0 +1,72 @@
+"""Every site is needed: weakened alone, all others mandatory, it shows its own symptom, and is blamed for it.
+
+K2 is not among them: who has been rung reads the ring after the doorbell's interrupt, which orders by itself here.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+from cli_runs import planned
+
+from amp.cli.options import Plan
+from amp.cli.run import run
+from amp.machine.config import Mode
+from amp.ordering.sites import SITES, Site
+
+SEEDS = range(1, 21)
+WRONG_BYTES = frozenset({"BadRing", "WrongMessage"})
+STALL = frozenset({"Stall"})
+RINGING: dict[str, int | bool] = {"suppression": False, "window": 1, "polls": 0}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`site` weakened to none, on paranoid: the kinds of violation it may show, and no other."""
+
+    site: Site
+    symptom: frozenset[str]
+    sizes: dict[str, int | bool] = field(default_factory=dict)
+    messages: int = 200
+    mode: Mode = Mode.LOCKSTEP
+
+    def plan(self, *weaken: str) -> Plan:
+        return planned("paranoid", weaken=weaken, messages=self.messages, mode=self.mode, **self.sizes)
+
+    def __str__(self) -> str:
+        return f"{self.site.name}-{self.mode}{'-event_idx' * bool(self.sizes.get('event_idx'))}"
+
+
+EVENT_IDX: dict[str, int | bool] = {"event_idx": True}
+# A buffer is handed back long before it is written again, unless there are very few of them.
+TIGHT: dict[str, int | bool] = {"suppression": False, "ring_size": 2}
+ROWS = (
+    *(Row(site, WRONG_BYTES) for site in (Site.S1, Site.S2, Site.S3, Site.S4)),
+    *(Row(site, STALL, {"window": 1}) for site in (Site.S5, Site.S6, Site.S7, Site.S8)),
+    *(Row(site, STALL, EVENT_IDX) for site in (Site.S5, Site.S6, Site.S7, Site.S8)),
+    Row(Site.K1, STALL, RINGING),
+    Row(Site.B1, WRONG_BYTES, TIGHT, messages=500),
+    Row(Site.S1, WRONG_BYTES, mode=Mode.FREE),
+    Row(Site.S4, WRONG_BYTES, mode=Mode.FREE),
+    Row(Site.S5, STALL, {"window": 1}, mode=Mode.FREE),
+    Row(Site.S7, STALL, {"window": 1}, mode=Mode.FREE),
+    Row(Site.K1, STALL, RINGING, mode=Mode.FREE),
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_site_that_is_weakened_alone_shows_its_symptom_and_is_blamed(row: Row) -> None:
+    result = run(row.plan(f"{row.site.name}=none"), SEEDS)
+    kinds = {found.outcome.finding.kind for found in result.witnesses if found.outcome.finding}
+    blamed = [found.site for found in result.witnesses if found.explanation is not None]
+    print(f"{row}, seeds {SEEDS}: {len(result.witnesses)} violations, blamed {blamed}")
+    assert kinds, f"{SITES[row.site].if_missing}: not found"
+    assert kinds <= row.symptom
+    assert row.site.name in blamed, "at least one is explained"
+    assert set(blamed) <= {row.site.name, None}, "nobody else is blamed"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_and_shows_nothing_once_it_is_restored(row: Row) -> None:
+    result = run(row.plan(), SEEDS[:6])
+    assert result.holds
+    assert result.messages == 6 * row.messages
