@@ -117,7 +117,7 @@ class DeviceQueue:
                 raise self._bad("desc.next", following, f"below {entries}", at + 14)
             at = table + DESC_BYTES * following
             address, length, flags, following = self._descriptor(at)
-        raise self._bad("desc chain length", num + 1, f"at most {num}: it loops", at)
+        raise self._bad("desc chain length", num + 1, f"at most {num}: it loops, or is too long", at)
 
     def _descriptor(self, at: int) -> tuple[int, int, int, int]:
         """addr, len, flags and next of the descriptor at `at`, in two loads; its buffer lies inside `memory`."""

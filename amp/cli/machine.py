@@ -35,6 +35,7 @@ STORE_DEPTH: Final = 64
 LOG_WRITES: Final = 1 << 14
 TRACE_EVENTS: Final = 1 << 16
 STOP_LIMIT_S: Final = 5.0  # how long a side may take to stop once it is told to
+LINGER_LIMIT_S: Final = 60.0  # how long a side may go on after the other has ended
 MODULES: Final = ("hostside", "remoteside")
 _CORE_MODE: Final = {Mode.FREE: _bridge.FREE, Mode.LOCKSTEP: _bridge.LOCKSTEP}
 
@@ -84,7 +85,10 @@ class _SideProcess:
 
 
 class Machine:
-    """Use as a context manager. All runs of one machine have the sizes of `config`; seeds, sites, platform may vary."""
+    """Use as a context manager. All runs of one machine have the sizes of `config`; seeds, sites, platform may vary.
+
+    Belongs to the thread that makes it: when that thread ends, the kernel ends the sides (prctl(2), PR_SET_PDEATHSIG).
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
@@ -95,7 +99,8 @@ class Machine:
 
     def __enter__(self) -> Self:
         try:
-            self._sides = [self._start(module) for module in MODULES]
+            for module in MODULES:
+                self._sides.append(self._start(module))
         except BaseException:
             self.close()
             raise
@@ -167,18 +172,18 @@ class Machine:
 
     def _start(self, module: str) -> _SideProcess:
         ours, theirs = socket.socketpair()
-        with theirs:
-            arguments = [str(self.region.fd), str(theirs.fileno()), str(os.getpid())]
-            # Ctrl-C reaches the whole group; a side that is still starting has had no time to ignore it.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", module, *arguments],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=(self.region.fd, theirs.fileno()),
-                )
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        arguments = [str(self.region.fd), str(theirs.fileno()), str(os.getpid())]
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, *arguments],  # -P: nothing is imported from where the user stands
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self.region.fd, theirs.fileno()),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return _SideProcess(process, ours)
 
     def _collect(self) -> tuple[Report, ...]:
@@ -188,8 +193,8 @@ class Machine:
             for cpu, side in enumerate(self._sides):
                 selector.register(side.control, selectors.EVENT_READ, cpu)
             while len(reports) < len(self._sides):
-                ready = selector.select(STOP_LIMIT_S if reports else None)
-                if not ready:  # one side has ended, the other polls for what will never come
+                ready = selector.select(LINGER_LIMIT_S if reports else None)
+                if not ready:  # one side has ended long ago: the other polls for what will never come
                     self._tell_lost(min(reports))
                 for key, _ in ready:
                     report = self._receive(key.data)

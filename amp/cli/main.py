@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -18,7 +19,6 @@ from amp.machine.config import Mode, RunConfig
 
 if TYPE_CHECKING:
     from amp.cli.options import Plan
-    from amp.cli.run import Witness
 
 SEEDS_LIMIT = 1_000_000
 
@@ -102,17 +102,22 @@ def run(
     echo: messages of a pattern go to the remote and come back. stream: so do the bytes of a file.
     """
     from amp.cli import run as command  # noqa: PLC0415
+    from amp.cli import witness_file  # noqa: PLC0415
     from amp.cli.options import resolve  # noqa: PLC0415
     from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
     from amp.machine.wiring import plan as wire  # noqa: PLC0415
 
     config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    if save is not None:
+        _check_save(save, plan)
     plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds, quiet=as_json) as progress:
         result = command.run(plan, range(seed, seed + seeds), progress)
-    if save is not None and not result.holds:
-        _save(save, result.plan, result.witnesses[0])
+    if save is not None and result.holds:
+        click.echo(f"amp: nothing written to {save}: no violation", err=True)
+    elif save is not None:
+        witness_file.save(save, result.plan, result.witnesses[0])
     if as_json:
         print_json(command.as_data(result))
     else:
@@ -120,12 +125,15 @@ def run(
     return 0 if result.holds else 1
 
 
-def _save(path: str, plan: Plan, found: Witness) -> None:
-    from amp.cli import witness_file  # noqa: PLC0415
-
-    if found.trace is None:
+def _check_save(path: str, plan: Plan) -> None:
+    """Before anything runs: can a witness be written there?"""
+    if plan.platform is None:
         raise UsageError("--save has no meaning in direct mode: it keeps no trace")
-    witness_file.save(path, plan, found)
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as error:
+        raise UsageError(f"witness {path}: {error.strerror}") from None
 
 
 @cli.command()
@@ -153,8 +161,7 @@ def replay(witness: str, *, as_json: bool) -> int:
     """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
     from amp.cli import witness_file  # noqa: PLC0415
 
-    plan, found = witness_file.load(witness)
-    outcome, same = witness_file.repeat(plan, found)
+    found, outcome, same = witness_file.replay(witness)
     if as_json:
         text = outcome.finding.text if outcome.finding is not None else None
         status = "violation" if outcome.finding is not None else "holds"
@@ -220,6 +227,21 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)  # as an exception: whatever is open is closed on the way
 
 
+def _drop_output() -> None:
+    """What is still buffered is for nobody."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _internal_error(error: Exception) -> int:
+    """One line, and the whole story for who asks for it."""
+    if os.environ.get("AMP_TRACEBACK"):
+        traceback.print_exception(error)
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    click.echo(f"amp: internal error: {text} (AMP_TRACEBACK=1 shows where)", err=True)
+    _drop_output()
+    return AmpError.exit_status
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -242,6 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = error.exit_status
     except (KeyboardInterrupt, click.Abort):
         status = 128 + signal.SIGINT
-    except BrokenPipeError:  # our reader left: nothing is wrong, and what is still buffered is for nobody
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # our reader left: nothing is wrong
+        _drop_output()
+    except Exception as error:  # our bug or the machine's trouble, but never a finding
+        status = _internal_error(error)
     sys.exit(status)

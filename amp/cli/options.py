@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap, parse_policy, parse_weaken
 
+PROGRAMS: Final = ("echo", "stream")
 PLATFORM: Final = "omap4-2011"
 BARRIERS: Final = "mandatory"
 MESSAGES: Final = 1000
@@ -95,7 +97,7 @@ def resolve(
         config = msgspec.structs.replace(config, window=config.window or DIRECT_WINDOW, pin=True)
     config.check()
     sites = sites_for(barriers, weaken)
-    name = None if config.mode is Mode.DIRECT else platform or PLATFORM
+    name = None if config.mode is Mode.DIRECT else PLATFORM if platform is None else platform
     return Plan(config, name, None if name is None else find_platform(name), barriers, weaken, sites)
 
 
@@ -109,10 +111,13 @@ def sites_for(barriers: str, weaken: tuple[str, ...]) -> SiteMap:
 
 def _with_file(config: RunConfig, messages: int | None) -> RunConfig:
     """A stream's file, and as many messages as it takes unless the user says how many."""
-    path = config.file or str(interpreter_binary())
+    path = os.path.abspath(str(interpreter_binary()) if config.file is None else config.file)
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"file {path}: not a regular file")
+        with open(path, "rb"):
+            size = status.st_size
     except OSError as error:
         raise UsageError(f"file {path}: {error.strerror}") from None
     step = config.payload_bytes - HEADER_BYTES

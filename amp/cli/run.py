@@ -82,7 +82,7 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
     with Machine(plan.at_seed(seeds.start)) as machine:
         for done, seed in enumerate(seeds, 1):
             outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
-            _check_ended(outcome)
+            check_ended(outcome)
             result.outcomes.append(outcome)
             if outcome.finding is not None:
                 result.witnesses.append(witness(machine, plan, outcome, explained=len(result.witnesses) < explained))
@@ -92,12 +92,13 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
     return result
 
 
-def _check_ended(outcome: Outcome) -> None:
+def check_ended(outcome: Outcome) -> None:
+    """Raises SideFailed, SideDied for a run that came neither to its end nor to a violation."""
     for name, report in zip(CPU_NAMES, outcome.reports, strict=True):
         if report.outcome == "error":
             raise SideFailed(f"the {name}'s program failed: {report.kind or 'internal error'}: {report.text}")
     if outcome.finding is None and any(report.outcome == "lost" for report in outcome.reports):
-        raise SideDied("a side polled for what never came after the other had ended, and was stopped")
+        raise SideDied("a side went on long after the other had ended, and was stopped")
 
 
 def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explained: bool) -> Witness:
@@ -167,18 +168,19 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     assert report is not None, shown
     assert finder is not None, shown
     console.print(f"\n[bold]seed {shown.seed}, after {shown.outcome.messages} good messages[/bold]")
-    replay = plan.command(shown.seed)
+    replay = _replay(plan, shown.seed)
     if shown.trace is not None and shown.explanation is not None:
-        render_timeline(console, shown.trace, shown.explanation, machine_names, replay=_replay(plan, replay))
+        render_timeline(console, shown.trace, shown.explanation, machine_names, replay=replay)
     else:
         console.print(f"Found by the {CPU_NAMES[finder]}: {escape(report.text)}")
-        console.print(f"Replay: {_replay(plan, replay)}", soft_wrap=True, markup=False)
+    if replay is None:
+        console.print(f"A {plan.config.mode.value} run does not repeat exactly. The same again, with luck:")
+        console.print(plan.command(shown.seed), soft_wrap=True, markup=False)
 
 
-def _replay(plan: Plan, command: str) -> str:
-    if plan.config.mode is Mode.LOCKSTEP:
-        return command
-    return f"{command.replace('--mode free', '--mode lockstep')}   (a free run does not repeat exactly; lockstep does)"
+def _replay(plan: Plan, seed: int) -> str | None:
+    """The command that repeats the run of `seed` exactly; only lockstep does."""
+    return plan.command(seed) if plan.config.mode is Mode.LOCKSTEP else None
 
 
 def as_data(result: Result) -> dict[str, Any]:
@@ -221,6 +223,6 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "site": found.site,
         "digest": f"{found.outcome.digest:016x}",
         "events": found.outcome.events,
-        "replay": plan.command(found.seed),
+        "replay": _replay(plan, found.seed),
         "explanation": None if found.explanation is None else as_dict(found.explanation),
     }

@@ -12,8 +12,10 @@ from typing import Final
 
 from amp._core import _bridge
 from amp.cli.machine import Machine
+from amp.errors import AmpError
 from amp.machine.config import Mode, RunConfig
 from amp.ordering.barriers import Primitive
+from amp.port.port import CPU_NAMES
 
 MESSAGES: Final = 200_000
 RING_SIZE: Final = 4  # small, so that a buffer comes round before chance has drained its last words
@@ -32,6 +34,10 @@ class SiliconResult:
     seconds: float
 
 
+class SiliconUnfinished(AmpError):
+    """The run on the silicon did not come to its end: a machine too busy, most likely."""
+
+
 def available() -> str | None:
     """None if the silicon can show it; else the reason why not, in one line."""
     if platform.machine() != "x86_64":
@@ -47,7 +53,11 @@ def run(primitive: Primitive, messages: int = MESSAGES) -> SiliconResult:
     numbers = (messages, RING_SIZE, PAYLOAD_BYTES, int(primitive), BUDGET_NS)
     with Machine(config) as machine:
         assert _bridge.silicon_room(numbers) <= machine.region.layout["vrings"].size, "the ring fits into its carveout"
-        data = machine.run_bare(config, numbers).reports[1].data
+        reports = machine.run_bare(config, numbers).reports
+    for name, report in zip(CPU_NAMES, reports, strict=True):
+        if report.outcome != "done":
+            raise SiliconUnfinished(f"the {name}'s side did not finish: {report.text}")
+    data = reports[1].data
     first = (data["first_number"], data["first_word"], data["first_value"], data["first_expected"])
     corrupted = data["corrupted"]
     return SiliconResult(primitive, data["messages"], corrupted, first if corrupted else None, data["elapsed_ns"] / 1e9)

@@ -6,6 +6,7 @@ reason, if it is not one, is damaged, or was made by another version of amp or o
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,8 @@ import msgspec
 
 from amp import __version__
 from amp.cli.machine import Machine, Outcome
-from amp.cli.options import Plan, sites_for
-from amp.cli.run import Witness, explain, trace_of
+from amp.cli.options import PROGRAMS, Plan, sites_for
+from amp.cli.run import Witness, check_ended, explain, trace_of
 from amp.errors import UsageError
 from amp.machine.config import Mode, Report, RunConfig
 from amp.ordering import platform as find_platform
@@ -27,7 +28,7 @@ TRACE_LIMIT_BYTES: Final = 1 << 26  # sixteen times what a trace holds at most t
 
 
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file's object. `platform_crc` is over everything the platform orders."""
+    """The file's object. `platform_crc` is over everything the platform orders; `file_sha256` of what a stream sent."""
 
     format: str
     amp: str
@@ -36,6 +37,7 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     barriers: str
     weaken: tuple[str, ...]
     config: RunConfig
+    file_sha256: str | None
     finder: int
     reports: tuple[Report, Report]
     digest: str
@@ -57,7 +59,8 @@ def save(path: str, plan: Plan, found: Witness) -> None:
         platform_crc=_crc(plan.platform),
         barriers=plan.barriers,
         weaken=plan.weaken,
-        config=outcome.config,
+        config=msgspec.structs.replace(outcome.config, sites=b""),  # barriers and weaken say it
+        file_sha256=None if outcome.config.file is None else _sha256(outcome.config.file),
         finder=outcome.finder,
         reports=(outcome.reports[0], outcome.reports[1]),
         digest=f"{outcome.digest:016x}",
@@ -72,6 +75,21 @@ def save(path: str, plan: Plan, found: Witness) -> None:
 
 def load(path: str) -> tuple[Plan, Witness]:
     """Read a witness. Raises UsageError that says why it cannot be used."""
+    return _opened(path)[:2]
+
+
+def replay(path: str) -> tuple[Witness, Outcome, bool]:
+    """Read a witness and run it again: what was found then, what came of it now, and whether it is the very same run.
+
+    Raises UsageError if it cannot be used, or the file that it sends is no longer the one that it sent.
+    """
+    plan, found, file_sha256 = _opened(path)
+    if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
+        raise UsageError(f"witness {path}: file {plan.config.file} is not the one that was sent: its sha256 differs")
+    return found, *repeat(plan, found)
+
+
+def _opened(path: str) -> tuple[Plan, Witness, str | None]:
     try:
         content = msgspec.json.decode(Path(path).read_bytes(), type=WitnessFile)
     except OSError as error:
@@ -79,7 +97,7 @@ def load(path: str) -> tuple[Plan, Witness]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"witness {path}: not a witness file: {error}") from None
     try:
-        return _checked(content)
+        return *_checked(content), content.file_sha256
     except UsageError as error:
         raise UsageError(f"witness {path}: {error}") from None
 
@@ -90,6 +108,8 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
             raise UsageError(f"{field} is {value!r}, this is {expected!r}")
     config = content.config
     config.check()
+    if config.program not in PROGRAMS:
+        raise UsageError(f"program is {config.program!r}, expected {' or '.join(PROGRAMS)}")
     platform = find_platform(content.platform)
     if _crc(platform) != content.platform_crc:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
@@ -121,6 +141,14 @@ def _inflate(data: bytes) -> bytes:
     return trace
 
 
+def _sha256(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"file {path}: {error.strerror}") from None
+
+
 def _crc(platform: Platform) -> int:
     orders = [int(value) for side in Side for value in (platform.implicit(side), *platform.table(side))]
     return zlib.crc32(bytes(orders))
@@ -132,5 +160,6 @@ def repeat(plan: Plan, found: Witness) -> tuple[Outcome, bool]:
         raise UsageError(f"a run in mode {plan.config.mode.value} does not repeat; only lockstep does")
     with Machine(plan.config) as machine:
         outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites)
+        check_ended(outcome)
         same = outcome.digest == found.outcome.digest and trace_of(machine) == found.trace
     return outcome, same

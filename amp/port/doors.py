@@ -25,7 +25,7 @@ def site_bytes(sites: SiteMap) -> bytes:
 
 
 def open_modelled(region: Region, cpu: int, sites: SiteMap) -> ModelledPort:
-    """The port of `cpu` on a region whose model has been initialised (`amp.machine.model`)."""
+    """The port of `cpu` on a region whose model has been initialised."""
     return ModelledPort(region.memory, region.layout["model"].offset, cpu, site_bytes(sites))
 
 
@@ -46,7 +46,10 @@ class Recorded:
 
 
 class RecordingPort:
-    """Passes every call to `port`, and keeps it in `calls`, in order. Calls that raise are kept with the exception."""
+    """Passes every call to `port` (positional arguments, as a Port's are), and keeps it in `calls`, in order.
+
+    Calls that raise are kept with the exception.
+    """
 
     def __init__(self, port: Port) -> None:
         self._port = port

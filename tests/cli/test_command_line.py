@@ -156,7 +156,7 @@ def in_a_shell(command: str) -> subprocess.CompletedProcess[str]:
     ids=["smp", "sizes", "doorbell", "indirect"],
 )
 def test_the_line_that_repeats_a_finding_repeats_it_exactly(options: list[str]) -> None:
-    first = data_of("run", "echo", "--messages", "300", "--seed", "40", "--seeds", "3", *options, status=1)
+    first = data_of("run", "echo", "--messages", "300", "--seed", "40", "--seeds", "2", *options, status=1)
     for finding in first["findings"]:
         again = in_a_shell(finding["replay"] + " --json")
         assert again.returncode == 1, again.stderr

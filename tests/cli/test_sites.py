@@ -13,7 +13,7 @@ from amp.cli.run import run
 from amp.machine.config import Mode
 from amp.ordering.sites import SITES, Site
 
-SEEDS = range(1, 21)
+SEEDS = range(1, 13)
 WRONG_BYTES = frozenset({"BadRing", "WrongMessage"})
 STALL = frozenset({"Stall"})
 RINGING: dict[str, int | bool] = {"suppression": False, "window": 1, "polls": 0}
@@ -38,13 +38,13 @@ class Row:
 
 EVENT_IDX: dict[str, int | bool] = {"event_idx": True}
 # A buffer is handed back long before it is written again, unless there are very few of them.
-TIGHT: dict[str, int | bool] = {"suppression": False, "ring_size": 2}
+TIGHT: dict[str, int | bool] = {"suppression": False, "ring_size": 2, "event_idx": True}
 ROWS = (
     *(Row(site, WRONG_BYTES) for site in (Site.S1, Site.S2, Site.S3, Site.S4)),
     *(Row(site, STALL, {"window": 1}) for site in (Site.S5, Site.S6, Site.S7, Site.S8)),
     *(Row(site, STALL, EVENT_IDX) for site in (Site.S5, Site.S6, Site.S7, Site.S8)),
     Row(Site.K1, STALL, RINGING),
-    Row(Site.B1, WRONG_BYTES, TIGHT, messages=500),
+    Row(Site.B1, WRONG_BYTES, TIGHT, messages=400),
     Row(Site.S1, WRONG_BYTES, mode=Mode.FREE),
     Row(Site.S4, WRONG_BYTES, mode=Mode.FREE),
     Row(Site.S5, STALL, {"window": 1}, mode=Mode.FREE),
@@ -67,6 +67,6 @@ def test_a_site_that_is_weakened_alone_shows_its_symptom_and_is_blamed(row: Row)
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_and_shows_nothing_once_it_is_restored(row: Row) -> None:
-    result = run(row.plan(), SEEDS[:6])
+    result = run(row.plan(), SEEDS[:4])
     assert result.holds
-    assert result.messages == 6 * row.messages
+    assert result.messages == 4 * row.messages

@@ -16,7 +16,7 @@ from amp.cli.run import Result, run
 from amp.ordering import PLATFORMS
 
 FEW = range(1, 21)
-FEW_MESSAGES = 150
+FEW_MESSAGES = 100
 ALL = range(1, 1001)
 ALL_MESSAGES = 2000
 REPLAYED = 20  # of the full number's witnesses

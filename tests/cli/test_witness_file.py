@@ -59,6 +59,34 @@ def test_a_run_that_went_another_way_is_not_called_the_same(saved: Path) -> None
     assert not witness_file.repeat(plan, other)[1]
 
 
+def streamed(path: Path, sent: Path) -> str:
+    config = RunConfig(program="stream", mode=Mode.LOCKSTEP, file=str(sent))
+    plan = resolve(config, platform="omap4-2011", barriers="smp", weaken=(), messages=None)
+    result = run(plan, range(1, 9))
+    witness_file.save(str(path), plan, result.witnesses[0])
+    return str(path)
+
+
+def test_a_stream_s_witness_repeats_only_with_the_file_that_was_sent(tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    sent.write_bytes(bytes(range(256)) * 20)
+    path = streamed(tmp_path / "witness", sent)
+    assert witness_file.replay(path)[2]
+    sent.write_bytes(bytes(reversed(range(256))) * 20)
+    with pytest.raises(UsageError, match="not the one that was sent"):
+        witness_file.replay(path)
+    sent.unlink()
+    with pytest.raises(UsageError, match="No such file"):
+        witness_file.replay(path)
+    assert witness_file.load(path)[1].site == Site.S1.name, "it can still be explained"
+
+
+def test_a_witness_of_an_unknown_program_is_refused(saved: Path) -> None:
+    path = edited(saved, lambda content: content["config"].update(program="silicon"))
+    with pytest.raises(UsageError, match="program is 'silicon', expected echo or stream"):
+        witness_file.load(path)
+
+
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
     content = json.loads(path.read_text())
     change(content)
@@ -77,6 +105,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
         ("barriers", "firm", "barriers 'firm' is unknown"),
         ("weaken", ["S9=none"], "site 'S9' is unknown"),
         ("finder", 2, "finder 2"),
+        ("format", "amp witness 1 ", "format is"),
         ("digest", "0" * 16, "the trace ends at event"),
         ("events", 1, "the trace ends at event"),
         ("trace", "AAAA", "the trace is damaged"),

@@ -130,13 +130,17 @@ LIES = {
         chain((0, 4, NEXT, 1), (4, 4, NEXT, 0xFFFF)), "desc.next", constant(0xFFFF), BELOW_NUM, desc(1, 14)
     ),
     "a descriptor is its own next": Lie(
-        chain((0, 4, NEXT, 0)), "desc chain length", constant(NUM + 1), constant("at most 8: it loops"), desc(0, 0)
+        chain((0, 4, NEXT, 0)),
+        "desc chain length",
+        constant(NUM + 1),
+        constant("at most 8: it loops, or is too long"),
+        desc(0, 0),
     ),
     "two descriptors are each other's next": Lie(
         chain((0, 4, NEXT, 1), (4, 4, NEXT, 0)),
         "desc chain length",
         constant(NUM + 1),
-        constant("at most 8: it loops"),
+        constant("at most 8: it loops, or is too long"),
         desc(0, 0),
     ),
     "a readable segment stands behind a writable one": Lie(
@@ -199,7 +203,7 @@ LIES = {
         indirect((0, 4, NEXT, 1), (4, 4, NEXT, 0)),
         "desc chain length",
         constant(NUM + 1),
-        constant("at most 8: it loops"),
+        constant("at most 8: it loops, or is too long"),
         entry(0, 0),
     ),
     "an indirect table's buffer is outside": Lie(
