@@ -71,12 +71,12 @@ class Exchange:
         for buffer, segments in enumerate(self._empty):
             self._in.add((), segments, buffer)
         self._announce(self._in)
-        idle = 0
-        while self._tally.messages < self._config.messages:
+        tally, messages, polls, idle = self._tally, self._config.messages, self._config.polls, 0
+        while tally.messages < messages:
             received = self._receive()
             sent = self._send(bodies)
             idle = 0 if received or sent else idle + 1
-            if idle > self._config.polls:
+            if idle > polls:
                 self._sleep()
                 idle = 0
 

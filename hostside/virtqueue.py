@@ -94,7 +94,13 @@ class DriverQueue(Generic[Token]):
         descriptors = needed if indirect is None else 1
         if descriptors > self.free:
             raise UsageError(f"a chain of {descriptors} descriptors, {self.free} are free")
-        if indirect is None:
+        if needed == 1:  # most buffers
+            last = head
+            [(address, length)] = readable or writable
+            at = self.layout.desc + DESC_BYTES * head
+            self._port.store_u64(at, address)
+            self._port.store_u64(at + 8, length if readable else length | DESC_F_WRITE << 32)
+        elif indirect is None:
             last = self._write_chain(self.layout.desc, head, self._next, readable, writable)
         else:
             last = self._write_indirect(indirect, head, readable, writable)

@@ -38,10 +38,10 @@ class Exchange:
         if self._config.suppression:
             self._in.disable_notifications()
             self._out.disable_notifications()
-        idle = 0
-        while self._tally.messages < self._config.messages:
+        tally, messages, polls, idle = self._tally, self._config.messages, self._config.polls, 0
+        while tally.messages < messages:
             idle = 0 if self._answer_one() else idle + 1
-            if idle > self._config.polls:
+            if idle > polls:
                 self._sleep()
                 idle = 0
 

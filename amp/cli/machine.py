@@ -82,6 +82,7 @@ class _SideProcess:
     control: socket.socket
     received: bytes = b""
     due: bool = False  # it was sent a request, and has not reported yet
+    report: Report | None = None  # on this run
 
 
 class Machine:
@@ -99,8 +100,14 @@ class Machine:
 
     def __enter__(self) -> Self:
         try:
-            for module in MODULES:
-                self._sides.append(self._start(module))
+            # Ctrl-C reaches the whole group. It waits until both sides are known here, to be ended; they inherit that
+            # it is blocked, for as long as they have not said yet that they ignore it.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                for module in MODULES:
+                    self._sides.append(self._start(module))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         except BaseException:
             self.close()
             raise
@@ -143,6 +150,8 @@ class Machine:
     def _send(self, config: RunConfig) -> None:
         """The request to both sides. Raises SideDied."""
         line = msgspec.json.encode(Request(run=config)) + b"\n"
+        for side in self._sides:
+            side.report = None
         for cpu, side in enumerate(self._sides):
             try:
                 side.control.sendall(line)
@@ -216,7 +225,8 @@ class Machine:
         if not side.received.endswith(b"\n"):
             return None
         line, side.received, side.due = side.received, b"", False
-        return msgspec.json.decode(line, type=Report)
+        side.report = msgspec.json.decode(line, type=Report)
+        return side.report
 
     def _obituary(self, cpu: int) -> str:
         """What happened to the side that is gone, and to the other; both are ended when this returns."""
@@ -228,8 +238,8 @@ class Machine:
         return f"the {CPU_NAMES[cpu]}'s process (pid {side.process.pid}) {how}; the {CPU_NAMES[1 - cpu]} {survivor}"
 
     def _survivor(self, side: _SideProcess) -> str:
-        if not side.due:
-            return "was idle"
+        if not side.due:  # it may have noticed, and said so, before we did
+            return "was idle" if side.report is None else _last_words(side.report)
         side.control.settimeout(STOP_LIMIT_S)
         try:
             while not side.received.endswith(b"\n"):
@@ -242,8 +252,7 @@ class Machine:
         except TimeoutError:
             side.process.kill()
             return f"did not stop within {STOP_LIMIT_S:g} s and was killed"
-        report = msgspec.json.decode(side.received, type=Report)
-        return f"noticed after {report.messages} messages and stopped"
+        return _last_words(msgspec.json.decode(side.received, type=Report))
 
     def _tell_lost(self, cpu: int) -> None:
         _bridge.board_lost(self.region.memory, self.region.layout["mailbox"].offset)
@@ -269,6 +278,12 @@ class Machine:
             except subprocess.TimeoutExpired:
                 side.process.kill()
                 side.process.wait()
+
+
+def _last_words(report: Report) -> str:
+    """What a survivor did, in words."""
+    did = "noticed" if report.outcome == "lost" else "ended its part"
+    return f"{did} after {report.messages} messages and stopped"
 
 
 def _model_config(mode: int, start: int, end: int, seed: int) -> ModelConfig:

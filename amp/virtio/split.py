@@ -69,8 +69,11 @@ class SplitLayout:
     num: int
     base: int
     align: int = LEGACY_ALIGN
+    desc: int = field(init=False)
     avail: int = field(init=False)
+    avail_flags: int = field(init=False)
     used: int = field(init=False)
+    used_flags: int = field(init=False)
     avail_idx: int = field(init=False)
     avail_ring: int = field(init=False)
     used_event: int = field(init=False)
@@ -88,28 +91,19 @@ class SplitLayout:
         avail = self.base + DESC_BYTES * self.num
         used = align_up(avail + 2 * (3 + self.num), self.align)
         for name, address in {
+            "desc": self.base,
             "avail": avail,
+            "avail_flags": avail,
             "avail_idx": avail + 2,
             "avail_ring": avail + 4,
             "used_event": avail + 4 + 2 * self.num,
             "used": used,
+            "used_flags": used,
             "used_idx": used + 2,
             "used_ring": used + 4,
             "avail_event": used + 4 + USED_ELEM_BYTES * self.num,
         }.items():
             object.__setattr__(self, name, address)
-
-    @property
-    def desc(self) -> int:
-        return self.base
-
-    @property
-    def avail_flags(self) -> int:
-        return self.avail
-
-    @property
-    def used_flags(self) -> int:
-        return self.used
 
     @property
     def end(self) -> int:
