@@ -148,7 +148,8 @@ def explain(witness: str, *, as_json: bool) -> int:
 
     plan, found = witness_file.load(witness)
     if as_json:
-        print_json({"command": "explain", "status": "violation", **command.finding_data(plan, found)})
+        told = {"command": "explain", "status": "violation", "violations": 1}
+        print_json({**_NOTHING_RUN, **told, **command.finding_data(plan, found)})
     else:
         command.render_witness(make_console(), plan, found, wire(plan.config).name_of)
     return 1
@@ -169,6 +170,10 @@ def replay(witness: str, *, as_json: bool) -> int:
             {
                 "command": "replay",
                 "status": status,
+                "violations": int(outcome.finding is not None),
+                "executions": 1,
+                "states": outcome.events,
+                "seconds": round(outcome.elapsed_s, 3),
                 "same": same,
                 "events": outcome.events,
                 "text": text,

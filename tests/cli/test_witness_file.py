@@ -1,6 +1,8 @@
 """A witness in a file: explained and repeated elsewhere, and refused with the reason when it is not what it says."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,16 @@ def test_one_wrong_byte_is_refused_or_changes_nothing_that_counts(
     except UsageError:
         return
     assert loaded.trace == found.witnesses[0].trace
+
+
+@pytest.mark.parametrize("command", ["explain", "replay"])
+def test_both_commands_give_one_object_with_the_common_keys(saved: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "amp.cli", command, str(saved), "--json"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    data = json.loads(done.stdout)
+    assert {"status", "violations", "executions", "states", "seconds"} <= data.keys()
+    assert (data["status"], data["violations"]) == ("violation", 1)
+    if command == "replay":
+        assert data["same"] is True
