@@ -1,11 +1,17 @@
 """Every test is held to it: nothing of ours is left in /dev/shm."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from amp.region.names import SHM_DIRECTORY, creator_of
+
+
+def pytest_configure() -> None:
+    """Who was started in the background ignores SIGINT, and so would the children that tests send it to."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _orphans() -> set[str]:
