@@ -36,6 +36,19 @@ class AccessFault(AmpError):
     """An access outside the carveouts, or not aligned to its size: what an MMU or a bus would refuse."""
 
 
+class ScriptMismatch(AmpError):
+    """A schedule that lockstep follows does not fit what the CPUs do, or what the platform allows.
+
+    `number` is the goal that could not be reached, counted from 1.
+    """
+
+    exit_status = 2
+
+    def __init__(self, text: str, number: int) -> None:
+        self.number = number
+        super().__init__(text)
+
+
 class Violation(AmpError):
     """Something the protocol promises did not hold. The run's finding, not the tool's failure."""
 

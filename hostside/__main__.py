@@ -4,7 +4,9 @@ import sys
 
 from amp.machine.side import serve
 from amp.port.port import HOST
-from hostside import exchange, silicon
+from hostside import exchange, scenarios, silicon
+
+PROGRAMS = {"echo": exchange.echo, "stream": exchange.stream, **scenarios.PROGRAMS}
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv[1:], HOST, {"echo": exchange.echo, "stream": exchange.stream}, {"silicon": silicon.driver}))
+    sys.exit(serve(sys.argv[1:], HOST, PROGRAMS, {"silicon": silicon.driver}))

@@ -4,7 +4,9 @@ import sys
 
 from amp.machine.side import serve
 from amp.port.port import REMOTE
-from remoteside import exchange, silicon
+from remoteside import exchange, scenarios, silicon
+
+PROGRAMS = {"echo": exchange.echo, "stream": exchange.echo, **scenarios.PROGRAMS}
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv[1:], REMOTE, {"echo": exchange.echo, "stream": exchange.echo}, {"silicon": silicon.device}))
+    sys.exit(serve(sys.argv[1:], REMOTE, PROGRAMS, {"silicon": silicon.device}))

@@ -5,6 +5,7 @@ their size. A buffer is the region's mmap, usually; a port keeps it mapped as lo
 is written in core.h, what the rules are in model.h.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, final
 
 from typing_extensions import Buffer
@@ -19,6 +20,13 @@ CPUS: Final[int]  # the most CPUs of one machine
 PRIMITIVES: Final[int]  # room in the table of barriers
 STORES: Final[int]  # the deepest list of pending stores
 GRANULE: Final[int]  # bytes that one aligned access may cover at most
+
+# Lockstep by a script. A goal is 16 bytes, struct amp_goal, of one of three kinds: enum amp_goal_kind.
+GOALS: Final[int]  # the most goals of a script
+INITIAL: Final[int]  # as the CPU of a read's source: memory as it was at the start
+GOAL_VISIBLE: Final[int]
+GOAL_READ: Final[int]
+GOAL_TAKEN: Final[int]
 
 # How the CPUs take turns: enum amp_mode.
 FREE: Final[int]
@@ -81,11 +89,22 @@ class LazyBytes(Buffer):
     @property
     def performed(self) -> bool: ...
 
+@final
+class ExploredBytes(Buffer):
+    """Bytes of a bulk load: what they are is chosen when they are used. Only an ExploredPort makes them."""
+
+    def __bytes__(self) -> bytes: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: int) -> int: ...
+    @property
+    def performed(self) -> bool: ...
+
 class _Port:
     """What both doors offer. One CPU of one process; not for two threads at once.
 
     Every access raises AccessFault outside the shared memory or when not aligned, OverflowError for a value that does
-    not fit, and PeerDied once a CPU's process is known to have died.
+    not fit, PeerDied once a CPU's process is known to have died, and ScriptMismatch once the run's script is found not
+    to fit.
     """
 
     def load_u8(self, address: int, /) -> int: ...
@@ -173,6 +192,95 @@ class DirectPort(_Port):
     ) -> DirectPort: ...
     def read(self, address: int, length: int, /) -> bytes: ...
 
+# --- all executions: explore.h ---
+
+@final
+class Explorer:
+    """The runs of one program, and the choices each is made of. amp.explore.explorer runs the program itself.
+
+    A run: `begin`; while `next` is a CPU, let that CPU's part go on; then `ending`, and `advance` to the next. One run
+    at a time in a process.
+    """
+
+    def __new__(
+        cls,
+        shared_start: int,
+        shared_end: int,
+        tables: tuple[tuple[int, bytes], ...],
+        unlook: type[BaseException],
+        over: type[BaseException],
+        /,
+    ) -> Explorer:
+        """A CPU for each of `tables`: what its hardware keeps by itself, and what each primitive orders, a byte each.
+
+        `unlook` unwinds a look of a poll, `over` a run. ValueError for bounds that are no multiples of GRANULE.
+        """
+
+    def begin(self) -> None:
+        """The next run."""
+
+    def next(self) -> int:
+        """Whose turn it is; -1: nobody can go on."""
+
+    def ending(self) -> int:
+        """How the run ended: enum xp_ending. From here on accesses raise `over`."""
+
+    def advance(self) -> bool:
+        """To the next list of choices; False: that was the last one, or there was an error (`stats`)."""
+
+    def restart(self) -> None:
+        """Forget choices and states. Cells, and who reads and writes them, stay known."""
+
+    def set_chooser(self, kind: int, seed: int, depth: int, /) -> None:
+        """Who chooses: enum xp_chooser. ValueError for another one, or a depth above 16."""
+
+    def set_merging(self, merging: bool, /) -> None:
+        """Cut a run that comes to a state where an earlier one has been? So it is at first."""
+
+    def plant(self, rule: str, /) -> None:
+        """Leave out a rule of the model: "coherence", "dependency" or "control". For the tests of the tests."""
+
+    def choices(self) -> list[tuple[int, int]]:
+        """[(enum xp_branch, the option's index or the value promised)] of this run."""
+
+    def ways(self) -> list[tuple[int, int, int, int]]:
+        """[(enum xp_choice_kind, cpu, options, may it be postponed?)] of this run's choices."""
+
+    def replay(self, choices: Sequence[tuple[int, int]], /) -> None:
+        """Make these choices in the next run, and take the first option behind their end."""
+
+    def end(self, cpu: int, /) -> None:
+        """That CPU's part has come to its end."""
+
+    def fail(self, cpu: int, /) -> None:
+        """That CPU's part has found a violation."""
+
+    def stats(self) -> dict[str, float]:
+        """Keys runs, executions, redundant, merged, reordered, states, events; of the last run: error (0 or a negative
+        errno), reordered_now, trail, weight."""
+
+    def events(self) -> list[tuple[int, int, int, int, int, int, int, tuple[int, ...], int, bytes]]:
+        """The run's accesses: amp.explore.schedule.Event, in its order."""
+
+class ExploredPort(_Port):
+    """One CPU's accesses as events of the execution that an Explorer builds. Loads return `Word`.
+
+    When the CPU has to wait it calls `wait_turn`, which returns when it may go on.
+    """
+
+    def __new__(
+        cls, explorer: Explorer, cpu: int, sites: Buffer, wait_turn: Callable[[], object], /
+    ) -> ExploredPort: ...
+    def read(self, address: int, length: int, /) -> ExploredBytes: ...
+    def look_begin(self) -> None:
+        """A look of a poll begins: until it ends, the CPU only loads."""
+
+    def look_end(self, found: bool, /) -> None:
+        """It has ended. If it found nothing it is as if it had not been; returns when it is worth another."""
+
+    def look_undone(self) -> None:
+        """It could not go on, and `unlook` has unwound it. Returns when it is worth another."""
+
 # --- the model's room; OSError with the core's errno, ValueError for an offset behind the buffer ---
 
 def model_room(config: _ModelConfig, /) -> int:
@@ -184,6 +292,15 @@ def model_init(buffer: Buffer, offset: int, config: _ModelConfig, /) -> None:
 def model_set_orders(buffer: Buffer, offset: int, cpu: int, implicit: int, orders: bytes, /) -> None:
     """What that CPU's hardware keeps by itself, and what each primitive orders towards the others: a byte each."""
 
+def model_set_script(buffer: Buffer, offset: int, goals: bytes, /) -> None:
+    """Lockstep follows these goals, 16 bytes each. Before the run; model_init forgets them, model_reset starts anew.
+
+    OSError E2BIG for more than GOALS, EINVAL for a goal that makes no sense, or a model that is not in lockstep.
+    """
+
+def model_misfit(buffer: Buffer, offset: int, /) -> tuple[int, str] | None:
+    """(number of the goal, counted from 1; why) if the run's script turned out not to fit."""
+
 def model_reset(buffer: Buffer, offset: int, seed: int, /) -> None:
     """All CPUs back at the start. The shared bytes are the caller's to clear; no CPU may be running."""
 
@@ -191,7 +308,8 @@ def model_lost(buffer: Buffer, offset: int, cpu: int, /) -> None:
     """That CPU's process died: from now on every other CPU's access raises PeerDied."""
 
 def model_state(buffer: Buffer, offset: int, /) -> dict[str, int]:
-    """Keys events, digest, writes, trace_offset (bytes from the room's start), trace_events, stalls, turns."""
+    """Keys events, digest, writes, trace_offset (bytes from the room's start), trace_events, stalls, turns, and of the
+    script: goals, reached."""
 
 def board_lost(buffer: Buffer, offset: int, /) -> None:
     """A process died, for a machine without a model."""
@@ -206,3 +324,23 @@ def silicon_init(buffer: Buffer, offset: int, config: _SiliconConfig, /) -> None
 def silicon_driver(buffer: Buffer, offset: int, /) -> None: ...
 def silicon_device(buffer: Buffer, offset: int, /) -> dict[str, int]:
     """Keys messages, corrupted, first_number, first_word, first_value, first_expected, elapsed_ns."""
+
+def litmus(
+    threads: tuple[bytes, ...],
+    initial: tuple[int, ...],
+    orders: bytes,
+    levels: int,
+    domains: tuple[int, ...],
+    implicit: bytes,
+    observed_registers: tuple[int, ...],
+    observed_locations: tuple[int, ...],
+    executions: int,
+    ns: int,
+    /,
+) -> tuple[list[tuple[tuple[int, ...], int]], int, int, bool]:
+    """All outcomes of a litmus test, for amp.litmus.enumerate: [(values, how many executions)], executions, runs, all?
+
+    A thread is packed instructions (amp.litmus.program). `orders` has two bytes an ordering, `implicit` two in all:
+    towards siblings, towards the others; with one level only the first counts. `observed_registers` alternates threads
+    and registers. Raises RuntimeError for a test that cannot be run, ValueError for a malformed one.
+    """

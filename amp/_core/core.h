@@ -12,6 +12,7 @@
  *   -EPIPE      another CPU's process died                       -EDEADLK  every CPU waits and no doorbell is under way
  *   -ESHUTDOWN  every other CPU has retired                      -ETIMEDOUT, -EINTR  as usual
  *   -EPROTO     the room does not hold a model of this version
+ *   -EILSEQ     the script does not fit what the CPUs do: the run is over for all of them (amp_model_misfit says why)
  */
 #ifndef AMP_CORE_H
 #define AMP_CORE_H
@@ -74,10 +75,10 @@ struct amp_event {
     uint8_t cpu;
     uint8_t kind;      /* enum amp_event_kind */
     uint8_t site;      /* BARRIER: the site it stands at, 0 none */
-    uint8_t primitive; /* BARRIER: which; NOTE: the note's code */
+    uint8_t primitive; /* BARRIER: which; NOTE: the note's code; LOAD: how many visible writes it missed, at most 255 */
     uint8_t orders;    /* BARRIER: what it really orders towards the other CPUs */
     uint8_t flags;     /* enum amp_event_flag */
-    uint16_t zero;
+    uint16_t load; /* LOAD: which of its CPU's loads this is, counted from 0 when issued, modulo 2^16; else 0 */
 };
 
 enum amp_event_kind {
@@ -104,6 +105,30 @@ enum amp_event_flag {
     AMP_FL_ATOMIC = 64,
 };
 
+#define AMP_GOALS 65536 /* the most goals of a script */
+#define AMP_INITIAL 255 /* as the source's CPU: memory as it was at the start */
+
+enum amp_goal_kind { AMP_GOAL_VISIBLE = 1, AMP_GOAL_READ, AMP_GOAL_TAKEN };
+
+/*
+ * One goal of a script: 16 bytes, native (little) endian. Stores, kicks among them, and loads are counted from 0, each
+ * CPU's its own, when they are issued; an atomic counts as a load and, if it stores, as a store. Parts are the granules
+ * of a bulk access, from 0 in the order of their addresses; a scalar has part 0 only.
+ *   VISIBLE  a part of a store, or a doorbell, becomes visible
+ *   READ     a part of a load is performed; the newest write among the bytes it takes from memory is `source`'s. Goals
+ *            of loads performed together stand next to each other, in any order.
+ *   TAKEN    the CPU's wait returns with the interrupt
+ */
+struct amp_goal {
+    uint8_t kind; /* enum amp_goal_kind */
+    uint8_t cpu;
+    uint8_t source_cpu; /* READ: whose store, or AMP_INITIAL */
+    uint8_t reached;    /* the core's; 0 in what it is given */
+    uint32_t access;    /* VISIBLE: which store; READ: which load */
+    uint32_t part;
+    uint32_t source; /* READ: which store of source_cpu */
+};
+
 struct amp_model;
 struct amp_deferred;
 
@@ -117,12 +142,14 @@ struct amp_cpu {
     void *chooser;
     struct amp_deferred *deferred; /* oldest first */
     uint64_t spin_ns;              /* how long a waiter spins before it sleeps */
+    int kept_turn;                 /* lockstep by a script: by its last access; another CPU has had none since */
 };
 
 /* A bulk load whose bytes nobody needs yet. The caller owns it and keeps it in place until it is performed. */
 struct amp_deferred {
     struct amp_deferred *next;
     uint64_t address, length, floor;
+    uint32_t number; /* which of its CPU's loads */
     uint64_t time; /* once performed: the newest write read */
     uint8_t *bytes;
     int performed;
@@ -143,6 +170,14 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
 int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit, const uint8_t *orders, size_t n);
 /* All CPUs back at the start; the shared bytes are the caller's to clear. No CPU may be running. */
 int amp_model_reset(void *room, size_t size, uint64_t seed);
+/*
+ * Lockstep by a script instead of by chance: `goals`, n of struct amp_goal at any alignment, are reached in this order,
+ * and then the run is finished by a fixed rule. After amp_model_init; a reset starts the script anew. -E2BIG if there are
+ * more than AMP_GOALS, -EINVAL for a goal that makes no sense, or if the mode is not lockstep.
+ */
+int amp_model_set_script(void *room, size_t size, const void *goals, size_t n);
+/* 1 if the script did not fit: `goal` is its number, counted from 1, `text` why in words. 0 if it fits so far. */
+int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, size_t length);
 /* A CPU's process died: every other CPU's access fails with -EPIPE from now on. Callable at any moment. */
 int amp_model_lost(void *room, size_t size, unsigned cpu);
 
@@ -153,6 +188,7 @@ struct amp_model_state {
     uint64_t trace_offset, trace_events; /* where in the room, how many it keeps */
     uint64_t stalls;
     uint64_t turns;   /* lockstep: accesses made */
+    uint64_t goals, reached; /* of the script */
 };
 int amp_model_state(const void *room, size_t size, struct amp_model_state *state);
 

@@ -29,7 +29,7 @@ int amp_free_enter(struct amp_model *m)
     if (error == EBUSY)
         error = pthread_mutex_lock(&m->lock);
     if (error == EOWNERDEAD) { /* died inside: the state may be half changed, nobody may build on it */
-        __atomic_store_n(&m->lost, 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&m->lost, AMP_DIED, __ATOMIC_SEQ_CST);
         pthread_mutex_consistent(&m->lock);
         pthread_mutex_unlock(&m->lock);
         amp_bell_lost(&m->board);

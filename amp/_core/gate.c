@@ -5,7 +5,10 @@
  */
 #include "gate.h"
 
+#include <errno.h>
+
 #include "bell.h"
+#include "script.h"
 
 /* How many stores leave at a time: more, the more there are (a bulk store brings dozens). */
 unsigned amp_leaving(const struct amp_cpu_state *state)
@@ -22,25 +25,33 @@ int amp_take(struct amp_cpu *cpu)
         return error;
     amp_raise_floor(cpu, state->rung_time);
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_TAKEN, .cpu = (uint8_t)cpu->id});
+    if (amp_following(cpu->model))
+        amp_script_taken(cpu);
     return 0;
 }
 
-int amp_enter(struct amp_cpu *cpu)
+int amp_enter(struct amp_cpu *cpu, unsigned needs)
 {
-    return cpu->model->config.mode == AMP_LOCKSTEP ? amp_await_turn(cpu) : amp_free_enter(cpu->model);
+    int error;
+
+    if (cpu->model->config.mode == AMP_FREE)
+        return amp_free_enter(cpu->model);
+    error = amp_await_turn(cpu);
+    return error || !cpu->model->script.set ? error : amp_script_enter(cpu, needs);
 }
 
-void amp_leave(struct amp_cpu *cpu)
+int amp_leave(struct amp_cpu *cpu)
 {
     if (cpu->model->config.mode == AMP_FREE) {
         amp_free_background(cpu);
         pthread_mutex_unlock(&cpu->model->lock);
-        return;
+        return 0;
     }
     cpu->model->turns++;
     if (cpu->deferred && cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, cpu->deferred);
     amp_pass_turn(cpu);
+    return cpu->model->script.misfit ? -EILSEQ : 0;
 }
 
 int amp_wait(struct amp_cpu *cpu, int64_t timeout_ns)
@@ -53,15 +64,15 @@ int amp_cpu_retire(struct amp_cpu *cpu)
     struct amp_model *m = cpu->model;
     int error;
 
-    if (amp_state(cpu)->status == AMP_RETIRED)
+    if (amp_state(cpu)->status == AMP_RETIRED || __atomic_load_n(&m->lost, __ATOMIC_SEQ_CST) == AMP_MISFIT)
         return 0;
-    error = amp_enter(cpu);
+    error = amp_enter(cpu, AMP_LOADS);
     if (error)
         return error;
     amp_state(cpu)->status = AMP_RETIRED;
     amp_trace(m, (struct amp_event){.kind = AMP_EV_RETIRE, .cpu = (uint8_t)cpu->id});
-    amp_leave(cpu);
+    error = amp_leave(cpu);
     if (m->config.mode == AMP_FREE)
         amp_bell_gone(cpu->board, cpu->id);
-    return 0;
+    return error;
 }

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "model.h"
+#include "script.h"
 
 uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule)
 {
@@ -98,32 +98,41 @@ static void read_as_of(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, unsi
     remember(cpu, t, mask);
 }
 
-struct amp_seen amp_read_granule(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, uint64_t floor)
+struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
+                                 uint64_t floor)
 {
     struct amp_cpu_state *state = amp_state(cpu);
     struct amp_seen seen = {0};
     uint8_t missing = forward(state, granule, mask, &seen);
-    unsigned steps, back = 0;
+    unsigned steps;
 
-    if (!missing)
-        return seen; /* adds no ordering */
+    if (!missing) { /* adds no ordering */
+        if (amp_following(cpu->model))
+            amp_script_forwarded(cpu, part, seen.store);
+        return seen;
+    }
     steps = steps_back(cpu, granule, missing, floor);
-    if (steps)
-        back = cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE);
-    if (back)
+    if (amp_following(cpu->model))
+        seen.back = amp_script_back(cpu, part, granule, missing, steps);
+    else if (steps)
+        seen.back = cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE);
+    if (seen.back)
         seen.flags |= AMP_FL_STALE;
-    read_as_of(cpu, granule, missing, back, &seen);
+    read_as_of(cpu, granule, missing, seen.back, &seen);
     state->seen = amp_max(state->seen, seen.time);
     if (state->implicit & AMP_RR)
         amp_raise_floor(cpu, seen.time);
     return seen;
 }
 
-static void trace_part(struct amp_cpu *cpu, uint64_t address, uint64_t length, const struct amp_seen *seen)
+static void trace_part(struct amp_cpu *cpu, uint32_t number, uint64_t address, uint64_t length,
+                       const struct amp_seen *seen)
 {
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
                                              .cpu = (uint8_t)cpu->id,
                                              .flags = AMP_FL_PART | seen->flags,
+                                             .primitive = amp_missed(seen),
+                                             .load = (uint16_t)number,
                                              .address = (uint32_t)address,
                                              .size = (uint32_t)length,
                                              .value = seen->value,
@@ -137,13 +146,14 @@ static void perform_part(struct amp_cpu *cpu, struct amp_deferred *load, uint64_
     uint64_t relative = address - cpu->model->config.shared_start;
     unsigned shift = relative % AMP_GRANULE;
     uint8_t mask = (uint8_t)((0xffu >> (AMP_GRANULE - length)) << shift);
-    struct amp_seen seen = amp_read_granule(cpu, (uint32_t)(relative / AMP_GRANULE), mask, load->floor);
+    struct amp_part part = {load->number, (uint32_t)(address / AMP_GRANULE - load->address / AMP_GRANULE)};
+    struct amp_seen seen = amp_read_granule(cpu, part, (uint32_t)(relative / AMP_GRANULE), mask, load->floor);
 
     seen.value >>= 8 * shift;
     memcpy(load->bytes + (address - load->address), &seen.value, length);
     load->time = amp_max(load->time, seen.time);
     if (seen.flags & AMP_FL_STALE)
-        trace_part(cpu, address, length, &seen);
+        trace_part(cpu, load->number, address, length, &seen);
 }
 
 static void unlink_load(struct amp_cpu *cpu, struct amp_deferred *load)
@@ -173,6 +183,7 @@ void amp_perform_one(struct amp_cpu *cpu, struct amp_deferred *load)
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
                                              .cpu = (uint8_t)cpu->id,
                                              .flags = late ? AMP_FL_DEFERRED : 0,
+                                             .load = (uint16_t)load->number,
                                              .address = (uint32_t)load->address,
                                              .size = (uint32_t)load->length,
                                              .value = first});
@@ -191,7 +202,7 @@ void amp_perform_overlapping(struct amp_cpu *cpu, uint64_t address, uint64_t len
     while (load) {
         struct amp_deferred *next = load->next;
 
-        if (load->address < address + length && address < load->address + load->length)
+        if (amp_overlaps(load, address, length))
             amp_perform_one(cpu, load);
         load = next;
     }

@@ -2,11 +2,10 @@
 /*
  * model.c - the accesses of one CPU. Each is one step: take the turn (or the lock), follow the rules, pass it on.
  */
-#include "model.h"
-
 #include <errno.h>
 
 #include "bell.h"
+#include "script.h"
 
 static bool in_shared(const struct amp_model *m, uint64_t address, uint64_t length)
 {
@@ -48,6 +47,11 @@ static uint8_t orders_of(struct amp_cpu *cpu, unsigned primitive)
     return amp_state(cpu)->orders[primitive];
 }
 
+static unsigned needs(uint8_t orders)
+{
+    return (orders & (AMP_RR | AMP_RW) ? AMP_LOADS : 0) | (orders & AMP_WR ? AMP_STORES_OUT : 0);
+}
+
 /* The rules for one barrier, given what it orders towards the others. */
 static void apply_orders(struct amp_cpu *cpu, uint8_t orders)
 {
@@ -67,12 +71,14 @@ static void apply_orders(struct amp_cpu *cpu, uint8_t orders)
 /* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
 enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
 
-static uint64_t trace_load(struct amp_cpu *cpu, uint64_t address, unsigned size, const struct amp_seen *seen,
-                           struct place where, uint8_t flags)
+static uint64_t trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, unsigned size,
+                           const struct amp_seen *seen, struct place where, uint8_t flags)
 {
     return amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
                                                     .cpu = (uint8_t)cpu->id,
                                                     .flags = seen->flags | flags,
+                                                    .primitive = amp_missed(seen),
+                                                    .load = (uint16_t)number,
                                                     .address = (uint32_t)address,
                                                     .size = size,
                                                     .value = narrow(seen->value >> where.shift, size),
@@ -85,23 +91,25 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     struct amp_cpu_state *state = amp_state(cpu);
     struct place where;
     struct amp_seen seen;
+    uint32_t number;
     int error = check_scalar(cpu->model, address, size);
 
-    if (error || (error = amp_enter(cpu)))
+    if (error || (error = amp_enter(cpu, AMP_LOADS)))
         return error;
+    number = state->loads++;
     where = place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
     if (state->implicit & AMP_WR)
         apply_orders(cpu, AMP_WR);
     if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RCSC)
         amp_settle_releases(cpu);
-    seen = amp_read_granule(cpu, where.granule, where.mask, amp_max(state->floor, after));
+    seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
+                            where.mask, amp_max(state->floor, after));
     if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)
         amp_raise_floor(cpu, seen.time);
-    trace_load(cpu, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
+    trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
     *out = (struct amp_word){.value = narrow(seen.value >> where.shift, size), .time = seen.time};
-    amp_leave(cpu);
-    return 0;
+    return amp_leave(cpu);
 }
 
 static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size, uint64_t value, uint8_t flags)
@@ -120,13 +128,12 @@ static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)
 {
     struct place where;
-    uint8_t orders;
+    uint8_t orders = release ? orders_of(cpu, STORE_RELEASE) : 0;
     int error = check_scalar(cpu->model, address, size);
 
-    if (error || (error = amp_enter(cpu)))
+    if (error || (error = amp_enter(cpu, needs(orders & AMP_RW) | amp_overlap(cpu, address, size))))
         return error;
     where = place_of(cpu->model, address, size);
-    orders = release ? orders_of(cpu, STORE_RELEASE) : 0;
     amp_perform_overlapping(cpu, address, size);
     if (orders & AMP_RW)
         amp_perform_all(cpu);
@@ -139,8 +146,8 @@ int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t val
                             .value = value << where.shift,
                             .release = (orders & AMP_WW) != 0,
                         });
-    amp_leave(cpu);
-    return 0;
+    amp_state(cpu)->stores++;
+    return amp_leave(cpu);
 }
 
 static bool atomic_result(enum amp_atomic op, uint64_t old, uint64_t operand, uint64_t expected, uint64_t *value)
@@ -157,17 +164,20 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
     struct place where;
     struct amp_seen seen;
     uint64_t old, value;
+    uint32_t number;
     int error = check_scalar(m, address, size);
 
-    if (error || (error = amp_enter(cpu)))
+    if (error || (error = amp_enter(cpu, AMP_LOADS)))
         return error;
+    number = state->loads++;
     where = place_of(m, address, size);
     amp_perform_overlapping(cpu, address, size);
     apply_orders(cpu, orders_of(cpu, SMP_MB));
     amp_settle(cpu, where.granule, where.mask);
-    seen = amp_read_granule(cpu, where.granule, where.mask, m->now); /* an atomic acts on the newest value */
+    seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
+                            where.mask, m->now); /* an atomic acts on the newest value */
     old = narrow(seen.value >> where.shift, size);
-    trace_load(cpu, address, size, &seen, where, AMP_FL_ATOMIC);
+    trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
     if (atomic_result(op, old, operand, narrow(expected, size), &value)) {
         unsigned entry = state->entries;
 
@@ -177,12 +187,14 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
                                                  .granule = where.granule,
                                                  .mask = where.mask,
                                                  .value = value << where.shift});
+        state->stores++;
+        if (amp_following(m))
+            amp_script_at_once(cpu, &state->pending[entry]);
         amp_make_visible(cpu, cpu->id, entry);
     }
     apply_orders(cpu, orders_of(cpu, SMP_MB));
     *out = (struct amp_word){.value = old, .time = seen.time};
-    amp_leave(cpu);
-    return 0;
+    return amp_leave(cpu);
 }
 
 int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after)
@@ -193,12 +205,13 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
 
     if (!in_shared(cpu->model, load->address, load->length))
         return -EFAULT;
-    error = amp_enter(cpu);
+    error = amp_enter(cpu, needs(state->implicit) | AMP_LOADS);
     if (error)
         return error;
     amp_perform_overlapping(cpu, load->address, load->length);
     if (state->implicit & AMP_WR)
         apply_orders(cpu, AMP_WR);
+    load->number = state->loads++;
     load->floor = amp_max(state->floor, after);
     load->time = 0;
     load->performed = 0;
@@ -210,8 +223,10 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
         amp_perform_one(cpu, load);
     else
         load->performed = -1;
-    amp_leave(cpu);
-    return 0;
+    error = amp_leave(cpu);
+    if (error)
+        amp_forget(cpu, load);
+    return error;
 }
 
 int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load)
@@ -220,17 +235,19 @@ int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load)
 
     if (load->performed > 0)
         return 0;
-    error = amp_enter(cpu);
+    error = amp_enter(cpu, AMP_LOADS);
     if (error)
         return error;
-    amp_perform_one(cpu, load);
-    amp_leave(cpu);
-    return 0;
+    if (load->performed <= 0) /* not by what its script wanted first */
+        amp_perform_one(cpu, load);
+    return amp_leave(cpu);
 }
 
 /* The program dropped the value unread: the load never happened. */
 void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load)
 {
+    if (load->performed < 0 && amp_script_forget(cpu, load))
+        return;
     for (struct amp_deferred **link = &cpu->deferred; *link; link = &(*link)->next)
         if (*link == load) {
             *link = load->next;
@@ -243,11 +260,13 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
 {
     struct amp_model *m = cpu->model;
     uint64_t number, first = 0;
+    uint32_t granule = 0;
     int error;
 
     if (!in_shared(m, address, length))
         return -EFAULT;
-    error = amp_enter(cpu);
+    /* More than fits into the list: stores of it must be visible before it is done. */
+    error = amp_enter(cpu, length > AMP_GRANULE * AMP_STORES / 2 ? AMP_LOADS : amp_overlap(cpu, address, length));
     if (error)
         return error;
     amp_perform_overlapping(cpu, address, length);
@@ -265,10 +284,11 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
                                                  .kind = AMP_MEMORY,
                                                  .granule = (uint32_t)(relative / AMP_GRANULE),
                                                  .mask = (uint8_t)((0xffu >> (AMP_GRANULE - part)) << byte),
-                                                 .value = value << 8 * byte});
+                                                 .value = value << 8 * byte,
+                                                 .part = granule++});
     }
-    amp_leave(cpu);
-    return 0;
+    amp_state(cpu)->stores++;
+    return amp_leave(cpu);
 }
 
 int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
@@ -277,7 +297,7 @@ int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
 
     if (primitive >= AMP_PRIMITIVES || site > UINT8_MAX)
         return -EINVAL;
-    error = amp_enter(cpu);
+    error = amp_enter(cpu, needs(orders_of(cpu, primitive)));
     if (error)
         return error;
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_BARRIER,
@@ -286,8 +306,7 @@ int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
                                              .primitive = (uint8_t)primitive,
                                              .orders = orders_of(cpu, primitive)});
     apply_orders(cpu, orders_of(cpu, primitive));
-    amp_leave(cpu);
-    return 0;
+    return amp_leave(cpu);
 }
 
 /* The doorbell is a store to Device memory: pending like any other, and only a barrier keeps it behind the ring. */
@@ -299,17 +318,18 @@ int amp_kick(struct amp_cpu *cpu, unsigned target)
 
     if (target >= m->config.cpus)
         return -EINVAL;
-    error = amp_enter(cpu);
+    error = amp_enter(cpu, 0);
     if (error)
         return error;
     number = m->events + 1;
     amp_trace(m, (struct amp_event){
                      .kind = AMP_EV_KICK, .cpu = (uint8_t)cpu->id, .address = target, .store = number});
     amp_push_store(cpu, (struct amp_pending){.store = number, .kind = AMP_DOORBELL, .value = target});
-    amp_leave(cpu);
+    amp_state(cpu)->stores++;
+    error = amp_leave(cpu);
     if (m->config.mode == AMP_FREE)
         amp_bell_look(cpu->board, target); /* who sleeps helps the doorbell along, should we be busy elsewhere */
-    return 0;
+    return error;
 }
 
 int amp_note(struct amp_cpu *cpu, unsigned code, uint64_t value)
@@ -318,11 +338,10 @@ int amp_note(struct amp_cpu *cpu, unsigned code, uint64_t value)
 
     if (code > UINT8_MAX)
         return -EINVAL;
-    error = amp_enter(cpu);
+    error = amp_enter(cpu, 0);
     if (error)
         return error;
     amp_trace(cpu->model, (struct amp_event){
                               .kind = AMP_EV_NOTE, .cpu = (uint8_t)cpu->id, .primitive = (uint8_t)code, .value = value});
-    amp_leave(cpu);
-    return 0;
+    return amp_leave(cpu);
 }

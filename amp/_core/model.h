@@ -19,7 +19,7 @@
 
 #include "core.h"
 
-#define AMP_MAGIC UINT64_C(0x31306c65646f4d41) /* "AModel01" */
+#define AMP_MAGIC UINT64_C(0x32306c65646f4d41) /* "AModel02" */
 
 enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
 
@@ -32,6 +32,8 @@ struct amp_pending {
     uint8_t kind;     /* enum amp_store_kind */
     uint8_t orders;   /* MARK: AMP_WW and/or AMP_WD */
     uint8_t release;  /* waits for everything ahead of it */
+    uint32_t number;  /* which of its CPU's stores */
+    uint32_t part;    /* which of that store's granules */
 };
 
 /* A visible write of one granule. Write number t lies in slot t % log_writes. */
@@ -42,6 +44,8 @@ struct amp_write {
     uint32_t granule;
     uint8_t mask;
     uint8_t known[AMP_CPUS]; /* bytes of it that this CPU has read or made: coherence */
+    uint8_t owner;
+    uint32_t number; /* which of the owner's stores */
 };
 
 enum amp_cpu_status { AMP_RUNNING = 0, AMP_WAITING, AMP_RETIRED };
@@ -55,7 +59,21 @@ struct amp_cpu_state {
     uint64_t floor, seen, made, rung_time;
     uint64_t released; /* when its newest visible store-release became so */
     uint64_t random;
+    uint32_t stores, loads; /* issued */
     struct amp_pending pending[AMP_STORES]; /* program order */
+};
+
+enum amp_lost { AMP_DIED = 1, AMP_MISFIT };
+
+/* Lockstep by a script: script.c. */
+struct amp_script {
+    uint32_t set;
+    uint32_t goals;
+    uint32_t next;   /* the first that is not reached; all are, or it does not fit: goals */
+    uint32_t misfit; /* enum amp_misfit: why it does not fit, 0 if it does */
+    uint32_t failed; /* which goal */
+    uint64_t event;  /* after which event */
+    uint64_t since;  /* turns made when the last goal was reached */
 };
 
 struct amp_model {
@@ -64,7 +82,7 @@ struct amp_model {
     pthread_mutex_t lock; /* free mode: robust, process-shared */
     uint32_t board;       /* bell.h */
     uint32_t turn;        /* lockstep: whose; a futex */
-    uint32_t lost;
+    uint32_t lost;        /* enum amp_lost: the run is over */
     uint32_t stalled;
     /* This run's temper, drawn from its seed; each a "one in so many". */
     uint32_t drain_one_in;   /* accesses after which stores leave */
@@ -76,8 +94,9 @@ struct amp_model {
     uint64_t epoch;    /* writes up to this one belong to an earlier run */
     uint64_t random;   /* lockstep: the one generator */
     uint64_t events, digest, stalls, turns;
+    struct amp_script script;
     struct amp_cpu_state cpu[AMP_CPUS];
-    uint64_t heads_offset, log_offset, trace_offset, size;
+    uint64_t heads_offset, log_offset, trace_offset, script_offset, size;
 };
 
 static inline uint64_t *amp_heads(struct amp_model *m)
@@ -118,6 +137,9 @@ static inline uint64_t amp_bits(uint8_t mask)
     return (spread & UINT64_C(0x0101010101010101)) * 0xff;
 }
 
+/* room.c: the room as a model; NULL if it holds none, or does not fit. */
+struct amp_model *amp_model_in(const void *room, size_t size);
+
 /* stores.c: pending stores and how they become visible. */
 unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES]);
 void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry);
@@ -135,8 +157,20 @@ struct amp_seen {
     uint64_t store;  /* that write's store, or the newest own pending one it was forwarded from */
     uint64_t newest; /* the newest visible store to these bytes */
     uint8_t flags;   /* AMP_FL_STALE, AMP_FL_FORWARDED */
+    unsigned back;   /* how many visible writes to these bytes it missed */
 };
-struct amp_seen amp_read_granule(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, uint64_t floor);
+/* One granule of a load: which of its CPU's loads, which part of it. */
+struct amp_part {
+    uint32_t load, part;
+};
+struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
+                                 uint64_t floor);
+
+/* As the trace has it. */
+static inline uint8_t amp_missed(const struct amp_seen *seen)
+{
+    return seen->back < UINT8_MAX ? (uint8_t)seen->back : UINT8_MAX;
+}
 uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule);
 void amp_raise_floor(struct amp_cpu *cpu, uint64_t time);
 void amp_perform_one(struct amp_cpu *cpu, struct amp_deferred *load);
@@ -147,8 +181,26 @@ void amp_perform_overlapping(struct amp_cpu *cpu, uint64_t address, uint64_t len
 uint64_t amp_trace(struct amp_model *m, struct amp_event event);
 
 /* gate.c: when an access is made. */
-int amp_enter(struct amp_cpu *cpu);
-void amp_leave(struct amp_cpu *cpu);
+enum amp_needs {
+    AMP_LOADS = 1,      /* it loads, waits or ends, or the CPU's deferred loads come before it */
+    AMP_STORES_OUT = 2, /* the CPU's stores, if any are pending, are visible before it */
+};
+int amp_enter(struct amp_cpu *cpu, unsigned needs);
+
+static inline bool amp_overlaps(const struct amp_deferred *load, uint64_t address, uint64_t length)
+{
+    return load->address < address + length && address < load->address + load->length;
+}
+
+/* What an access to these bytes needs: the deferred loads of any of them come before it. */
+static inline unsigned amp_overlap(const struct amp_cpu *cpu, uint64_t address, uint64_t length)
+{
+    for (const struct amp_deferred *load = cpu->deferred; load; load = load->next)
+        if (amp_overlaps(load, address, length))
+            return AMP_LOADS;
+    return 0;
+}
+int amp_leave(struct amp_cpu *cpu);
 
 /* chance.c */
 uint32_t amp_random(uint64_t *state, uint32_t n); /* below n */

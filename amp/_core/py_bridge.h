@@ -16,13 +16,15 @@ int py_word_init(PyObject *module);
 PyObject *py_word_new(uint64_t value, uint64_t time);
 /* An int or a Word as u64, and the word's time (0 for an int). 0, or -1 with an exception set. */
 int py_word_value(PyObject *object, uint64_t *value, uint64_t *time);
+/* The time of what is computed from values of these times. */
+uint64_t py_word_later(uint64_t x, uint64_t y);
 
 /* py_port.c */
 int py_port_init(PyObject *module);
 
 /* py_module.c: amp.errors' classes */
 struct py_errors {
-    PyObject *access_fault, *peer_died, *peer_finished, *stall;
+    PyObject *access_fault, *peer_died, *peer_finished, *script_mismatch, *stall;
 };
 extern struct py_errors py_errors;
 

@@ -2,6 +2,7 @@
 /*
  * py_doors.c - the two doors of a port, the model's and the bare region's, and what goes wrong behind them, as exceptions.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -9,7 +10,22 @@
 #include "fences.h"
 #include "py_port.h"
 
-PyObject *py_fail(const char *what, int error)
+static void fail_misfit(const struct port *port, const char *what)
+{
+    size_t size = (size_t)((uint8_t *)port->region.buf + port->region.len - (uint8_t *)port->cpu.model.model);
+    char text[320] = "", whole[352];
+    uint64_t goal = 0;
+    PyObject *exception;
+
+    amp_model_misfit(port->cpu.model.model, size, &goal, text, sizeof text);
+    snprintf(whole, sizeof whole, "%s: %s", what, text);
+    exception = PyObject_CallFunction(py_errors.script_mismatch, "sK", whole, (unsigned long long)goal);
+    if (exception)
+        PyErr_SetObject(py_errors.script_mismatch, exception);
+    Py_XDECREF(exception);
+}
+
+PyObject *py_fail(PyObject *self, const char *what, int error)
 {
     switch (error) {
     case -EPIPE:
@@ -20,6 +36,12 @@ PyObject *py_fail(const char *what, int error)
         break;
     case -EDEADLK:
         PyErr_Format(py_errors.stall, "%s: every processor sleeps and no doorbell is under way", what);
+        break;
+    case -ECANCELED: /* the explorer's door has set one */
+        assert(PyErr_Occurred());
+        break;
+    case -EILSEQ:
+        fail_misfit((struct port *)self, what);
         break;
     case -EINVAL:
         PyErr_Format(PyExc_ValueError, "%s: a number the core does not know", what);
@@ -37,7 +59,7 @@ PyObject *py_fail_access(struct port *port, const char *what, uint64_t address, 
     int n;
 
     if (error != -EINVAL && error != -EFAULT)
-        return py_fail(what, error);
+        return py_fail((PyObject *)port, what, error);
     n = snprintf(text, sizeof text, "%s of %" PRIu64 " bytes at 0x%" PRIx64 ": ", what, length, address);
     if (error == -EINVAL)
         snprintf(text + n, sizeof text - (size_t)n, "not aligned to its size");
@@ -53,14 +75,17 @@ static int model_load(struct port *p, uint64_t address, unsigned size, uint64_t 
     return amp_load(&p->cpu.model, address, size, after, acquire, out);
 }
 
-static int model_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release)
+static int model_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release,
+                       struct origin from)
 {
+    (void)from; /* a pending store has its value: nothing becomes visible before it is known */
     return amp_store(&p->cpu.model, address, size, value, release);
 }
 
 static int model_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                        uint64_t expected, struct amp_word *out)
+                        uint64_t expected, struct origin from, struct amp_word *out)
 {
+    (void)from;
     return amp_atomic(&p->cpu.model, address, size, op, operand, expected, out);
 }
 
@@ -101,14 +126,17 @@ static int direct_load(struct port *p, uint64_t address, unsigned size, uint64_t
     return amp_direct_load(&p->cpu.direct, address, size, acquire, &out->value);
 }
 
-static int direct_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release)
+static int direct_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release,
+                        struct origin from)
 {
+    (void)from; /* the silicon sees to it */
     return amp_direct_store(&p->cpu.direct, address, size, value, release);
 }
 
 static int direct_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                         uint64_t expected, struct amp_word *out)
+                         uint64_t expected, struct origin from, struct amp_word *out)
 {
+    (void)from;
     return amp_direct_atomic(&p->cpu.direct, address, size, op, operand, expected, &out->value);
 }
 

@@ -41,7 +41,7 @@ static int lazy_perform(struct lazy *lazy)
         error = amp_perform(&port->cpu.model, &lazy->load);
     while (error == -EINTR && PyErr_CheckSignals() == 0);
     if (error && error != -EINTR)
-        py_fail("read", error);
+        py_fail(lazy->port, "read", error);
     return error ? -1 : 0;
 }
 

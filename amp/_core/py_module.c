@@ -9,6 +9,7 @@
 
 #include "bell.h"
 #include "py_bridge.h"
+#include "py_explore.h"
 #include "silicon.h"
 
 struct py_errors py_errors;
@@ -103,6 +104,40 @@ static PyObject *model_set_orders(PyObject *Py_UNUSED(self), PyObject *args)
                                               (size_t)n));
 }
 
+static PyObject *model_set_script(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    const char *bytes;
+    Py_ssize_t n;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKy#", &buffer, &offset, &bytes, &n) || open_room(buffer, offset, &room))
+        return NULL;
+    if ((size_t)n % sizeof(struct amp_goal))
+        return finish(&room, -EINVAL);
+    return finish(&room, amp_model_set_script(room.start, room.size, bytes, (size_t)n / sizeof(struct amp_goal)));
+}
+
+/* model_misfit(buffer, offset) -> (goal, text), or None if the script fits. */
+static PyObject *model_misfit(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    uint64_t goal = 0;
+    struct room room;
+    char text[320];
+    int error;
+
+    if (!PyArg_ParseTuple(args, "OK", &buffer, &offset) || open_room(buffer, offset, &room))
+        return NULL;
+    error = amp_model_misfit(room.start, room.size, &goal, text, sizeof text);
+    if (error <= 0)
+        return finish(&room, error);
+    PyBuffer_Release(&room.buffer);
+    return Py_BuildValue("Ks", (unsigned long long)goal, text);
+}
+
 static PyObject *model_reset(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *buffer;
@@ -140,9 +175,9 @@ static PyObject *model_state(PyObject *Py_UNUSED(self), PyObject *args)
     PyBuffer_Release(&room.buffer);
     if (error)
         return PyErr_Format(PyExc_ValueError, "no model of this version at that offset");
-    return Py_BuildValue("{sKsKsKsKsKsKsK}", "events", state.events, "digest", state.digest, "writes", state.writes,
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsK}", "events", state.events, "digest", state.digest, "writes", state.writes,
                          "trace_offset", state.trace_offset, "trace_events", state.trace_events, "stalls", state.stalls,
-                         "turns", state.turns);
+                         "turns", state.turns, "goals", state.goals, "reached", state.reached);
 }
 
 /* board_lost(buffer, offset): the same for a machine without a model. */
@@ -253,6 +288,10 @@ static PyMethodDef functions[] = {
     {"model_init", model_init, METH_VARARGS, "model_init(buffer, offset, config)"},
     {"model_set_orders", model_set_orders, METH_VARARGS,
      "model_set_orders(buffer, offset, cpu, implicit, orders): one byte a primitive"},
+    {"model_set_script", model_set_script, METH_VARARGS,
+     "model_set_script(buffer, offset, goals): 16 bytes a goal; lockstep follows it"},
+    {"model_misfit", model_misfit, METH_VARARGS,
+     "model_misfit(buffer, offset) -> (goal, why) if the script does not fit, else None"},
     {"model_reset", model_reset, METH_VARARGS, "model_reset(buffer, offset, seed)"},
     {"model_lost", model_lost, METH_VARARGS, "model_lost(buffer, offset, cpu): that CPU's process died"},
     {"model_state", model_state, METH_VARARGS, "model_state(buffer, offset) -> dict"},
@@ -273,6 +312,11 @@ static const struct {
     {"PRIMITIVES", AMP_PRIMITIVES},
     {"STORES", AMP_STORES},
     {"GRANULE", AMP_GRANULE},
+    {"GOALS", AMP_GOALS},
+    {"INITIAL", AMP_INITIAL},
+    {"GOAL_VISIBLE", AMP_GOAL_VISIBLE},
+    {"GOAL_READ", AMP_GOAL_READ},
+    {"GOAL_TAKEN", AMP_GOAL_TAKEN},
     {"FREE", AMP_FREE},
     {"LOCKSTEP", AMP_LOCKSTEP},
     {"RR", AMP_RR},
@@ -310,9 +354,13 @@ static int import_errors(void)
     py_errors.access_fault = PyObject_GetAttrString(errors, "AccessFault");
     py_errors.peer_died = PyObject_GetAttrString(errors, "PeerDied");
     py_errors.peer_finished = PyObject_GetAttrString(errors, "PeerFinished");
+    py_errors.script_mismatch = PyObject_GetAttrString(errors, "ScriptMismatch");
     py_errors.stall = PyObject_GetAttrString(errors, "Stall");
     Py_DECREF(errors);
-    return py_errors.access_fault && py_errors.peer_died && py_errors.peer_finished && py_errors.stall ? 0 : -1;
+    return py_errors.access_fault && py_errors.peer_died && py_errors.peer_finished && py_errors.script_mismatch &&
+                   py_errors.stall
+               ? 0
+               : -1;
 }
 
 static struct PyModuleDef definition = {
@@ -327,7 +375,7 @@ PyMODINIT_FUNC PyInit__bridge(void)
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value))
             goto failed;
-    if (import_errors() || py_word_init(module) || py_port_init(module))
+    if (import_errors() || py_word_init(module) || py_port_init(module) || py_explore_init(module))
         goto failed;
     return module;
 failed:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_port.c - the port, the one door to shared memory: ModelledPort and DirectPort, with the same methods.
+ * py_port.c - the port, the one door to shared memory: ModelledPort, DirectPort and ExploredPort, with the same methods.
  *
  * A port is one CPU's. Addresses are byte offsets in the region; scalars are little endian and aligned. What a barrier
  * at a site is, the port's site map says (site number -> primitive number, as bytes).
@@ -34,7 +34,7 @@ static PyObject *do_load(PyObject *self, PyObject *const *args, Py_ssize_t n, un
     RETRYING(error, port->door->load(port, address, size, after, acquire, &word));
     if (error)
         return py_fail_access(port, name, address, size, error);
-    return port->door == &py_model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
+    return port->door == &py_direct_door ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
 }
 
 static int fits(uint64_t value, unsigned size)
@@ -52,14 +52,16 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
                           const char *name)
 {
     struct port *port = (struct port *)self;
-    uint64_t address, value, ignored;
+    struct origin from;
+    uint64_t address, value;
     int error;
 
-    if (expect(name, n, 2) || py_word_value(args[0], &address, &ignored) || py_word_value(args[1], &value, &ignored))
+    if (expect(name, n, 2) || py_word_value(args[0], &address, &from.address) ||
+        py_word_value(args[1], &value, &from.value))
         return NULL;
     if (!fits(value, size))
         return too_wide(name, value, size);
-    RETRYING(error, port->door->store(port, address, size, value, release));
+    RETRYING(error, port->door->store(port, address, size, value, release, from));
     if (error)
         return py_fail_access(port, name, address, size, error);
     Py_RETURN_NONE;
@@ -70,20 +72,21 @@ static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, 
 {
     struct port *port = (struct port *)self;
     struct amp_word word = {0};
+    struct origin from;
     uint64_t address, operand, expected = 0, ignored;
     int error;
 
-    if (expect(name, n, op == AMP_CMPXCHG ? 3 : 2) || py_word_value(args[0], &address, &ignored) ||
-        py_word_value(args[n - 1], &operand, &ignored))
+    if (expect(name, n, op == AMP_CMPXCHG ? 3 : 2) || py_word_value(args[0], &address, &from.address) ||
+        py_word_value(args[n - 1], &operand, &from.value))
         return NULL;
     if (op == AMP_CMPXCHG && py_word_value(args[1], &expected, &ignored))
         return NULL;
     if (!fits(operand, size) || !fits(expected, size))
         return too_wide(name, fits(operand, size) ? expected : operand, size);
-    RETRYING(error, port->door->atomic(port, address, size, op, operand, expected, &word));
+    RETRYING(error, port->door->atomic(port, address, size, op, operand, expected, from, &word));
     if (error)
         return py_fail_access(port, name, address, size, error);
-    return port->door == &py_model_door ? py_word_new(word.value, word.time) : PyLong_FromUnsignedLongLong(word.value);
+    return port->door == &py_direct_door ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
 }
 
 #define PER_SIZE(bits)                                                                                              \
@@ -130,7 +133,7 @@ static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
         return NULL;
     if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
         return py_fail_access(port, "read", address, length, -EFAULT); /* before anything is allocated */
-    return port->door->read(self, address, length, after > more ? after : more);
+    return port->door->read(self, address, length, py_word_later(after, more));
 }
 
 static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
@@ -161,7 +164,7 @@ static PyObject *barrier_with(PyObject *self, uint64_t primitive, uint64_t site,
 
     RETRYING(error, port->door->barrier(port, (unsigned)primitive, (unsigned)site));
     if (error)
-        return py_fail(what, error);
+        return py_fail(self, what, error);
     Py_RETURN_NONE;
 }
 
@@ -172,7 +175,7 @@ static PyObject *port_barrier(PyObject *self, PyObject *site)
     if (py_word_value(site, &number, &ignored))
         return NULL;
     if (number >= SITES)
-        return py_fail("barrier", -EINVAL);
+        return py_fail(self, "barrier", -EINVAL);
     return barrier_with(self, ((struct port *)self)->sites[number], number, "barrier");
 }
 
@@ -195,7 +198,7 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
         return NULL;
     RETRYING(error, port->door->kick(port, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
     if (error)
-        return py_fail("kick", error);
+        return py_fail(self, "kick", error);
     Py_RETURN_NONE;
 }
 
@@ -222,9 +225,13 @@ static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
     for (;;) {
         int64_t spent = timeout_ns < 0 ? 0 : (int64_t)(amp_now_ns() - start);
 
-        Py_BEGIN_ALLOW_THREADS
-        error = port->door->wait(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
-        Py_END_ALLOW_THREADS
+        if (port->door == &py_explored_door) {
+            error = port->door->wait(port, -1); /* lets another CPU of this thread run; it has no clock */
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            error = port->door->wait(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
+            Py_END_ALLOW_THREADS
+        }
         if (error != -EINTR)
             break;
         if (PyErr_CheckSignals())
@@ -233,7 +240,7 @@ static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (error == -ETIMEDOUT)
         Py_RETURN_FALSE;
     if (error)
-        return py_fail("wait", error);
+        return py_fail(self, "wait", error);
     Py_RETURN_TRUE;
 }
 
@@ -247,7 +254,7 @@ static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
         return NULL;
     RETRYING(error, port->door->note(port, code <= UINT8_MAX ? (unsigned)code : UINT8_MAX + 1u, value));
     if (error)
-        return py_fail("note", error);
+        return py_fail(self, "note", error);
     Py_RETURN_NONE;
 }
 
@@ -258,7 +265,7 @@ static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
 
     RETRYING(error, port->door->retire(port));
     if (error)
-        return py_fail("retire", error);
+        return py_fail(self, "retire", error);
     Py_RETURN_NONE;
 }
 
@@ -283,7 +290,7 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
         return NULL;
     if (port->door == &py_model_door)
         port->cpu.model.spin_ns = spin_ns;
-    else
+    else if (port->door == &py_direct_door)
         port->cpu.direct.spin_ns = spin_ns;
     Py_RETURN_NONE;
 }
@@ -298,20 +305,28 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     FAST("cmpxchg_u" #bits, cmpxchg_u##bits, "cmpxchg(address, old, new) -> the old value; fully ordered"),          \
     FAST("fetch_add_u" #bits, fetch_add_u##bits, "fetch_add(address, n) -> the old value; fully ordered")
 
-static PyMethodDef port_methods[] = {
-    SIZED(8),
-    SIZED(16),
-    SIZED(32),
-    SIZED(64),
-    FAST("read", port_read, "read(address, length) -> the bytes, loaded at the latest when they are used"),
-    FAST("write", port_write, "write(address, bytes): a bulk store, granule by granule, in no order"),
-    {"barrier", port_barrier, METH_O, "barrier(site): whatever stands at that site"},
-    {"fence", port_fence, METH_O, "fence(primitive)"},
-    {"kick", port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},
-    FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),
-    FAST("note", port_note, "note(code, value): leave a mark in the trace"),
-    {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},
-    {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"},
+#define METHODS                                                                                                       \
+    SIZED(8),                                                                                                         \
+    SIZED(16),                                                                                                        \
+    SIZED(32),                                                                                                        \
+    SIZED(64),                                                                                                        \
+    FAST("read", port_read, "read(address, length) -> the bytes, loaded at the latest when they are used"),           \
+    FAST("write", port_write, "write(address, bytes): a bulk store, granule by granule, in no order"),                \
+    {"barrier", port_barrier, METH_O, "barrier(site): whatever stands at that site"},                                 \
+    {"fence", port_fence, METH_O, "fence(primitive)"},                                                                \
+    {"kick", port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},                 \
+    FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),     \
+    FAST("note", port_note, "note(code, value): leave a mark in the trace"),                                          \
+    {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},                                           \
+    {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"}
+
+static PyMethodDef port_methods[] = {METHODS, {NULL, NULL, 0, NULL}};
+
+static PyMethodDef explored_methods[] = {
+    METHODS,
+    {"look_begin", py_look_begin, METH_NOARGS, "a look of a poll begins"},
+    {"look_end", py_look_end, METH_O, "look_end(found): it has ended; if it found nothing, let others run"},
+    {"look_undone", py_look_undone, METH_NOARGS, "it could not be: let others run"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -404,6 +419,49 @@ static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     return (PyObject *)port;
 }
 
+/* ExploredPort(explorer, cpu, sites, wait) */
+static PyObject *explored_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    PyObject *explorer, *sites, *wait;
+    unsigned int id;
+    struct port *port;
+
+    if (!PyArg_ParseTuple(args, "OIOO:ExploredPort", &explorer, &id, &sites, &wait))
+        return NULL;
+    if (py_is_explorer(explorer) == 0 || id >= py_explorer_cpus(explorer))
+        return PyErr_Format(PyExc_ValueError, "not an Explorer, or no such CPU");
+    port = (struct port *)allocate(type, 0);
+    if (!port)
+        return NULL;
+    port->door = &py_explored_door;
+    port->cpu.explored = (struct explored){
+        .owner = (struct explorer_object *)Py_NewRef(explorer), .wait = Py_NewRef(wait), .id = id};
+    py_explorer_bounds(explorer, &port->shared_start, &port->shared_end);
+    if (set_sites(port, sites)) {
+        Py_DECREF(port);
+        return NULL;
+    }
+    return (PyObject *)port;
+}
+
+static void explored_free(PyObject *self)
+{
+    struct explored *explored = &((struct port *)self)->cpu.explored;
+
+    Py_XDECREF((PyObject *)explored->owner);
+    Py_XDECREF(explored->wait);
+    port_free(self);
+}
+
+static PyType_Slot explored_slots[] = {
+    {Py_tp_new, explored_new},
+    {Py_tp_dealloc, explored_free},
+    {Py_tp_methods, explored_methods},
+    {Py_tp_doc, "One CPU's accesses in an exploration: see Explorer."},
+    {0, NULL},
+};
+
 static PyType_Slot modelled_slots[] = {
     {Py_tp_new, modelled_new},
     {Py_tp_dealloc, port_free},
@@ -424,6 +482,9 @@ static PyType_Spec modelled_spec = {
     "amp._core._bridge.ModelledPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, modelled_slots};
 static PyType_Spec direct_spec = {
     "amp._core._bridge.DirectPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, direct_slots};
+static PyType_Spec explored_spec = {
+    "amp._core._bridge.ExploredPort", sizeof(struct port), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, explored_slots};
+
 static int add_type(PyObject *module, PyType_Spec *spec)
 {
     PyObject *type = PyType_FromSpec(spec);
@@ -435,7 +496,7 @@ static int add_type(PyObject *module, PyType_Spec *spec)
 
 int py_port_init(PyObject *module)
 {
-    if (add_type(module, &modelled_spec) || add_type(module, &direct_spec))
+    if (add_type(module, &modelled_spec) || add_type(module, &direct_spec) || add_type(module, &explored_spec))
         return -1;
     return py_lazy_init(module);
 }

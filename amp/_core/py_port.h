@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_port.h - what a port is: one CPU's accesses, by way of one of two doors. See py_port.c for its methods.
+ * py_port.h - what a port is: one CPU's accesses, by way of one of three doors. See py_port.c for its methods.
  */
 #ifndef AMP_PY_PORT_H
 #define AMP_PY_PORT_H
@@ -9,17 +9,23 @@
 
 #include "direct.h"
 #include "py_bridge.h"
+#include "py_explore.h"
 
 #define SITES 256
 
 struct port;
 
-/* What the two doors do differently. All return 0 or a negative errno. */
+/* What the address and the value of a store were computed from: the times of the values loaded (see Word). */
+struct origin {
+    uint64_t address, value;
+};
+
+/* What the doors do differently. All return 0 or a negative errno. */
 struct door {
     int (*load)(struct port *port, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
-    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release);
+    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release, struct origin from);
     int (*atomic)(struct port *port, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                  uint64_t expected, struct amp_word *out);
+                  uint64_t expected, struct origin from, struct amp_word *out);
     int (*write)(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length);
     int (*barrier)(struct port *port, unsigned primitive, unsigned site);
     int (*kick)(struct port *port, unsigned target);
@@ -38,6 +44,7 @@ struct port {
     union {
         struct amp_cpu model;
         struct amp_direct direct;
+        struct explored explored;
     } cpu;
 };
 
@@ -49,13 +56,14 @@ struct lazy {
 };
 
 extern const struct door py_model_door, py_direct_door; /* py_doors.c */
+extern const struct door py_explored_door;              /* py_explored.c */
 
 /* py_lazy.c: a bulk load through the model. */
 int py_lazy_init(PyObject *module);
 PyObject *py_lazy_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
 
 /* The exception for a negative errno; NULL. `what` was being done, for an access at `address`. */
-PyObject *py_fail(const char *what, int error);
+PyObject *py_fail(PyObject *port, const char *what, int error);
 PyObject *py_fail_access(struct port *port, const char *what, uint64_t address, uint64_t length, int error);
 
 /* A signal came while the core waited: let Python's handlers run, then try again (0), unless they raised (-1). */

@@ -10,6 +10,7 @@
  * more than the access itself.
  */
 #include "py_bridge.h"
+#include "py_explore.h"
 
 struct word {
     PyObject_HEAD
@@ -30,14 +31,25 @@ PyObject *py_word_new(uint64_t value, uint64_t time)
     if (word) {
         word->value = value;
         word->time = time;
+        if (time & PY_TAGGED)
+            py_tag_value(time, value);
     }
     return (PyObject *)word;
 }
 
+/* An explored program sees this of a value: its dependencies become control dependencies. */
+static void looked_into(PyObject *object, uint64_t what)
+{
+    if (is_word(object) && ((struct word *)object)->time & PY_TAGGED)
+        py_tag_looked(((struct word *)object)->time, what);
+}
+
 static PyObject *as_int(PyObject *object)
 {
-    if (is_word(object))
+    if (is_word(object)) {
+        looked_into(object, ((struct word *)object)->value);
         return PyLong_FromUnsignedLongLong(((struct word *)object)->value);
+    }
     return PyNumber_Index(object);
 }
 
@@ -68,11 +80,14 @@ static uint64_t time_of(PyObject *object)
     return is_word(object) ? ((struct word *)object)->time : 0;
 }
 
+uint64_t py_word_later(uint64_t x, uint64_t y)
+{
+    return (x | y) & PY_TAGGED ? py_tag_join(x, y) : x > y ? x : y;
+}
+
 static uint64_t later(PyObject *a, PyObject *b)
 {
-    uint64_t x = time_of(a), y = time_of(b);
-
-    return x > y ? x : y;
+    return py_word_later(time_of(a), time_of(b));
 }
 
 /* Any operation by way of int; a result that is an address again is a word again. */
@@ -201,7 +216,13 @@ static PyObject *word_invert(PyObject *self)
 
 static int word_bool(PyObject *self)
 {
+    looked_into(self, ((struct word *)self)->value != 0);
     return ((struct word *)self)->value != 0;
+}
+
+static PyObject *compared(uint64_t x, uint64_t y, int op)
+{
+    Py_RETURN_RICHCOMPARE(x, y, op);
 }
 
 static PyObject *word_compare(PyObject *a, PyObject *b, int op)
@@ -209,8 +230,12 @@ static PyObject *word_compare(PyObject *a, PyObject *b, int op)
     uint64_t x, y;
     PyObject *left, *right, *result = NULL;
 
-    if (quick(a, &x) && quick(b, &y))
-        Py_RETURN_RICHCOMPARE(x, y, op);
+    if (quick(a, &x) && quick(b, &y)) {
+        result = compared(x, y, op);
+        looked_into(a, result == Py_True);
+        looked_into(b, result == Py_True);
+        return result;
+    }
     left = as_int(a);
     if (!left)
         return NULL;
@@ -233,6 +258,7 @@ static Py_hash_t word_hash(PyObject *self)
 
 static PyObject *word_repr(PyObject *self)
 {
+    looked_into(self, ((struct word *)self)->value);
     return PyUnicode_FromFormat("%llu", (unsigned long long)((struct word *)self)->value);
 }
 
@@ -274,6 +300,8 @@ static void word_free(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
+    if (((struct word *)self)->time & PY_TAGGED)
+        py_tag_drop(((struct word *)self)->time);
     PyObject_Free(self);
     Py_DECREF(type);
 }

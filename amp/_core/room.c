@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bell.h"
-#include "model.h"
+#include "script.h"
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
@@ -32,7 +32,7 @@ static int check_config(const struct amp_model_config *config)
 }
 
 struct plan {
-    uint64_t heads, log, trace, size;
+    uint64_t heads, log, trace, script, size;
 };
 
 static struct plan plan_room(const struct amp_model_config *config)
@@ -42,7 +42,8 @@ static struct plan plan_room(const struct amp_model_config *config)
     plan.heads = align_up(sizeof(struct amp_model), 64);
     plan.log = align_up(plan.heads + (config->shared_end - config->shared_start) / AMP_GRANULE * sizeof(uint64_t), 64);
     plan.trace = align_up(plan.log + config->log_writes * sizeof(struct amp_write), 64);
-    plan.size = align_up(plan.trace + config->trace_events * sizeof(struct amp_event), 64);
+    plan.script = align_up(plan.trace + config->trace_events * sizeof(struct amp_event), 64);
+    plan.size = plan.script + AMP_GOALS * sizeof(struct amp_goal); /* whatever the mode: a room serves runs of all */
     return plan;
 }
 
@@ -81,6 +82,7 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
     m->heads_offset = plan.heads;
     m->log_offset = plan.log;
     m->trace_offset = plan.trace;
+    m->script_offset = plan.script;
     m->size = plan.size;
     memset(amp_heads(m), 0, plan.log - plan.heads);
     error = init_lock(&m->lock);
@@ -90,8 +92,7 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
     return amp_model_reset(room, size, config->seed);
 }
 
-/* The room as a model; NULL if it holds none, or does not fit. */
-static struct amp_model *model_in(const void *room, size_t size)
+struct amp_model *amp_model_in(const void *room, size_t size)
 {
     struct amp_model *m = (struct amp_model *)(uintptr_t)room;
     struct plan plan;
@@ -99,14 +100,15 @@ static struct amp_model *model_in(const void *room, size_t size)
     if (size < sizeof *m || (uintptr_t)room % 64 || m->magic != AMP_MAGIC || check_config(&m->config))
         return NULL;
     plan = plan_room(&m->config);
-    if (m->heads_offset != plan.heads || m->log_offset != plan.log || m->trace_offset != plan.trace)
+    if (m->heads_offset != plan.heads || m->log_offset != plan.log || m->trace_offset != plan.trace ||
+        m->script_offset != plan.script || m->script.goals > AMP_GOALS)
         return NULL;
     return m->size <= size && m->size == plan.size ? m : NULL;
 }
 
 int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit, const uint8_t *orders, size_t n)
 {
-    struct amp_model *m = model_in(room, size);
+    struct amp_model *m = amp_model_in(room, size);
 
     if (!m)
         return -EPROTO;
@@ -119,7 +121,7 @@ int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit
 
 int amp_model_reset(void *room, size_t size, uint64_t seed)
 {
-    struct amp_model *m = model_in(room, size);
+    struct amp_model *m = amp_model_in(room, size);
 
     if (!m)
         return -EPROTO;
@@ -128,11 +130,13 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     m->board = m->turn = m->lost = m->stalled = 0;
     m->events = m->digest = m->stalls = m->turns = 0;
     amp_draw_temper(m, seed);
+    amp_script_rewind(m);
     for (unsigned i = 0; i < AMP_CPUS; i++) {
         struct amp_cpu_state *state = &m->cpu[i];
 
         state->status = state->parked = state->entries = 0;
         state->floor = state->seen = state->made = state->released = state->rung_time = 0;
+        state->stores = state->loads = 0;
         state->random = seed ^ (i + 1) * UINT64_C(0xd1b54a32d192ed03);
     }
     return 0;
@@ -140,13 +144,13 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
 
 int amp_model_lost(void *room, size_t size, unsigned cpu)
 {
-    struct amp_model *m = model_in(room, size);
+    struct amp_model *m = amp_model_in(room, size);
 
     if (!m)
         return -EPROTO;
     if (cpu >= m->config.cpus)
         return -EINVAL;
-    __atomic_store_n(&m->lost, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&m->lost, AMP_DIED, __ATOMIC_SEQ_CST);
     amp_bell_lost(&m->board);
     __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
     amp_futex_wake(&m->turn);
@@ -155,7 +159,7 @@ int amp_model_lost(void *room, size_t size, unsigned cpu)
 
 int amp_model_state(const void *room, size_t size, struct amp_model_state *state)
 {
-    const struct amp_model *m = model_in(room, size);
+    const struct amp_model *m = amp_model_in(room, size);
 
     if (!m)
         return -EPROTO;
@@ -165,13 +169,15 @@ int amp_model_state(const void *room, size_t size, struct amp_model_state *state
                                       .trace_offset = m->trace_offset,
                                       .trace_events = m->config.trace_events,
                                       .stalls = m->stalls,
-                                      .turns = m->turns};
+                                      .turns = m->turns,
+                                      .goals = m->script.goals,
+                                      .reached = m->script.misfit ? m->script.failed : m->script.next};
     return 0;
 }
 
 int amp_cpu_open(struct amp_cpu *cpu, void *room, size_t size, uint8_t *memory, unsigned id)
 {
-    struct amp_model *m = model_in(room, size);
+    struct amp_model *m = amp_model_in(room, size);
 
     if (!m)
         return -EPROTO;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "bell.h"
-#include "model.h"
+#include "script.h"
 
 /* Which kinds of store a mark holds back, given the kinds still pending ahead of it. */
 static unsigned held_by(const struct amp_pending *mark, unsigned ahead)
@@ -102,7 +102,9 @@ static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_
                                 .older = *head,
                                 .store = store->store,
                                 .granule = store->granule,
-                                .mask = store->mask};
+                                .mask = store->mask,
+                                .owner = (uint8_t)owner,
+                                .number = store->number};
     write->known[owner] = store->mask;
     old = (old & ~bits) | write->value;
     memcpy(bytes, &old, sizeof old);
@@ -159,9 +161,11 @@ static unsigned strike_out(unsigned list[], unsigned n, unsigned picked, unsigne
 unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
 {
     const struct amp_cpu_state *state = &cpu->model->cpu[owner];
-    unsigned list[AMP_STORES], done = 0;
-    unsigned n = amp_eligible(state, list);
+    unsigned list[AMP_STORES], done = 0, n;
 
+    if (amp_following(cpu->model))
+        return amp_script_drain(cpu);
+    n = amp_eligible(state, list);
     for (; n > 0 && done < most; done++) {
         unsigned picked = n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE);
         unsigned before = state->entries;
@@ -189,13 +193,20 @@ static unsigned stores_pending(const struct amp_cpu_state *state)
     return n;
 }
 
+/* A script decides what is visible when: only the room itself bounds what is pending meanwhile. */
+static unsigned depth(const struct amp_model *m)
+{
+    return amp_following(m) ? AMP_STORES : m->config.store_depth;
+}
+
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
 {
     struct amp_cpu_state *state = amp_state(cpu);
 
-    while (state->entries >= cpu->model->config.store_depth && stores_pending(state) > 0)
+    while (state->entries >= depth(cpu->model) && stores_pending(state) > 0)
         amp_drain(cpu, cpu->id, 1 + state->entries / 8);
     assert(state->entries < AMP_STORES);
+    store.number = state->stores;
     state->pending[state->entries++] = store;
 }
 
@@ -221,7 +232,7 @@ void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
     unsigned list[AMP_STORES], n, last;
 
     for (;;) {
-        if (state->entries >= cpu->model->config.store_depth || state->entries == AMP_STORES)
+        if (state->entries >= depth(cpu->model))
             amp_drain(cpu, cpu->id, 1);
         /* Stand it at the end of the list, and see whether it could go. */
         last = state->entries++;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * turns.c - lockstep: one access at a time. Who has the turn makes its access, lets stores become visible as chance has
- * it, and passes the turn on. The turn is a futex word; handing it over by spinning takes well under a microsecond.
+ * turns.c - lockstep: one access at a time. Who has the turn makes its access, lets stores become visible as chance, or
+ * a script, has it, and passes the turn on. The turn is a futex word; handing it over by spinning takes well under a
+ * microsecond.
  */
 #include <errno.h>
 
 #include "bell.h"
 #include "fences.h"
 #include "gate.h"
+#include "script.h"
 
 #define TURN_SPINS 400 /* the other side's piece of Python between two accesses takes some microseconds */
 
@@ -18,9 +20,10 @@ int amp_await_turn(struct amp_cpu *cpu)
 
     for (unsigned spins = 0;; spins++) {
         uint32_t turn = __atomic_load_n(&m->turn, __ATOMIC_SEQ_CST);
+        uint32_t lost = __atomic_load_n(&m->lost, __ATOMIC_RELAXED);
 
-        if (__atomic_load_n(&m->lost, __ATOMIC_RELAXED))
-            return -EPIPE;
+        if (lost)
+            return lost == AMP_MISFIT ? -EILSEQ : -EPIPE;
         if (turn == cpu->id)
             return 0;
         if (spins < TURN_SPINS) {
@@ -91,12 +94,45 @@ static unsigned waiting(const struct amp_model *m)
     return n;
 }
 
+/* No goal is left, and no chance is taken: all stores of all CPUs become visible, each CPU's oldest first. */
+static void drain_everybody(struct amp_cpu *cpu)
+{
+    for (unsigned owner = 0; owner < cpu->model->config.cpus; owner++)
+        while (amp_drain(cpu, owner, AMP_STORES))
+            ;
+}
+
+/* The run is over: who waits for the turn, or asks for it, is told. */
+static void end_misfit(struct amp_model *m)
+{
+    __atomic_store_n(&m->lost, AMP_MISFIT, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
+    amp_futex_wake(&m->turn);
+}
+
+/* Between two accesses, by the script. False: no goal is left. */
+static bool pass_scripted(struct amp_cpu *cpu)
+{
+    int next = amp_script_turn(cpu);
+
+    cpu->kept_turn = next == (int)cpu->id;
+    if (cpu->model->script.misfit)
+        end_misfit(cpu->model);
+    else if (next >= 0)
+        give_turn(cpu, (unsigned)next);
+    else
+        drain_everybody(cpu);
+    return cpu->model->script.misfit || next >= 0;
+}
+
 /* Between two accesses: stores become visible; then somebody has the turn. All wait and nothing moves: a stall. */
 void amp_pass_turn(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     unsigned ready[AMP_CPUS], storing[AMP_CPUS], n_ready, n_storing;
 
+    if (m->script.set && pass_scripted(cpu))
+        return;
     for (;;) {
         n_ready = runnable(m, cpu->id, ready);
         n_storing = with_stores(m, storing);
@@ -121,7 +157,7 @@ int amp_turns_wait(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     struct amp_cpu_state *state = amp_state(cpu);
-    int error = amp_await_turn(cpu);
+    int error = state->status == AMP_RUNNING ? amp_enter(cpu, AMP_LOADS) : amp_await_turn(cpu), left;
 
     if (error)
         return error;
@@ -142,6 +178,6 @@ int amp_turns_wait(struct amp_cpu *cpu)
     } else if (error) {
         error = -ESHUTDOWN;
     }
-    amp_leave(cpu);
-    return error;
+    left = amp_leave(cpu);
+    return left ? left : error;
 }

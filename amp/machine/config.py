@@ -14,6 +14,8 @@ from amp.virtio.split import RING_SIZE_LIMIT
 HEADER_BYTES: Final = 16  # amp.machine.messages
 PAYLOAD_LIMIT_BYTES: Final = 1 << 20
 SEGMENTS_LIMIT: Final = 64
+HEADED: Final = ("echo", "stream")  # programs whose messages start with a header
+SMALL: Final = ("spsc-vring", "vring", "vring-flags", "vring-event-idx", "vring-indirect", "doorbell")  # amp.scenarios
 
 
 class Mode(StrEnum):
@@ -27,11 +29,12 @@ class Mode(StrEnum):
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run of a program on both sides.
 
-    `payload_bytes` is a whole message, its header of 16 bytes included. `window` is the most messages under way; 0: it
-    breathes between 1 and what both rings hold. `segments` is how many descriptors a buffer is split over. `sites` is
-    the primitive at each site (amp.port.doors). Without `suppression` every message rings, wanted or not. A side looks
-    `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter spins before it sleeps; `pin` gives
-    each side a processor of its own.
+    `payload_bytes` is a whole message, with its header of 16 bytes where a program's messages have one. `window` is the
+    most messages under way; 0: it breathes between 1 and what both rings hold. `segments` is how many descriptors a
+    buffer is split over. `sites` is the primitive at each site (amp.port.doors). Without `suppression` every message
+    rings, wanted or not. A side looks `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter
+    spins before it sleeps; `pin` gives each side a processor of its own. `script` is a schedule's token
+    (amp.machine.script) that lockstep follows instead of the seed; "": none.
     """
 
     program: str
@@ -51,12 +54,13 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seed: int = 1
     spin_ns: int = 20_000
     pin: bool = False
+    script: str = ""
 
     def check(self) -> None:
         """Raises UsageError that names the field, the value and what is allowed."""
         limits = (
             ("messages", self.messages, 1, 1 << 40),
-            ("payload", self.payload_bytes, HEADER_BYTES, PAYLOAD_LIMIT_BYTES),
+            ("payload", self.payload_bytes, HEADER_BYTES if self.program in HEADED else 1, PAYLOAD_LIMIT_BYTES),
             ("ring size", self.ring_size, 1, RING_SIZE_LIMIT),
             ("segments", self.segments, 1, SEGMENTS_LIMIT),
             ("window", self.window, 0, RING_SIZE_LIMIT),
@@ -70,6 +74,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise UsageError(f"segments is {self.segments}, expected at most the ring size, {self.ring_size}")
         if self.segments > self.payload_bytes:
             raise UsageError(f"segments is {self.segments}, expected at most the payload, {self.payload_bytes} bytes")
+        if self.script and self.mode is not Mode.LOCKSTEP:
+            raise UsageError(f"script has no meaning in mode {self.mode.value}: only lockstep follows one")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,11 +8,15 @@ Armv7 is a full `dmb`). Whether that reaches the other processor is not said her
 and only `outer_sync` is SYSTEM: the outer cache is no part of the architecture, and does not see the instruction.
 `dsb` also holds back every later instruction, so `dsb st` orders WR, and `dsb ld` RW (Arm ARM DDI 0487, B2.3, DSB).
 Store-release and load-acquire rows are for the access itself, as a release or an acquire.
+
+Fences (FENCE_*) are C11's, in the strength of a barrier class. Where no row of their own says what a compiler makes
+of one, it is the class's full barrier: the same instruction, the same reach. Of what that orders, the row has only what
+C11 lets a program rely on; a compiler may do with less, so a verdict must not rest on more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -27,6 +31,14 @@ NO_INSTRUCTION = "-"
 
 # Memory-barriers.txt, the table of primitives; a UP build makes all of these, and no others, compiler barriers.
 SMP = (P.SMP_MB, P.SMP_RMB, P.SMP_WMB, P.STORE_RELEASE, P.LOAD_ACQUIRE)
+
+# By class: its full barrier, then its release and its acquire fence.
+FENCES = (
+    (P.SMP_MB, P.FENCE_RELEASE_SMP, P.FENCE_ACQUIRE_SMP),
+    (P.DMA_MB, P.FENCE_RELEASE_DMA, P.FENCE_ACQUIRE_DMA),
+    (P.MB, P.FENCE_RELEASE_MANDATORY, P.FENCE_ACQUIRE_MANDATORY),
+)
+_C11 = "ISO C11 7.17.4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +80,32 @@ _UNCALLED = {
 }
 
 
+def with_fences(rows: Mapping[Primitive, Row], own: Collection[Primitive]) -> dict[Primitive, Row]:
+    """`rows` with every fence as the full barrier of its class has it; those in `own` have said so themselves."""
+    result = dict(rows)
+    for barrier, *fences in FENCES:
+        if barrier not in rows:  # the caller misses that row, too
+            continue
+        row = rows[barrier]
+        for fence, pairs in zip(fences, (RELEASE, ACQUIRE), strict=True):
+            if fence not in own:
+                source = f"{_C11}, as the full barrier of its class: {row.source}"
+                result[fence] = Row(fence, row.instruction, row.orders & pairs, row.reach, source)
+    return result
+
+
 def _add(
     name: str, title: str, implicit: Orders, implicit_source: str, specs: Iterable[Spec], *, base: str = ""
 ) -> None:
-    """Adds one architecture. A spec is a row, for several primitives where it is the same; `base` gives the others."""
-    rows = dict(ARCHITECTURES[base].rows if base else _UNCALLED)
+    """Adds one architecture. A spec is a row, for several primitives where it is the same; `base` gives the others.
+
+    Fences that no spec is for follow from the full barriers.
+    """
+    own: dict[Primitive, Row] = {}
     for primitives, instruction, orders, reach, source in specs:
         for primitive in primitives if isinstance(primitives, tuple) else (primitives,):
-            rows[primitive] = Row(primitive, instruction, orders, reach, source)
+            own[primitive] = Row(primitive, instruction, orders, reach, source)
+    rows = with_fences({**(ARCHITECTURES[base].rows if base else _UNCALLED), **own}, own)
     ARCHITECTURES[name] = Architecture(name, title, implicit, implicit_source, MappingProxyType(rows))
 
 
@@ -159,6 +189,8 @@ _ARM64_IO = "Linux v6.1 arch/arm64/include/asm/io.h, __iowmb is dma_wmb, __iormb
 _ARMV8_WEAK = "Arm ARM DDI 0487, B2.3: Normal accesses are ordered only by dependencies and barriers"
 # stlr and ldar name no domain: they order for the domain of the address, and Non-cacheable is Outer Shareable.
 _ARM64_RELEASE = f"{_ARM64}; Arm ARM DDI 0487, B2.3 load-acquire/store-release, B2.7 Non-cacheable is Outer Shareable"
+_V8_C11 = "C11 atomic_thread_fence, gcc and clang for AArch64: acquire dmb ishld, release and seq_cst dmb ish"
+_ARM64_FENCES: list[Spec] = [(P.FENCE_ACQUIRE_SMP, "dmb ishld", LOADS, INNER, f"{_V8_C11}; {_C11}")]
 
 _add(
     "arm64",
@@ -180,6 +212,7 @@ _add(
         (P.LOAD_ACQUIRE, "ldar", ACQUIRE | Orders.RCSC, OUTER, _ARM64_RELEASE),
         (P.WRITEL, "dmb oshst; str", STORES, OUTER, _ARM64_IO),
         (P.READL, "ldr; dmb oshld", LOADS, OUTER, _ARM64_IO),
+        *_ARM64_FENCES,
     ],
 )
 
@@ -196,6 +229,14 @@ _X86_SPECS: list[Spec] = [
     (P.VIRT_STORE_MB, "xchg", ALL, SYSTEM, f"{_X86}, __smp_store_mb"),
     ((P.STORE_RELEASE, P.LOAD_ACQUIRE), NO_INSTRUCTION, NO_ORDERS, NONE, _X86),
     ((P.WRITEL, P.READL), NO_INSTRUCTION, NO_ORDERS, NONE, _X86_IO),
+    # No instruction: the hardware keeps these pairs for write-back memory, and does not for write-combining memory.
+    (
+        (P.FENCE_RELEASE_SMP, P.FENCE_ACQUIRE_SMP),
+        NO_INSTRUCTION,
+        NO_ORDERS,
+        NONE,
+        f"{_C11}; gcc and clang for x86-64: only seq_cst is an instruction, the others are for the compiler",
+    ),
 ]
 _add(
     "x86-wb",
@@ -217,6 +258,11 @@ _add(
 _RISCV = "Linux v6.1 arch/riscv/include/asm/barrier.h"
 _RISCV_IO = "Linux arch/riscv/include/asm/mmio.h, __io_bw and __io_ar"
 _RVWMO = "RISC-V unprivileged ISA, RVWMO: main memory is ordered only by dependencies and fences"
+_RISCV_C11 = "RISC-V unprivileged ISA, appendix A, mappings from C/C++ to RISC-V: atomic_thread_fence"
+_RISCV_FENCES: list[Spec] = [
+    (P.FENCE_RELEASE_SMP, "fence rw,w", RELEASE, SYSTEM, f"{_RISCV_C11}; {_C11}"),
+    (P.FENCE_ACQUIRE_SMP, "fence r,rw", ACQUIRE, SYSTEM, f"{_RISCV_C11}; {_C11}"),
+]
 
 _add(
     "riscv",
@@ -236,6 +282,7 @@ _add(
         (P.WRITEL, "fence w,o; sw", WD, SYSTEM, _RISCV_IO),
         # Its first read is that of the mailbox register: what follows an interrupt, not a memory read, is ordered.
         (P.READL, "lw; fence i,ir", RR, SYSTEM, f"{_RISCV_IO} (until v6.5: fence i,r)"),
+        *_RISCV_FENCES,
     ],
 )
 
@@ -260,7 +307,6 @@ _add(
     ],
 )
 
-_V8_C11 = "C11 atomic_thread_fence, gcc and clang for AArch64: acquire dmb ishld, release and seq_cst dmb ish"
 _V8_IO = "Zephyr include/zephyr/arch/arm64/sys_io.h, sys_write32 and sys_read32: dmb sy"
 _add(
     "armv8-firmware",
@@ -272,11 +318,11 @@ _add(
         ((P.SMP_RMB, P.VIRT_RMB), "dmb ishld", LOADS, INNER, _V8_C11),
         (P.WRITEL, "dmb sy; str", ALL, SYSTEM, _V8_IO),
         (P.READL, "ldr; dmb sy", ALL, SYSTEM, _V8_IO),
+        *_ARM64_FENCES,
     ],
     base="arm64",
 )
 
-_RISCV_C11 = "RISC-V unprivileged ISA, appendix A, mappings from C/C++ to RISC-V: atomic_thread_fence"
 _add(
     "riscv-firmware",
     "RISC-V firmware",
@@ -285,11 +331,14 @@ _add(
     [
         ((P.SMP_RMB, P.VIRT_RMB), "fence r,rw", LOADS, SYSTEM, _RISCV_C11),
         ((P.SMP_WMB, P.VIRT_WMB), "fence rw,w", RW | WW, SYSTEM, _RISCV_C11),
+        *_RISCV_FENCES,
     ],
     base="riscv",
 )
 
 # Two machines that nobody built: the reference, and the worst that the names of the barriers allow.
+_CALLED = set(Primitive) - set(_UNCALLED)
+_FENCE_NAMES = {fence for _, *fences in FENCES for fence in fences}
 _SC = "Lamport 1979, sequential consistency: every access in program order; no barrier is needed"
 _add(
     "sc",
@@ -297,7 +346,7 @@ _add(
     ALL,
     _SC,
     [
-        (tuple(set(Primitive) - set(_UNCALLED)), NO_INSTRUCTION, NO_ORDERS, NONE, _SC),
+        (tuple(_CALLED), NO_INSTRUCTION, NO_ORDERS, NONE, _SC),
     ],
 )
 
@@ -309,7 +358,7 @@ _add(
     NO_ORDERS,
     _PARANOID,
     [
-        (tuple(set(Primitive) - set(_UNCALLED)), NO_INSTRUCTION, NO_ORDERS, NONE, _PARANOID),
+        (tuple(_CALLED - _FENCE_NAMES), NO_INSTRUCTION, NO_ORDERS, NONE, _PARANOID),
         (P.MB, "mb", ALL, SYSTEM, _PARANOID),
         (P.RMB, "rmb", LOADS, SYSTEM, _PARANOID),
         (P.WMB, "wmb", STORES, SYSTEM, _PARANOID),

@@ -46,16 +46,20 @@ class BarrierClass(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a site needs from the barrier of its class."""
+    """What a site needs from the barrier of its class. The last two are C11's fences, for code written in those."""
 
     MB = "mb"
     RMB = "rmb"
     WMB = "wmb"
+    RELEASE = "release"
+    ACQUIRE = "acquire"
 
 
 class Primitive(IntEnum):
-    """Linux's barriers, as a driver writes them. Fewer than 32, so that a set of them is one word.
+    """Linux's barriers, as a driver writes them, and C11's fences. Fewer than 32, so that a set of them is one word.
 
+    FENCE_* are atomic_thread_fence(memory_order_release) and (memory_order_acquire) (ISO C11 7.17.4.1), in three
+    strengths: the name of a class says how far the fence has to reach, C itself knows only its own threads (SMP).
     STORE_RELEASE stands before the store it belongs to, LOAD_ACQUIRE after its load. WRITEL is the barrier half of a
     writel() to the mailbox and stands before it; READL is that of a readl() of the mailbox and stands after it.
     """
@@ -79,6 +83,12 @@ class Primitive(IntEnum):
     LOAD_ACQUIRE = 16
     WRITEL = 17
     READL = 18
+    FENCE_RELEASE_SMP = 19
+    FENCE_RELEASE_DMA = 20
+    FENCE_RELEASE_MANDATORY = 21
+    FENCE_ACQUIRE_SMP = 22
+    FENCE_ACQUIRE_DMA = 23
+    FENCE_ACQUIRE_MANDATORY = 24
 
     @property
     def label(self) -> str:
@@ -99,6 +109,12 @@ _PRIMITIVE_FOR: Mapping[tuple[BarrierClass, Kind], Primitive] = MappingProxyType
         (BarrierClass.MANDATORY, Kind.MB): Primitive.MB,
         (BarrierClass.MANDATORY, Kind.RMB): Primitive.RMB,
         (BarrierClass.MANDATORY, Kind.WMB): Primitive.WMB,
+        (BarrierClass.SMP, Kind.RELEASE): Primitive.FENCE_RELEASE_SMP,
+        (BarrierClass.SMP, Kind.ACQUIRE): Primitive.FENCE_ACQUIRE_SMP,
+        (BarrierClass.DMA, Kind.RELEASE): Primitive.FENCE_RELEASE_DMA,
+        (BarrierClass.DMA, Kind.ACQUIRE): Primitive.FENCE_ACQUIRE_DMA,
+        (BarrierClass.MANDATORY, Kind.RELEASE): Primitive.FENCE_RELEASE_MANDATORY,
+        (BarrierClass.MANDATORY, Kind.ACQUIRE): Primitive.FENCE_ACQUIRE_MANDATORY,
     }
 )
 
@@ -106,7 +122,9 @@ _MB, _RMB, _WMB = ALL_ORDERS, Orders.RR, Orders.WW | Orders.WD
 _RELEASE, _ACQUIRE = Orders.RW | Orders.WW, Orders.RR | Orders.RW
 
 # What a driver author may hope for when choosing the primitive; what it really gives is the platform's to say.
-# Documentation/memory-barriers.txt, "Varieties of memory barrier" and "Kernel I/O barrier effects".
+# Documentation/memory-barriers.txt, "Varieties of memory barrier" and "Kernel I/O barrier effects". A release fence
+# keeps all before it ahead of the stores after it, an acquire fence the loads before it ahead of all after it: ISO C11
+# 7.17.4, where the pairs are those of the atomic accesses on both sides of the fence.
 PROMISES: Mapping[Primitive, Orders] = MappingProxyType(
     {
         Primitive.NONE: NO_ORDERS,
@@ -128,6 +146,12 @@ PROMISES: Mapping[Primitive, Orders] = MappingProxyType(
         Primitive.LOAD_ACQUIRE: _ACQUIRE,
         Primitive.WRITEL: Orders.WD,
         Primitive.READL: Orders.RR,
+        Primitive.FENCE_RELEASE_SMP: _RELEASE,
+        Primitive.FENCE_RELEASE_DMA: _RELEASE,
+        Primitive.FENCE_RELEASE_MANDATORY: _RELEASE,
+        Primitive.FENCE_ACQUIRE_SMP: _ACQUIRE,
+        Primitive.FENCE_ACQUIRE_DMA: _ACQUIRE,
+        Primitive.FENCE_ACQUIRE_MANDATORY: _ACQUIRE,
     }
 )
 

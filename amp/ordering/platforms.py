@@ -101,18 +101,26 @@ class Platform:
 
     def orders(self, side: Side, primitive: Primitive) -> Orders:
         """What is in order towards the other side when `side` executes `primitive`: implicit orders included."""
+        row = self.processor(side).architecture.rows[primitive]
+        return self.towards_others(side, row.orders, row.reach)
+
+    def towards_others(self, side: Side, orders: Orders, reach: Reach) -> Orders:
+        """What of `orders`, by an instruction of `side` with that reach, holds for the other side; and the implicit."""
         processor = self.processor(side)
-        row = processor.architecture.rows[primitive]
         reached = NO_ORDERS
-        if row.reach >= processor.load_reach:
+        if reach >= processor.load_reach:
             reached |= LOADS
-        if all(row.reach >= stage.memory for stage in processor.stages):
+        if all(reach >= stage.memory for stage in processor.stages):
             reached |= Orders.WW
-            if row.reach >= processor.load_reach:
+            if reach >= processor.load_reach:
                 reached |= Orders.WR | Orders.RCSC
-        if all(row.reach >= stage.doorbell for stage in processor.stages):
+        if all(reach >= stage.doorbell for stage in processor.stages):
             reached |= Orders.WD
-        return processor.architecture.implicit | (row.orders & reached)
+        return processor.architecture.implicit | (orders & reached)
+
+    def towards_siblings(self, side: Side, orders: Orders, reach: Reach) -> Orders:
+        """The same for the other CPUs of `side`'s own inner domain: they look in before the first stage."""
+        return self.processor(side).architecture.implicit | (orders if reach >= Reach.INNER else NO_ORDERS)
 
     def table(self, side: Side) -> tuple[Orders, ...]:
         """`orders` of every primitive, indexed by its number: what the C core is given."""

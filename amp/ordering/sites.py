@@ -3,6 +3,9 @@
 A site is what a fault weakens, what a report blames, what the necessity matrix ranges over. The code that stands at a
 site asks the port for it by name (`port.barrier(Site.S1)`); which primitive that is, the port's `SiteMap` decides, and
 what the primitive is worth, the platform.
+
+A program that is written in other barriers than its sites' rows say has a mapping of its own from sites to kinds:
+`kinds`, which the functions here take and which comes before the rows.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from amp.errors import UsageError
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
@@ -192,6 +196,9 @@ _ROWS = (
 )
 SITES: Mapping[Site, SiteRow] = MappingProxyType({row.site: row for row in _ROWS})
 
+Kinds = Mapping[Site, Kind]
+NO_KINDS: Final[Kinds] = MappingProxyType({})
+
 # writel() and readl() are accesses to the mailbox: their barrier halves mean nothing at any other site.
 _ONLY_AT: Mapping[Primitive, Site] = MappingProxyType({Primitive.WRITEL: Site.K1, Primitive.READL: Site.K2})
 
@@ -206,6 +213,11 @@ _VIRTIO: Mapping[bool, Mapping[Kind, Primitive]] = MappingProxyType(
 # one, and whose interrupt handler starts with readl(). So drivers/mailbox/imx-mailbox.c (iowrite32, ioread32) and most
 # others; omap-mailbox.c uses __raw_writel, and there S5's full barrier is all that holds the doorbell back.
 _MAILBOX: Mapping[Site, Primitive] = MappingProxyType({Site.K1: Primitive.WRITEL, Site.K2: Primitive.READL})
+
+
+def kind_at(site: Site, kinds: Kinds = NO_KINDS) -> Kind:
+    """What the code at `site` asks for."""
+    return kinds.get(site, SITES[site].kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +242,9 @@ class SiteMap(Mapping[Site, Primitive]):
         return len(self.primitives)
 
     @classmethod
-    def for_class(cls, barrier_class: BarrierClass) -> SiteMap:
+    def for_class(cls, barrier_class: BarrierClass, kinds: Kinds = NO_KINDS) -> SiteMap:
         """Every site calls the primitive of `barrier_class` for its kind."""
-        return cls(barrier_class.value, tuple(primitive_for(barrier_class, SITES[site].kind) for site in Site))
+        return cls(barrier_class.value, tuple(primitive_for(barrier_class, kind_at(site, kinds)) for site in Site))
 
     @classmethod
     def virtio(cls, *, weak_barriers: bool) -> SiteMap:
@@ -246,9 +258,9 @@ class SiteMap(Mapping[Site, Primitive]):
             tuple(_MAILBOX.get(site, by_kind[SITES[site].kind]) for site in Site),
         )
 
-    def weaken(self, site: Site, to: BarrierClass | Primitive) -> SiteMap:
+    def weaken(self, site: Site, to: BarrierClass | Primitive, kinds: Kinds = NO_KINDS) -> SiteMap:
         """This map with `to` at `site`: a primitive, or the one of that class for the site's kind."""
-        primitive = to if isinstance(to, Primitive) else primitive_for(to, SITES[site].kind)
+        primitive = to if isinstance(to, Primitive) else primitive_for(to, kind_at(site, kinds))
         assert _ONLY_AT.get(primitive, site) is site, f"{primitive.label} at {site.name}"
         primitives = list(self.primitives)
         primitives[site - 1] = primitive
@@ -273,18 +285,19 @@ def _unknown(what: str, given: str, known: list[str]) -> UsageError:
     return UsageError(f"{what} {given!r:.80} is unknown{hint} (known: {', '.join(known)})")
 
 
-def parse_policy(text: str) -> SiteMap:
+def parse_policy(text: str, kinds: Kinds = NO_KINDS) -> SiteMap:
     """The map that `--barriers` names: a barrier class, "virtio-weak" or "virtio-strong".
 
-    Raises UsageError for any other text.
+    Raises UsageError for any other text; with `kinds` also for virtio's choice, which is one of Linux's barriers.
     """
-    policy = POLICIES.get(text.strip().lower())
-    if policy is None:
-        raise _unknown("barriers", text, list(POLICIES))
-    return policy
+    name = text.strip().lower()
+    known = [cls.value for cls in BarrierClass] if kinds else list(POLICIES)
+    if name not in known:
+        raise _unknown("barriers", text, known)
+    return SiteMap.for_class(BarrierClass(name), kinds) if kinds else POLICIES[name]
 
 
-def parse_weaken(text: str) -> tuple[Site, Primitive]:
+def parse_weaken(text: str, kinds: Kinds = NO_KINDS) -> tuple[Site, Primitive]:
     """What `--weaken` asks for: "S1=none", "B1=dma", or a primitive by name, "S1=smp_rmb".
 
     Raises UsageError if there is no "=", the site or the barrier is unknown, or the primitive has no meaning there.
@@ -296,7 +309,7 @@ def parse_weaken(text: str) -> tuple[Site, Primitive]:
     if site is None:
         raise _unknown("weaken: site", name, [member.name for member in Site])
     label = barrier.strip().lower()
-    classes = {cls.value: primitive_for(cls, SITES[site].kind) for cls in BarrierClass}
+    classes = {cls.value: primitive_for(cls, kind_at(site, kinds)) for cls in BarrierClass}
     primitives = {primitive.label: primitive for primitive in Primitive if _ONLY_AT.get(primitive, site) is site}
     known = primitives | classes
     if label not in known:

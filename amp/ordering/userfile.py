@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from amp.errors import UsageError
-from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
+from amp.ordering.architectures import ARCHITECTURES, FENCES, Architecture, Row, with_fences
 from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach
 from amp.ordering.platforms import PLATFORMS, Platform, Processor, Side, Stage
 
@@ -121,6 +121,9 @@ class _Reader:
                 raise self.error(f"{field}[{index}].primitive", f"{_show(record.primitive)} has a row already")
             own[row.primitive] = row
         rows = {**base.rows, **own} if base else own
+        # A fence follows the full barrier of its class, unless the file or the base says more.
+        kept = {fence for barrier, *fences in FENCES if base and barrier not in own for fence in fences}
+        rows = with_fences(rows, kept.union(own))
         # NONE and COMPILER are no instruction anywhere: a file need not say so.
         rows = {**{p: ARCHITECTURES["sc"].rows[p] for p in (Primitive.NONE, Primitive.COMPILER)}, **rows}
         missing = [primitive.label for primitive in Primitive if primitive not in rows]

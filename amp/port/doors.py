@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from amp._core import _bridge
+from amp.ordering.barriers import Primitive
 from amp.ordering.sites import SiteMap
-from amp.port.port import CPU_NAMES, Port, VirtioBarriers
+from amp.port.port import CPU_NAMES, Polling, Port, VirtioBarriers
 from amp.region import Region
 
 
-class ModelledPort(_bridge.ModelledPort, VirtioBarriers):
+class ModelledPort(Polling, _bridge.ModelledPort, VirtioBarriers):
     """Accesses through the ordering model whose state lies in the region's carveout `model`."""
 
 
-class DirectPort(_bridge.DirectPort, VirtioBarriers):
+class DirectPort(Polling, _bridge.DirectPort, VirtioBarriers):
     """Accesses to the bare region, with this machine's own fences; the doorbell lies in the carveout `mailbox`."""
+
+
+# The core's real barriers (amp/_core/fences.h) end with READL. Those of store-release and load-acquire are what
+# compilers make of C11's fences; the stronger classes are no C11, and get the full barrier.
+_REAL_FENCES: Mapping[Primitive, Primitive] = MappingProxyType(
+    {
+        Primitive.FENCE_RELEASE_SMP: Primitive.STORE_RELEASE,
+        Primitive.FENCE_RELEASE_DMA: Primitive.DMA_MB,
+        Primitive.FENCE_RELEASE_MANDATORY: Primitive.MB,
+        Primitive.FENCE_ACQUIRE_SMP: Primitive.LOAD_ACQUIRE,
+        Primitive.FENCE_ACQUIRE_DMA: Primitive.DMA_MB,
+        Primitive.FENCE_ACQUIRE_MANDATORY: Primitive.MB,
+    }
+)
 
 
 def site_bytes(sites: SiteMap) -> bytes:
@@ -33,7 +50,8 @@ def open_direct(region: Region, cpu: int, sites: SiteMap) -> DirectPort:
     """The port of `cpu` on the bare region."""
     start, end = region.layout.shared
     board = region.layout["mailbox"].offset
-    return DirectPort(region.memory, start, end, board, cpu, len(CPU_NAMES), site_bytes(sites))
+    real = SiteMap(sites.name, tuple(_REAL_FENCES.get(primitive, primitive) for primitive in sites.values()))
+    return DirectPort(region.memory, start, end, board, cpu, len(CPU_NAMES), site_bytes(real))
 
 
 @dataclass(frozen=True, slots=True)

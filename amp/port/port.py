@@ -14,9 +14,11 @@ does not fit its width raises OverflowError. A modelled load returns a `Word`, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from amp.errors import Stall
 from amp.ordering.barriers import Primitive
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 HOST: Final = 0
 REMOTE: Final = 1
 CPU_NAMES: Final[Sequence[str]] = ("host", "remote")
+
+T = TypeVar("T")
 
 
 class Payload(Protocol):
@@ -106,6 +110,15 @@ class Port(Protocol):
         """
         ...
 
+    def poll(self, look: Callable[[], T | None], /) -> T:
+        """Call `look` until it returns something else than None, and return that.
+
+        `look` loads, and may stand at read barriers; while it returns None it stores nothing and leaves no state of its
+        own changed, for a look in vain may count as one that was never made. Raises Stall after very many of those, and
+        PeerFinished when every other CPU has retired.
+        """
+        ...
+
     def note(self, code: int, value: int, /) -> None:
         """Leave a mark in the trace (amp.port.notes.Note). No access."""
         ...
@@ -142,3 +155,47 @@ class VirtioBarriers:
     def virtio_store_mb_u16(self, address: int, value: int, /) -> None:
         self.store_u16(address, value)
         self.fence(Primitive.VIRT_STORE_MB if self.weak_barriers else Primitive.MB)
+
+
+LOOKS_LIMIT: Final = 20_000  # of a poll, before it asks whether anybody is left who could write what it looks for
+ROUNDS_LIMIT: Final = 10_000  # of so many looks; only a run with a clock gets that far
+YIELD_EVERY: Final = 64  # looks; a power of two
+LISTEN_S: Final = 0.001  # how long a poll listens for the end of the others, once a round
+
+
+class Polling:
+    """`poll` for a door that has loads and `wait`; stands before the door in its class's bases.
+
+    Between two rounds of LOOKS_LIMIT looks the CPU waits for an interrupt, since `wait` knows who is left. With a clock
+    that is LISTEN_S. Under lockstep `wait` has no limit: the turn goes to the others until they ring, which ends the
+    wait, or all wait, which is a stall. An interrupt that comes then is kept for the program's next `wait`.
+
+    So under lockstep a poll sees at least LOOKS_LIMIT looks' time of the others' accesses before it gives up, and in
+    the other modes ROUNDS_LIMIT times that, some minutes.
+    """
+
+    _kept = False  # an interrupt taken by a poll
+
+    def wait(self, timeout_s: float | None = None, /) -> bool:
+        if self._kept:
+            self._kept = False
+            return True
+        return super().wait(timeout_s)  # type: ignore[misc,no-any-return]  # the door's own, the next of the bases
+
+    def poll(self, look: Callable[[], T | None], /) -> T:
+        for _ in range(ROUNDS_LIMIT):
+            for number in range(1, LOOKS_LIMIT + 1):
+                found = look()
+                if found is not None:
+                    return found
+                if not number & (YIELD_EVERY - 1):
+                    os.sched_yield()  # what we look for may be waiting for this very processor
+            self._listen()
+        raise Stall(f"poll: {ROUNDS_LIMIT * LOOKS_LIMIT} looks, and nothing came")
+
+    def _listen(self) -> None:
+        """Raises Stall, PeerFinished or PeerDied if nobody is left to write what is looked for."""
+        try:
+            self._kept = super().wait(LISTEN_S) or self._kept  # type: ignore[misc]
+        except Stall as error:
+            raise Stall(f"poll: {LOOKS_LIMIT} looks, and nothing came: {error}") from None

@@ -41,7 +41,7 @@ _FIELDS = (
     ("primitive", "u1"),
     ("orders", "u1"),
     ("flags", "u1"),
-    ("zero", "<u2"),
+    ("load", "<u2"),
 )
 
 
@@ -78,7 +78,9 @@ class Event:
     """One event. `number` is its position in the run; the other fields are struct amp_event's.
 
     `address` is a byte offset in the region, `size` bytes. `store` and `newest` are numbers of STORE or KICK events,
-    0 if there is none or it is older than the model's log.
+    0 if there is none or it is older than the model's log. Of a LOAD, `load` is its number among its CPU's loads,
+    counted from 0 when issued, modulo 2**16, and `primitive` how many visible writes to its bytes it missed, at most
+    255.
     """
 
     number: int
@@ -93,6 +95,7 @@ class Event:
     primitive: int
     orders: Orders
     flags: EventFlag
+    load: int = 0
 
 
 def event_dtype() -> np.dtype[Any]:
@@ -199,20 +202,20 @@ class Trace:
     def _check(self) -> None:
         """A file with a good checksum may still be made by somebody else."""
         for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
-            _, _, _, _, _, cpu, kind, _, _, orders, flags, zero = fields
+            _, _, _, _, _, cpu, kind, _, _, orders, flags, load = fields
             for name, value, limit, bad in (
                 ("kind", kind, f"1 to {max(EventKind)}", not 1 <= kind <= max(EventKind)),
                 ("cpu", cpu, f"0 to {_bridge.CPUS - 1}", cpu >= _bridge.CPUS),
                 ("orders", orders, "what the core knows", orders & ~_ALL_ORDERS),
                 ("flags", flags, "what the core knows", flags & ~_KNOWN_FLAGS),
-                ("padding", zero, "0", zero),
+                ("load's number", load, "0 but for a LOAD", load and kind != EventKind.LOAD),
             ):
                 if bad:
                     raise UsageError(f"trace: event {self._first + i}: {name} is {value}, allowed is {limit}")
 
     def _parsed(self) -> Iterator[Event]:
         for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
-            value, store, newest, address, size, cpu, kind, site, primitive, orders, flags, _ = fields
+            value, store, newest, address, size, cpu, kind, site, primitive, orders, flags, load = fields
             yield Event(
                 self._first + i,
                 cpu,
@@ -226,6 +229,7 @@ class Trace:
                 primitive,
                 _ORDERS[orders & _ALL_ORDERS],
                 _FLAGS[flags & _KNOWN_FLAGS],
+                load,
             )
 
     def __len__(self) -> int:

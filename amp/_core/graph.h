@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * graph.h - one execution as a graph: who read what, in which order writes of a cell became visible, and what must have
+ * happened before what. The explorer builds one, event by event; an execution is possible if nothing comes before itself.
+ *
+ * "Before" is the order in which reads were performed and writes became visible (Armv8's ordered-before; Pulte et al.,
+ * POPL 2018): reading another CPU's write comes after it (rf); a read comes before the write that replaced what it read
+ * (fr); writes of one cell are in order (co); barriers, acquires, releases, dependencies and what the hardware keeps by
+ * itself order the accesses of one CPU. What a CPU reads of its own writes orders nothing by itself.
+ *
+ * A cell is a set of bytes that every access covers wholly or not at all. An access covers one or more cells of one
+ * granule and is one event: it happens at once.
+ *
+ * Distance. With one level, an event is one node. With two, CPUs live in domains, and an event has two nodes: as seen by
+ * the siblings of its domain (INNER), and by everybody else (OUTER). A write reaches its siblings before the others. A
+ * barrier orders each level by itself, as far as it reaches; one that reaches the others also carries along what its CPU
+ * has read of its siblings' writes (cumulativity). With one level both are the same node.
+ */
+#ifndef AMP_GRAPH_H
+#define AMP_GRAPH_H
+
+#include <stdbool.h>
+
+#include "core.h"
+
+#define XP_EVENTS 1024 /* of one execution, initial write included; times levels: nodes */
+#define XP_WORDS (XP_EVENTS / 64)
+#define XP_CELLS 512
+#define XP_SPAN 8 /* cells one access may cover */
+#define XP_LEVELS 2
+
+typedef uint16_t xp_event_id; /* 0: the initial write of every cell, before everything */
+#define XP_INITIAL 0
+#define XP_UNREAD UINT16_MAX /* source of a read that is not resolved yet */
+
+struct xp_set {
+    uint64_t bit[XP_WORDS];
+};
+
+enum xp_kind { XP_READ, XP_WRITE, XP_DOORBELL, XP_KINDS };
+
+/* One access. */
+struct xp_event {
+    uint8_t kind, cpu;
+    uint8_t cells;               /* how many */
+    uint8_t mask;                /* the bytes of the granule that it covers */
+    bool release, atomic;        /* WRITE: a store-release that a load-acquire waits for; part of a read-modify-write */
+    bool promised;               /* READ: its value was promised before its write was there */
+    xp_event_id partner;         /* atomic: its other half; else 0 */
+    uint16_t order;              /* this CPU's how-manieth event, from 0 */
+    uint16_t cell[XP_SPAN];
+    xp_event_id source[XP_SPAN]; /* READ: per cell */
+    uint64_t value;              /* WRITE: the bytes in place. Promised READ: what it must read */
+    int32_t choice;              /* the explorer's: at which choice it was resolved; -1: at none */
+};
+
+/* The writes of one cell in coherence order; co[0] is the initial one. */
+struct xp_cell {
+    uint8_t mask; /* its bytes in the granule */
+    uint16_t writes;
+    xp_event_id co[64];
+};
+#define XP_COHERENCE 64
+
+/* What a primitive orders: towards siblings, and towards the others (bits of enum amp_orders). */
+struct xp_orders {
+    uint8_t level[XP_LEVELS];
+};
+
+struct xp_graph_cpu {
+    uint8_t domain;
+    uint8_t implicit[XP_LEVELS];
+    uint16_t events;
+    struct xp_set all[XP_KINDS];              /* its events, by kind */
+    struct xp_set must[XP_KINDS][XP_LEVELS];  /* nodes before its next event of that kind, at that level */
+    struct xp_set control;                    /* events its next write waits for: branches taken, addresses awaited */
+    struct xp_set instruction;                /* events its next read waits for, after an isb */
+    struct xp_set releases;
+    xp_event_id last_doorbell;
+};
+
+/* Rules of the model that are left out, so that tests can show that they would notice (Explorer.plant). */
+enum xp_fault { XP_NO_COHERENCE = 1, XP_NO_DEPENDENCY = 2, XP_NO_CONTROL = 4 };
+
+struct xp_graph {
+    unsigned levels, cpus;
+    uint8_t faults; /* bits of enum xp_fault; 0 but in tests */
+    unsigned events, words; /* in use; words: of a row of `before` */
+    struct xp_event event[XP_EVENTS];
+    uint64_t before[XP_EVENTS][XP_WORDS];
+    struct xp_set porf[XP_EVENTS]; /* events before it in program order or by being read, as far as known when added */
+    struct xp_set depends[XP_EVENTS]; /* WRITE: events its address and data come from */
+    unsigned cells;
+    struct xp_cell cell[XP_CELLS];
+    struct xp_graph_cpu cpu[AMP_CPUS];
+};
+
+static inline bool xp_has(const struct xp_set *set, unsigned bit)
+{
+    return set->bit[bit >> 6] >> (bit & 63) & 1;
+}
+
+static inline void xp_put(struct xp_set *set, unsigned bit)
+{
+    set->bit[bit >> 6] |= UINT64_C(1) << (bit & 63);
+}
+
+static inline bool xp_is_before(const struct xp_graph *g, unsigned node, unsigned later)
+{
+    return g->before[later][node >> 6] >> (node & 63) & 1;
+}
+
+/* The node of an event as CPU `cpu` sees it. */
+static inline unsigned xp_node(const struct xp_graph *g, xp_event_id e, unsigned level)
+{
+    return g->levels == 1 ? e : 2u * e + level;
+}
+
+static inline unsigned xp_between(const struct xp_graph *g, unsigned cpu, unsigned other)
+{
+    return g->levels == 1 || g->cpu[cpu].domain == g->cpu[other].domain ? 0 : 1;
+}
+
+void xp_graph_reset(struct xp_graph *g); /* events and cells' writes forgotten; cells, levels and CPUs stay */
+
+/* New events, at the end of their CPU's program. `depends`: events their address and data come from; `address`: those of
+ * the address alone. Returns its id, or 0 if there is no room. */
+xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells, unsigned n, struct xp_orders acquire,
+                        const struct xp_set *address);
+xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n,
+                         struct xp_orders release, const struct xp_set *depends, const struct xp_set *address);
+void xp_add_barrier(struct xp_graph *g, unsigned cpu, struct xp_orders orders);
+void xp_add_isb(struct xp_graph *g, unsigned cpu);
+void xp_add_control(struct xp_graph *g, unsigned cpu, const struct xp_set *depends);
+
+/* May read `r` take these sources, one per cell? */
+bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sources);
+int xp_read_from(struct xp_graph *g, xp_event_id r, const xp_event_id *sources); /* -1: comes before itself */
+/* May write `w` stand right behind co[position - 1] in cell number `i` of its cells? */
+bool xp_may_place(const struct xp_graph *g, xp_event_id w, unsigned i, unsigned position);
+int xp_place(struct xp_graph *g, xp_event_id w, unsigned i, unsigned position);
+
+/* Has what atomic read `r` read been taken by another atomic's write? */
+bool xp_taken(const struct xp_graph *g, xp_event_id r);
+
+uint64_t xp_bytes(uint8_t mask); /* all bits of those bytes */
+unsigned xp_position(const struct xp_graph *g, unsigned cell, xp_event_id w);
+uint64_t xp_value_of(const struct xp_graph *g, xp_event_id r, const uint64_t *initial);
+
+#endif

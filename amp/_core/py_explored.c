@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * py_explored.c - the explorer's door: what a CPU's accesses are, as events of the graph. A CPU that has to wait calls its
+ * port's `wait`, which runs another; a run that is over unwinds by an exception that programs do not catch.
+ */
+#include "py_explored.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Numbers of amp.ordering's primitives. */
+enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
+
+/* What the program did; together with what it looked into, all that its state can depend on. */
+enum { DID_LOAD = 1, DID_STORE, DID_ATOMIC, DID_READ, DID_KICK, DID_WAIT, DID_BARRIER };
+
+static const struct xp_orders nothing;
+
+static uint64_t did(unsigned what, uint64_t address, uint64_t size)
+{
+    return (uint64_t)what << 56 | size << 40 | address;
+}
+
+int py_step_aside(struct port *port, int result)
+{
+    struct explored *self = &port->cpu.explored;
+
+    if (result == XP_BLOCKED) {
+        PyObject *nothing_much = PyObject_CallNoArgs(self->wait);
+
+        Py_XDECREF(nothing_much);
+        return nothing_much != NULL;
+    }
+    PyErr_SetNone(result == XP_UNLOOK ? self->owner->unlook : self->owner->over);
+    return 0;
+}
+
+/* Until it is done: 0, or -ECANCELED with an exception set. */
+#define ASKING(port, call)                              \
+    do {                                                \
+        int asked = (call);                             \
+                                                        \
+        if (asked == XP_DONE)                           \
+            break;                                      \
+        if (!py_step_aside(port, asked))                \
+            return -ECANCELED;                          \
+    } while (1)
+
+static int split_cell(struct explorer_object *owner, struct granule *granule, uint16_t old, uint8_t mask)
+{
+    struct xp_graph *g = &owner->x->graph;
+    uint16_t fresh = (uint16_t)g->cells;
+
+    if (g->cells == XP_CELLS)
+        return -E2BIG;
+    g->cells++;
+    g->cell[fresh].mask = g->cell[old].mask & mask;
+    owner->cell_at[fresh] = owner->cell_at[old];
+    g->cell[old].mask &= (uint8_t)~mask;
+    for (unsigned i = 0; i < AMP_GRANULE; i++)
+        if (granule->cell[i] == old && mask >> i & 1)
+            granule->cell[i] = fresh;
+    return -EAGAIN;
+}
+
+static bool has_cell(const uint16_t *cells, unsigned n, uint16_t cell)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (cells[i] == cell)
+            return true;
+    return false;
+}
+
+int py_cells(struct explorer_object *owner, uint64_t address, unsigned size, uint16_t cells[XP_SPAN])
+{
+    struct xp_graph *g = &owner->x->graph;
+    struct granule *granule = &owner->granule[(address - owner->start) / AMP_GRANULE];
+    unsigned first = address % AMP_GRANULE, n = 0;
+    uint8_t mask = (uint8_t)((0xffu >> (AMP_GRANULE - size)) << first), fresh = 0;
+    int result = 0;
+
+    for (unsigned i = first; i < first + size; i++) {
+        uint16_t cell = granule->cell[i];
+
+        if (cell == NO_CELL)
+            fresh |= (uint8_t)(1u << i);
+        else if (g->cell[cell].mask & ~mask)
+            result = split_cell(owner, granule, cell, mask);
+        else if (!has_cell(cells, n, cell)) /* a cell from whose middle another was split lies on both sides of it */
+            cells[n++] = cell;
+        if (result == -E2BIG)
+            return result;
+    }
+    if (fresh) {
+        if (g->cells == XP_CELLS)
+            return -E2BIG;
+        g->cell[g->cells] = (struct xp_cell){.mask = fresh, .writes = 1};
+        owner->x->learned[g->cells] = (struct xp_learned){0};
+        owner->cell_at[g->cells] = address - first;
+        for (unsigned i = 0; i < AMP_GRANULE; i++)
+            if (fresh >> i & 1)
+                granule->cell[i] = (uint16_t)g->cells;
+        cells[n++] = (uint16_t)g->cells++;
+    }
+    return result ? result : (int)n;
+}
+
+static int check(const struct port *port, uint64_t address, unsigned size)
+{
+    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address % size)
+        return -EINVAL;
+    return address < port->shared_start || address > port->shared_end || size > port->shared_end - address ? -EFAULT : 0;
+}
+
+/* The cells of a scalar. Should they have had to be split, or be too many, the run is over. */
+static int find_cells(struct port *port, uint64_t address, unsigned size, uint16_t cells[XP_SPAN])
+{
+    struct explorer_object *owner = port->cpu.explored.owner;
+    int n = check(port, address, size);
+
+    if (n)
+        return n;
+    n = py_cells(owner, address, size, cells);
+    if (n < 0 && !owner->x->over) {
+        owner->x->error = n;
+        owner->x->over = true;
+    }
+    if (n < 0) {
+        py_step_aside(port, XP_OVER);
+        return -ECANCELED;
+    }
+    return n;
+}
+
+void py_perform_open(struct explorer_object *owner, unsigned cpu, const uint16_t *cells, unsigned n)
+{
+    const struct xp_graph *g = &owner->x->graph;
+
+    for (unsigned e = 1; owner->open[cpu] && e < g->events; e++) {
+        const struct xp_event *read = &g->event[e];
+        bool touched = n == 0;
+
+        if (read->cpu != cpu || read->kind != XP_READ || owner->at[e] || read->source[0] != XP_UNREAD)
+            continue;
+        for (unsigned i = 0; i < n; i++)
+            for (unsigned j = 0; j < read->cells; j++)
+                touched |= cells[i] == read->cell[j];
+        if (touched)
+            owner->at[e] = ++owner->steps[cpu];
+    }
+}
+
+static const struct xp_orders *orders_of(const struct port *port, unsigned primitive)
+{
+    return &port->cpu.explored.owner->orders[port->cpu.explored.id][primitive];
+}
+
+static unsigned shift_of(uint64_t address)
+{
+    return 8 * (unsigned)(address % AMP_GRANULE);
+}
+
+static uint64_t narrow(uint64_t value, unsigned size)
+{
+    return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
+}
+
+static void give_word(const struct port *port, xp_event_id event, uint64_t value, struct amp_word *out)
+{
+    *out = (struct amp_word){.value = value, .time = py_tag_of(port->cpu.explored.id, event)};
+    py_tag_value(out->time, value);
+}
+
+static int explored_load(struct port *port, uint64_t address, unsigned size, uint64_t after, int acquire,
+                         struct amp_word *out)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+    unsigned cpu = port->cpu.explored.id;
+    uint16_t cells[XP_SPAN];
+    int n = find_cells(port, address, size, cells);
+    uint64_t value;
+    xp_event_id event;
+
+    if (n < 0)
+        return n;
+    xp_log(x, cpu, did(DID_LOAD, address, size));
+    py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
+    ASKING(port, xp_load(x, cpu, cells, (unsigned)n, acquire ? *orders_of(port, LOAD_ACQUIRE) : nothing,
+                         py_tag_depends(after), &value, &event));
+    py_number_event(port->cpu.explored.owner, event, port->cpu.explored.owner->loads[cpu]++, 0);
+    give_word(port, event, narrow(value >> shift_of(address), size), out);
+    return 0;
+}
+
+/* What address and data of a store come from, together. NULL: nothing. */
+static const struct xp_set *origins(struct origin from, struct xp_set *room)
+{
+    const struct xp_set *address = py_tag_depends(from.address), *value = py_tag_depends(from.value);
+
+    if (!address || !value)
+        return address ? address : value;
+    *room = *address;
+    for (unsigned i = 0; i < XP_WORDS; i++)
+        room->bit[i] |= value->bit[i];
+    return room;
+}
+
+/* The store just made is the `part`-th event of the present store of its CPU. */
+static void number_store(const struct port *port, unsigned part)
+{
+    struct explorer_object *owner = port->cpu.explored.owner;
+
+    py_number_event(owner, (xp_event_id)(owner->x->graph.events - 1), owner->stores[port->cpu.explored.id], part);
+}
+
+static int explored_store(struct port *port, uint64_t address, unsigned size, uint64_t value, int release,
+                          struct origin from)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+    unsigned cpu = port->cpu.explored.id;
+    uint16_t cells[XP_SPAN];
+    struct xp_set depends;
+    int n = find_cells(port, address, size, cells);
+
+    if (n < 0)
+        return n;
+    xp_log(x, cpu, did(DID_STORE, address, size));
+    py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
+    ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, narrow(value, size) << shift_of(address),
+                          release ? *orders_of(port, STORE_RELEASE) : nothing, origins(from, &depends),
+                          py_tag_depends(from.address), 0));
+    number_store(port, 0);
+    port->cpu.explored.owner->stores[cpu]++;
+    return 0;
+}
+
+/* Fully ordered, as Linux's value-returning atomics are: smp_mb() on both sides. */
+static int explored_atomic(struct port *port, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+                           uint64_t expected, struct origin from, struct amp_word *out)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+    unsigned cpu = port->cpu.explored.id;
+    uint16_t cells[XP_SPAN];
+    struct xp_set depends;
+    int n = find_cells(port, address, size, cells);
+    uint64_t value, old;
+    xp_event_id event;
+
+    if (n < 0)
+        return n;
+    xp_log(x, cpu, did(DID_ATOMIC, address, size));
+    xp_barrier(x, cpu, *orders_of(port, SMP_MB));
+    ASKING(port, xp_load(x, cpu, cells, (unsigned)n, nothing, py_tag_depends(from.address), &value, &event));
+    py_number_event(port->cpu.explored.owner, event, port->cpu.explored.owner->loads[cpu]++, 0);
+    old = narrow(value >> shift_of(address), size);
+    if (op != AMP_CMPXCHG || old == narrow(expected, size)) {
+        value = narrow(op == AMP_ADD ? old + operand : operand, size) << shift_of(address);
+        ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value, nothing, origins(from, &depends),
+                              py_tag_depends(from.address), event));
+        number_store(port, 0);
+        port->cpu.explored.owner->stores[cpu]++;
+    }
+    xp_barrier(x, cpu, *orders_of(port, SMP_MB));
+    give_word(port, event, old, out);
+    return 0;
+}
+
+static int explored_write(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+    unsigned cpu = port->cpu.explored.id;
+
+    if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
+        return -EFAULT;
+    xp_log(x, cpu, did(DID_STORE, address, length));
+    for (uint64_t done = 0, part, number = 0; done < length; done += part) {
+        uint64_t at = address + done, value = 0;
+        uint16_t cells[XP_SPAN];
+        int n;
+
+        part = AMP_GRANULE - at % AMP_GRANULE < length - done ? AMP_GRANULE - at % AMP_GRANULE : length - done;
+        for (uint64_t i = 0; i < part; i++)
+            value |= (uint64_t)bytes[done + i] << 8 * i;
+        n = py_cells(port->cpu.explored.owner, at, (unsigned)part, cells);
+        if (n < 0) {
+            x->error = n;
+            x->over = true;
+        } else {
+            py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
+        }
+        ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value << shift_of(at), nothing, NULL, NULL, 0));
+        number_store(port, (unsigned)number++);
+    }
+    port->cpu.explored.owner->stores[cpu]++;
+    return 0;
+}
+
+static int explored_barrier(struct port *port, unsigned primitive, unsigned site)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+
+    if (primitive >= AMP_PRIMITIVES)
+        return -EINVAL;
+    xp_log(x, port->cpu.explored.id, did(DID_BARRIER, primitive, site));
+    if (orders_of(port, primitive)->level[0] & (AMP_RR | AMP_RW))
+        py_perform_open(port->cpu.explored.owner, port->cpu.explored.id, NULL, 0);
+    xp_barrier(x, port->cpu.explored.id, *orders_of(port, primitive));
+    return 0;
+}
+
+/* The mailbox of a CPU is the cell of its number. */
+static int explored_kick(struct port *port, unsigned target)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+    uint16_t cell = (uint16_t)target;
+
+    if (target >= x->graph.cpus)
+        return -EINVAL;
+    xp_log(x, port->cpu.explored.id, did(DID_KICK, target, 0));
+    ASKING(port, xp_store(x, XP_DOORBELL, port->cpu.explored.id, &cell, 1, 1, nothing, NULL, NULL, 0));
+    number_store(port, 0);
+    port->cpu.explored.owner->stores[port->cpu.explored.id]++;
+    return 0;
+}
+
+static int explored_wait(struct port *port, int64_t timeout_ns)
+{
+    struct explorer *x = port->cpu.explored.owner->x;
+    unsigned cpu = port->cpu.explored.id;
+
+    xp_event_id event;
+
+    (void)timeout_ns; /* there is no clock */
+    xp_log(x, cpu, did(DID_WAIT, 0, 0));
+    ASKING(port, xp_wait(x, cpu, (uint16_t)cpu, &event));
+    py_number_event(port->cpu.explored.owner, event, 0, 0);
+    return 0;
+}
+
+static int explored_note(struct port *port, unsigned code, uint64_t value)
+{
+    (void)port;
+    (void)code;
+    (void)value;
+    return 0;
+}
+
+static int explored_retire(struct port *port)
+{
+    (void)port;
+    return 0;
+}
+
+const struct door py_explored_door = {explored_load, explored_store, explored_atomic, explored_write,  explored_barrier,
+                                      explored_kick, explored_wait,  explored_note,   explored_retire, py_explored_read};

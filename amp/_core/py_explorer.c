@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * py_explorer.c - Explorer: runs and their choices, for amp.explore.explorer; and the ports of its CPUs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "py_explored.h"
+
+static PyTypeObject *explorer_type;
+
+#define MEMORY_LIMIT (1u << 24) /* bytes of shared memory; the table of its cells is twice that */
+
+static struct explorer_object *self_of(PyObject *object)
+{
+    return (struct explorer_object *)object;
+}
+
+/* (implicit, orders of each primitive) of one CPU */
+static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *pair)
+{
+    unsigned int implicit;
+    Py_buffer table;
+
+    if (!PyArg_ParseTuple(pair, "Iy*", &implicit, &table))
+        return -1;
+    for (unsigned level = 0; level < XP_LEVELS; level++) {
+        self->x->graph.cpu[cpu].implicit[level] = (uint8_t)implicit;
+        for (Py_ssize_t i = 0; i < table.len && i < AMP_PRIMITIVES; i++)
+            self->orders[cpu][i].level[level] = ((uint8_t *)table.buf)[i];
+    }
+    PyBuffer_Release(&table);
+    return 0;
+}
+
+/* Explorer(shared_start, shared_end, tables, unlook, over) */
+static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    struct explorer_object *self;
+    unsigned long long start, end;
+    PyObject *tables, *unlook, *over;
+    Py_ssize_t cpus;
+
+    if (!PyArg_ParseTuple(args, "KKO!OO:Explorer", &start, &end, &PyTuple_Type, &tables, &unlook, &over))
+        return NULL;
+    cpus = PyTuple_Size(tables);
+    if (cpus < 1 || cpus > AMP_CPUS || start % AMP_GRANULE || end % AMP_GRANULE || start > end ||
+        end - start > MEMORY_LIMIT)
+        return PyErr_Format(PyExc_ValueError, "%zd CPUs, or shared memory not of whole granules, or over %u bytes", cpus,
+                            MEMORY_LIMIT);
+    self = (struct explorer_object *)allocate(type, 0);
+    if (!self)
+        return NULL;
+    self->start = start;
+    self->end = end;
+    self->unlook = Py_NewRef(unlook);
+    self->over = Py_NewRef(over);
+    self->x = calloc(1, sizeof *self->x);
+    self->granule = malloc((size_t)(end - start) / AMP_GRANULE * sizeof *self->granule);
+    if (!self->x || !self->granule || xp_open(self->x, (unsigned)cpus, 1)) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    memset(self->granule, 0xff, (size_t)(end - start) / AMP_GRANULE * sizeof *self->granule);
+    self->merging = self->x->merging = true;
+    self->x->live = py_tags_live;
+    for (unsigned i = 0; i < cpus; i++) { /* the mailboxes come first */
+        self->x->graph.cell[i] = (struct xp_cell){.mask = 0xff, .writes = 1};
+        if (take_orders(self, i, PyTuple_GetItem(tables, i))) {
+            Py_DECREF(self);
+            return NULL;
+        }
+    }
+    self->x->graph.cells = (unsigned)cpus;
+    return (PyObject *)self;
+}
+
+static void explorer_free(PyObject *object)
+{
+    struct explorer_object *self = self_of(object);
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    if (self->x)
+        xp_close(self->x);
+    free(self->x);
+    free(self->granule);
+    Py_XDECREF(self->unlook);
+    Py_XDECREF(self->over);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyObject *explorer_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct explorer_object *self = self_of(object);
+
+    xp_begin(self->x);
+    py_tags_begin(self->x);
+    memset(self->loads, 0, sizeof self->loads);
+    memset(self->stores, 0, sizeof self->stores);
+    memset(self->steps, 0, sizeof self->steps);
+    memset(self->open, 0, sizeof self->open);
+    Py_RETURN_NONE;
+}
+
+static PyObject *explorer_next(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLong(xp_next(self_of(object)->x));
+}
+
+static PyObject *explorer_ending(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct explorer *x = self_of(object)->x;
+    enum xp_ending ending = xp_ending(x);
+
+    py_tags_end();
+    x->over = true; /* whoever still stands in the middle of it is unwound */
+    if (ending == XP_COMPLETE)
+        x->executions++;
+    if (ending == XP_REDUNDANT)
+        x->redundant++;
+    return PyLong_FromLong((long)ending);
+}
+
+static PyObject *explorer_advance(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(xp_advance(self_of(object)->x));
+}
+
+static PyObject *explorer_restart(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    xp_restart(self_of(object)->x);
+    Py_RETURN_NONE;
+}
+
+/* set_chooser(kind, seed, depth) */
+static PyObject *explorer_set_chooser(PyObject *object, PyObject *args)
+{
+    struct explorer *x = self_of(object)->x;
+    unsigned int kind, depth;
+    unsigned long long seed;
+
+    if (!PyArg_ParseTuple(args, "IKI:set_chooser", &kind, &seed, &depth))
+        return NULL;
+    if (kind > XP_REPLAY || depth > 16)
+        return PyErr_Format(PyExc_ValueError, "chooser %u, depth %u: at most %d and 16", kind, depth, XP_REPLAY);
+    x->chooser = (uint8_t)kind;
+    x->random = seed;
+    x->pct_depth = depth;
+    x->merging = kind == XP_EXHAUSTIVE && self_of(object)->merging;
+    x->depth = 0;
+    Py_RETURN_NONE;
+}
+
+/* set_merging(bool): with False, every execution is met, whatever state it comes through. */
+static PyObject *explorer_set_merging(PyObject *object, PyObject *merging)
+{
+    struct explorer_object *self = self_of(object);
+    int wanted = PyObject_IsTrue(merging);
+
+    if (wanted < 0)
+        return NULL;
+    self->merging = wanted;
+    self->x->merging = wanted && self->x->chooser == XP_EXHAUSTIVE;
+    Py_RETURN_NONE;
+}
+
+/* plant(name): leave out a rule of the model from now on. For the tests of the tests: no other caller. */
+static PyObject *explorer_plant(PyObject *object, PyObject *name)
+{
+    static const struct {
+        const char *name;
+        enum xp_fault fault;
+    } known[] = {{"coherence", XP_NO_COHERENCE}, {"dependency", XP_NO_DEPENDENCY}, {"control", XP_NO_CONTROL}};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, known[i].name) == 0) {
+            self_of(object)->x->graph.faults |= (uint8_t)known[i].fault;
+            Py_RETURN_NONE;
+        }
+    return PyErr_Format(PyExc_ValueError, "%R is no rule that can be left out", name);
+}
+
+/* The choices of this run: [(branch, index or promised value)]. */
+static PyObject *explorer_choices(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct explorer *x = self_of(object)->x;
+    PyObject *list = PyList_New(0);
+
+    for (uint32_t i = 0; list && i < x->choices; i++) {
+        const struct xp_choice *c = &x->choice[i];
+        uint64_t value = c->branch == XP_PROMISE ? c->promised : c->branch == XP_OPTION ? c->index : 0;
+        PyObject *pair = Py_BuildValue("(iK)", (int)c->branch, (unsigned long long)value);
+
+        if (!pair || PyList_Append(list, pair))
+            Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    return list;
+}
+
+/* Of each choice of this run: how many options, and may it be postponed? */
+static PyObject *explorer_ways(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct explorer *x = self_of(object)->x;
+    PyObject *list = PyList_New(0);
+
+    for (uint32_t i = 0; list && i < x->choices; i++) {
+        const struct xp_choice *c = &x->choice[i];
+        PyObject *item = Py_BuildValue("(iiii)", (int)c->kind, (int)c->cpu, (int)c->options, (int)c->may_postpone);
+
+        if (!item || PyList_Append(list, item))
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+/* replay([(branch, value)]): the next run makes these choices, and takes the first option from there on. */
+static PyObject *explorer_replay(PyObject *object, PyObject *list)
+{
+    struct explorer *x = self_of(object)->x;
+    Py_ssize_t n = PyList_Size(list);
+
+    if (n < 0)
+        return NULL;
+    if (n > XP_CHOICES)
+        return PyErr_Format(PyExc_ValueError, "%zd choices, at most %d", n, XP_CHOICES);
+    x->chooser = XP_REPLAY;
+    x->merging = false;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        unsigned int branch;
+        unsigned long long value;
+
+        if (!PyArg_ParseTuple(PyList_GetItem(list, i), "IK", &branch, &value))
+            return NULL;
+        x->choice[i] = (struct xp_choice){.branch = (uint8_t)branch,
+                                          .index = branch == XP_OPTION ? (uint16_t)value : 0,
+                                          .promised = value};
+    }
+    x->depth = (uint32_t)n;
+    x->error = 0;
+    Py_RETURN_NONE;
+}
+
+static int cpu_of(PyObject *object, PyObject *number)
+{
+    unsigned long cpu = PyLong_AsUnsignedLong(number);
+
+    if (PyErr_Occurred())
+        return -1;
+    if (cpu >= self_of(object)->x->graph.cpus) {
+        PyErr_Format(PyExc_ValueError, "CPU %lu", cpu);
+        return -1;
+    }
+    return (int)cpu;
+}
+
+static PyObject *explorer_end(PyObject *object, PyObject *number)
+{
+    int cpu = cpu_of(object, number);
+
+    if (cpu < 0)
+        return NULL;
+    xp_end(self_of(object)->x, (unsigned)cpu);
+    Py_RETURN_NONE;
+}
+
+static PyObject *explorer_fail(PyObject *object, PyObject *number)
+{
+    int cpu = cpu_of(object, number);
+
+    if (cpu < 0)
+        return NULL;
+    xp_fail(self_of(object)->x, (unsigned)cpu);
+    Py_RETURN_NONE;
+}
+
+static PyObject *explorer_stats(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct explorer *x = self_of(object)->x;
+
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:i,s:d,s:I,s:K}", "runs", (unsigned long long)x->runs, "executions",
+                         (unsigned long long)x->executions, "redundant", (unsigned long long)x->redundant, "merged",
+                         (unsigned long long)x->cut, "states", (unsigned long long)x->states, "error", x->error,
+                         "weight", x->weight, "events", x->graph.events, "trail", (unsigned long long)x->trail);
+}
+
+static PyObject *source_tuple(const struct xp_event *e)
+{
+    PyObject *sources = PyTuple_New(e->kind == XP_READ ? e->cells : 0);
+
+    for (unsigned i = 0; sources && e->kind == XP_READ && i < e->cells; i++)
+        PyTuple_SetItem(sources, i, PyLong_FromLong(e->source[i] == XP_UNREAD ? -1 : e->source[i]));
+    return sources;
+}
+
+static PyObject *row_int(const struct xp_graph *g, unsigned event)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)g->before[event], (Py_ssize_t)(g->words * 8));
+
+    return bytes;
+}
+
+/* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
+ * of the run it was resolved or -1)] from event 1 on; see struct explorer_object for at, call and part. */
+static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct explorer_object *self = self_of(object);
+    const struct xp_graph *g = &self->x->graph;
+    PyObject *list = PyList_New(0);
+
+    for (unsigned i = 1; list && i < g->events; i++) {
+        const struct xp_event *e = &g->event[i];
+        uint64_t at = e->cells ? self->cell_at[e->cell[0]] : 0;
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNi)", (int)e->cpu, (int)e->kind, (int)self->at[i], (unsigned long long)at,
+                                       (int)e->mask, (int)self->call[i], (int)self->part[i], source_tuple(e),
+                                       (int)e->partner, row_int(g, i), (int)e->choice);
+
+        if (!item || PyList_Append(list, item))
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+/* --- a port's looks --------------------------------------------------------------------------------------------------------- */
+
+/* look_begin(), look_end(found), look_undone() */
+PyObject *py_look_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct port *port = (struct port *)object;
+    struct explorer_object *owner = port->cpu.explored.owner;
+
+    xp_look_begin(owner->x, port->cpu.explored.id);
+    owner->loads_before_look = owner->loads[port->cpu.explored.id];
+    Py_RETURN_NONE;
+}
+
+/* Let others run: the look is worth repeating when this returns. */
+static PyObject *after_look(struct port *port)
+{
+    struct explorer_object *owner = port->cpu.explored.owner;
+
+    owner->loads[port->cpu.explored.id] = owner->loads_before_look;
+    if (!py_step_aside(port, owner->x->over ? XP_OVER : XP_BLOCKED))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *py_look_end(PyObject *object, PyObject *found)
+{
+    struct port *port = (struct port *)object;
+    int is_found = PyObject_IsTrue(found);
+
+    if (is_found < 0)
+        return NULL;
+    xp_look_end(port->cpu.explored.owner->x, port->cpu.explored.id, is_found);
+    if (!is_found)
+        return after_look(port);
+    Py_RETURN_NONE;
+}
+
+PyObject *py_look_undone(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct port *port = (struct port *)object;
+
+    xp_look_undone(port->cpu.explored.owner->x, port->cpu.explored.id);
+    return after_look(port);
+}
+
+static PyMethodDef explorer_methods[] = {
+    {"begin", explorer_begin, METH_NOARGS, "the next run"},
+    {"next", explorer_next, METH_NOARGS, "whose turn it is; -1: nobody can go on"},
+    {"ending", explorer_ending, METH_NOARGS, "how the run ended"},
+    {"advance", explorer_advance, METH_NOARGS, "to the next list of choices; False: that was the last"},
+    {"restart", explorer_restart, METH_NOARGS, "forget choices and states, but not the cells"},
+    {"set_chooser", explorer_set_chooser, METH_VARARGS, "set_chooser(kind, seed, depth)"},
+    {"set_merging", explorer_set_merging, METH_O, "set_merging(bool): cut a run that comes where an earlier one has been?"},
+    {"plant", explorer_plant, METH_O, "plant(name): leave out a rule of the model, for the tests of the tests"},
+    {"choices", explorer_choices, METH_NOARGS, "[(branch, value)] of this run"},
+    {"ways", explorer_ways, METH_NOARGS, "[(kind, cpu, options, may it be postponed)] of this run"},
+    {"replay", explorer_replay, METH_O, "replay([(branch, value)]): make these choices in the next run"},
+    {"end", explorer_end, METH_O, "end(cpu): its program has ended"},
+    {"fail", explorer_fail, METH_O, "fail(cpu): its program found a violation"},
+    {"stats", explorer_stats, METH_NOARGS, "counts"},
+    {"events", explorer_events, METH_NOARGS, "the run's graph"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot explorer_slots[] = {
+    {Py_tp_new, explorer_new},
+    {Py_tp_dealloc, explorer_free},
+    {Py_tp_methods, explorer_methods},
+    {Py_tp_doc, "Every execution of a program of several CPUs."},
+    {0, NULL},
+};
+
+static PyType_Spec explorer_spec = {"amp._core._bridge.Explorer", sizeof(struct explorer_object), 0, Py_TPFLAGS_DEFAULT,
+                                    explorer_slots};
+
+int py_explored_init(PyObject *module)
+{
+    explorer_type = (PyTypeObject *)PyType_FromSpec(&explorer_spec);
+    if (!explorer_type || PyModule_AddType(module, explorer_type))
+        return -1;
+    return py_bytes_init(module);
+}
+
+int py_is_explorer(PyObject *object)
+{
+    return Py_TYPE(object) == explorer_type;
+}
+
+unsigned py_explorer_cpus(PyObject *explorer)
+{
+    return self_of(explorer)->x->graph.cpus;
+}
+
+void py_explorer_bounds(PyObject *explorer, uint64_t *start, uint64_t *end)
+{
+    *start = self_of(explorer)->start;
+    *end = self_of(explorer)->end;
+}

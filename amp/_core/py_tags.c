@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * py_tags.c - see py_tags.h. A tag is PY_TAGGED, the number of its run, and a place in the table.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "py_tags.h"
+
+#define PLACES 1024 /* values that a program holds at once; more end the exploration */
+#define NONE UINT16_MAX
+
+struct place {
+    struct xp_set depends;
+    uint64_t what; /* the value and how-manieth it was: what names it among the live ones */
+    uint32_t made;
+    uint16_t before, after; /* live ones of the same CPU, oldest first; `after` also chains the free ones */
+    uint8_t cpu;
+    bool live;
+};
+
+static struct {
+    struct explorer *x;
+    uint32_t run;
+    uint16_t free, first[AMP_CPUS], last[AMP_CPUS];
+    struct place place[PLACES];
+} tags;
+
+void py_tags_begin(struct explorer *x)
+{
+    tags.x = x;
+    tags.run = (tags.run + 1) & 0x7fffffff;
+    tags.free = 0;
+    for (unsigned i = 0; i < PLACES; i++) {
+        tags.place[i].live = false;
+        tags.place[i].after = i + 1 < PLACES ? (uint16_t)(i + 1) : NONE;
+    }
+    memset(tags.first, 0xff, sizeof tags.first);
+    memset(tags.last, 0xff, sizeof tags.last);
+}
+
+void py_tags_end(void)
+{
+    tags.x = NULL;
+    tags.run++;
+}
+
+static struct place *place_of(uint64_t tag)
+{
+    struct place *place = &tags.place[tag & 0xffff];
+
+    if (!(tag & PY_TAGGED) || !tags.x || (tag >> 32 & 0x7fffffff) != tags.run || !place->live)
+        return NULL;
+    return place;
+}
+
+static uint64_t new_tag(unsigned cpu)
+{
+    uint16_t number = tags.free;
+    struct place *place;
+
+    if (!tags.x)
+        return 0;
+    if (number == NONE) {
+        tags.x->error = -E2BIG;
+        tags.x->over = true;
+        return 0;
+    }
+    place = &tags.place[number];
+    tags.free = place->after;
+    *place = (struct place){.cpu = (uint8_t)cpu, .live = true, .before = tags.last[cpu], .after = NONE};
+    place->made = tags.x->cpu[cpu].made++;
+    if (tags.last[cpu] == NONE)
+        tags.first[cpu] = number;
+    else
+        tags.place[tags.last[cpu]].after = number;
+    tags.last[cpu] = number;
+    return PY_TAGGED | (uint64_t)tags.run << 32 | number;
+}
+
+uint64_t py_tag_of(unsigned cpu, xp_event_id event)
+{
+    uint64_t tag = new_tag(cpu);
+
+    if (tag)
+        xp_put(&place_of(tag)->depends, event);
+    return tag;
+}
+
+uint64_t py_tag_join(uint64_t a, uint64_t b)
+{
+    const struct place *x = place_of(a), *y = place_of(b);
+    struct place *place;
+    uint64_t tag;
+
+    if (!x && !y)
+        return 0;
+    tag = new_tag(x ? x->cpu : y->cpu);
+    place = place_of(tag);
+    for (unsigned i = 0; place && i < XP_WORDS; i++)
+        place->depends.bit[i] = (x ? x->depends.bit[i] : 0) | (y ? y->depends.bit[i] : 0);
+    return tag;
+}
+
+void py_tag_value(uint64_t tag, uint64_t value)
+{
+    struct place *place = place_of(tag);
+
+    if (place)
+        place->what = xp_mix(value, place->made);
+}
+
+void py_tag_looked(uint64_t tag, uint64_t what)
+{
+    struct place *place = place_of(tag);
+
+    if (!place)
+        return;
+    xp_add_control(&tags.x->graph, place->cpu, &place->depends);
+    xp_log(tags.x, place->cpu, what);
+}
+
+void py_tag_drop(uint64_t tag)
+{
+    struct place *place = place_of(tag);
+    uint16_t number = (uint16_t)(tag & 0xffff);
+
+    if (!place)
+        return;
+    if (place->before == NONE)
+        tags.first[place->cpu] = place->after;
+    else
+        tags.place[place->before].after = place->after;
+    if (place->after == NONE)
+        tags.last[place->cpu] = place->before;
+    else
+        tags.place[place->after].before = place->before;
+    place->live = false;
+    place->after = tags.free;
+    tags.free = number;
+}
+
+const struct xp_set *py_tag_depends(uint64_t time)
+{
+    const struct place *place = place_of(time);
+
+    return place ? &place->depends : NULL;
+}
+
+unsigned py_tags_live(struct explorer *x, struct xp_live *list, unsigned room)
+{
+    unsigned n = 0;
+
+    for (unsigned cpu = 0; cpu < x->graph.cpus; cpu++)
+        for (uint16_t i = tags.first[cpu]; i != NONE; i = tags.place[i].after, n++)
+            if (n < room)
+                list[n] = (struct xp_live){tags.place[i].what, cpu, &tags.place[i].depends};
+    return n;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * script_room.c - a script in the room: set, started anew, and why it did not fit, in words.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "script.h"
+
+_Static_assert(sizeof(struct amp_goal) == 16, "the script's format");
+_Static_assert(AMP_PATIENCE == 1048576, "NOT_REACHED says so");
+
+static const char *const reasons[] = {
+    [AMP_MF_HELD_BACK] = "it may not become visible yet: a barrier, a release or an overlapping store holds it back",
+    [AMP_MF_VISIBLE_BEFORE] = "it is visible already, or the store has no such part",
+    [AMP_MF_NEEDED_BEFORE] = "the CPU's access cannot go on before this store is visible, and other goals come first",
+    [AMP_MF_ATOMIC_BEFORE] = "an atomic's store is visible at once, and other goals come first",
+    [AMP_MF_LOADED_BEFORE] = "the CPU performs the load on its way to an earlier goal",
+    [AMP_MF_PERFORMED_BEFORE] = "the load is performed already, was dropped unread, or has no such part",
+    [AMP_MF_FORWARDED] = "the load takes its bytes from another store, its own CPU's that is still pending",
+    [AMP_MF_NOT_VISIBLE] = "the source has not become visible there, or wrote none of the bytes",
+    [AMP_MF_TOO_OLD] = "the source is older than a barrier, an interrupt, a dependency or what the CPU knows allows",
+    [AMP_MF_RETIRED] = "the CPU has retired",
+    [AMP_MF_WAITS] = "the CPU waits for an interrupt",
+    [AMP_MF_NOT_RUNG] = "the CPU waits, and no doorbell of its own has become visible",
+    [AMP_MF_NOT_REACHED] = "the CPU has made more than 1,048,576 accesses without reaching it",
+};
+
+void amp_script_rewind(struct amp_model *m)
+{
+    m->script.next = m->script.misfit = m->script.failed = 0;
+    m->script.event = m->script.since = 0;
+    for (uint32_t i = 0; i < m->script.goals; i++)
+        amp_goals(m)[i].reached = 0;
+}
+
+static bool makes_sense(const struct amp_model *m, const struct amp_goal *goal)
+{
+    if (goal->kind < AMP_GOAL_VISIBLE || goal->kind > AMP_GOAL_TAKEN || goal->cpu >= m->config.cpus || goal->reached)
+        return false;
+    return goal->kind != AMP_GOAL_READ || goal->source_cpu < m->config.cpus || goal->source_cpu == AMP_INITIAL;
+}
+
+int amp_model_set_script(void *room, size_t size, const void *goals, size_t n)
+{
+    struct amp_model *m = amp_model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (n > AMP_GOALS)
+        return -E2BIG;
+    if (m->config.mode != AMP_LOCKSTEP)
+        return -EINVAL;
+    m->script.goals = 0;
+    amp_script_rewind(m);
+    if (n)
+        memcpy(amp_goals(m), goals, n * sizeof(struct amp_goal));
+    for (size_t i = 0; i < n; i++)
+        if (!makes_sense(m, &amp_goals(m)[i]))
+            return -EINVAL;
+    m->script.set = 1;
+    m->script.goals = (uint32_t)n;
+    return 0;
+}
+
+static int describe(const struct amp_goal *goal, char *text, size_t length)
+{
+    if (goal->kind == AMP_GOAL_TAKEN)
+        return snprintf(text, length, "CPU %u takes its interrupt", goal->cpu);
+    if (goal->kind == AMP_GOAL_VISIBLE)
+        return snprintf(text, length, "CPU %u's store %u, part %u, becomes visible", goal->cpu, goal->access,
+                        goal->part);
+    if (goal->source_cpu == AMP_INITIAL)
+        return snprintf(text, length, "CPU %u's load %u, part %u, reads initial memory", goal->cpu, goal->access,
+                        goal->part);
+    return snprintf(text, length, "CPU %u's load %u, part %u, reads CPU %u's store %u", goal->cpu, goal->access,
+                    goal->part, goal->source_cpu, goal->source);
+}
+
+int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, size_t length)
+{
+    struct amp_model *m = amp_model_in(room, size);
+    char what[96];
+
+    if (!m)
+        return -EPROTO;
+    if (!m->script.misfit)
+        return 0;
+    describe(&amp_goals(m)[m->script.failed], what, sizeof what);
+    *goal = m->script.failed + 1;
+    snprintf(text, length, "the script does not fit: goal %u of %u (%s): %s; after event %llu", m->script.failed + 1,
+             m->script.goals, what, reasons[m->script.misfit], (unsigned long long)m->script.event);
+    return 1;
+}

@@ -1,0 +1,1 @@
+"""Litmus tests: parse them, run every execution on a platform, and say which outcomes it allows."""

@@ -1,0 +1,133 @@
+"""A traced run as a schedule: what a seeded run did by chance, two processes do again by its script, on any machine.
+
+The script has a goal for every store and doorbell that became visible, for every load, and for every interrupt taken,
+in the order of the trace. Of a bulk load only the first granule and the stale ones need one: the others are read at
+that moment, too, and by default the newest value.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from amp._core import _bridge
+from amp.errors import UsageError
+from amp.machine.script import Goal, Read, Script, Taken, Visible
+from amp.report.trace import Event, EventFlag, EventKind, Trace
+
+GRANULE: Final[int] = _bridge.GRANULE  # bytes
+_MISSED_LIMIT: Final = 255  # Event.primitive of a LOAD: so many writes missed, or more
+
+
+def script_of(trace: Trace) -> Script:
+    """The schedule of a run. Raises UsageError if the trace has lost its beginning, or has what no script can say."""
+    if not trace.complete:
+        raise UsageError(f"schedule: the trace begins at event {trace.first}, the whole run is needed")
+    run = _Run()
+    return Script(tuple(goal for event in trace.events for goal in run.goals(event)))
+
+
+@dataclass(slots=True)
+class _Store:
+    """A STORE or KICK event: its CPU, its number among that CPU's, and where it begins."""
+
+    cpu: int
+    number: int
+    address: int
+
+
+@dataclass(slots=True)
+class _Cpu:
+    issued: int = 0  # stores
+    newest_load: int = -1
+    waiting: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    """By granule's address: (store's event, byte mask) that are pending, in program order."""
+
+
+class _Run:
+    """The run as far as it has been read."""
+
+    def __init__(self) -> None:
+        self._stores: dict[int, _Store] = {}
+        self._cpus: dict[int, _Cpu] = defaultdict(_Cpu)
+        self._writes: dict[int, list[tuple[int, int]]] = defaultdict(list)  # visible ones by granule: (event, mask)
+        self._parts: list[Event] = []  # stale ones of the bulk load that follows
+
+    def goals(self, event: Event) -> Iterator[Goal]:
+        match event.kind:
+            case EventKind.STORE | EventKind.KICK:
+                self._issue(event)
+            case EventKind.VISIBLE | EventKind.RUNG:
+                yield self._make_visible(event)
+            case EventKind.TAKEN:
+                yield Taken(event.cpu)
+            case EventKind.LOAD if event.flags & EventFlag.PART:
+                self._parts.append(event)
+            case EventKind.LOAD:
+                yield from self._load(event)
+
+    def _issue(self, event: Event) -> None:
+        cpu = self._cpus[event.cpu]
+        self._stores[event.number] = _Store(event.cpu, cpu.issued, event.address)
+        cpu.issued += 1
+        if event.kind is EventKind.STORE:
+            for granule, mask in _granules(event):
+                cpu.waiting[granule].append((event.number, mask))
+
+    def _make_visible(self, event: Event) -> Goal:
+        store = self._stores[event.store]
+        if event.kind is EventKind.RUNG:
+            return Visible(store.cpu, store.number)
+        self._cpus[event.cpu].waiting[event.address].remove((event.store, event.size))
+        self._writes[event.address].append((event.store, event.size))
+        return Visible(store.cpu, store.number, (event.address - _down(store.address)) // GRANULE)
+
+    def _load(self, event: Event) -> Iterator[Goal]:
+        number = self._number(event)
+        stale = {_down(part.address): part for part in self._parts} or {_down(event.address): event}
+        self._parts = []
+        for i, (granule, mask) in enumerate(_granules(event)):
+            if i == 0 or granule in stale:
+                missed = stale[granule].primitive if granule in stale else 0
+                yield Read(event.cpu, number, i, self._source(event, granule, mask, missed))
+
+    def _number(self, event: Event) -> int:
+        """The load's number among its CPU's, of which the trace keeps 16 bits."""
+        cpu = self._cpus[event.cpu]
+        ahead = (event.load - cpu.newest_load) & 0xFFFF
+        number = cpu.newest_load + ahead
+        if event.flags & EventFlag.DEFERRED and ahead >= 0x8000:  # issued before one that has been performed
+            number -= 0x10000
+        cpu.newest_load = max(cpu.newest_load, number)
+        return number
+
+    def _source(self, event: Event, granule: int, mask: int, missed: int) -> tuple[int, int] | None:
+        own = [(store, bytes_) for store, bytes_ in self._cpus[event.cpu].waiting[granule] if bytes_ & mask]
+        missing = mask
+        for _, bytes_ in own:
+            missing &= ~bytes_
+        if not missing:
+            return self._name(own[-1][0])
+        if missed >= _MISSED_LIMIT:
+            raise UsageError(
+                f"schedule: event {event.number} missed {missed} or more writes, the trace does not say which"
+            )
+        writes = [store for store, bytes_ in self._writes[granule] if bytes_ & missing]
+        return self._name(writes[-1 - missed]) if missed < len(writes) else None
+
+    def _name(self, event: int) -> tuple[int, int]:
+        return self._stores[event].cpu, self._stores[event].number
+
+
+def _down(address: int) -> int:
+    return address - address % GRANULE
+
+
+def _granules(event: Event) -> Iterator[tuple[int, int]]:
+    """Of a STORE or LOAD: each granule's address, and the mask of the bytes there, bit i for byte i."""
+    end = event.address + event.size
+    for granule in range(_down(event.address), end, GRANULE) if event.size else ():
+        first, last = max(event.address, granule), min(end, granule + GRANULE)
+        yield granule, ((1 << last - first) - 1) << first - granule
