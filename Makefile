@@ -1,5 +1,6 @@
 # make demo, make test: need nothing but make, a C compiler and Python >= 3.11 with its headers and venv.
 # What is missing is said in one line before anything is built. PYTHON=... and CC=... choose others.
+# The tests that open a page in a browser need chromium and chromedriver, too; without them they are skipped and say so.
 
 .ONESHELL:
 .SHELLFLAGS = -ec

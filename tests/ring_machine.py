@@ -24,7 +24,7 @@ DIRECT = "direct"
 
 
 class RingMachine:
-    """`door` is "direct", or the platform of a model in free mode. Every site is MANDATORY.
+    """`door` is "direct", or the platform of a model, in free mode unless told otherwise. Every site is MANDATORY.
 
     `memory` is what the device is told a buffer may lie in: the indirect tables, then room for buffers.
     """
@@ -40,6 +40,7 @@ class RingMachine:
         entries: int = 4,
         buffers_bytes: int = 1 << 16,
         seed: int = 1,
+        mode: int = _bridge.FREE,
     ) -> None:
         self.layout = SplitLayout(num, PAGE_SIZE, align)
         self.event_idx, self.entries = event_idx, entries
@@ -47,7 +48,7 @@ class RingMachine:
         plan = functools.partial(
             Layout.plan, vrings=self.layout.end - PAGE_SIZE, buffers=buffers_bytes + tables_bytes, resources=1
         )
-        config = (2, _bridge.FREE, *plan(model=1).shared, 64, 1 << 12, 64, seed)
+        config = (2, mode, *plan(model=1).shared, 64, 1 << 12, 64, seed)
         self.region = Region.create(plan(model=1 if door == DIRECT else _bridge.model_room(config)))
         buffers = self.region.layout["buffers"]
         self.memory = buffers.offset, buffers.end

@@ -56,6 +56,8 @@ RULES = (
             "amp._core",
             "amp.port.doors",
             "amp.machine",
+            "amp.explore",
+            "amp.litmus",
             "amp.cli",
             "amp.report",
             "hostside.silicon",

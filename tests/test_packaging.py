@@ -28,11 +28,16 @@ def test_the_wheel_has_everything_and_runs_in_an_environment_of_its_own(tmp_path
     names = set(zipfile.ZipFile(wheel).namelist())
     needed = {"amp/_core/core.h", "amp/_core/_bridge.abi3.so", "amp/py.typed", "hostside/py.typed", "amp/cli/main.py"}
     assert needed <= names
+    assert {"amp/report/templates/explain.html", "amp/report/templates/page.js"} <= names
     tracked = run("git", "ls-files", "amp", "hostside", "remoteside", cwd=source).split()
     assert {name for name in tracked if name.endswith(".py")} <= names
     assert not {name for name in names if name.startswith(("tests/", "bench/"))}
     run(home / "bin/pip", "install", "--quiet", wheel, cwd=tmp_path)
     assert "0 violations" in run(home / "bin/amp", "run", "echo", "--messages", "50", cwd=tmp_path)
+    script = (
+        "from amp.report import html; print(html.Environment(loader=html.PackageLoader('amp.report')).list_templates())"
+    )
+    assert "explain.html" in run(home / "bin/python", "-c", script, cwd=tmp_path)
 
 
 def test_modules_in_the_user_s_directory_are_not_imported(tmp_path: Path) -> None:

@@ -139,3 +139,34 @@ def test_ci_runs_check_then_test_and_stops_at_the_first_failure(
     done = subprocess.run([ROOT / ".ci" / "run"], cwd=tmp_path, env={"PATH": str(path_dir)}, timeout=20, check=False)
     assert log.read_text().splitlines() == [f"{os.path.realpath(ROOT)} {target}" for target in ran]
     assert done.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("present", "installed"),
+    [
+        (["chromium", "chromedriver"], []),
+        (["chromium"], ["chromium", "chromium-driver", "fonts-dejavu-core"]),
+        ([], ["chromium", "chromium-driver", "fonts-dejavu-core"]),
+    ],
+)
+def test_ci_requires_a_browser_and_installs_it_where_it_may(
+    tmp_path: Path, path_dir: Path, present: list[str], installed: list[str]
+) -> None:
+    log = tmp_path / "log"
+    (path_dir / "make").unlink()
+    script(path_dir / "make", f'echo "make $* $AMP_BROWSER" >>"{log}"')
+    script(path_dir / "apt-get", f'echo "apt-get $*" >>"{log}"')
+    for name in present:
+        script(path_dir / name, "exit 1")
+    done = subprocess.run([ROOT / ".ci" / "run"], cwd=tmp_path, env={"PATH": str(path_dir)}, timeout=20, check=False)
+    assert done.returncode == 0
+    said = log.read_text().splitlines()
+    assert [line for line in said if line.startswith("make")] == [
+        f"make {t} required" for t in ("needs", "check", "test")
+    ]
+    apt = [line for line in said if line.startswith("apt-get install")]
+    if installed and os.geteuid() == 0:
+        assert [line.split()[-len(installed) :] for line in apt] == [installed]
+        assert said.index(apt[0]) < said.index("make check required")
+    else:
+        assert apt == []

@@ -22,9 +22,10 @@ from typing import Final, Self
 import msgspec
 
 from amp._core import _bridge
-from amp.errors import AmpError
+from amp.errors import AmpError, ScriptMismatch
 from amp.machine.config import Mode, Report, Request, RunConfig
-from amp.machine.wiring import Wiring, plan
+from amp.machine.script import Script
+from amp.machine.small import Plan, plan_for
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
@@ -94,7 +95,7 @@ class Machine:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._sides: list[_SideProcess] = []
-        self.wiring: Wiring = plan(config)
+        self.wiring: Plan = plan_for(config)
         layout = self.wiring.layout(self._model_bytes(config))
         self.region = Region.create(layout)
 
@@ -128,17 +129,27 @@ class Machine:
         return self.region.layout["model"].offset
 
     def run(self, config: RunConfig, platform: Platform | None = None, sites: SiteMap | None = None) -> Outcome:
-        """One run on fresh memory. `platform` is needed unless the mode is direct. Raises SideDied."""
+        """One run on fresh memory. `platform` is needed unless the mode is direct.
+
+        Raises SideDied, and ScriptMismatch if the config's script does not fit the run.
+        """
         self._clear()
         if config.mode is not Mode.DIRECT:
             assert platform is not None, "a modelled run needs a platform"
             self._prepare_model(config, platform)
         if sites is not None:
             config = msgspec.structs.replace(config, sites=site_bytes(sites))
-        self._send(config)
+        self._send(msgspec.structs.replace(config, script=""))  # the core has it
         reports = self._collect()
+        self._check_script(config)
         state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
         return Outcome(config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0)))
+
+    def _check_script(self, config: RunConfig) -> None:
+        misfit = _bridge.model_misfit(self.region.memory, self.model_offset) if config.script else None
+        if misfit is not None:
+            number, why = misfit
+            raise ScriptMismatch(why, number)
 
     def run_bare(self, config: RunConfig, program_config: tuple[int, int, int, int, int]) -> Outcome:
         """A run on the bare silicon; `program_config` is struct amp_silicon_config."""
@@ -172,6 +183,8 @@ class Machine:
         for cpu, side in enumerate(Side):
             orders = bytes(int(value) for value in platform.table(side))
             _bridge.model_set_orders(memory, at, cpu, int(platform.implicit(side)), orders)
+        if config.script:
+            _bridge.model_set_script(memory, at, Script.from_token(config.script).pack(len(CPU_NAMES)))
 
     def _clear(self) -> None:
         """Rings, buffers, resources and mailbox as at power-on."""

@@ -15,7 +15,7 @@ import click
 
 from amp import __version__
 from amp.errors import AmpError, UsageError
-from amp.machine.config import Mode, RunConfig
+from amp.machine.config import HEADED, SMALL, Mode, RunConfig
 
 if TYPE_CHECKING:
     from amp.cli.options import Plan
@@ -43,7 +43,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("program", type=click.Choice(["echo", "stream"]))
+@click.argument("program", type=click.Choice([*HEADED, *SMALL]))
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
@@ -68,9 +68,9 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
     show_default=True,
     help="Run so many seeds, from --seed on.",
 )
-@click.option("--messages", type=click.IntRange(1), help="[default: 1000; stream: the whole file]")
+@click.option("--messages", type=click.IntRange(1), help="[default: 1000; stream: the whole file; scenarios: 2]")
 @click.option("--payload", type=int, default=64, show_default=True, help="Bytes of a message, header of 16 included.")
-@click.option("--ring-size", type=int, default=8, show_default=True)
+@click.option("--ring-size", type=int, help="[default: 8; scenarios: 2]")
 @click.option("--window", type=int, default=0, help="Messages under way; 0: breathing between 1 and all.")
 @click.option("--segments", type=int, default=1, show_default=True, help="Descriptors a buffer is split over.")
 @click.option("--align", type=int, default=4096, show_default=True, help="Of the used ring, in bytes.")
@@ -80,6 +80,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 @click.option("--polls", type=int, default=16, show_default=True, help="Looks for work before a side sleeps.")
 @click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
+@click.option("--schedule", "script", metavar="TOKEN", default="", help="Lockstep: go this way instead of a seed's.")
 @click.option("--save", metavar="F", help="Write the first witness to this file: see explain and replay.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
@@ -93,20 +94,23 @@ def run(
     seeds: int,
     messages: int | None,
     payload: int,
+    ring_size: int | None,
     save: str | None,
     as_json: bool,
     **sizes: Any,
 ) -> int:
     """Run PROGRAM on both sides and check every message.
 
-    echo: messages of a pattern go to the remote and come back. stream: so do the bytes of a file.
+    echo: messages of a pattern go to the remote and come back. stream: so do the bytes of a file. The others are
+    small: see `amp scenarios`.
     """
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli import witness_file  # noqa: PLC0415
-    from amp.cli.options import resolve  # noqa: PLC0415
+    from amp.cli.options import resolve, ring_size_for  # noqa: PLC0415
     from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
-    from amp.machine.wiring import plan as wire  # noqa: PLC0415
+    from amp.machine.small import plan_for as wire  # noqa: PLC0415
 
+    sizes["ring_size"] = ring_size_for(program, ring_size)
     config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
     if save is not None:
@@ -137,21 +141,105 @@ def _check_save(path: str, plan: Plan) -> None:
 
 
 @cli.command()
-@click.argument("witness")
+@click.argument("scenario", type=click.Choice(SMALL))
+@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
+@click.option("--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for.")
+@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable.")
+@click.option("--messages", type=click.IntRange(1), help="[default: the scenario's, 2]")
+@click.option("--ring-size", type=int, help="[default: the scenario's]")
+@click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Runs, at most.")
+@click.option("--max-seconds", type=click.FloatRange(0, 86_400), default=600.0, show_default=True)
+@click.option(
+    "--chooser",
+    type=click.Choice(["exhaustive", "sc", "random", "pct", "urw"]),
+    default="exhaustive",
+    show_default=True,
+    help="All executions; or runs by chance, until one shows a violation.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Of runs by chance.")
+@click.option("--depth", type=click.IntRange(1, 16), default=3, show_default=True, help="Of pct.")
+@click.option("--schedule", metavar="TOKEN", help="Only the execution that this schedule names.")
+@click.option("--save", metavar="F", help="Write the counterexample to this file: see explain and replay.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def explain(witness: str, *, as_json: bool) -> int:
+def verify(
+    *,
+    scenario: str,
+    platform: str | None,
+    barriers: str,
+    weaken: tuple[str, ...],
+    messages: int | None,
+    ring_size: int | None,
+    max_executions: int,
+    max_seconds: float,
+    chooser: str,
+    seed: int,
+    depth: int,
+    schedule: str | None,
+    save: str | None,
+    as_json: bool,
+) -> int:
+    """Explore every behaviour of SCENARIO: verified within the bounds, or the smallest counterexample.
+
+    Exit status 0: every execution holds; 1: a violation; 3: a bound was reached, or only chance was asked.
+    """
+    from amp.cli import verify as command  # noqa: PLC0415
+    from amp.cli import witness_file  # noqa: PLC0415
+    from amp.cli.options import resolve, ring_size_for  # noqa: PLC0415
+    from amp.cli.terminal import make_console, runs_progress  # noqa: PLC0415
+    from amp.explore.explorer import Bounds, Chooser  # noqa: PLC0415
+    from amp.machine.script import Script  # noqa: PLC0415
+    from amp.machine.small import plan_for  # noqa: PLC0415
+
+    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, ring_size))
+    plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    if save is not None:
+        _check_save(save, plan)
+    bounds, by_chance = Bounds(max_executions, max_seconds), Chooser[chooser.upper()]
+    console = make_console()
+    if schedule is not None:
+        verdict = command.along(plan, Script.from_token(schedule))
+    elif by_chance is not Chooser.EXHAUSTIVE:
+        verdict = command.sample(plan, by_chance, seed, depth, bounds)
+    else:
+        estimated = command.estimate(plan)
+        if not as_json:
+            command.render_estimate(console, estimated)
+        with runs_progress(quiet=as_json) as progress:
+            verdict = command.verify(plan, bounds, progress, estimated=estimated)
+    found = verdict.counterexample
+    if save is not None and found is not None and found.witness is not None:
+        witness_file.save(save, found.plan, found.witness)
+    elif save is not None:
+        click.echo(f"amp: nothing written to {save}: no counterexample that two processes can show", err=True)
+    if as_json:
+        print_json(command.as_data(verdict))
+    else:
+        command.render(console, verdict, plan_for(plan.config).name_of)
+    return verdict.exit_status
+
+
+@cli.command()
+@click.argument("witness")
+@click.option("--html", metavar="F", help="Also write one self-contained page with an interactive timeline.")
+@click.option("--perfetto", metavar="F", help="Also write a trace that ui.perfetto.dev opens.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bool) -> int:
     """Tell the story of WITNESS, a file that `amp run --save` wrote."""
+    from amp.cli import explain as files  # noqa: PLC0415
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli import witness_file  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
-    from amp.machine.wiring import plan as wire  # noqa: PLC0415
+    from amp.machine.small import plan_for as wire  # noqa: PLC0415
 
     plan, found = witness_file.load(witness)
+    names = wire(plan.config).name_of
+    asked = {"html": html, "perfetto": perfetto}
+    files.write(witness, plan, found, names, {form: path for form, path in asked.items() if path is not None})
     if as_json:
         told = {"command": "explain", "status": "violation", "violations": 1}
         print_json({**_NOTHING_RUN, **told, **command.finding_data(plan, found)})
     else:
-        command.render_witness(make_console(), plan, found, wire(plan.config).name_of)
+        command.render_witness(make_console(), plan, found, names)
     return 1
 
 
@@ -210,6 +298,121 @@ def platforms(name: str | None, as_json: bool) -> int:
     else:
         command.render_platform(make_console(), platform(name))
     return 0
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def scenarios(name: str | None, as_json: bool) -> int:
+    """List the small programs that `run` knows; with NAME, what that one checks, its sizes and its barrier sites."""
+    from amp.cli import scenarios as command  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.scenarios import SCENARIOS  # noqa: PLC0415
+
+    chosen = None if name is None else command.find(name)
+    if as_json:
+        told = chosen.as_dict() if chosen else {"scenarios": [each.as_dict() for each in SCENARIOS.values()]}
+        print_json({**_NOTHING_RUN, "command": "scenarios", **told})
+    elif chosen is None:
+        command.render_list(make_console())
+    else:
+        command.render_scenario(make_console(), chosen)
+    return 0
+
+
+@cli.command()
+@click.argument("scenario", type=click.Choice(SMALL))
+@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
+@click.option("--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for.")
+@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable.")
+@click.option("--messages", type=click.IntRange(1), help="[default: until buffers are used again; 2 if sides sleep]")
+@click.option("--ring-size", type=int, help="[default: the scenario's]")
+@click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Of one cell.")
+@click.option("--max-seconds", type=click.FloatRange(0, 86_400), default=120.0, show_default=True, help="Of one cell.")
+@click.option(
+    "--replay/--no-replay",
+    default=True,
+    show_default=True,
+    help="Show one counterexample of each site in two processes, too.",
+)
+@click.option("--html", metavar="F", help="Also write one self-contained page: the table, and its counterexamples.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def sites(
+    *,
+    scenario: str,
+    platform: str | None,
+    barriers: str,
+    weaken: tuple[str, ...],
+    messages: int | None,
+    ring_size: int | None,
+    max_executions: int,
+    max_seconds: float,
+    replay: bool,
+    html: str | None,
+    as_json: bool,
+) -> int:
+    """The necessity matrix: which barriers SCENARIO needs on a platform, each alone, and all together.
+
+    Exit status 0: every cell is decided, and the scenario as coded holds; 1: as coded it does not; 3: a bound was
+    reached in some cell.
+    """
+    from amp.cli import sites as command  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.explore.explorer import Bounds  # noqa: PLC0415
+    from amp.report.matrix import matrix_data  # noqa: PLC0415
+    from amp.report.matrix_text import render_matrix  # noqa: PLC0415
+
+    plan = command.plan_of(
+        scenario, platform=platform, barriers=barriers, weaken=weaken, messages=messages, ring_size=ring_size
+    )
+    if html is not None:
+        command.check_page(html)
+    with command.cells_progress(quiet=as_json) as progress:
+        matrix = command.necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay)
+    if html is not None:
+        command.write_page(html, matrix)
+    if as_json:
+        print_json(matrix_data(matrix))
+    else:
+        render_matrix(make_console(), matrix)
+    return matrix.exit_status
+
+
+@cli.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: arm64; X86: x86-wb]")
+@click.option(
+    "--observers",
+    metavar="HOW",
+    default="together",
+    show_default=True,
+    help="together: all CPUs in one inner domain; apart: each in its own; or groups of threads, such as '01|2'.",
+)
+@click.option("--expect", metavar="F", help="A JSON list of {file, verdict, outcomes}: what differs is a violation.")
+@click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Of one test.")
+@click.option("--max-seconds", type=click.FloatRange(0, 86_400), default=60.0, show_default=True, help="Of one test.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def litmus(
+    *,
+    paths: tuple[str, ...],
+    platform: str | None,
+    observers: str,
+    expect: str | None,
+    max_executions: int,
+    max_seconds: float,
+    as_json: bool,
+) -> int:
+    """Run litmus tests (C, AArch64, X86, in herd7's format) and say what each can end in.
+
+    PATH is a file, or a directory that is searched for *.litmus.
+    """
+    from amp.cli import litmus as command  # noqa: PLC0415
+
+    asked = command.request(platform, observers, max_executions, max_seconds, expect)
+    status, data = command.main(paths, asked, as_json=as_json)
+    if data is not None:
+        print_json(data)
+    return status
 
 
 # What every --json object has, of a command that looks up and runs nothing.

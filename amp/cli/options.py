@@ -16,15 +16,17 @@ from typing import Final
 import msgspec
 
 from amp.errors import UsageError
-from amp.machine.config import HEADER_BYTES, Mode, RunConfig
+from amp.machine.config import HEADED, HEADER_BYTES, Mode, RunConfig
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
-from amp.ordering.sites import SiteMap, parse_policy, parse_weaken
+from amp.ordering.sites import NO_KINDS, SiteMap, parse_policy, parse_weaken
+from amp.scenarios import SCENARIOS, Scenario
 
-PROGRAMS: Final = ("echo", "stream")
+PROGRAMS: Final = (*HEADED, *SCENARIOS)
 PLATFORM: Final = "omap4-2011"
 BARRIERS: Final = "mandatory"
 MESSAGES: Final = 1000
+RING_SIZE: Final = 8
 DIRECT_WINDOW: Final = 64  # direct is for measuring: a steady load, not one that looks for trouble
 
 
@@ -44,7 +46,7 @@ class Plan:
 
     def command(self, seed: int) -> str:
         """The command line that repeats the run of `seed`; exactly so under lockstep."""
-        config, default = self.config, RunConfig(program=self.config.program, mode=self.config.mode)
+        config, default = self.config, _default(self.config)
         words = ["amp", "run", config.program, "--mode", config.mode]
         if self.platform_name is not None:
             words += ["--platform", self.platform_name]
@@ -72,6 +74,7 @@ _VALUES: Final = {
     "segments": "--segments",
     "polls": "--polls",
     "align": "--align",
+    "script": "--schedule",
 }
 _FLAGS: Final = {
     "event_idx": "--event-idx",
@@ -85,28 +88,52 @@ def resolve(
     config: RunConfig, *, platform: str | None, barriers: str, weaken: tuple[str, ...], messages: int | None
 ) -> Plan:
     """Check everything, and fill in what depends on other options. Raises UsageError."""
+    scenario = SCENARIOS.get(config.program)
     if config.program == "stream":
         config = _with_file(config, messages)
     else:
         if config.file is not None:
             raise UsageError(f"--file has no meaning for {config.program}")
-        config = msgspec.structs.replace(config, messages=MESSAGES if messages is None else messages)
+        usual = MESSAGES if scenario is None else scenario.messages
+        config = msgspec.structs.replace(config, messages=usual if messages is None else messages)
+    if scenario is not None:
+        config = scenario.settle(config)
     if config.mode is Mode.DIRECT:
         if platform is not None:
             raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
-        config = msgspec.structs.replace(config, window=config.window or DIRECT_WINDOW, pin=True)
+        window = config.window or (DIRECT_WINDOW if scenario is None else 0)
+        config = msgspec.structs.replace(config, window=window, pin=True)
     config.check()
-    sites = sites_for(barriers, weaken)
+    sites = sites_for(barriers, weaken, scenario)
     name = None if config.mode is Mode.DIRECT else PLATFORM if platform is None else platform
     return Plan(config, name, None if name is None else find_platform(name), barriers, weaken, sites)
 
 
-def sites_for(barriers: str, weaken: tuple[str, ...]) -> SiteMap:
-    """The site map that --barriers and --weaken ask for. Raises UsageError."""
-    sites = parse_policy(barriers)
+def ring_size_for(program: str, ring_size: int | None) -> int:
+    """The ring size that was asked for, or the one that the program has by itself."""
+    if ring_size is not None:
+        return ring_size
+    return SCENARIOS[program].ring_size if program in SCENARIOS else RING_SIZE
+
+
+def sites_for(barriers: str, weaken: tuple[str, ...], scenario: Scenario | None = None) -> SiteMap:
+    """The site map that --barriers and --weaken ask for, of a program or of a scenario. Raises UsageError."""
+    kinds = NO_KINDS if scenario is None else scenario.kinds
+    sites = parse_policy(barriers, kinds)
     for text in weaken:
-        sites = sites.weaken(*parse_weaken(text))
+        site, primitive = parse_weaken(text, kinds)
+        if scenario is not None and site not in (*scenario.sites, *scenario.idle_sites):
+            has = ", ".join(each.name for each in (*scenario.sites, *scenario.idle_sites))
+            raise UsageError(f"weaken: {scenario.name} has no site {site.name} (it has {has})")
+        sites = sites.weaken(site, primitive)
     return sites
+
+
+def _default(config: RunConfig) -> RunConfig:
+    """What a run of that program is where no option says otherwise."""
+    if config.program in SCENARIOS:
+        return SCENARIOS[config.program].config(config.mode)
+    return RunConfig(program=config.program, mode=config.mode, ring_size=RING_SIZE)
 
 
 def _with_file(config: RunConfig, messages: int | None) -> RunConfig:

@@ -167,7 +167,9 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     report, finder = shown.outcome.finding, shown.outcome.finder
     assert report is not None, shown
     assert finder is not None, shown
-    console.print(f"\n[bold]seed {shown.seed}, after {shown.outcome.messages} good messages[/bold]")
+    which = f"seed {shown.seed}" if not plan.config.script else "this schedule"
+    good = shown.outcome.messages
+    console.print(f"\n[bold]{which}, after {good} good message{'s' * (good != 1)}[/bold]")
     replay = _replay(plan, shown.seed)
     if shown.trace is not None and shown.explanation is not None:
         render_timeline(console, shown.trace, shown.explanation, machine_names, replay=replay)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from amp.explore.explorer import Exploration
 
 PIPE_COLUMNS: Final = 100
 
@@ -23,6 +26,22 @@ def make_console() -> Console:
     """The console that results are printed on."""
     console = _Console(highlight=False)
     return console if console.is_terminal else _Console(width=PIPE_COLUMNS, highlight=False)
+
+
+@contextmanager
+def runs_progress(*, quiet: bool) -> Iterator[Callable[[Exploration], None] | None]:
+    """A line with runs, states and runs per second; gives the function to call with the exploration so far."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status("exploring") as status:
+
+        def show(so_far: Exploration) -> None:
+            rate = so_far.runs / so_far.seconds if so_far.seconds else 0.0
+            status.update(f"exploring: {so_far.runs:,} runs, {so_far.states:,} states, {rate:,.0f} runs/s")
+
+        yield show
 
 
 @contextmanager

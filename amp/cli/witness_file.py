@@ -1,13 +1,15 @@
 """A witness as a file: what ran, what was found, and the trace, so that it can be explained and repeated elsewhere.
 
-One JSON object. `trace` is the trace's own bytes (amp.report.trace), deflated, in base 64. A file is refused, with the
-reason, if it is not one, is damaged, or was made by another version of amp or of its platform.
+One JSON object. `story` is the run in words, for the reader of the file; `trace` is the trace's own bytes
+(amp.report.trace), deflated, in base 64, and the only one of the two that is read back. A file is refused, with the reason,
+if it is not one, is damaged, or was made by another version of amp or of its platform.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +21,16 @@ from amp.cli.options import PROGRAMS, Plan, sites_for
 from amp.cli.run import Witness, check_ended, explain, trace_of
 from amp.errors import UsageError
 from amp.machine.config import Mode, Report, RunConfig
+from amp.machine.small import plan_for
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
+from amp.report.history import History
 from amp.report.trace import Trace
+from amp.report.words import Words
+from amp.scenarios import SCENARIOS
 
-FORMAT: Final = "amp witness 1"
+FORMAT: Final = "amp witness 2"
+STORY_LIMIT: Final = 400  # events; a longer run is not read line by line
 TRACE_LIMIT_BYTES: Final = 1 << 26  # sixteen times what a trace holds at most today
 
 
@@ -42,6 +49,7 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reports: tuple[Report, Report]
     digest: str
     events: int
+    story: tuple[str, ...]
     trace: bytes
 
 
@@ -65,12 +73,23 @@ def save(path: str, plan: Plan, found: Witness) -> None:
         reports=(outcome.reports[0], outcome.reports[1]),
         digest=f"{outcome.digest:016x}",
         events=outcome.events,
+        story=tuple(_story(plan, found)),
         trace=zlib.compress(found.trace.to_bytes()),
     )
     try:
         Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(content)))
     except OSError as error:
         raise UsageError(f"witness {path}: {error.strerror}") from None
+
+
+def _story(plan: Plan, found: Witness) -> Iterator[str]:
+    """Every event in a line: "#7 host: store avail.idx = 1"."""
+    assert found.trace is not None, found
+    if found.explanation is None or found.trace.last > STORY_LIMIT:
+        return
+    words = Words(History(found.trace), found.explanation, plan_for(plan.config).name_of, gives="->")
+    for event in found.trace.events:
+        yield f"#{event.number} {words.cpu(event.cpu)}: {words.said(event)}"
 
 
 def load(path: str) -> tuple[Plan, Witness]:
@@ -110,6 +129,9 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     config.check()
     if config.program not in PROGRAMS:
         raise UsageError(f"program is {config.program!r}, expected {' or '.join(PROGRAMS)}")
+    scenario = SCENARIOS.get(config.program)
+    if scenario is not None:
+        config = scenario.settle(config)
     platform = find_platform(content.platform)
     if _crc(platform) != content.platform_crc:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
@@ -124,7 +146,7 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         platform,
         content.barriers,
         content.weaken,
-        sites_for(content.barriers, content.weaken),
+        sites_for(content.barriers, content.weaken, scenario),
     )
     outcome = Outcome(config, content.reports, content.finder, content.events, trace.digest)
     return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace))

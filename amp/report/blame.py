@@ -125,12 +125,11 @@ def blame(
 def _wrong_bytes(history: History, finding: Finding) -> Iterator[_Cycle]:
     """The load that returned the wrong bytes; the loads that led to it; those that led to the store it read."""
     found = _found_load(history, finding)
-    end = history.trace.last + 1
     if found is not None:
-        end = found.number
         for byte in _suspects(history, found, finding):
             yield from _cycles(history, found, byte)
-    yield from _on_the_way(history, finding.cpu, end)
+        yield from _on_the_way(history, finding.cpu, found.number)
+    yield from _on_the_way(history, finding.cpu, history.trace.last + 1)
     if found is not None and finding.address is not None:
         origin = history.trace.event(history.read_from(found, finding.address) or 0)
         if origin and origin.cpu != finding.cpu:

@@ -86,6 +86,12 @@ class History:
         events = (self.trace.event(number) for number in numbers if number is not None)
         return sorted((event for event in events if event), key=_number)
 
+    def pending_span(self, store: Event) -> tuple[int, int]:
+        """(issue, last arrival) of a STORE or KICK; one that is never wholly visible is pending beyond the trace."""
+        granules = [-1] if store.kind is EventKind.KICK else _granules(store)
+        times = [self._visible.get((store.number, granule), self.trace.last + 1) for granule in granules]
+        return store.number, max(times, default=self.trace.last + 1)
+
     def stores_to(self, byte: int, *, before: int) -> list[Event]:
         """Every CPU's STORE events that touch the byte, issued before that time."""
         return [event for event in self._stores[granule_of(byte)] if event.number < before and covers(event, byte)]
@@ -140,13 +146,9 @@ class History:
 
     def read_from(self, load: Event, byte: int) -> int | None:
         """The number of the store that this byte of the load came from; 0: older; None: the trace cannot tell."""
-        own = [
-            store
-            for store in self.stores_to(byte, before=load.number)
-            if store.cpu == load.cpu and self._unseen(store, byte, load.number)
-        ]
-        if own:
-            return own[-1].number  # its own newest pending store
+        own = self._own_newest(load.cpu, byte, load.number)
+        if own and self._unseen(own, byte, load.number):
+            return own.number
         part = next((part for part in self.parts(load) if covers(part, byte)), None)
         source = part or load
         if not source.flags & EventFlag.STALE:
@@ -157,6 +159,15 @@ class History:
             return 0
         moment = self._visible.get((source.store, granule_of(byte)))
         return source.store if moment is None else self._newest(byte, moment + 1)
+
+    def sources(self, load: Event) -> tuple[int, ...]:
+        """The numbers of the stores that a load read, in the order of its bytes; without "older" and "cannot tell".
+
+        Of a bulk load one byte of each granule is looked at, so a store of less than that may go unnamed.
+        """
+        end = load.address + load.size
+        bytes_ = range(load.address, end) if load.size <= GRANULE else [load.address, *_granules(load)[1:]]
+        return tuple(dict.fromkeys(store for byte in bytes_ if (store := self.read_from(load, byte))))
 
     def missed(self, load: Event, byte: int) -> list[Event]:
         """Other CPUs' stores to the byte, issued before the load and newer than what it returned, oldest first."""
@@ -196,12 +207,20 @@ class History:
         when = self.visible_at(store, byte)
         return when is None or when >= at
 
+    def _own_newest(self, cpu: int, byte: int, before: int) -> Event | None:
+        """The CPU's last store to the byte before that time: stores to one place become visible in program order."""
+        stores = self._stores[granule_of(byte)]
+        for i in range(bisect_left(stores, before, key=_number) - 1, -1, -1):
+            if stores[i].cpu == cpu and covers(stores[i], byte):
+                return stores[i]
+        return None
+
     def _newest(self, byte: int, before: int) -> int:
         """The store that the memory's byte holds just before that time; 0: older than the trace."""
-        bit = 1 << byte % GRANULE
-        for write in reversed(self._writes[granule_of(byte)]):
-            if write.number < before and write.size & bit:
-                return write.store
+        bit, writes = 1 << byte % GRANULE, self._writes[granule_of(byte)]
+        for i in range(bisect_left(writes, before, key=_number) - 1, -1, -1):
+            if writes[i].size & bit:
+                return writes[i].store
         return 0
 
 
@@ -214,5 +233,5 @@ def _single(load: Event) -> bool:
     return load.store != 0 and load.size <= GRANULE
 
 
-def _granules(store: Event) -> range:
-    return range(granule_of(store.address), store.address + store.size, GRANULE)
+def _granules(access: Event) -> range:
+    return range(granule_of(access.address), access.address + access.size, GRANULE)

@@ -99,7 +99,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("format", "amp witness 0", "format is 'amp witness 0', this is 'amp witness 1'"),
+        ("format", "amp witness 0", "format is 'amp witness 0', this is 'amp witness 2'"),
         ("amp", "0.0.1", "amp is '0.0.1'"),
         ("platform", "nowhere", "platform 'nowhere' is unknown"),
         ("platform", "arm64", "platform arm64 orders otherwise"),
@@ -107,7 +107,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
         ("barriers", "firm", "barriers 'firm' is unknown"),
         ("weaken", ["S9=none"], "site 'S9' is unknown"),
         ("finder", 2, "finder 2"),
-        ("format", "amp witness 1 ", "format is"),
+        ("format", "amp witness 2 ", "format is"),
         ("digest", "0" * 16, "the trace ends at event"),
         ("events", 1, "the trace ends at event"),
         ("trace", "AAAA", "the trace is damaged"),

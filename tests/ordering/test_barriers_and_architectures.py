@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from amp.ordering.architectures import ARCHITECTURES, NO_INSTRUCTION, Architecture
+from amp.ordering import platform
+from amp.ordering.architectures import ARCHITECTURES, FENCES, NO_INSTRUCTION, Architecture, with_fences
 from amp.ordering.barriers import (
     ALL_ORDERS,
     NO_ORDERS,
@@ -17,6 +18,10 @@ from amp.ordering.barriers import (
     orders_text,
     primitive_for,
 )
+from amp.ordering.platforms import Side
+
+RELEASE, ACQUIRE = Orders.RW | Orders.WW, Orders.RR | Orders.RW
+FENCE_PAIRS = {fence: pairs for _, *fences in FENCES for fence, pairs in zip(fences, (RELEASE, ACQUIRE), strict=True)}
 
 
 def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
@@ -42,16 +47,29 @@ def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
         "LOAD_ACQUIRE",
         "WRITEL",
         "READL",
+        "FENCE_RELEASE_SMP",
+        "FENCE_RELEASE_DMA",
+        "FENCE_RELEASE_MANDATORY",
+        "FENCE_ACQUIRE_SMP",
+        "FENCE_ACQUIRE_DMA",
+        "FENCE_ACQUIRE_MANDATORY",
     ]
     assert list(Primitive) == list(range(len(Primitive)))
     assert len(Primitive) < 32
 
 
 @pytest.mark.parametrize("cls", list(BarrierClass))
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", [Kind.MB, Kind.RMB, Kind.WMB])
 def test_a_class_and_a_kind_name_one_primitive(cls: BarrierClass, kind: Kind) -> None:
     prefix = {BarrierClass.SMP: "smp_", BarrierClass.DMA: "dma_", BarrierClass.MANDATORY: ""}
     expected = prefix[cls] + kind if cls in prefix else cls.value
+    assert primitive_for(cls, kind).label == expected
+
+
+@pytest.mark.parametrize("cls", list(BarrierClass))
+@pytest.mark.parametrize("kind", [Kind.RELEASE, Kind.ACQUIRE])
+def test_a_class_and_a_fence_name_one_primitive(cls: BarrierClass, kind: Kind) -> None:
+    expected = cls.value if cls in (BarrierClass.NONE, BarrierClass.COMPILER) else f"fence_{kind}_{cls}"
     assert primitive_for(cls, kind).label == expected
 
 
@@ -130,6 +148,53 @@ def test_the_instructions_are_those_of_the_headers(label: str, instructions: tup
     ],
 )
 def test_an_instruction_orders_the_same_wherever_it_stands(instruction: str, orders: Orders) -> None:
-    rows = [row for a in ARCHITECTURES.values() for row in a.rows.values() if row.instruction == instruction]
+    rows = [
+        row
+        for a in ARCHITECTURES.values()
+        for row in a.rows.values()
+        if row.instruction == instruction and row.primitive not in FENCE_PAIRS  # theirs is what C lets one rely on
+    ]
     assert rows
     assert {row.orders for row in rows} == {orders}
+
+
+def test_a_fence_orders_its_pairs_and_no_other_and_reaches_as_far_as_the_full_barrier_of_its_class() -> None:
+    """ISO C11 7.17.4: a release fence does not hold back later loads, an acquire fence not earlier stores."""
+    assert {PROMISES[fence] for fence in FENCE_PAIRS} == {RELEASE, ACQUIRE}
+    for name, architecture in ARCHITECTURES.items():
+        rows = architecture.rows
+        for barrier, *fences in FENCES:
+            for fence in fences:
+                if rows[fence].instruction == NO_INSTRUCTION:
+                    continue
+                assert rows[fence].orders == rows[barrier].orders & FENCE_PAIRS[fence] == FENCE_PAIRS[fence], name
+                assert rows[fence].reach is rows[barrier].reach, name
+
+
+def test_a_fence_is_no_instruction_where_c_compiles_it_to_none_or_its_class_is_none() -> None:
+    none = {
+        (name, barrier)
+        for name, architecture in ARCHITECTURES.items()
+        for barrier, *fences in FENCES
+        if all(architecture.rows[fence].instruction == NO_INSTRUCTION for fence in fences)
+    }
+    assert none == {
+        *(("sc", barrier) for barrier, *_ in FENCES),
+        *((name, Primitive.SMP_MB) for name in ("armv7-up", "x86-wb", "x86-wc", "paranoid")),
+        ("paranoid", Primitive.DMA_MB),
+    }
+
+
+def test_on_x86_the_hardware_orders_what_c11_fences_ask_for_but_not_in_write_combining_memory() -> None:
+    for name, kept in (("x86-wb", RELEASE), ("x86-wc", Orders.RW)):
+        orders = platform(name).orders(Side.HOST, Primitive.FENCE_RELEASE_SMP)
+        assert orders & RELEASE == kept, name
+    assert RELEASE in platform("x86-wc").orders(Side.HOST, Primitive.FENCE_RELEASE_MANDATORY)
+
+
+def test_a_row_of_a_fences_own_is_not_replaced_by_that_of_the_full_barrier() -> None:
+    rows = ARCHITECTURES["riscv"].rows
+    fence = Primitive.FENCE_RELEASE_SMP
+    assert rows[fence].instruction == "fence rw,w"
+    assert with_fences(rows, {fence})[fence] == rows[fence]
+    assert with_fences(rows, ())[fence].instruction == "fence rw,rw"

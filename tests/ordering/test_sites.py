@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from amp.errors import UsageError
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive
 from amp.ordering.platforms import Side
-from amp.ordering.sites import POLICIES, SITES, Role, Site, SiteMap, parse_policy, parse_weaken
+from amp.ordering.sites import POLICIES, SITES, Role, Site, SiteMap, kind_at, parse_policy, parse_weaken
 
 P = Primitive
 
@@ -155,3 +155,27 @@ def test_no_text_does_anything_but_parse_or_be_refused_in_one_short_line(text: s
             said = str(error)
         assert len(said.splitlines()) == 1
         assert len(said) < 600
+
+
+FENCED = {Site.S1: Kind.RELEASE, Site.S2: Kind.ACQUIRE}
+
+
+def test_a_program_of_its_own_kinds_has_those_at_its_sites_and_the_rows_everywhere_else() -> None:
+    assert [kind_at(site, FENCED) for site in (Site.S1, Site.S2, Site.S3)] == [Kind.RELEASE, Kind.ACQUIRE, Kind.WMB]
+    fences = parse_policy(" DMA", FENCED)
+    assert fences == SiteMap.for_class(BarrierClass.DMA, FENCED)
+    assert [fences[site] for site in (Site.S1, Site.S2, Site.S3)] == [
+        P.FENCE_RELEASE_DMA,
+        P.FENCE_ACQUIRE_DMA,
+        P.DMA_WMB,
+    ]
+    assert parse_weaken("S1=smp", FENCED) == (Site.S1, P.FENCE_RELEASE_SMP)
+    assert parse_weaken("S3=smp", FENCED) == (Site.S3, P.SMP_WMB)
+    assert fences.weaken(Site.S2, BarrierClass.MANDATORY, FENCED)[Site.S2] is P.FENCE_ACQUIRE_MANDATORY
+    assert fences.weaken(Site.S2, BarrierClass.MANDATORY)[Site.S2] is P.RMB
+
+
+def test_virtios_choice_of_barriers_says_nothing_of_a_program_that_is_written_in_fences() -> None:
+    with pytest.raises(UsageError, match="'virtio-weak' is unknown") as caught:
+        parse_policy("virtio-weak", FENCED)
+    assert "virtio" not in str(caught.value).partition("known:")[2]

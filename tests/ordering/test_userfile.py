@@ -242,3 +242,31 @@ def test_any_bytes_give_one_line_of_refusal(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.getbasetemp() / "bytes.toml"
     path.write_bytes(content)
     refusal(path)
+
+
+def row(primitive: str, instruction: str, orders: list[str], reach: str = "system") -> dict[str, Any]:
+    return {"primitive": primitive, "instruction": instruction, "orders": orders, "reach": reach, "source": "a manual"}
+
+
+def test_fences_follow_the_full_barriers_that_a_file_changes_and_stay_the_bases_otherwise(tmp_path: Path) -> None:
+    fences = (Primitive.FENCE_RELEASE_SMP, Primitive.FENCE_ACQUIRE_SMP, Primitive.FENCE_RELEASE_MANDATORY)
+    base = PLATFORMS["arm64-domains"].host.architecture.rows
+
+    def instructions(*rows: dict[str, Any]) -> list[str]:
+        machine = load(write(tmp_path / "p.toml", MINIMAL | {"host": {"rows": list(rows)}}))
+        return [machine.host.architecture.rows[fence].instruction for fence in fences]
+
+    kept = [base[fence].instruction for fence in fences]
+    assert instructions(row("smp_wmb", "dmb ish", ["WW"])) == kept == ["dmb ish", "dmb ishld", "dsb sy"]
+    every = ["RR", "RW", "WR", "WW", "WD"]
+    assert instructions(row("smp_mb", "dmb sy", every)) == ["dmb sy", "dmb sy", "dsb sy"]
+    own = row("fence_acquire_smp", "dmb ld", ["RR", "RW"])
+    assert instructions(row("smp_mb", "dmb sy", every), own) == ["dmb sy", "dmb ld", "dsb sy"]
+
+
+def test_a_file_without_a_base_need_not_speak_of_fences(tmp_path: Path) -> None:
+    machine = PLATFORMS["omap4-2011"]
+    whole = as_toml(machine, "copy")
+    for side in Side:
+        whole[side.value]["rows"] = [each for each in whole[side.value]["rows"] if "fence" not in each["primitive"]]
+    assert load(write(tmp_path / "whole.toml", whole)).table(Side.HOST) == machine.table(Side.HOST)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from ring_machine import DIRECT, RingMachine
 
 from amp.errors import AccessFault
-from amp.ordering.barriers import Kind, Primitive
+from amp.ordering.barriers import BarrierClass, Kind, Primitive
 from amp.ordering.sites import SITES, Site, SiteMap
-from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, site_bytes
+from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, open_modelled, site_bytes
 from amp.port.port import HOST, Port
 
 METHODS = sorted(name for name in vars(Port) if not name.startswith("_"))
@@ -22,7 +22,7 @@ ARGUMENTS = {"load": 0, "store": 1, "xchg": 1, "cmpxchg": 2, "fetch": 1, "virtio
 
 @pytest.mark.parametrize("door", [DirectPort, ModelledPort])
 def test_every_door_has_every_method_of_the_port_and_nothing_public_beyond_set_up(door: type) -> None:
-    assert len(METHODS) == 40
+    assert len(METHODS) == 41
     for name in METHODS:
         assert callable(getattr(door, name)), name
         parameters = inspect.signature(getattr(Port, name)).parameters.values()
@@ -45,6 +45,7 @@ def call_of(name: str, address: int) -> tuple[Any, ...]:
         "kick": (HOST,),
         "wait": (0.0,),
         "note": (1, 2),
+        "poll": (lambda: address,),
         "retire": (),
     }
     if name in special:
@@ -197,3 +198,14 @@ def test_barriers_of_a_device_are_not_weak_unless_somebody_says_so() -> None:
     with RingMachine() as machine:
         assert machine.host.weak_barriers is False
         assert open_direct(machine.region, HOST, SiteMap.virtio(weak_barriers=True)).weak_barriers is False
+
+
+@pytest.mark.parametrize("cls", list(BarrierClass))
+@pytest.mark.parametrize("kind", [Kind.RELEASE, Kind.ACQUIRE])
+def test_a_site_that_asks_for_a_c11_fence_gets_one_at_either_door(cls: BarrierClass, kind: Kind) -> None:
+    with RingMachine() as bare, RingMachine(door="arm64") as modelled:
+        sites = SiteMap.for_class(cls, {Site.S1: kind})
+        open_direct(bare.region, HOST, sites).barrier(Site.S1)
+        open_modelled(modelled.region, HOST, sites).barrier(Site.S1)
+        with pytest.raises(ValueError, match="a number the core does not know"):
+            bare.host.fence(1 + max(Primitive))

@@ -3,15 +3,19 @@
 import io
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from amp.ordering.barriers import BarrierClass
+from amp.ordering.platforms import Side
 from amp.ordering.sites import Site
 from amp.report.blame import Finding
+from amp.report.history import History
 from amp.report.timeline import as_dict, render_timeline
+from amp.report.trace import EventKind
 
 NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
 REPLAY = "amp run echo --platform omap4-2011 --barriers smp --seed 1 --messages 2000 --mode lockstep --ring-size 8 -v"
@@ -39,9 +43,20 @@ def draw(
     return out.getvalue()
 
 
-def columns(text: str) -> list[tuple[str, str, str]]:
-    rows = [line.split("│") for line in text.splitlines() if line.count("│") == 2]
-    return [(number.strip(), host.rstrip(), remote.rstrip()) for number, host, remote in rows]
+LINES = "─│┊┼╮╭├┤╰╯►◄ "  # what stores on their way are drawn with
+
+
+def columns(text: str) -> list[tuple[str, str, str, str]]:
+    """(event, host, lines, remote) of each line of the picture."""
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if re.match(r" *event │ host +remote$", line.rstrip()))
+    last = next(i for i, line in enumerate(lines) if line.startswith(("What ", "Not explained ")))
+    edge, right = lines[first].index("│"), lines[first].index("remote")
+    rows = []
+    for line in lines[first:last]:
+        host = line[edge + 1 : right].rstrip(LINES)
+        rows.append((line[:edge].strip(), host, line[edge + 1 + len(host) : right], line[right:].rstrip()))
+    return rows
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")
@@ -63,21 +78,20 @@ def test_the_bug_of_2011_reads_as_it_happened(bench: Any) -> None:
         if "early: " in text:
             break
     rows = columns(text)
-    assert rows[0] == ("event", " host", " remote")
-    host = [host for _, host, _ in rows if host.strip()]
-    remote = [remote for _, _, remote in rows if remote.strip()]
+    host = [host for _, host, _, _ in rows if host.strip()]
+    remote = [remote for _, _, _, remote in rows if remote.strip()]
     number = re.escape(re.search(r"avail.ring head is \d+, allowed is (\d+)", text)[1])  # type: ignore[index]
     in_order = [
         "A store avail\\.ring\\[0\\] = " + number,
         "S1 smp_wmb \\(dmb\\): orders RR RW",
         "needed here: WW",
         "B store avail\\.idx = " + number,
-        "└─ B visible: avail\\.idx = " + number + "; A is not",
         "pending: #\\d+ avail\\.ring\\[0\\] = " + number,
     ]
     at = -1
     for pattern in in_order:
         at = next(i for i, cell in enumerate(host) if i > at and re.search(pattern, cell))
+    assert any(re.search(f"B visible: avail\\.idx = {number}; A is not", cell) for cell in remote)
     bad = next(i for i, cell in enumerate(remote) if re.search("load avail\\.ring\\[0\\] → ", cell))
     assert any(re.search("load avail\\.idx → " + number, cell) for cell in remote[:bad])
     assert "early: " in remote[bad + 1]
@@ -100,7 +114,7 @@ def test_a_stale_load_says_which_store_it_got_and_which_is_newest(bench: Any) ->
         explanation = machine.explain(finding)
         if explanation.read:
             break
-    prose = " ".join(" ".join(remote for _, _, remote in columns(draw(bench, found))).split())
+    prose = " ".join(" ".join(remote for *_, remote in columns(draw(bench, found))).split())
     assert f"stale: value of #{explanation.read}, newest is #{explanation.missed.number}" in prose
 
 
@@ -120,7 +134,7 @@ def test_a_narrow_terminal_and_an_ascii_one_are_served(bench: Any) -> None:
     assert max(map(len, draw(bench, found, width=72).splitlines()[:-1])) <= 72
     assert max(map(len, draw(bench, found, width=200).splitlines()[:-1])) <= 100
     draw(bench, found, file=(old := OldTerminal())).encode("ascii")
-    assert "`- B visible" in old.getvalue()
+    assert re.search(r"`-*\+*-*> B visible", old.getvalue())
 
 
 def test_colour_is_for_terminals(bench: Any) -> None:
@@ -137,12 +151,88 @@ def test_names_with_brackets_are_not_markup(bench: Any) -> None:
     assert "[red]x[/red]" in out.getvalue()
 
 
-def test_no_blame_is_said_plainly(bench: Any) -> None:
+def test_no_blame_is_said_plainly_with_the_last_events(bench: Any) -> None:
     machine = bench.machine("paranoid")
     machine.host.store_u16(0, 1)
     text = draw(bench, (machine, Finding(0, "nothing really", 0)))
-    assert "Not explained: no unordered pair found in the kept trace" in text
+    assert "The last events before that, none of them seen to be out of order:" in text
+    assert re.search("Not explained +no unordered pair found in the kept trace, events 1 to 1", text)
     assert "Site" not in text
+    assert "A store" not in text
+    assert any(host.strip() == "store avail.idx = 1" for _, host, _, _ in columns(text))
+
+
+def test_a_trace_that_lost_its_beginning_says_so(bench: Any) -> None:
+    found = next(found for found in small_traces(bench) if found[0].explain(found[1]).pair)
+    prose = " ".join(draw(bench, found).split())
+    first = found[0].trace().first
+    assert f"begins at #{first}: the {first - 1} events before it were not kept" in prose
+    assert "not kept" not in draw(bench, bench.first(*CASES[0]))
+
+
+def small_traces(bench: Any) -> Iterator[tuple[Any, Finding]]:
+    for seed in range(200):
+        machine = bench.machine("paranoid", {Site.S1: NONE}, seed, trace_events=64)
+        finding = bench.programs["message passing"](machine)
+        if finding is not None and not machine.trace().complete:
+            yield machine, finding
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")
+def test_each_store_is_a_line_from_its_issue_to_where_it_is_visible(bench: Any, case: tuple[Any, ...]) -> None:
+    found = bench.first(*case)
+    machine, finding = found
+    trace = machine.trace()
+    explanation = machine.explain(finding)
+    drawn = {int(number[1:]): lines for number, _, lines, _ in columns(draw(bench, found)) if number.startswith("#")}
+    checked = 0
+    for number, lines in drawn.items():
+        event = trace.event(number)
+        assert event is not None
+        from_host = explanation.sides[event.cpu] is Side.HOST
+        if event.kind in (EventKind.STORE, EventKind.KICK):
+            assert re.search("──[┼─]*╮", lines) if from_host else re.search("╭[┼─]*──", lines), lines
+            checked += 1
+        elif event.kind in (EventKind.VISIBLE, EventKind.RUNG):
+            assert re.search("[╰├][┼─]*►", lines) if from_host else re.search("◄[┼─]*[╯┤]", lines), lines
+            issued = event.store
+            between = [drawn[other] for other in drawn if issued < other < number]
+            assert all(set(cells) & set("│┼├┤") for cells in between), between
+        else:
+            assert set(lines) <= set("│ "), lines
+    assert checked >= 1
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")
+def test_the_columns_stay_apart_however_long_the_names_are(bench: Any, case: tuple[Any, ...], width: int) -> None:
+    machine, finding = bench.first(*case)
+    out = io.StringIO()
+    console = Console(file=out, width=width)
+    render_timeline(
+        console, machine.trace(), machine.explain(finding), lambda at: f"to_the_second_remote_of_three avail.ring[{at}]"
+    )
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    start = next(i for i, line in enumerate(lines) if line.lstrip().startswith("event │"))
+    end = next(i for i, line in enumerate(lines) if line.startswith("What "))
+    edge, right = lines[start].index("│"), lines[start].index("remote")
+    for line in lines[start + 1 : end]:
+        assert re.fullmatch(r" *(#\d+|⋮)? │ ", line[: edge + 2]), line
+        assert line[right - 1] in " ►─", line
+
+
+def test_a_store_that_never_arrives_goes_on_to_the_bottom_and_says_so(bench: Any) -> None:
+    for machine, finding in bench.each("message passing", "paranoid", {Site.S1: NONE}):
+        history = History(machine.trace())
+        pair = machine.explain(finding).pair
+        if pair and not history.visible_events(pair[0]):
+            break
+    else:
+        pytest.fail("always visible in the end")
+    text = draw(bench, (machine, finding))
+    assert "not visible by the end of the trace" in text
+    assert "│" in columns(text)[-1][2]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")

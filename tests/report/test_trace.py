@@ -122,7 +122,7 @@ def test_a_region_without_a_model_is_refused() -> None:
         (HEADER_BYTES + 33, b"\x0c", "event 1: kind is 12"),
         (HEADER_BYTES + 36, b"\x80", "event 1: orders is 128"),
         (HEADER_BYTES + 37, b"\x80", "event 1: flags is 128"),
-        (HEADER_BYTES + EVENT_BYTES + 38, b"\x01", "event 2: padding is 1"),
+        (HEADER_BYTES + EVENT_BYTES + 38, b"\x01", "event 2: load's number is 1"),
     ],
 )
 def test_a_file_made_by_somebody_else_is_refused_and_says_why(bench: Any, offset: int, value: bytes, says: str) -> None:

@@ -1,0 +1,271 @@
+"""The words for a trace: each event in a line, each mark in place, and the explanation in five short paragraphs.
+
+The terminal, the page and the Perfetto file say the same things of the same events, so they ask here. "A" and "B" are
+the pair that was not in order: A comes first in the program. Nothing here draws, and nothing decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
+from amp.ordering.platforms import Side
+from amp.ordering.sites import SITES, Role, Site, SiteRow
+from amp.port.notes import Note
+from amp.report.blame import Explanation, Shape
+from amp.report.history import History, covers
+from amp.report.trace import Event, EventFlag, EventKind, Trace
+
+Names = Callable[[int], str]
+
+SCALAR_BYTES: Final = 8  # a larger access is a bulk one: it is named by its length, not by its value
+_NOTES: Final[dict[int, str]] = {
+    Note.SEND: "sends message {}",
+    Note.RECEIVE: "receives message {}",
+    Note.CHECKED: "message {} proved right",
+    Note.FAIL: "message {} is wrong",
+}
+_PAIRS: Final = {
+    Orders.WW: "a later store behind an earlier store",
+    Orders.RR: "a later load behind an earlier load",
+    Orders.WR: "a later load behind an earlier store",
+    Orders.RW: "a later store behind an earlier load",
+    Orders.WD: "the doorbell behind the stores before it",
+}
+_PLAIN: Final = {
+    EventKind.RUNG: "the doorbell rings",
+    EventKind.TAKEN: "take the interrupt",
+    EventKind.WAIT: "wait for a doorbell",
+    EventKind.STALL: "stalled: everybody waits, nothing is under way",
+    EventKind.RETIRE: "done: no more accesses",
+}
+
+
+class Words:
+    """Says what there is to say of one explanation and its trace.
+
+    `names(address)` is what the reader calls that place of the region: "avail.ring[0]", "buffer 2 +0x10". `gives`
+    stands between a load and its value.
+    """
+
+    def __init__(self, history: History, explanation: Explanation, names: Names, gives: str = "→") -> None:
+        self.history, self.explanation, self.name = history, explanation, names
+        self._gives = gives
+        sides = explanation.sides
+        self._shared = {side for side in sides if sides.count(side) > 1}
+
+    # --- who
+
+    def side(self, cpu: int) -> Side:
+        return self.explanation.sides[cpu]
+
+    def cpu(self, cpu: int) -> str:
+        """ "host"; "host 2" where several CPUs are the host's."""
+        side = self.side(cpu)
+        return f"{side} {cpu}" if side in self._shared else str(side)
+
+    def label(self, event: Event) -> str:
+        """ "A" or "B" if the event is of the pair, or the arrival of one of its stores."""
+        arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
+        number = event.store if arrival else event.number
+        pair = self.explanation.pair or ()
+        return next((label for label, mine in zip("AB", pair, strict=False) if mine.number == number), "")
+
+    # --- one event
+
+    def said(self, event: Event) -> str:
+        """The event in a line: "store avail.idx = 1"."""
+        match event.kind:
+            case EventKind.NOTE:
+                said = _NOTES.get(event.primitive, f"note {event.primitive}: {{}}").format(event.value)
+            case EventKind.KICK:
+                said = f"ring the {self._rung(event)}'s doorbell"
+            case EventKind.BARRIER:
+                said = self.barrier(event)
+            case EventKind.STORE | EventKind.LOAD:
+                said = self._access(event)
+            case EventKind.VISIBLE:
+                said = self._arrived(event)
+            case _:
+                said = _PLAIN[event.kind]
+        return said
+
+    def _rung(self, kick: Event) -> str:
+        known = kick.address < len(self.explanation.sides)
+        return self.cpu(kick.address) if known else f"CPU {kick.address}"
+
+    def _access(self, event: Event) -> str:
+        name = self.name(event.address)
+        if event.size > SCALAR_BYTES:
+            late = " (performed late)" if event.flags & EventFlag.DEFERRED else ""
+            return f"{'write' if event.kind is EventKind.STORE else 'read'} {name}, {event.size} bytes{late}"
+        if event.kind is EventKind.STORE:
+            return f"store {name} = {value_text(event.value)}"
+        return f"load {name} {self._gives} {value_text(event.value)}"
+
+    def _arrived(self, event: Event) -> str:
+        """What became visible."""
+        store = self.history.trace.event(event.store)
+        if store and store.size <= SCALAR_BYTES:
+            return f"{self.name(store.address)} = {value_text(store.value)}"
+        low = max(event.address, store.address) if store else event.address
+        return f"{self.name(low)}, {event.size.bit_count()} bytes"
+
+    def barrier(self, event: Event) -> str:
+        """ "S1 smp_wmb (dmb): orders RR RW"."""
+        where = f"{Site(event.site).name} " if event.site in SITES else ""
+        orders = "all" if event.orders == ALL_ORDERS else orders_text(event.orders)
+        return f"{where}{self.named(self.side(event.cpu), Primitive(event.primitive))}: orders {orders}"
+
+    def named(self, side: Side, primitive: Primitive) -> str:
+        """A barrier with what it is on this platform: "smp_wmb (dmb)"."""
+        if primitive is Primitive.NONE:
+            return "no barrier"
+        instruction = self.explanation.platform.processor(side).architecture.rows[primitive].instruction
+        return primitive.label if instruction == primitive.label else f"{primitive.label} ({instruction})"
+
+    # --- what is wrong with an event, said in place
+
+    def mark(self, event: Event) -> str | None:
+        """What is wrong with this load or barrier, None if nothing is; "stale: value of #17, newest is #29"."""
+        e = self.explanation
+        if e.bad is not None and event.number == e.bad.number:
+            return self._bad_load(e.bad)
+        if e.shape is Shape.BUFFERED and e.other and e.pair and event.number == e.other[1].number:
+            return self._unseen(event, e.pair[0], "the old value")
+        if e.barrier is not None and e.needs is not None and event.number == e.barrier.number:
+            waits = "; A was issued before this" if e.shape is Shape.LATE_LOAD else ""
+            return f"needed here: {orders_text(e.needs)}{waits}"
+        return None
+
+    def overtook(self, event: Event) -> bool:
+        """Is this the arrival of B while A, which comes first in the program, is still on its way?"""
+        e = self.explanation
+        if e.shape not in (Shape.STORES, Shape.DOORBELL) or e.pair is None:
+            return False
+        arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
+        return arrival and event.store == e.pair[1].number and self.visible_at(e.pair[0]) > event.number
+
+    def _bad_load(self, bad: Event) -> str:
+        e = self.explanation
+        assert e.pair is not None
+        if e.missed is None:
+            return f"too new: {self._origin()}, stored after the buffer was handed back"
+        if e.shape is Shape.BUFFERED and self.visible_at(e.pair[0]) > bad.number:
+            return "too early: A is still pending"
+        return self._unseen(bad, e.missed, self._origin())
+
+    def _unseen(self, load: Event, store: Event, source: str) -> str:
+        """Why the load did not return the store's value."""
+        if self.visible_at(store) > load.number:
+            return f"early: {source}; #{store.number} is still pending at the {self.cpu(store.cpu)}"
+        return f"stale: {source}, newest is #{store.number}"
+
+    def _origin(self) -> str:
+        origin = self.explanation.read
+        if origin is None:
+            return "an older value"
+        if origin:
+            return f"value of #{origin}"
+        return "the value it had at the start" if self.history.trace.complete else "a value older than this trace"
+
+    def visible_at(self, store: Event) -> int:
+        """When the store's granule that matters became visible; after the trace's end if it never did."""
+        byte = self.explanation.byte
+        at = self.history.visible_at(store, byte if byte is not None and covers(store, byte) else store.address)
+        return self.history.trace.last + 1 if at is None else at
+
+    # --- the whole
+
+    def opening(self) -> str:
+        """Who found what."""
+        finding = self.explanation.finding
+        return f"Found by the {self.cpu(finding.cpu)}: {finding.text}"
+
+    def paragraphs(self) -> list[tuple[str, str]]:
+        """(heading, text): what happened, the site, its barrier, why that does not reach, what would."""
+        e = self.explanation
+        if e.pair is None or e.other is None or e.needs is None or e.side is None:
+            text = f"{e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
+            return [("Not explained", text), *cut_off(self.history.trace)]
+        said = [("What", self._what(e.pair, e.other))]
+        if e.site is not None:
+            said.append(("Site", _site_text(SITES[e.site], e.side)))
+        said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
+        if e.primitive not in (None, Primitive.NONE):
+            said.append(("Why", e.why or ""))
+        return [*said, ("Cure", self._cure(e.side, e.needs)), *cut_off(self.history.trace)]
+
+    def _barrier_text(self, side: Side, needs: Orders, other: str) -> str:
+        e = self.explanation
+        missing = f"{_PAIRS[needs]} ({orders_text(needs)})"
+        if e.primitive is None:
+            return f"none between A and B; the hardware does not keep {missing}"
+        if e.primitive is Primitive.NONE:
+            return f"none on {e.platform.name}: without one the hardware does not keep {missing} for the {other}"
+        return f"{self.named(side, e.primitive)} on {e.platform.name}: does not keep {missing} for the {other}"
+
+    def _cure(self, side: Side, needs: Orders) -> str:
+        e = self.explanation
+        if e.cure is None or e.cure_class is None:
+            return f"no barrier class orders {orders_text(needs)} on {e.platform.name}"
+        where = f"at {e.site.name}" if e.site else "between A and B"
+        return f"{self.named(side, e.cure)} {where}; {e.cure_class.value} is the weakest class that orders it here"
+
+    def _what(self, pair: tuple[Event, Event], others: tuple[Event, Event]) -> str:
+        """One or two sentences for the shape."""
+        a, b = (self._short(event) for event in pair)
+        c, d = (self._short(event) for event in others)
+        side, other = self.cpu(pair[0].cpu), self.cpu(others[0].cpu)
+        match self.explanation.shape:
+            case Shape.STORES:
+                return (
+                    f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
+                    "without A."
+                )
+            case Shape.DOORBELL:
+                return (
+                    f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
+                    "looked, and found nothing new."
+                )
+            case Shape.LOADS:
+                return (
+                    f"The {side} loaded {a} (A), then {b} (B). A returned the new value and B an old one: B was "
+                    f"performed before A. The {other}'s stores arrived in order."
+                )
+            case Shape.BUFFERED:
+                return (
+                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
+                    f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value."
+                )
+            case Shape.LATE_LOAD:
+                return (
+                    f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
+                    f"{other} had written the buffer again."
+                )
+            case Shape.NOTHING:
+                raise AssertionError("there is no pair to speak of")
+
+    def _short(self, event: Event) -> str:
+        return "the doorbell" if event.kind in (EventKind.KICK, EventKind.TAKEN) else self.name(event.address)
+
+
+def cut_off(trace: Trace) -> list[tuple[str, str]]:
+    """What to say of a trace that has lost its beginning; nothing of a whole one."""
+    if trace.complete:
+        return []
+    return [("Trace", f"begins at #{trace.first}: the {trace.first - 1} events before it were not kept")]
+
+
+def value_text(value: int) -> str:
+    """Indexes and lengths in decimal, addresses and larger things in hexadecimal."""
+    return str(value) if value < 1 << 16 else f"0x{value:x}"
+
+
+def _site_text(row: SiteRow, side: Side) -> str:
+    role = "driver or device" if row.role is Role.BOTH else str(row.role)
+    return (
+        f"{row.site.name}, at the {side} ({role}): {row.orders}; needs {orders_text(row.needs)}. "
+        f"If missing: {row.if_missing}."
+    )

@@ -1,0 +1,126 @@
+"""Two real processes in lockstep that run programs in words (`script_side.py`), by chance or by a script. For tests."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_machine import ROOM, SHARED, config
+
+from amp._core import _bridge
+from amp.machine.script import Goal, Script
+from amp.ordering import platform
+from amp.ordering.platforms import Side
+from amp.report.trace import EventFlag, EventKind, Trace
+
+SIDE = Path(__file__).parent / "script_side.py"
+LIMIT_S = 30.0
+SIZES = config(mode=_bridge.LOCKSTEP, events=1 << 14)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended: both programs' registers, each one's error (or None), the trace, and what the core refused."""
+
+    registers: dict[str, int]
+    errors: tuple[str | None, str | None]
+    texts: tuple[str, str]
+    numbers: tuple[int | None, int | None]
+    trace: Trace
+    state: dict[str, int]
+    misfit: tuple[int, str] | None
+
+    def visible(self) -> list[tuple[int, ...]]:
+        """What became visible, in order."""
+        wanted = (EventKind.VISIBLE, EventKind.RUNG)
+        return [(e.cpu, e.kind, e.address, e.size, e.value) for e in self.trace.events if e.kind in wanted]
+
+    def loaded(self) -> list[tuple[int, ...]]:
+        """Every load of any bytes, by CPU and number: where, and what it read."""
+        loads = [e for e in self.trace.events if e.kind is EventKind.LOAD and e.size and not e.flags & EventFlag.PART]
+        return sorted((e.cpu, e.load, e.address, e.size, e.value) for e in loads)
+
+
+class ScriptMachine:
+    """Two processes on one memory. Use it by `script_machine()`."""
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("script-machine")
+        size = ROOM + _bridge.model_room(SIZES)
+        os.ftruncate(self.fd, size)
+        self.memory = mmap.mmap(self.fd, size)
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, str(SIDE), str(self.fd), str(cpu)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=[self.fd],
+            )
+            for cpu in (0, 1)
+        ]
+
+    def run(
+        self,
+        programs: Sequence[str],
+        goals: Sequence[Goal] | Script | None = None,
+        name: str = "paranoid",
+        seed: int = 1,
+    ) -> Run:
+        """By a script if there are `goals`, else by chance."""
+        self.memory[:SHARED] = bytes(SHARED)
+        _bridge.model_init(self.memory, ROOM, (*SIZES[:-1], seed))
+        for cpu, side in enumerate(Side):
+            table = bytes(platform(name).table(side))
+            _bridge.model_set_orders(self.memory, ROOM, cpu, int(platform(name).implicit(side)), table)
+        if goals is not None:
+            script = goals if isinstance(goals, Script) else Script(tuple(goals))
+            _bridge.model_set_script(self.memory, ROOM, script.pack(2))
+        for process, program in zip(self.processes, programs, strict=True):
+            assert process.stdin is not None
+            process.stdin.write(program.encode() + b"\n")
+            process.stdin.flush()
+        answers = [self._answer(process) for process in self.processes]
+        return Run(
+            registers={**answers[0]["registers"], **answers[1]["registers"]},
+            errors=(answers[0].get("error"), answers[1].get("error")),
+            texts=(answers[0].get("text", ""), answers[1].get("text", "")),
+            numbers=(answers[0].get("number"), answers[1].get("number")),
+            trace=Trace.from_region(memoryview(self.memory), ROOM),
+            state=_bridge.model_state(self.memory, ROOM),
+            misfit=_bridge.model_misfit(self.memory, ROOM),
+        )
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
+        assert ready, "a side hangs"
+        answer: dict[str, Any] = json.loads(process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                stream.close()
+        os.close(self.fd)
+
+
+@contextmanager
+def script_machine() -> Iterator[ScriptMachine]:
+    """A machine; its processes end with the block, each by its own pid."""
+    machine = ScriptMachine()
+    try:
+        yield machine
+    finally:
+        machine.close()

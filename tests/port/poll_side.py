@@ -1,0 +1,43 @@
+"""One process of a test with two: `poll_side.py FD DOOR CPU ROLE`. Not a test; `test_poll.py` starts it.
+
+Prints `ready`, then what came of the role: a result, or the exception.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from amp.errors import AmpError
+from amp.ordering.barriers import BarrierClass
+from amp.ordering.sites import SiteMap
+from amp.port.doors import open_direct, open_modelled
+from amp.region import Region
+
+fd, door, cpu, role = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+region = Region.from_fd(fd)
+port = (open_direct if door == "direct" else open_modelled)(region, cpu, SiteMap.for_class(BarrierClass.MANDATORY))
+mine, yours = (region.layout["buffers"].offset + 8 * each for each in (cpu, 1 - cpu))
+
+
+def in_vain() -> object:
+    return port.poll(lambda: port.load_u32(yours) or None)
+
+
+def by_turns() -> object:
+    """Each waits for the other's number and answers with the next one."""
+    for number in range(1, 101):
+        if number > 1 or cpu:
+            due = number - 1 + cpu
+            port.poll(lambda due=due: True if port.load_u32(yours) == due else None)
+        port.store_u32(mine, number)
+    return 100
+
+
+print("ready", flush=True)
+try:
+    result = {"in_vain": in_vain, "by_turns": by_turns, "retire": lambda: None}[role]()
+    port.retire()
+    print(result, flush=True)
+except AmpError as error:
+    port.retire()
+    print(f"{type(error).__name__}: {error}", flush=True)
