@@ -256,10 +256,10 @@ class Explorer:
         """That CPU's part has found a violation."""
 
     def stats(self) -> dict[str, float]:
-        """Keys runs, executions, redundant, merged, reordered, states, events; of the last run: error (0 or a negative
-        errno), reordered_now, trail, weight."""
+        """Keys runs, executions, redundant, merged, states; of the last run: events, error (0 or a negative errno),
+        trail, weight."""
 
-    def events(self) -> list[tuple[int, int, int, int, int, int, int, tuple[int, ...], int, bytes]]:
+    def events(self) -> list[tuple[int, int, int, int, int, int, int, tuple[int, ...], int, bytes, int]]:
         """The run's accesses: amp.explore.schedule.Event, in its order."""
 
 class ExploredPort(_Port):

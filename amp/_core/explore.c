@@ -319,7 +319,19 @@ static struct xp_choice *choose(struct explorer *x, enum xp_choice_kind kind, un
     return c;
 }
 
+static void show_races(struct explorer *x, xp_event_id w);
+static int keep_promises(struct explorer *x, xp_event_id w);
+
 /* --- reading ------------------------------------------------------------------------------------------------------- */
+
+static bool same_cell(const struct xp_event *a, const struct xp_event *b)
+{
+    for (unsigned i = 0; i < a->cells; i++)
+        for (unsigned j = 0; j < b->cells; j++)
+            if (a->cell[i] == b->cell[j])
+                return true;
+    return false;
+}
 
 struct options {
     unsigned n;
@@ -442,6 +454,20 @@ static void learn_reader(struct explorer *x, const struct xp_event *read)
     }
 }
 
+/* A late read shows that the writes behind it in program order come after more than was known. */
+static int look_again(struct explorer *x, xp_event_id r)
+{
+    const struct xp_graph *g = &x->graph;
+
+    for (unsigned w = r + 1u; w < g->events; w++)
+        if (g->event[w].kind != XP_READ && xp_has(&g->porf[w], r)) {
+            show_races(x, (xp_event_id)w);
+            if (x->promised && keep_promises(x, (xp_event_id)w))
+                return XP_OVER;
+        }
+    return XP_DONE;
+}
+
 int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id r, uint64_t *value)
 {
     struct xp_cpu *state = &x->cpu[cpu];
@@ -476,7 +502,7 @@ int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id r, uint64_t *value)
         return XP_OVER;
     }
     *value = xp_value_of(&x->graph, r, x->initial);
-    return XP_DONE;
+    return look_again(x, r);
 }
 
 int xp_issue(struct explorer *x, unsigned cpu, const uint16_t *cells, unsigned n, const struct xp_set *address,
@@ -567,15 +593,6 @@ static void learn(struct explorer *x, const struct xp_event *write, uint64_t val
     }
 }
 
-static bool same_cell(const struct xp_event *a, const struct xp_event *b)
-{
-    for (unsigned i = 0; i < a->cells; i++)
-        for (unsigned j = 0; j < b->cells; j++)
-            if (a->cell[i] == b->cell[j])
-                return true;
-    return false;
-}
-
 /* Is the read ordered before everything that leads to the write? Then it cannot have read it. */
 static bool ordered(const struct xp_graph *g, xp_event_id r, xp_event_id w)
 {
@@ -599,13 +616,15 @@ static void show_races(struct explorer *x, xp_event_id w)
     struct xp_graph *g = &x->graph;
     const struct xp_event *write = &g->event[w];
 
-    for (unsigned r = 1; r < w; r++) {
+    for (unsigned r = 1; r < g->events; r++) {
         const struct xp_event *read = &g->event[r];
         bool after = xp_has(&g->porf[w], r), promise;
         struct xp_choice *c;
 
         if (read->kind != XP_READ || read->cpu == write->cpu || read->choice < 0 || !same_cell(read, write))
             continue;
+        if (r > w && !after)
+            continue; /* it could have read it */
         c = &x->choice[read->choice];
         c->may_postpone |= !after;
         /* A read that was promised some of its bytes may take others from a write that does not come after it. */
@@ -635,7 +654,7 @@ static int keep_promises(struct explorer *x, xp_event_id w)
     struct xp_graph *g = &x->graph;
     const struct xp_event *write = &g->event[w];
 
-    for (unsigned r = 1; r < w && x->promised; r++) {
+    for (unsigned r = 1; r < g->events && x->promised; r++) {
         struct xp_event *read = &g->event[r];
         struct options list;
         struct xp_choice *c;
@@ -727,6 +746,8 @@ int xp_store(struct explorer *x, enum xp_kind kind, unsigned cpu, const uint16_t
     for (unsigned i = 0; i < n; i++) {
         int result = place(x, w, i, partner);
 
+        if (result && partner && !x->error)
+            show_races(x, w); /* nor can it stand there, but it might if others came later */
         if (result)
             return result;
     }

@@ -162,34 +162,50 @@ static unsigned kept_before(enum xp_kind kind, uint8_t orders)
     return kinds;
 }
 
-/* Put the nodes of `e` into `set`, whose target is a node of level `level`. */
-static void put_nodes(const struct xp_graph *g, struct xp_set *set, xp_event_id e, unsigned level)
+/* A write of a sibling that a CPU has read, before its next event of that kind. */
+static void put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], unsigned cpu, xp_event_id w,
+                        enum xp_kind kind)
+{
+    if (w == XP_UNREAD || w == XP_INITIAL || g->event[w].cpu == cpu || xp_between(g, cpu, g->event[w].cpu) != 0)
+        return;
+    xp_put(&before[1], xp_node(g, w, 1));
+    if (kind == XP_READ)
+        xp_put(&before[0], xp_node(g, w, 1));
+}
+
+/* What `orders` keeps of `e` before a later event of that kind: into the sets for the event's nodes. A load behind a store
+ * waits until the store is visible, a store behind a store only keeps behind it on the same way. Returns whether what
+ * `e` has read is carried along. */
+static bool put_ordered(const struct xp_graph *g, struct xp_set before[XP_LEVELS], xp_event_id e, enum xp_kind kind,
+                        const uint8_t orders[XP_LEVELS])
 {
     const struct xp_event *event = &g->event[e];
+    bool is_read = event->kind == XP_READ;
 
-    xp_put(set, xp_node(g, e, level));
-    if (g->levels == 1 || event->kind != XP_READ || level == 0)
-        return;
-    /* A barrier that reaches the others: after the read in all respects, and after what it read (cumulativity). */
-    xp_put(set, xp_node(g, e, 0));
-    for (unsigned i = 0; i < event->cells; i++) {
-        xp_event_id w = event->source[i];
-
-        if (w != XP_UNREAD && w != XP_INITIAL && xp_between(g, event->cpu, g->event[w].cpu) == 0)
-            xp_put(set, xp_node(g, w, level));
-    }
+    if (kept_before((enum xp_kind)event->kind, orders[0]) >> kind & 1)
+        xp_put(&before[0], xp_node(g, e, 0));
+    if (g->levels == 1 || !(kept_before((enum xp_kind)event->kind, orders[1]) >> kind & 1))
+        return false;
+    xp_put(&before[1], xp_node(g, e, 1));
+    if (is_read)
+        xp_put(&before[1], xp_node(g, e, 0));
+    if (is_read || kind == XP_READ)
+        xp_put(&before[0], xp_node(g, e, 1));
+    if (!is_read || !(kept_before(XP_WRITE, orders[1]) >> kind & 1))
+        return false;
+    for (unsigned i = 0; i < event->cells; i++)
+        put_carried(g, before, event->cpu, event->source[i], kind);
+    return true;
 }
 
 /* From now on `e`, an access of this CPU, is before the later ones that `orders` names. */
 static void order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
 {
-    for (unsigned level = 0; level < g->levels; level++) {
-        unsigned kinds = kept_before((enum xp_kind)g->event[e].kind, orders[level]);
+    struct xp_graph_cpu *state = &g->cpu[cpu];
 
-        for (unsigned kind = 0; kind < XP_KINDS; kind++)
-            if (kinds >> kind & 1)
-                put_nodes(g, &g->cpu[cpu].must[kind][level], e, level);
-    }
+    for (unsigned kind = 0; kind < XP_KINDS; kind++)
+        if (put_ordered(g, state->must[kind], e, (enum xp_kind)kind, orders))
+            xp_put(&state->carry[kind], e);
 }
 
 static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, const uint8_t orders[XP_LEVELS])
@@ -213,6 +229,20 @@ void xp_add_barrier(struct xp_graph *g, unsigned cpu, struct xp_orders orders)
 {
     for (unsigned kind = 0; kind < XP_KINDS; kind++)
         order_kind(g, cpu, (enum xp_kind)kind, orders.level);
+}
+
+int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders)
+{
+    struct xp_set before[XP_LEVELS] = {{{0}}};
+
+    for (unsigned x = 1; x < r; x++)
+        if (g->event[x].cpu == g->event[r].cpu)
+            put_ordered(g, before, (xp_event_id)x, XP_READ, orders.level);
+    for (unsigned level = 0; level < g->levels; level++)
+        for (unsigned node = g->levels; node < g->events * g->levels; node++)
+            if (xp_has(&before[level], node) && precede(g, node, xp_node(g, r, level)))
+                return -1;
+    return 0;
 }
 
 void xp_add_isb(struct xp_graph *g, unsigned cpu)
@@ -255,16 +285,13 @@ xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells,
 /* A store-release comes after what is before it in program order. */
 static void add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
 {
-    for (unsigned level = 0; level < g->levels; level++)
-        for (unsigned x = 1; x < e; x++) {
-            const struct xp_event *event = &g->event[x];
-            struct xp_set nodes = {{0}};
+    struct xp_set before[XP_LEVELS] = {{{0}}};
 
-            if (event->cpu != cpu || !(kept_before((enum xp_kind)event->kind, orders[level]) >> XP_WRITE & 1))
-                continue;
-            put_nodes(g, &nodes, (xp_event_id)x, level);
-            absorb(g, xp_node(g, e, level), &nodes);
-        }
+    for (unsigned x = 1; x < e; x++)
+        if (g->event[x].cpu == cpu)
+            put_ordered(g, before, (xp_event_id)x, XP_WRITE, orders);
+    for (unsigned level = 0; level < g->levels; level++)
+        absorb(g, xp_node(g, e, level), &before[level]);
 }
 
 xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n,
@@ -416,14 +443,32 @@ static void carry_along(struct xp_graph *g, xp_event_id r, xp_event_id w)
     struct xp_graph_cpu *state = &g->cpu[g->event[r].cpu];
 
     for (unsigned kind = 0; kind < XP_KINDS; kind++)
-        if (xp_has(&state->must[kind][1], xp_node(g, r, 1)))
-            xp_put(&state->must[kind][1], xp_node(g, w, 1));
+        if (xp_has(&state->carry[kind], r))
+            put_carried(g, state->must[kind], g->event[r].cpu, w, (enum xp_kind)kind);
+}
+
+/* A read comes before the writes of others that stand behind what it read. */
+static int precede_later(struct xp_graph *g, xp_event_id r, unsigned number, unsigned position)
+{
+    const struct xp_cell *cell = &g->cell[number];
+
+    for (unsigned p = position + 1; p < cell->writes; p++) {
+        xp_event_id later = cell->co[p];
+        unsigned level = xp_between(g, g->event[r].cpu, g->event[later].cpu);
+
+        if (!external(g, r, later))
+            continue;
+        if (precede(g, xp_node(g, r, level), xp_node(g, later, level)))
+            return -1;
+        if (g->levels == 1)
+            break; /* it is before the others */
+    }
+    return 0;
 }
 
 static int read_cell(struct xp_graph *g, xp_event_id r, unsigned i, xp_event_id w)
 {
     struct xp_event *read = &g->event[r];
-    const struct xp_cell *cell = &g->cell[read->cell[i]];
 
     read->source[i] = w;
     if (external(g, r, w)) {
@@ -439,19 +484,11 @@ static int read_cell(struct xp_graph *g, xp_event_id r, unsigned i, xp_event_id 
     if (w != XP_INITIAL) {
         unite(&g->porf[r], &g->porf[w], g->words);
         xp_put(&g->porf[r], w);
+        for (unsigned x = r + 1u; x < g->events; x++) /* a late read: what stands behind it knows now, too */
+            if (xp_has(&g->porf[x], r))
+                unite(&g->porf[x], &g->porf[r], g->words);
     }
-    for (unsigned p = xp_position(g, read->cell[i], w) + 1; p < cell->writes; p++) {
-        xp_event_id later = cell->co[p];
-        unsigned level = xp_between(g, read->cpu, g->event[later].cpu);
-
-        if (!external(g, r, later))
-            continue;
-        if (precede(g, xp_node(g, r, level), xp_node(g, later, level)))
-            return -1;
-        if (g->levels == 1)
-            break; /* it is before the others */
-    }
-    return 0;
+    return precede_later(g, r, read->cell[i], xp_position(g, read->cell[i], w));
 }
 
 int xp_read_from(struct xp_graph *g, xp_event_id r, const xp_event_id *sources)
@@ -475,13 +512,15 @@ bool xp_may_place(const struct xp_graph *g, xp_event_id w, unsigned i, unsigned 
         return false;
     for (unsigned x = 1; x < g->events; x++) {
         const struct xp_event *other = &g->event[x];
+        unsigned theirs;
         int at;
 
         if (x == w || other->cpu != g->event[w].cpu || (at = touches(other, number)) < 0)
             continue;
         if (other->kind == XP_READ && other->source[at] == XP_UNREAD)
             continue;
-        if (xp_position(g, number, other->kind == XP_READ ? other->source[at] : (xp_event_id)x) >= position)
+        theirs = xp_position(g, number, other->kind == XP_READ ? other->source[at] : (xp_event_id)x);
+        if (other->order < g->event[w].order ? theirs >= position : theirs < position)
             return false;
     }
     if (position == cell->writes || g->levels > 1)

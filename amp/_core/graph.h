@@ -14,7 +14,8 @@
  * Distance. With one level, an event is one node. With two, CPUs live in domains, and an event has two nodes: as seen by
  * the siblings of its domain (INNER), and by everybody else (OUTER). A write reaches its siblings before the others. A
  * barrier orders each level by itself, as far as it reaches; one that reaches the others also carries along what its CPU
- * has read of its siblings' writes (cumulativity). With one level both are the same node.
+ * has read of its siblings' writes (cumulativity). Of a pair of accesses as seen by different levels it orders what it
+ * reaches the farther of: all it orders behind a read, and a read behind a write. With one level both are the same node.
  */
 #ifndef AMP_GRAPH_H
 #define AMP_GRAPH_H
@@ -73,6 +74,7 @@ struct xp_graph_cpu {
     uint16_t events;
     struct xp_set all[XP_KINDS];              /* its events, by kind */
     struct xp_set must[XP_KINDS][XP_LEVELS];  /* nodes before its next event of that kind, at that level */
+    struct xp_set carry[XP_KINDS]; /* reads whose sibling's write barriers carry along before its next event of that kind */
     struct xp_set control;                    /* events its next write waits for: branches taken, addresses awaited */
     struct xp_set instruction;                /* events its next read waits for, after an isb */
     struct xp_set releases;
@@ -88,7 +90,7 @@ struct xp_graph {
     unsigned events, words; /* in use; words: of a row of `before` */
     struct xp_event event[XP_EVENTS];
     uint64_t before[XP_EVENTS][XP_WORDS];
-    struct xp_set porf[XP_EVENTS]; /* events before it in program order or by being read, as far as known when added */
+    struct xp_set porf[XP_EVENTS]; /* events before it in program order or by being read */
     struct xp_set depends[XP_EVENTS]; /* WRITE: events its address and data come from */
     unsigned cells;
     struct xp_cell cell[XP_CELLS];
@@ -130,6 +132,8 @@ xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells,
 xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n,
                          struct xp_orders release, const struct xp_set *depends, const struct xp_set *address);
 void xp_add_barrier(struct xp_graph *g, unsigned cpu, struct xp_orders orders);
+/* As if the barrier had stood before the read `r`, its CPU's last event: -1 if `r` would come before itself. */
+int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders);
 void xp_add_isb(struct xp_graph *g, unsigned cpu);
 void xp_add_control(struct xp_graph *g, unsigned cpu, const struct xp_set *depends);
 

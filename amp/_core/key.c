@@ -292,6 +292,20 @@ static void take_cell(struct state *s, unsigned number)
         take_past(s, number, cell->writes - 1u);
 }
 
+/* Whose writes come after a promised read: only those, and what reads them, can keep the promise. */
+static void take_followers(struct state *s, xp_event_id r)
+{
+    const struct xp_graph *g = &s->x->graph;
+    bool after[AMP_CPUS] = {false};
+
+    for (unsigned x = 1; x < g->events; x++)
+        after[g->event[x].cpu] |= x == r || xp_has(&g->porf[x], r);
+    for (unsigned cpu = 0; cpu < g->cpus; cpu++)
+        take(&s->hash, after[cpu]);
+    for (unsigned i = 0; i < s->relevant.n; i++)
+        take(&s->hash, xp_has(&g->porf[s->relevant.event[i]], r));
+}
+
 static void take_open(struct state *s, xp_event_id e)
 {
     const struct xp_graph *g = &s->x->graph;
@@ -299,6 +313,8 @@ static void take_open(struct state *s, xp_event_id e)
 
     take(&s->hash, (uint64_t)read->cpu << 32 | (uint64_t)read->promised << 40 | (uint64_t)read->atomic << 41);
     take(&s->hash, read->promised ? read->value : 0);
+    if (read->promised)
+        take_followers(s, e);
     take_row(&s->hash, g, &s->relevant, g->before[e]);
     for (unsigned i = 0; i < read->cells; i++) {
         unsigned cell = read->cell[i], oldest = oldest_for(g, cell, read->cpu, g->before[e], read->order);

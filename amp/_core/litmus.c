@@ -107,44 +107,53 @@ static int store(struct litmus *test, unsigned number, const struct amp_insn *i)
                     test->orders[i->order], &depends, &thread->depends[i->a], 0);
 }
 
-/* A full one is ordered behind everything before it, and before everything after it, if it stores at all. */
-static int read_modify_write(struct litmus *test, unsigned number, const struct amp_insn *i)
+/* The store of an atomic that has read `old`; a full one is a barrier on both sides of it. */
+static int modify_store(struct litmus *test, unsigned number, const struct amp_insn *i, uint16_t cell, uint64_t value)
 {
     static const struct xp_orders nothing;
     struct litmus_thread *thread = &test->thread[number];
     const struct xp_orders *orders = &test->orders[i->order];
-    struct xp_orders acquire = i->flags & ACQUIRE ? *orders : nothing;
-    struct xp_orders release = i->flags & RELEASE ? *orders : nothing;
-    unsigned expected = (unsigned)i->imm & 0xff, width = (unsigned)(i->imm >> 8) & 0xff;
     struct xp_set depends = thread->depends[i->b];
-    uint64_t old, value;
+    int result;
+
+    xp_put(&depends, thread->read);
+    join(&depends, &thread->depends[i->a]);
+    if (i->flags & FULL) {
+        if (xp_order_behind(&test->x->graph, thread->read, *orders)) {
+            test->x->over = true;
+            return XP_OVER;
+        }
+        xp_barrier(test->x, number, *orders);
+    }
+    result = xp_store(test->x, XP_WRITE, number, &cell, 1, value, i->flags & RELEASE ? *orders : nothing, &depends,
+                      &thread->depends[i->a], thread->read);
+    if (result == XP_DONE && i->flags & FULL)
+        xp_barrier(test->x, number, *orders);
+    return result;
+}
+
+static int read_modify_write(struct litmus *test, unsigned number, const struct amp_insn *i)
+{
+    static const struct xp_orders nothing;
+    struct litmus_thread *thread = &test->thread[number];
+    unsigned expected = (unsigned)i->imm & 0xff, width = (unsigned)(i->imm >> 8) & 0xff;
+    uint64_t old;
     uint16_t cell;
     int result = location_of(test, thread->value[i->a], &cell);
 
     if (result)
         return result;
-    if (i->flags & FULL && !test->x->cpu[number].pending)
-        xp_barrier(test->x, number, *orders);
-    result = xp_load(test->x, number, &cell, 1, acquire, &thread->depends[i->a], &old, &thread->read);
+    result = xp_load(test->x, number, &cell, 1, i->flags & ACQUIRE ? test->orders[i->order] : nothing,
+                     &thread->depends[i->a], &old, &thread->read);
     if (result)
         return result;
     old = narrow(old, width, false);
-    value = narrow(modify(i->arg, old, thread->value[i->b]), width, false);
     if (i->arg != RMW_CMPXCHG || old == narrow(thread->value[expected], width, false)) {
-        if (i->arg == RMW_CMPXCHG) {
-            struct xp_set compared = thread->depends[expected];
+        uint64_t value = narrow(modify(i->arg, old, thread->value[i->b]), width, false);
 
-            xp_put(&compared, thread->read);
-            xp_add_control(&test->x->graph, number, &compared);
-        }
-        xp_put(&depends, thread->read);
-        join(&depends, &thread->depends[i->a]);
-        result = xp_store(test->x, XP_WRITE, number, &cell, 1, value, release, &depends, &thread->depends[i->a],
-                          thread->read);
+        result = modify_store(test, number, i, cell, value);
         if (result)
             return result;
-        if (i->flags & FULL)
-            xp_barrier(test->x, number, *orders);
     }
     thread->value[i->dst] = narrow(old, width, i->flags & SIGNED);
     memset(&thread->depends[i->dst], 0, sizeof thread->depends[0]);

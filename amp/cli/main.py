@@ -133,9 +133,12 @@ def _check_save(path: str, plan: Plan) -> None:
     """Before anything runs: can a witness be written there?"""
     if plan.platform is None:
         raise UsageError("--save has no meaning in direct mode: it keeps no trace")
+    was_there = os.path.exists(path)
     try:
         with open(path, "ab"):
             pass
+        if not was_there:
+            os.unlink(path)  # it comes with what is in it, or not at all
     except OSError as error:
         raise UsageError(f"witness {path}: {error.strerror}") from None
 

@@ -1,8 +1,8 @@
 """A witness as a file: what ran, what was found, and the trace, so that it can be explained and repeated elsewhere.
 
 One JSON object. `story` is the run in words, for the reader of the file; `trace` is the trace's own bytes
-(amp.report.trace), deflated, in base 64, and the only one of the two that is read back. A file is refused, with the reason,
-if it is not one, is damaged, or was made by another version of amp or of its platform.
+(amp.report.trace), deflated, in base 64, and the only one of the two that is read back. A file is refused, with the
+reason, if it is not one, is damaged, or was made by another version of amp or of its platform.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from amp.machine.small import plan_for
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
 from amp.report.history import History
-from amp.report.trace import Trace
+from amp.report.trace import EventKind, Trace
 from amp.report.words import Words
 from amp.scenarios import SCENARIOS
 
@@ -83,13 +83,17 @@ def save(path: str, plan: Plan, found: Witness) -> None:
 
 
 def _story(plan: Plan, found: Witness) -> Iterator[str]:
-    """Every event in a line: "#7 host: store avail.idx = 1"."""
+    """The events up to what was found, a line each: "#7 host: store avail.idx = 1"."""
     assert found.trace is not None, found
     if found.explanation is None or found.trace.last > STORY_LIMIT:
         return
     words = Words(History(found.trace), found.explanation, plan_for(plan.config).name_of, gives="->")
+    bad = found.explanation.bad
     for event in found.trace.events:
-        yield f"#{event.number} {words.cpu(event.cpu)}: {words.said(event)}"
+        visible = "visible: " if event.kind is EventKind.VISIBLE else ""
+        yield f"#{event.number} {words.cpu(event.cpu)}: {visible}{words.said(event)}"
+        if event == bad and not found.explanation.finding.stall:
+            return
 
 
 def load(path: str) -> tuple[Plan, Witness]:

@@ -27,8 +27,8 @@ class NotALine(AmpError):
 class Event(NamedTuple):
     """One access of an execution, as the core tells it (`Explorer.events`).
 
-    `at` counts what its CPU did: when the store was issued, when the load was performed; 0: never. `call` and `part` say
-    which load or store of the program it belongs to. `sources` are event numbers, 0 the initial write, -1 none yet.
+    `at` counts what its CPU did: when the store was issued, when the load was performed; 0: never. `call` and `part`
+    say which load or store of the program it belongs to. `sources` are event numbers, 0 the initial write, -1 none yet.
     `before` has a bit for every event that comes before it. `choice` says at which of the run's choices a load was
     resolved; -1: at none.
     """

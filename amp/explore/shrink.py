@@ -8,7 +8,8 @@ locally minimal; `Shrunk.tried` says how many changes the last round refused.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from amp.errors import UsageError
@@ -47,22 +48,24 @@ class Shrunk:
 
 def shrink(explorer: Explorer, finding: Finding) -> Shrunk:
     """The finding, locally minimal. `explorer` is the one that found it."""
-    best = _measured(explorer, finding.choices, type(finding.error))
+    best = measured(explorer, finding.choices, type(finding.error))
     assert best is not None, "a finding repeats"
     for _ in range(ROUNDS_LIMIT):
-        tried = 0
-        for choices in _simpler(best.finding.choices):
-            tried += 1
-            candidate = _measured(explorer, choices, type(finding.error))
-            if candidate is not None and candidate.cost < best.cost:
-                best = candidate
-                break
-        else:
-            return Shrunk(best.finding, best.script, best.cost, tried)
+        candidates = list(simpler(best.finding.choices))
+        cheaper = _first_cheaper(explorer, candidates, best)
+        if cheaper is None:
+            return replace(best, tried=len(candidates))
+        best = cheaper
     raise AssertionError("shrinking does not end")
 
 
-def _simpler(choices: tuple[Choice, ...]) -> Iterator[tuple[Choice, ...]]:
+def _first_cheaper(explorer: Explorer, candidates: list[tuple[Choice, ...]], best: Shrunk) -> Shrunk | None:
+    kind = type(best.finding.error)
+    runs = (measured(explorer, choices, kind) for choices in candidates)
+    return next((found for found in runs if found is not None and found.cost < best.cost), None)
+
+
+def simpler(choices: tuple[Choice, ...]) -> Iterator[tuple[Choice, ...]]:
     """Every list that is one step simpler, the boldest steps first."""
     for at in range(len(choices)):
         yield choices[:at]
@@ -78,7 +81,7 @@ def _simpler(choices: tuple[Choice, ...]) -> Iterator[tuple[Choice, ...]]:
             yield (*choices[:at], (POSTPONE, 0), *choices[at:])
 
 
-def _measured(explorer: Explorer, choices: tuple[Choice, ...], kind: type[Exception]) -> Shrunk | None:
+def measured(explorer: Explorer, choices: tuple[Choice, ...], kind: type[Exception]) -> Shrunk | None:
     """The run with these choices, if it ends in such a violation."""
     try:
         finding = explorer.replay(choices)
@@ -105,4 +108,4 @@ def _measured(explorer: Explorer, choices: tuple[Choice, ...], kind: type[Except
 def _switches(goals: tuple[Goal, ...]) -> int:
     """Changes of CPU between loads (stores become visible by themselves)."""
     cpus = [goal.cpu for goal in goals if not isinstance(goal, Visible)]
-    return sum(a != b for a, b in zip(cpus, cpus[1:], strict=False))
+    return sum(a != b for a, b in pairwise(cpus))

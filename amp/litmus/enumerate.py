@@ -8,12 +8,14 @@ platform's tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from amp._core import _bridge
 from amp.errors import UsageError
 from amp.litmus.program import ORDERED_READ, Instruction, Op, Program
+from amp.ordering.barriers import Orders
 from amp.ordering.platforms import Platform, Side
 
 LEVELS: Final = 2  # the core's XP_LEVELS: towards siblings, towards the others
@@ -46,16 +48,18 @@ def enumerate_outcomes(
 ) -> Outcomes:
     """Every execution of `program`; `groups[i]` is the domain of thread i. Raises UsageError for one it cannot run."""
     limits = limits or Limits()
-    for number, thread in enumerate(program.threads):
-        _refuse_overtaken_atomics(number, thread)
     mixed = len(set(groups)) not in (1, len(groups))
     apart = len(set(groups)) > 1
     orders = bytearray()
     for ordering in program.orderings:
-        near = platform.towards_siblings(Side.HOST, ordering.orders, ordering.reach)
-        far = platform.towards_others(Side.HOST, ordering.orders, ordering.reach)
-        orders += bytes([near if mixed or not apart else far, far])
+        # Its own part: what the hardware keeps by itself makes no store a release.
+        near = ordering.orders & platform.towards_siblings(Side.HOST, ordering.orders, ordering.reach)
+        far = ordering.orders & platform.towards_others(Side.HOST, ordering.orders, ordering.reach)
+        orders += bytes([near if mixed or not apart else far, far if apart else near])
     implicit = platform.implicit(Side.HOST)
+    worth = [Orders(least) | implicit for least in orders[LEVELS - 1 :: LEVELS]]
+    for number, thread in enumerate(program.threads):
+        _refuse_overtaken_atomics(number, thread, worth)
     try:
         found, executions, runs, complete = _bridge.litmus(
             tuple(b"".join(instruction.pack() for instruction in thread) for thread in program.threads),
@@ -74,12 +78,16 @@ def enumerate_outcomes(
     return Outcomes(dict(found), executions, runs, complete)
 
 
-def _refuse_overtaken_atomics(number: int, thread: tuple[Instruction, ...]) -> None:
-    """The core lets no later store become visible before an atomic has read: say so rather than miss outcomes."""
+def _refuse_overtaken_atomics(number: int, thread: tuple[Instruction, ...], orders: Sequence[Orders]) -> None:
+    """The core lets no later store become visible before an atomic has read: say so rather than miss outcomes.
+
+    `orders` is what each ordering is worth among these CPUs, the hardware's own part included.
+    """
     relaxed = False
     for instruction in thread:
-        if instruction.op is Op.RMW and not instruction.flags & ORDERED_READ:
-            relaxed = True
-        elif instruction.op in (Op.STORE, Op.RMW) and relaxed:
-            text = "an atomic without acquire semantics, and a store behind it, are not supported in one thread"
+        if instruction.op in (Op.STORE, Op.RMW) and relaxed:
+            text = "a store behind an atomic that it may overtake here is not supported in one thread"
             raise UsageError(f"P{number}: {text}")
+        if instruction.op is Op.RMW:
+            worth = orders[instruction.order] if instruction.flags & ORDERED_READ else orders[0]
+            relaxed |= Orders.RW not in worth

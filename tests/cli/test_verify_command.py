@@ -15,7 +15,7 @@ from amp.cli.witness_file import load, save
 from amp.errors import UsageError
 from amp.explore.explorer import Bounds, Chooser
 from amp.explore.follow import follow
-from amp.explore.shrink import _measured, _simpler
+from amp.explore.shrink import measured, simpler
 from amp.machine.config import Mode, RunConfig
 from amp.machine.script import Script
 
@@ -70,7 +70,9 @@ class TestVerdicts:
         for key in ("command", "executions", "states", "seconds", "messages", "ring_size", "platform", "estimate"):
             assert key in told, key
 
-    @pytest.mark.parametrize("arguments", [("nothing",), ("vring", "--weaken", "K1=none"), ("vring", "--messages", "0")])
+    @pytest.mark.parametrize(
+        "arguments", [("nothing",), ("vring", "--weaken", "K1=none"), ("vring", "--messages", "0")]
+    )
     def test_a_mistake_is_one_line_and_status_2(self, arguments: tuple[str, ...]) -> None:
         told = amp("verify", *arguments)
         assert told.returncode == 2
@@ -79,7 +81,6 @@ class TestVerdicts:
     def test_the_estimate_is_near_what_there_is_without_merging(self) -> None:
         plan = planned("vring", "arm64", messages=2)
         explorer = explorer_of(plan)
-        executions = 0
         seen = set()
         for seed in range(400):
             explorer.sample(Chooser.RANDOM, seed, 1)
@@ -89,10 +90,11 @@ class TestVerdicts:
 
 
 class TestCounterexamples:
-    @pytest.mark.parametrize(("scenario", "platform", "weakened", "asked", "takes", "kind"), FINDINGS)
+    @pytest.mark.parametrize("row", FINDINGS, ids=lambda row: "-".join(map(str, row[:3])))
     def test_a_missing_barrier_is_found_with_as_few_messages_as_it_takes(
-        self, scenario: str, platform: str, weakened: str, asked: int, takes: int, kind: str
+        self, row: tuple[str, str, str, int, int, str]
     ) -> None:
+        scenario, platform, weakened, asked, takes, kind = row
         verdict = verify(planned(scenario, platform, weakened, messages=asked), BOUNDS)
         found = verdict.counterexample
         assert verdict.status == "violation"
@@ -103,14 +105,14 @@ class TestCounterexamples:
         for fewer in range(1, takes):
             assert verify(planned(scenario, platform, weakened, messages=fewer), BOUNDS).status == "verified"
 
-    def test_no_single_change_makes_it_simpler(self, lost_entry: Verdict) -> None:
+    def test_no_single_change_makes_itsimpler(self, lost_entry: Verdict) -> None:
         assert lost_entry.counterexample is not None
         shrunk, plan = lost_entry.counterexample.shrunk, lost_entry.counterexample.plan
         explorer = explorer_of(plan)
-        tried = list(_simpler(shrunk.finding.choices))
+        tried = list(simpler(shrunk.finding.choices))
         assert len(tried) == shrunk.tried > 0
         for choices in tried:
-            other = _measured(explorer, choices, type(shrunk.finding.error))
+            other = measured(explorer, choices, type(shrunk.finding.error))
             assert other is None or other.cost >= shrunk.cost
 
     def test_a_finding_that_needs_a_load_behind_a_later_store_says_so(self) -> None:
@@ -179,9 +181,7 @@ class TestSchedules:
         assert told.returncode == 1
         assert str(lost_entry.counterexample.shrunk.finding.error) in " ".join(told.stdout.split())
 
-    def test_a_schedule_of_a_run_that_holds_finds_nothing_and_is_not_called_verified(
-        self, lost_entry: Verdict
-    ) -> None:
+    def test_a_schedule_of_a_run_that_holds_finds_nothing_and_is_not_called_verified(self, lost_entry: Verdict) -> None:
         assert lost_entry.counterexample is not None
         token = lost_entry.counterexample.plan.config.script
         # With the barrier as coded no execution goes that way.

@@ -141,3 +141,44 @@ def test_a_planted_error_is_found_by_the_shapes_that_hang_on_it(
     cc("-std=c11", "-O1", "-w", f"-I{CORE}", "-c", tmp_path / file, "-o", patched)
     shown = set(output(link(objects, tmp_path / "litmus", patched), TRIES).split())
     assert shown >= set(shapes.split())
+
+
+# --- the explorer -----------------------------------------------------------------------------------------------------
+
+EXPLORER = ("graph.c", "explore.c", "key.c", "chooser.c")
+
+
+def explore_stress(directory: Path, *options: str, patched: str = "") -> Path:
+    """The random programs of `explore_stress.c`; the file `patched` is taken from `directory`."""
+    sources = [directory / name if name == patched else CORE / name for name in EXPLORER]
+    program = directory / "explore_stress"
+    cc("-std=c11", "-g", *options, f"-I{CORE}", C / "explore_stress.c", *sources, "-o", program)
+    return program
+
+
+def test_random_programs_are_explored_soundly_and_touch_nothing_else(tmp_path: Path) -> None:
+    sanitize = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    program = explore_stress(tmp_path, "-Wall", "-Wextra", "-Werror", "-O1", *sanitize)
+    for seed in range(3):
+        assert output(program, seed, 400).startswith("ok ")
+
+
+UNSOUND = [
+    ("graph.c", "    if (a == b || xp_is_before(g, b, a))\n        return -1;", ""),
+    (
+        "graph.c",
+        "                g->before[x][i] |= row[i];",
+        "                g->before[x][i] |= x == b ? row[i] : 0;",
+    ),
+    ("key.c", "    take(&s->hash, e->value ^", "    take(&s->hash, 0 * e->value ^"),
+    ("key.c", "    take(&s->hash, state->log);\n", ""),
+    ("explore.c", "    expect(x, state->later);\n", "    (void)expect;\n"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "instead"), UNSOUND, ids=range(len(UNSOUND)))
+def test_random_programs_find_an_explorer_that_is_not_sound(tmp_path: Path, file: str, text: str, instead: str) -> None:
+    (tmp_path / file).write_text(patched_source(file, text, instead))
+    program = explore_stress(tmp_path, "-w", "-O1", patched=file)
+    ended = subprocess.run([str(program), "1", "2000"], capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 1

@@ -1,0 +1,322 @@
+"""The explorations that the necessity matrix is made of, each made once.
+
+What makes two programs different to the explorer is what the barrier at each site orders towards the other side. So
+that is what an exploration is known by: classes that order the same at a site share it, and so do the matrix and the
+search for the least that is enough together.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from amp.cli.options import Plan, sites_for
+from amp.cli.run import Witness
+from amp.cli.verify import explorer_of
+from amp.cli.verify import replay as show_in_two_processes
+from amp.explore.explorer import Bounds, Exploration
+from amp.explore.shrink import Shrunk, shrink
+from amp.machine.config import RunConfig
+from amp.machine.small import plan_for
+from amp.ordering.architectures import NO_INSTRUCTION
+from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.platforms import Platform, Side
+from amp.ordering.sites import SITES, Site, SiteMap, kind_at, parse_weaken
+from amp.port.port import CPU_NAMES
+from amp.report.history import History
+from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Row, Trial, Verdict
+from amp.report.words import Words
+from amp.scenarios import SCENARIOS
+
+CLASSES: Final = tuple(BarrierClass)  # weakest first
+CellsDone = Callable[[str, int, int], None]  # (what is explored, cells done, of how many)
+Key = tuple[tuple[Orders, ...], ...]
+
+# The class whose barriers a primitive belongs to. virt_* are SMP barriers whatever the build is (Linux
+# include/asm-generic/barrier.h); a release, an acquire and virtio_store_mb are made of them. writel() and readl() hold
+# back whatever wmb() and rmb() do (Linux Documentation/memory-barriers.txt, Kernel I/O barrier effects).
+_CLASS_OF: Final[Mapping[Primitive, BarrierClass]] = MappingProxyType(
+    {
+        **{primitive_for(barrier_class, kind): barrier_class for barrier_class in CLASSES for kind in Kind},
+        Primitive.VIRT_MB: BarrierClass.SMP,
+        Primitive.VIRT_RMB: BarrierClass.SMP,
+        Primitive.VIRT_WMB: BarrierClass.SMP,
+        Primitive.VIRT_STORE_MB: BarrierClass.SMP,
+        Primitive.STORE_RELEASE: BarrierClass.SMP,
+        Primitive.LOAD_ACQUIRE: BarrierClass.SMP,
+        Primitive.WRITEL: BarrierClass.MANDATORY,
+        Primitive.READL: BarrierClass.MANDATORY,
+    }
+)
+_NO_INSTRUCTION: Final = {Primitive.NONE: "no barrier", Primitive.COMPILER: "compiler barrier"}
+# What is weakened first where not everything can be: a full barrier waits for the stores before it, a release for loads
+# and stores, a write barrier for stores, the two others for nothing but loads. Among equals the first site is first.
+_COSTLIEST_FIRST: Final = (Kind.MB, Kind.RELEASE, Kind.WMB, Kind.ACQUIRE, Kind.RMB)
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """From when on a buffer that a side has read is written again by the other, on both sides: what B1 is for.
+
+    That takes `beyond` messages more than the ring has entries, and a ring of at least `entries`.
+    """
+
+    beyond: int
+    entries: int
+
+
+# Of vring requests and replies take turns, so the second buffer must come round, too; in a ring of one whoever has read
+# the buffer is also who writes it next. Both are shown by tests/cli/test_sites_matrix.py.
+_TURNS: Final = Reuse(beyond=2, entries=2)
+REUSE: Final[Mapping[str, Reuse]] = MappingProxyType(
+    {
+        "vring": _TURNS,
+        "vring-flags": _TURNS,
+        "vring-event-idx": _TURNS,
+        "vring-indirect": Reuse(beyond=1, entries=1),
+        "doorbell": Reuse(beyond=1, entries=1),
+    }
+)
+
+
+def unjudged(config: RunConfig) -> str | None:
+    """Why these bounds say nothing of B1, if so."""
+    reuse = REUSE.get(config.program)
+    if reuse is None:
+        return None
+    if config.ring_size < reuse.entries:
+        return f"what B1 is for cannot happen in a ring of {config.ring_size}: take --ring-size {reuse.entries} or more"
+    least = config.ring_size + reuse.beyond
+    if config.messages >= least:
+        return None
+    return f"what B1 is for happens from --messages {least} on, where both sides' buffers are used again"
+
+
+@dataclass(slots=True)
+class Search:
+    """The explorations of one matrix, each made once. `known` has them by the orders that every site gives."""
+
+    plan: Plan
+    bounds: Bounds
+    progress: CellsDone | None
+    known: dict[Key, Explored] = field(default_factory=dict)
+    _small: dict[Key, tuple[int, Shrunk]] = field(default_factory=dict)
+    _what: str = "as coded"
+    _of: int = 1
+
+    @property
+    def platform(self) -> Platform:
+        assert self.plan.platform is not None, self.plan
+        return self.plan.platform
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        scenario = SCENARIOS[self.plan.config.program]
+        return tuple(sorted((*scenario.sites, *scenario.idle_sites)))
+
+    def primitive(self, site: Site, barrier_class: BarrierClass) -> Primitive:
+        return primitive_for(barrier_class, kind_at(site, SCENARIOS[self.plan.config.program].kinds))
+
+    def orders(self, site: Site, primitive: Primitive) -> tuple[Orders, ...]:
+        """What `primitive` orders at `site`, for each side that stands there, towards the other."""
+        side = SITES[site].side
+        return tuple(self.platform.orders(each, primitive) for each in (Side if side is None else (side,)))
+
+    def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
+        """The weakest class of each set of classes that give the same orders at `site`."""
+        first: dict[tuple[Orders, ...], BarrierClass] = {}
+        for barrier_class in CLASSES:
+            first.setdefault(self.orders(site, self.primitive(site, barrier_class)), barrier_class)
+        return tuple(first.values())
+
+    def weaker(self, site: Site, than: BarrierClass | None = None) -> tuple[BarrierClass, ...]:
+        """The distinct classes below `than`, or below what is coded, weakest first."""
+        limit = _CLASS_OF[self.plan.sites[site]] if than is None else than
+        return tuple(each for each in self.distinct(site) if CLASSES.index(each) < CLASSES.index(limit))
+
+    # --- explorations
+
+    def changed(self, classes: Mapping[Site, BarrierClass]) -> Plan:
+        """The plan with these classes at these sites."""
+        scenario = SCENARIOS[self.plan.config.program]
+        kept = [text for text in self.plan.weaken if parse_weaken(text, scenario.kinds)[0] not in classes]
+        weaken = (*kept, *(f"{site.name}={each.value}" for site, each in classes.items()))
+        return replace(self.plan, weaken=weaken, sites=sites_for(self.plan.barriers, weaken, scenario))
+
+    def key(self, sites: SiteMap) -> Key:
+        return tuple(self.orders(site, sites[site]) for site in self.sites)
+
+    def explored(self, classes: Mapping[Site, BarrierClass]) -> Explored:
+        """What the exploration with these classes comes to; from memory if one of the same orders has been made."""
+        plan = self.changed(classes)
+        key = self.key(plan.sites)
+        if key not in self.known:
+            self.known[key] = _told(explorer_of(plan).explore(self.bounds))
+            if self.progress is not None:
+                self.progress(self._what, len(self.known), max(self._of, len(self.known)))
+        return self.known[key]
+
+    def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
+        """Of a broken assignment: as small as it gets; run in two processes if `replayed`, and if those can show it."""
+        messages, shrunk = self._smallest(classes)
+        plan = _with(self.changed(classes), messages=messages)
+        found = Counterexample(
+            side=CPU_NAMES[shrunk.finding.cpu],
+            kind=type(shrunk.finding.error).__name__,
+            text=str(shrunk.finding.error),
+            messages=messages,
+            schedule=None,
+            command=_verify_command(plan),
+        )
+        if shrunk.script is None:
+            return found
+        plan = _with(plan, script=shrunk.script.token())
+        found = replace(found, schedule=plan.config.script, command=plan.command(plan.config.seed))
+        return _explained(found, plan, show_in_two_processes(plan, shrunk)) if replayed else found
+
+    def _smallest(self, classes: Mapping[Site, BarrierClass]) -> tuple[int, Shrunk]:
+        """With as few messages as it takes, and shrunk; from memory if one of the same orders has been made."""
+        plan = self.changed(classes)
+        key = self.key(plan.sites)
+        for messages in range(1, plan.config.messages + 1):
+            if key in self._small:
+                break
+            explorer = explorer_of(_with(plan, messages=messages))
+            # What was found among all messages within the bounds is found again; only the clock might say otherwise.
+            last = messages == plan.config.messages
+            found = explorer.explore(Bounds(self.bounds.executions) if last else self.bounds).finding
+            if found is not None:
+                self._small[key] = messages, shrink(explorer, found)
+        return self._small[key]
+
+    # --- the matrix
+
+    def rows(self, *, replayed: bool) -> tuple[Row, ...]:
+        """A row for every site of the scenario."""
+        machines = {self.key(self.changed({site: each}).sites) for site in self.sites for each in CLASSES}
+        self._what, self._of = "cells", len(machines | set(self.known))
+        return tuple(self._row(site, replayed=replayed) for site in self.sites)
+
+    def _row(self, site: Site, *, replayed: bool) -> Row:
+        first: dict[tuple[Orders, ...], BarrierClass] = {}
+        cells = []
+        for each in CLASSES:
+            primitive = self.primitive(site, each)
+            same = first.setdefault(self.orders(site, primitive), each)
+            explored = self.explored({site: each})
+            cells.append(Cell(each, self._named(site, primitive), explored, None if same is each else same, None))
+        why = unjudged(self.plan.config) if site is Site.B1 else None
+        row = Row(site, self._named(site, self.plan.sites[site]), tuple(cells), None, why is None)
+        decisive = row.decisive if replayed else None
+        shown = tuple(
+            replace(cell, counterexample=self.counterexample({site: cell.barrier_class}, replayed=cell is decisive))
+            if cell.explored.verdict is Verdict.BROKEN
+            else cell
+            for cell in row.cells
+        )
+        if why is not None:
+            return replace(row, cells=shown, note=f"is not judged: {why}")
+        needless = row.weakest is not None and row.weakest.barrier_class is BarrierClass.NONE
+        return replace(row, cells=shown, note=self._note(site) if needless else None)
+
+    def _named(self, site: Site, primitive: Primitive) -> str:
+        """What stands there: "smp_wmb: dmb"; for two sides that differ, "mb: host dsb; outer_sync, remote dmb"."""
+        if primitive in _NO_INSTRUCTION:
+            return _NO_INSTRUCTION[primitive]
+        side = SITES[site].side
+        sides = tuple(Side) if side is None else (side,)
+        texts = {each: self.platform.processor(each).architecture.rows[primitive].instruction for each in sides}
+        compiled = {each: "compiler only" if text == NO_INSTRUCTION else text for each, text in texts.items()}
+        said = ", ".join(f"{each} {text}" for each, text in compiled.items())
+        if len(set(compiled.values())) == 1:
+            said = compiled[sides[0]]
+        return f"{primitive.label}: {said}"
+
+    def _note(self, site: Site) -> str:
+        """Why nothing is needed at `site`."""
+        row, scenario = SITES[site], SCENARIOS[self.plan.config.program]
+        sides = tuple(Side) if row.side is None else (row.side,)
+        if all(row.needs in self.platform.implicit(side) for side in sides):
+            return f"needs no barrier here: the hardware keeps {row.orders}"
+        if site in scenario.idle_sites:
+            return f"needs no barrier of its own: {scenario.idle_sites[site]}"
+        return "needs no barrier of its own within these bounds: what else is coded is enough"
+
+    # --- all sites at once
+
+    def assignment(self, rows: tuple[Row, ...]) -> Assignment:
+        """The weakest classes that hold together; locally minimal, which is shown by exploring what is weaker still.
+
+        First each site gets the weakest class that holds alone: mostly that is it. Where these do not hold together the
+        sites are weakened one by one, the costliest first, each as far as all before it allow. A site that is not
+        judged stays as coded.
+        """
+        self._what, self._of = "together", len(self.known)
+        rows = tuple(row for row in rows if row.judged)
+        sites = [row.site for row in rows]
+        chosen = {row.site: row.weakest.barrier_class for row in rows if row.weakest and self._is_weaker(row)}
+        if self.explored(chosen).verdict is not Verdict.HOLDS:
+            chosen = self._one_by_one(sites)
+        while True:
+            trials = tuple(
+                Trial(site, each, self.explored({**chosen, site: each}))
+                for site in sites
+                for each in self.weaker(site, chosen.get(site))
+            )
+            better = next((trial for trial in trials if trial.explored.verdict is Verdict.HOLDS), None)
+            if better is None:
+                break
+            chosen[better.site] = better.barrier_class
+        chosen = dict(sorted(chosen.items()))
+        assert self.explored(chosen).verdict is Verdict.HOLDS, chosen
+        return Assignment(chosen, self.explored(chosen), trials, _verify_command(self.changed(chosen)))
+
+    def _is_weaker(self, row: Row) -> bool:
+        return row.weakest is not None and row.weakest.barrier_class in self.weaker(row.site)
+
+    def _one_by_one(self, sites: list[Site]) -> dict[Site, BarrierClass]:
+        kinds = SCENARIOS[self.plan.config.program].kinds
+        chosen: dict[Site, BarrierClass] = {}
+        for site in sorted(sites, key=lambda each: (_COSTLIEST_FIRST.index(kind_at(each, kinds)), each)):
+            for each in self.weaker(site):
+                if self.explored({**chosen, site: each}).verdict is Verdict.HOLDS:
+                    chosen[site] = each
+                    break
+        return chosen
+
+
+def _told(result: Exploration) -> Explored:
+    """What an exploration says. Where a bound was reached it says nothing of the rest."""
+    found = result.finding
+    verdict = Verdict.BROKEN if found is not None else Verdict.HOLDS if result.verified else Verdict.UNKNOWN
+    text = None if found is None else str(found.error)
+    return Explored(verdict, result.runs, result.executions, result.states, text, result.bound)
+
+
+def _with(plan: Plan, *, messages: int | None = None, script: str | None = None) -> Plan:
+    config = plan.config
+    messages, script = config.messages if messages is None else messages, config.script if script is None else script
+    return replace(plan, config=msgspec.structs.replace(config, messages=messages, script=script))
+
+
+def _verify_command(plan: Plan) -> str:
+    """The command line that explores `plan`."""
+    assert plan.platform_name is not None, plan
+    words = ["amp", "verify", plan.config.program, "--platform", plan.platform_name, "--barriers", plan.barriers]
+    for weakened in plan.weaken:
+        words += ["--weaken", weakened]
+    words += ["--messages", str(plan.config.messages), "--ring-size", str(plan.config.ring_size)]
+    return shlex.join(words)
+
+
+def _explained(found: Counterexample, plan: Plan, witness: Witness) -> Counterexample:
+    """With what two processes showed of it."""
+    if witness.trace is None or witness.explanation is None:
+        return replace(found, replayed=True)
+    words = Words(History(witness.trace), witness.explanation, plan_for(plan.config).name_of)
+    return replace(found, replayed=True, blamed=witness.site, paragraphs=tuple(words.paragraphs()))

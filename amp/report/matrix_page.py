@@ -1,0 +1,73 @@
+"""The necessity matrix as one page that needs nothing else, not even a script: a broken cell opens its counterexample.
+
+A Jinja template that escapes everything, and its style. The page forbids itself every connection and every script
+(Content Security Policy level 3).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from amp import __version__
+from amp.ordering.barriers import BarrierClass
+from amp.ordering.sites import SITES
+from amp.report.matrix import Cell, Matrix, Row, Verdict
+from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, who_text
+
+
+def render_matrix_html(matrix: Matrix) -> str:
+    """The page."""
+    environment = Environment(
+        loader=PackageLoader("amp.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    style = (files("amp.report") / "templates" / "sites.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    rows = [_row(row) for row in matrix.rows]
+    return environment.get_template("sites.html").render(
+        version=__version__,
+        matrix=matrix,
+        coded=coded_text(matrix),
+        coded_verdict=matrix.coded.verdict.value,
+        legend=legend(),
+        together_title=together_title(matrix),
+        together=together_text(matrix),
+        classes=[barrier_class.value for barrier_class in BarrierClass],
+        rows=rows,
+        counterexamples=[cell for row in rows for cell in row["cells"] if cell["found"] is not None],
+        style=Markup(style),  # ours, not data
+        style_hash=f"sha256-{digest}",
+    )
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "site": row.site.name,
+        "needs": row.needs,
+        "who": who_text(row.site),
+        "orders": SITES[row.site].orders,
+        "coded": row.coded,
+        "note": row.note,
+        "cells": [_cell(row, cell) for cell in row.cells],
+    }
+
+
+def _cell(row: Row, cell: Cell) -> dict[str, Any]:
+    explored = cell.explored
+    return {
+        "id": f"{row.site.name}-{cell.barrier_class.value}",
+        "name": f"{row.site.name}={cell.barrier_class.value}",
+        "text": cell_text(cell),
+        "barrier": cell.barrier,
+        "verdict": explored.verdict.value,
+        "weakest": row.judged and cell is row.weakest,
+        "shared": cell.same_as is not None,
+        "title": f"{cell.barrier}: {explored.verdict.value}, {explored.runs:,} runs, {explored.states:,} states"
+        + (f", stopped after {explored.bound}" if explored.verdict is Verdict.UNKNOWN else ""),
+        "found": cell.counterexample,
+    }

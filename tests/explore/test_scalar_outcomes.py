@@ -1,0 +1,164 @@
+"""Programs of scalars, in the explorer and by the axioms: both end in the same outcomes.
+
+The same program is written down once as accesses of a Port and once as a litmus test. The axioms are decided by brute
+force (`tests/litmus/oracle.py`), and by the core's litmus engine, which merges nothing and knows no Python program.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from port_strategies import ATOMIC, SCALAR, WHOLE, programs
+from small_programs import FINAL, explored, parse
+
+from amp.litmus.emit import NOTHING, Shared, Thread
+from amp.litmus.enumerate import enumerate_outcomes
+from amp.litmus.program import Alu, Ordering, Program, Rmw
+from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders, Primitive, Reach
+from amp.ordering.platforms import PLATFORMS, Platform, Side
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "litmus"))
+import oracle
+
+WIDTH_BYTES = 4
+P = Primitive
+# The hardware of both sides keeps the same, which is what a litmus test says of all its threads.
+ALIKE = sorted(name for name, p in PLATFORMS.items() if p.implicit(Side.HOST) == p.implicit(Side.REMOTE))
+# A value-returning atomic is fully ordered there: elsewhere the core's litmus engine does not take it.
+ATOMICS = [name for name in ALIKE if all(ALL_ORDERS in PLATFORMS[name].table(side)[P.SMP_MB] for side in Side)]
+
+
+class Writer:
+    """One thread's words as instructions. An ordering is what the primitive is worth there, reaching everybody."""
+
+    def __init__(self, shared: Shared, cpu: int, text: str, platform: Platform) -> None:
+        side = tuple(Side)[cpu]
+        self.table, self.implicit = platform.table(side), platform.implicit(side)
+        self.code, self.registers = Thread(shared, cpu), dict[str, int]()
+        for name in parse(text).registers:
+            self.registers[name] = self.code.constant(-1, dst=self.code.name_register())
+        for word in text.split():
+            self.word(word)
+            self.code.release_scratch()
+
+    def worth(self, primitive: Primitive) -> Ordering:
+        orders = self.table[primitive] & ~self.implicit & ~Orders.WD
+        return Ordering(orders, Reach.SYSTEM) if orders else NOTHING
+
+    def word(self, word: str) -> None:
+        condition, mark, rest = word.partition("?")
+        left, equals, right = (rest if mark else word).partition("=")
+        if mark:
+            register, _, number = condition.partition("=")
+            label = self.code.new_label()
+            differs = self.code.alu(Alu.NE, self.registers[register], self.code.constant(int(number)))
+            self.code.jump_if_not_zero(differs, label)
+            self.store(left, right)
+            self.code.label(label)
+        elif not equals:
+            self.code.fence(self.worth(P[word.upper()]))
+        elif left in self.registers:
+            self.load(left, right)
+        else:
+            self.store(left, right)
+
+    def address(self, name: str) -> int:
+        name, _, register = name.partition("@")
+        address = self.code.address(name)
+        if not register:
+            return address
+        zero = self.code.alu(Alu.AND, self.registers[register], self.code.constant(0))
+        return self.code.alu(Alu.ADD, address, zero)
+
+    def store(self, target: str, value: str) -> None:
+        release, _, name = target.rpartition(":")
+        order = self.worth(P.STORE_RELEASE) if release else NOTHING
+        what = self.code.constant(int(value)) if value.isdigit() else self.registers[value.rstrip("^")]
+        if value.endswith("^"):
+            zero = self.code.alu(Alu.AND, what, self.code.constant(0))
+            what = self.code.alu(Alu.ADD, zero, self.code.constant(1))
+        self.code.store(self.address(name), what, WIDTH_BYTES, order)
+
+    def load(self, register: str, source: str) -> None:
+        kind, _, rest = source.rpartition(":")
+        if kind in ATOMIC:
+            return self.atomic(register, kind, rest)
+        order = self.worth(P.LOAD_ACQUIRE) if kind else NOTHING
+        self.code.load(self.address(rest), WIDTH_BYTES, order, dst=self.registers[register])
+        return None
+
+    def atomic(self, register: str, kind: str, rest: str) -> None:
+        name, *numbers = rest.split(",")
+        operation = {"add": Rmw.ADD, "xchg": Rmw.XCHG, "cas": Rmw.CMPXCHG}[kind]
+        values = [self.code.constant(int(number)) for number in numbers]
+        full = self.worth(P.SMP_MB)
+        self.code.fence(full)
+        # The fences before and after are the whole of its order; an acquire is what the engine asks of an atomic.
+        self.code.rmw(
+            operation,
+            self.address(name),
+            values[-1],
+            WIDTH_BYTES,
+            expected=values[0],
+            order=Ordering(Orders.RR | Orders.RW, Reach.SYSTEM),
+            flags=4,
+            dst=self.registers[register],
+        )
+        self.code.fence(full)
+
+
+def litmus(texts: Sequence[str], platform: Platform) -> Program:
+    """The same program; outcomes have the same order."""
+    shared = Shared("port program")
+    for name in FINAL:
+        shared.location(0, name)
+    writers = [Writer(shared, cpu, text, platform) for cpu, text in enumerate(texts)]
+    observed = tuple((cpu, number) for cpu, writer in enumerate(writers) for number in writer.registers.values())
+    code = tuple(writer.code.finish() for writer in writers)
+    return Program(code, (0,) * len(FINAL), tuple(shared.orderings), observed, tuple(range(len(FINAL))))
+
+
+def by_axioms(program: Program, platform: Platform) -> frozenset[tuple[int, ...]]:
+    orderings = tuple(each.orders if each.reach else NO_ORDERS for each in program.orderings)
+    return oracle.outcomes(program, oracle.Rules(orderings, platform.implicit(Side.HOST)))
+
+
+def found(texts: Sequence[str], platform: str) -> set[tuple[int, ...]]:
+    exploration = explored(texts, platform)
+    assert exploration is not None
+    return exploration.found
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs(kinds=SCALAR, places=WHOLE, most=3, waking=False), st.sampled_from(ALIKE))
+def test_accesses_end_as_the_axioms_allow(texts: tuple[str, ...], platform: str) -> None:
+    assert found(texts, platform) == by_axioms(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform])
+
+
+@settings(max_examples=100, deadline=None)
+@given(programs(kinds=SCALAR + ATOMIC, places=WHOLE, most=3, waking=False), st.sampled_from(ATOMICS))
+def test_atomics_end_as_the_axioms_allow(texts: tuple[str, ...], platform: str) -> None:
+    assert found(texts, platform) == by_axioms(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform])
+
+
+@settings(max_examples=200, deadline=None)
+@given(programs(kinds=SCALAR, places=WHOLE, most=6, waking=False), st.sampled_from(ALIKE))
+def test_larger_programs_end_as_litmus_tests_do(texts: tuple[str, ...], platform: str) -> None:
+    outcomes = enumerate_outcomes(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform], (0, 1))
+    assert outcomes.complete
+    assert found(texts, platform) == set(outcomes.counts)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(max_examples=20_000, deadline=None)
+@given(programs(kinds=SCALAR, places=WHOLE, most=8, waking=False), st.sampled_from(ALIKE))
+def test_many_larger_programs_end_as_litmus_tests_do(texts: tuple[str, ...], platform: str) -> None:
+    outcomes = enumerate_outcomes(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform], (0, 1))
+    assert outcomes.complete
+    assert found(texts, platform) == set(outcomes.counts)
