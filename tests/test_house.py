@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,18 @@ def within(name: str, packages: tuple[str, ...]) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """Of the many copies of a tree most files are the same."""
+    return ast.parse(text)
+
+
 def modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
     for room in ROOMS:
         for path in sorted((root / room).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            yield name, path, ast.parse(path.read_text(), str(path))
+            yield name, path, parsed(path.read_text())
 
 
 def imports(module: str, path: Path, tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -145,7 +145,16 @@ def test_a_planted_error_is_found_by_the_shapes_that_hang_on_it(
 
 # --- the explorer -----------------------------------------------------------------------------------------------------
 
-EXPLORER = ("graph.c", "explore.c", "key.c", "chooser.c")
+EXPLORER = (
+    "graph.c",
+    "relations.c",
+    "explore.c",
+    "explore_reads.c",
+    "explore_writes.c",
+    "explore_looks.c",
+    "key.c",
+    "chooser.c",
+)
 
 
 def explore_stress(directory: Path, *options: str, patched: str = "") -> Path:

@@ -33,7 +33,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_scripts_of_chance_s_runs_are_followed_and_changed_ones_refused(sanitized: Path, seed: int) -> None:
     ended = follow(sanitized, seed=seed, runs=400)
     assert ended.returncode == 0, ended.stderr
@@ -64,6 +64,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: f"{planted[0]}: {planted[1].strip()[:24]}")
 def test_a_planted_error_is_found(tmp_path: Path, planted: tuple[str, str, str]) -> None:
     file, text, instead = planted

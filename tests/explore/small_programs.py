@@ -30,7 +30,7 @@ from greenlet import getcurrent, greenlet
 
 from amp._core import _bridge
 from amp._core._bridge import ExploredBytes, LazyBytes, ModelledPort
-from amp.errors import Violation
+from amp.errors import UsageError, Violation
 from amp.explore.explorer import Bounds, Ending, Exploration, ExploredPort, Explorer, Machine, RunOver, Unlook
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS, Platform, Side
@@ -331,7 +331,11 @@ def explored(
             outcomes.executions += 1
         if explorer.core.advance():
             continue
-        if not explorer._start_again():
+        try:
+            again = explorer._start_again()
+        except UsageError:  # its executions are too large
+            return None
+        if not again:
             outcomes.runs = runs
             return outcomes
         outcomes = Outcomes()  # a cell was split, or found to have another reader or writer

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * explore_reads.c - what a read may return in this run, and what it does where there is nothing to return yet.
+ */
+#include "explore_parts.h"
+
+#include <errno.h>
+#include <string.h>
+
+bool xp_same_cell(const struct xp_event *a, const struct xp_event *b)
+{
+    for (unsigned i = 0; i < a->cells; i++)
+        for (unsigned j = 0; j < b->cells; j++)
+            if (a->cell[i] == b->cell[j])
+                return true;
+    return false;
+}
+
+static bool new_enough(const struct xp_cpu *cpu, const struct xp_event *read, const xp_event_id *sources)
+{
+    if (!cpu->mark)
+        return true;
+    for (unsigned i = 0; i < read->cells; i++)
+        if (cpu->must_cell == XP_CELLS || read->cell[i] == cpu->must_cell) {
+            if (sources[i] >= cpu->mark)
+                return true;
+            if (cpu->must_cell != XP_CELLS)
+                return false;
+        }
+    return cpu->in_look; /* another read of the look may be the new one */
+}
+
+/* Do these sources give a read what it was promised, and does `w`, the newest, take part? One must come after the read:
+ * what needs no promise is another run. */
+static bool keeps_promise(const struct explorer *x, xp_event_id r, xp_event_id w, const xp_event_id *sources)
+{
+    const struct xp_graph *g = &x->graph;
+    const struct xp_event *read = &g->event[r];
+    bool takes_part = false, late = false;
+
+    for (unsigned i = 0; i < read->cells; i++) {
+        xp_event_id from = sources[i];
+        uint64_t value = from != XP_INITIAL ? g->event[from].value : x->initial[read->cell[i]];
+
+        if ((value ^ read->value) & xp_bytes(g->cell[read->cell[i]].mask))
+            return false;
+        takes_part |= from == w;
+        late |= from != XP_INITIAL && xp_has(&g->porf[from], r);
+    }
+    return takes_part && late;
+}
+
+/* All that a read may take, newest first: every way to pick a write for each of its cells. With `w`: those by which the
+ * new write `w` keeps the read's promise. */
+int xp_list_options(struct explorer *x, xp_event_id r, xp_event_id w, struct xp_options *list)
+{
+    struct xp_graph *g = &x->graph;
+    struct xp_event *read = &g->event[r];
+    unsigned at[XP_SPAN];
+    xp_event_id pick[XP_SPAN];
+
+    list->n = 0;
+    for (unsigned i = 0; i < read->cells; i++)
+        at[i] = g->cell[read->cell[i]].writes - 1u;
+    for (;;) {
+        unsigned i;
+
+        for (i = 0; i < read->cells; i++)
+            pick[i] = g->cell[read->cell[i]].co[at[i]];
+        if ((w ? keeps_promise(x, r, w, pick) : new_enough(&x->cpu[read->cpu], read, pick)) && xp_may_read(g, r, pick)) {
+            if (list->n == XP_OPTIONS)
+                return -1;
+            memcpy(list->source[list->n++], pick, sizeof pick);
+        }
+        for (i = 0; i < read->cells; i++) {
+            if (at[i]-- > 0)
+                break;
+            at[i] = g->cell[read->cell[i]].writes - 1u;
+        }
+        if (i == read->cells)
+            return 0;
+    }
+}
+
+static void sleep_on(struct explorer *x, unsigned cpu, const struct xp_event *read, bool voluntary)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+
+    state->voluntary = voluntary;
+    state->wakes = 0;
+    for (unsigned i = 0; i < read->cells; i++)
+        state->wake_cell[state->wakes++] = read->cell[i];
+    if (voluntary)
+        state->mark = (xp_event_id)x->graph.events;
+}
+
+/* The read waits. Inside a look, that is a look that found nothing. */
+static int wait_for_write(struct explorer *x, unsigned cpu, xp_event_id r, bool voluntary)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+    const struct xp_event *read = &x->graph.event[r];
+
+    sleep_on(x, cpu, read, voluntary);
+    if (state->in_look) {
+        state->must_cell = read->cells == 1 ? read->cell[0] : XP_CELLS;
+        if (voluntary)
+            state->mark = (xp_event_id)x->look.events; /* the look's own events are undone: the next one has this id */
+        return XP_UNLOOK;
+    }
+    state->status = XP_READING;
+    return XP_BLOCKED;
+}
+
+static void take_promise(struct explorer *x, xp_event_id r, uint64_t value)
+{
+    struct xp_event *read = &x->graph.event[r];
+
+    read->promised = true;
+    read->value = value;
+    x->promised++;
+}
+
+/* States are told apart by who reads a cell, as far as known. */
+static void learn_reader(struct explorer *x, const struct xp_event *read)
+{
+    for (unsigned i = 0; i < read->cells; i++) {
+        struct xp_learned *l = &x->learned[read->cell[i]];
+
+        if (!(l->readers >> read->cpu & 1) && x->states)
+            xp_fatal(x, -EAGAIN);
+        l->readers |= (uint8_t)(1u << read->cpu);
+    }
+}
+
+/* A late read shows that the writes behind it in program order come after more than was known. */
+static int look_again(struct explorer *x, xp_event_id r)
+{
+    const struct xp_graph *g = &x->graph;
+
+    for (unsigned w = r + 1u; w < g->events; w++)
+        if (g->event[w].kind != XP_READ && xp_has(&g->porf[w], r)) {
+            xp_show_races(x, (xp_event_id)w);
+            if (x->promised && xp_keep_promises(x, (xp_event_id)w))
+                return XP_OVER;
+        }
+    return XP_DONE;
+}
+
+int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id r, uint64_t *value)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+    struct xp_event *read = &x->graph.event[r];
+    struct xp_options list;
+    struct xp_choice *c;
+
+    if (x->over)
+        return XP_OVER;
+    state->pending = r;
+    if (xp_list_options(x, r, 0, &list))
+        return xp_fatal(x, -E2BIG);
+    if (list.n == 0)
+        return wait_for_write(x, cpu, r, state->voluntary);
+    c = xp_choose(x, XP_CHOOSE_SOURCE, cpu, list.n);
+    if (!c)
+        return XP_OVER;
+    if (c->branch == XP_POSTPONE)
+        return wait_for_write(x, cpu, r, true);
+    read->choice = (int32_t)(c - x->choice);
+    state->pending = 0;
+    state->voluntary = false;
+    if (!state->in_look)
+        state->mark = 0;
+    if (c->branch == XP_PROMISE) {
+        take_promise(x, r, c->promised);
+        *value = c->promised;
+        return XP_DONE;
+    }
+    if (xp_read_from(&x->graph, r, list.source[c->index])) {
+        x->over = true; /* with levels: it would come before itself */
+        return XP_OVER;
+    }
+    *value = xp_value_of(&x->graph, r, x->initial);
+    return look_again(x, r);
+}
+
+int xp_issue(struct explorer *x, unsigned cpu, const uint16_t *cells, unsigned n, const struct xp_set *address,
+             xp_event_id *event)
+{
+    if (x->over)
+        return XP_OVER;
+    *event = xp_add_read(&x->graph, cpu, cells, n, (struct xp_orders){{0}}, address);
+    if (!*event)
+        return xp_fatal(x, -E2BIG);
+    learn_reader(x, &x->graph.event[*event]);
+    return x->over ? XP_OVER : XP_DONE;
+}
+
+int xp_load(struct explorer *x, unsigned cpu, const uint16_t *cells, unsigned n, struct xp_orders acquire,
+            const struct xp_set *address, uint64_t *value, xp_event_id *event)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+
+    if (x->over)
+        return XP_OVER;
+    if (!state->pending) {
+        state->pending = xp_add_read(&x->graph, cpu, cells, n, acquire, address);
+        if (!state->pending)
+            return xp_fatal(x, -E2BIG);
+        learn_reader(x, &x->graph.event[state->pending]);
+    }
+    *event = state->pending;
+    return xp_resolve(x, cpu, state->pending, value);
+}
+
+void xp_forget(struct explorer *x, xp_event_id event)
+{
+    struct xp_event *read = &x->graph.event[event];
+
+    if (event < x->graph.events && read->kind == XP_READ && read->source[0] == XP_UNREAD) {
+        read->cells = 0;
+        read->source[0] = XP_INITIAL;
+    }
+}
+
+int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *event)
+{
+    static const uint8_t taken[XP_LEVELS] = {AMP_RR | AMP_RW, AMP_RR | AMP_RW};
+    struct xp_cpu *state = &x->cpu[cpu];
+    struct xp_orders orders;
+    uint64_t value;
+    int result;
+
+    if (x->over)
+        return XP_OVER;
+    if (!state->pending && !state->mark) { /* a doorbell rung before the last one taken is gone */
+        state->must_cell = mailbox;
+        state->mark = (xp_event_id)(state->taken + 1u);
+    }
+    memcpy(orders.level, taken, sizeof taken);
+    result = xp_load(x, cpu, &mailbox, 1, orders, NULL, &value, event);
+    if (result == XP_BLOCKED)
+        state->status = XP_WAITING;
+    if (result != XP_DONE)
+        return result;
+    state->taken = x->graph.event[*event].source[0];
+    state->must_cell = XP_CELLS;
+    return XP_DONE;
+}
