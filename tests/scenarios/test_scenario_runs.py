@@ -129,6 +129,7 @@ def test_every_site_that_the_catalogue_says_is_needed_has_its_row() -> None:
     assert {(row.scenario, row.site) for row in FOUND} == claimed
 
 
+@pytest.mark.slow  # tests/explore finds the same without chance
 @pytest.mark.parametrize("row", FOUND, ids=str)
 def test_a_site_that_is_weakened_alone_is_found_and_nobody_else_is_blamed(row: Row) -> None:
     result = row.result()
@@ -144,6 +145,7 @@ def test_a_site_that_is_weakened_alone_is_found_and_nobody_else_is_blamed(row: R
 IDLE = [(scenario, site) for scenario in SCENARIOS.values() for site in scenario.idle_sites]
 
 
+@pytest.mark.slow  # tests/explore finds the same without chance
 @pytest.mark.parametrize(("scenario", "site"), IDLE, ids=[f"{scenario.name}-{site.name}" for scenario, site in IDLE])
 def test_a_site_that_the_catalogue_calls_idle_shows_nothing_when_it_is_weakened(scenario: Scenario, site: Site) -> None:
     for name in ("paranoid", "omap4-2011"):
