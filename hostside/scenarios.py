@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from amp.errors import BadRing, PeerFinished, Stall, WrongMessage
+from amp.errors import BadRing, WrongMessage
 from amp.machine.config import RunConfig, Tally
 from amp.machine.small import cells, mailbox, one_ring
 from amp.machine.stamps import STAMP_BYTES, check_stamp, stamp, whose
+from amp.machine.waiting import until_changed, waiting
 from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import REMOTE, Payload, Port
@@ -34,7 +35,7 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
     idle, ours, sent, used = list(range(size - 1, -1, -1)), set(range(size)), 0, 0
     while used < messages:
         if sent == messages or not idle:
-            _until_changed(port, at.used_idx, used, f"message {used} never came back")
+            until_changed(port, at.used_idx, used, f"message {used} never came back")
             # S4: the used entry must not be read before idx said that it is there. Pairs with S3 at the remote.
             port.barrier(S4)
             entry = at.used_ring(used % size)
@@ -55,19 +56,6 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
             port.barrier(S1)
             sent += 1
             port.store_u32(at.avail_idx, sent)
-
-
-def _until_changed(port: Port, address: int, old: int, otherwise: str) -> None:
-    """Returns once the u32 at `address` is not `old`. What it is instead is not said: nobody needs it."""
-    _waiting(lambda: port.poll(lambda: True if port.load_u32(address) != old else None), otherwise)
-
-
-def _waiting(wait: Callable[[], object], otherwise: str) -> None:
-    """Raises Stall that says `otherwise` if nobody is left who could end the wait."""
-    try:
-        wait()
-    except (Stall, PeerFinished) as error:
-        raise Stall(f"{otherwise}: {error}") from None
 
 
 def vring(port: Port, config: RunConfig, tally: Tally) -> None:
@@ -129,10 +117,8 @@ class Driver:
 
     def _next_used(self, number: int) -> tuple[int, int]:
         """The next buffer that came back, and how much the device says it wrote."""
-        try:
-            return self._sleep_until_used() if self._notified else self._port.poll(self._queue.get_used)
-        except (Stall, PeerFinished) as error:
-            raise Stall(f"message {number} never came back: {error}") from None
+        look = self._sleep_until_used if self._notified else lambda: self._port.poll(self._queue.get_used)
+        return waiting(look, f"message {number} never came back")
 
     def _sleep_until_used(self) -> tuple[int, int]:
         while True:
@@ -177,7 +163,7 @@ def doorbell(port: Port, config: RunConfig, tally: Tally) -> None:
         port.kick(REMOTE)
         tally.notifications += 1
         tally.waits += 1
-        _waiting(port.wait, f"the reply to message {number} never came")
+        waiting(port.wait, f"the reply to message {number} never came")
         # K2: the reply must not be read before the interrupt that announced it. Pairs with K1 at the remote.
         port.barrier(K2)
         announced = port.load_u32(at.reply_number)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from amp.errors import BadRing, PeerFinished, Stall, WrongMessage
+from amp.errors import BadRing, WrongMessage
 from amp.machine.config import RunConfig, Tally
 from amp.machine.small import cells, is_reply, mailbox, one_ring
 from amp.machine.stamps import STAMP_BYTES, check_stamp, stamp, whose
+from amp.machine.waiting import until_changed, waiting
 from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import HOST, Port
@@ -28,7 +29,7 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
     """The device of a ring of bare cells: takes `config.messages` messages, checks each, and gives its buffer back."""
     at, size = cells(config), config.ring_size
     for number in range(config.messages):
-        _until_changed(port, at.avail_idx, number, f"message {number} never arrived")
+        until_changed(port, at.avail_idx, number, f"message {number} never arrived")
         # S2: the entry and the message must not be read before idx said that they are there. Pairs with S1 at the host.
         port.barrier(S2)
         entry = at.avail_ring(number % size)
@@ -47,19 +48,6 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
         port.barrier(S3)
         port.store_u32(at.used_idx, number + 1)
         tally.messages += 1
-
-
-def _until_changed(port: Port, address: int, old: int, otherwise: str) -> None:
-    """Returns once the u32 at `address` is not `old`. What it is instead is not said: nobody needs it."""
-    _waiting(lambda: port.poll(lambda: True if port.load_u32(address) != old else None), otherwise)
-
-
-def _waiting(wait: Callable[[], object], otherwise: str) -> None:
-    """Raises Stall that says `otherwise` if nobody is left who could end the wait."""
-    try:
-        wait()
-    except (Stall, PeerFinished) as error:
-        raise Stall(f"{otherwise}: {error}") from None
 
 
 def vring(port: Port, config: RunConfig, tally: Tally) -> None:
@@ -107,10 +95,8 @@ class Device:
             self._tally.messages += 1
 
     def _next_chain(self, number: int) -> Chain:
-        try:
-            return self._sleep_until_chain() if self._notified else self._port.poll(self._queue.next_chain)
-        except (Stall, PeerFinished) as error:
-            raise Stall(f"message {number} never arrived: {error}") from None
+        look = self._sleep_until_chain if self._notified else lambda: self._port.poll(self._queue.next_chain)
+        return waiting(look, f"message {number} never arrived")
 
     def _sleep_until_chain(self) -> Chain:
         while True:
@@ -145,7 +131,7 @@ def doorbell(port: Port, config: RunConfig, tally: Tally) -> None:
     at = mailbox(config)
     for number in range(config.messages):
         tally.waits += 1
-        _waiting(port.wait, f"message {number} never arrived")
+        waiting(port.wait, f"message {number} never arrived")
         # K2: the request must not be read before the interrupt that announced it. Pairs with K1 at the host.
         port.barrier(K2)
         announced = port.load_u32(at.request_number)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -143,11 +143,22 @@ def _check_save(path: str, plan: Plan) -> None:
         raise UsageError(f"witness {path}: {error.strerror}") from None
 
 
+def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
+    """The argument and the options that say what is explored: a scenario on a platform, with its barriers."""
+    for option in (
+        click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable."),
+        click.option(
+            "--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for."
+        ),
+        click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]"),
+        click.argument("scenario", type=click.Choice(SMALL)),
+    ):
+        command = option(command)
+    return command
+
+
 @cli.command()
-@click.argument("scenario", type=click.Choice(SMALL))
-@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
-@click.option("--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for.")
-@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable.")
+@_coded_scenario
 @click.option("--messages", type=click.IntRange(1), help="[default: the scenario's, 2]")
 @click.option("--ring-size", type=int, help="[default: the scenario's]")
 @click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Runs, at most.")
@@ -324,10 +335,7 @@ def scenarios(name: str | None, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("scenario", type=click.Choice(SMALL))
-@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
-@click.option("--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for.")
-@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable.")
+@_coded_scenario
 @click.option("--messages", type=click.IntRange(1), help="[default: until buffers are used again; 2 if sides sleep]")
 @click.option("--ring-size", type=int, help="[default: the scenario's]")
 @click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Of one cell.")

@@ -9,9 +9,9 @@ import os
 import shlex
 import stat
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -40,6 +40,10 @@ class Plan:
     barriers: str
     weaken: tuple[str, ...]
     sites: SiteMap
+
+    def with_config(self, **changes: Any) -> Plan:
+        """The same plan, with these fields of its config."""
+        return replace(self, config=msgspec.structs.replace(self.config, **changes))
 
     def at_seed(self, seed: int) -> RunConfig:
         return msgspec.structs.replace(self.config, seed=seed)

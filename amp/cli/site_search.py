@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
 from amp.cli.options import Plan, sites_for
 from amp.cli.run import Witness
-from amp.cli.verify import explorer_of
+from amp.cli.verify import explorer_of, fewest_messages
 from amp.cli.verify import replay as show_in_two_processes
 from amp.explore.explorer import Bounds, Exploration
 from amp.explore.shrink import Shrunk, shrink
@@ -164,7 +162,7 @@ class Search:
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
         """Of a broken assignment: as small as it gets; run in two processes if `replayed`, and if those can show it."""
         messages, shrunk = self._smallest(classes)
-        plan = _with(self.changed(classes), messages=messages)
+        plan = self.changed(classes).with_config(messages=messages)
         found = Counterexample(
             side=CPU_NAMES[shrunk.finding.cpu],
             kind=type(shrunk.finding.error).__name__,
@@ -175,7 +173,7 @@ class Search:
         )
         if shrunk.script is None:
             return found
-        plan = _with(plan, script=shrunk.script.token())
+        plan = plan.with_config(script=shrunk.script.token())
         found = replace(found, schedule=plan.config.script, command=plan.command(plan.config.seed))
         return _explained(found, plan, show_in_two_processes(plan, shrunk)) if replayed else found
 
@@ -183,15 +181,13 @@ class Search:
         """With as few messages as it takes, and shrunk; from memory if one of the same orders has been made."""
         plan = self.changed(classes)
         key = self.key(plan.sites)
-        for messages in range(1, plan.config.messages + 1):
-            if key in self._small:
-                break
-            explorer = explorer_of(_with(plan, messages=messages))
-            # What was found among all messages within the bounds is found again; only the clock might say otherwise.
-            last = messages == plan.config.messages
-            found = explorer.explore(Bounds(self.bounds.executions) if last else self.bounds).finding
-            if found is not None:
-                self._small[key] = messages, shrink(explorer, found)
+        if key not in self._small:
+            explorer = explorer_of(plan)
+            # What was found within the bounds is found again; only the clock might say otherwise.
+            finding = explorer.explore(Bounds(self.bounds.executions)).finding
+            assert finding is not None, plan
+            plan, explorer, finding, _ = fewest_messages(plan, explorer, finding, self.bounds)
+            self._small[key] = plan.config.messages, shrink(explorer, finding)
         return self._small[key]
 
     # --- the matrix
@@ -296,12 +292,6 @@ def _told(result: Exploration) -> Explored:
     verdict = Verdict.BROKEN if found is not None else Verdict.HOLDS if result.verified else Verdict.UNKNOWN
     text = None if found is None else str(found.error)
     return Explored(verdict, result.runs, result.executions, result.states, text, result.bound)
-
-
-def _with(plan: Plan, *, messages: int | None = None, script: str | None = None) -> Plan:
-    config = plan.config
-    messages, script = config.messages if messages is None else messages, config.script if script is None else script
-    return replace(plan, config=msgspec.structs.replace(config, messages=messages, script=script))
 
 
 def _verify_command(plan: Plan) -> str:

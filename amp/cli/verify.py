@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 
@@ -96,7 +95,7 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, esti
     exploration = explorer.explore(bounds, progress)
     found = None
     if exploration.finding is not None:
-        found = _smallest(plan, explorer, exploration, bounds)
+        found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds))
     return Verdict(plan, exploration, found, estimated, time.monotonic() - started)
 
 
@@ -133,20 +132,20 @@ def along(plan: Plan, script: Script) -> Verdict:
     return Verdict(plan, result, found, 0.0, time.monotonic() - started)
 
 
-def _smallest(plan: Plan, explorer: Explorer, exploration: Exploration, bounds: Bounds) -> Counterexample:
-    """With as few messages as it takes, then as few stale loads and switches as single changes lead to."""
-    assert exploration.finding is not None
-    finding, smaller = exploration.finding, "a single message is the least there is"
+def fewest_messages(
+    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds
+) -> tuple[Plan, Explorer, Finding, str]:
+    """The same with as few messages as it takes to find anything, and what is known of still fewer."""
+    smaller = "a single message is the least there is"
     for messages in range(1, plan.config.messages):
-        fewer = _with(plan, messages=messages)
+        fewer = plan.with_config(messages=messages)
         attempt = explorer_of(fewer)
         result = attempt.explore(bounds)
         if result.finding is not None:
-            plan, explorer, finding = fewer, attempt, result.finding
-            break
+            return fewer, attempt, result.finding, smaller
         known = "none" if result.bound is None else f"none within {result.bound}"
         smaller = f"with {messages} message{'s' * (messages > 1)} there is {known}"
-    return _shown(plan, explorer, finding, smaller)
+    return plan, explorer, finding, smaller
 
 
 def _shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
@@ -154,7 +153,7 @@ def _shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Co
     shrunk = shrink(explorer, finding)
     if shrunk.script is None:
         return Counterexample(plan, shrunk, None, smaller)
-    plan = _with(plan, script=shrunk.script.token())
+    plan = plan.with_config(script=shrunk.script.token())
     return Counterexample(plan, shrunk, replay(plan, shrunk), smaller)
 
 
@@ -174,17 +173,6 @@ def replay(plan: Plan, shrunk: Shrunk) -> Witness:
             shown = "no violation" if report is None else report.text
             raise NotRepeated(f"the explorer found {error}; two processes with its schedule showed {shown}")
         return witness(machine, plan, outcome, explained=True)
-
-
-def _with(plan: Plan, **changes: Any) -> Plan:
-    return Plan(
-        msgspec.structs.replace(plan.config, **changes),
-        plan.platform_name,
-        plan.platform,
-        plan.barriers,
-        plan.weaken,
-        plan.sites,
-    )
 
 
 def title(plan: Plan) -> str:

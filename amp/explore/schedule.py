@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from amp.errors import AmpError
 from amp.machine.script import Goal, Read, Script, Taken, Visible
 
 READ, WRITE, DOORBELL = 0, 1, 2  # the core's enum xp_kind
-UNREAD: Final = -1
 
 
 class NotALine(AmpError):

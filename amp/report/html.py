@@ -7,34 +7,27 @@ page forbids itself every connection, and every script but its own by hash (Cont
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from amp import __version__
 from amp.report.blame import Explanation
 from amp.report.history import History
+from amp.report.page import asset, source_hash, template
 from amp.report.scene import scene
 from amp.report.trace import Event, EventKind, Trace
 from amp.report.view import view
 from amp.report.words import Names, Words
 
-_TEMPLATES = files("amp.report") / "templates"
 _SCRIPTS: Final = ("data.js", "plot.js", "page.js")  # one script, in this order
 
 
 def render_html(trace: Trace, explanation: Explanation, names: Names, *, verdict: str, replay: str | None) -> str:
     """The page. `verdict` says what was run and found, with platform and bounds; `replay` repeats it, if it can be."""
     words = Words(History(trace), explanation, names)
-    environment = Environment(
-        loader=PackageLoader("amp.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    style, script = _asset("explain.css"), "".join(_asset(name) for name in _SCRIPTS)
-    return environment.get_template("explain.html").render(
+    style, script = asset("explain.css"), "".join(asset(name) for name in _SCRIPTS)
+    return template("explain.html").render(
         version=__version__,
         opening=words.opening(),
         verdict=verdict,
@@ -46,8 +39,8 @@ def render_html(trace: Trace, explanation: Explanation, names: Names, *, verdict
         data=view(trace, explanation, words),
         style=Markup(style),  # ours, not data
         script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
     )
 
 
@@ -70,11 +63,3 @@ def _shown_at(words: Words, writer: int) -> int:
     """A store arrives at the other side; at its own where there is no other."""
     cpus = range(len(words.explanation.sides))
     return next((cpu for cpu in cpus if words.side(cpu) is not words.side(writer)), writer)
-
-
-def _asset(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -6,12 +6,8 @@ A Jinja template that escapes everything, and its style. The page forbids itself
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from amp import __version__
@@ -19,17 +15,14 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SITES
 from amp.report.matrix import Cell, Matrix, Row, Verdict
 from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, who_text
+from amp.report.page import asset, source_hash, template
 
 
 def render_matrix_html(matrix: Matrix) -> str:
     """The page."""
-    environment = Environment(
-        loader=PackageLoader("amp.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    style = (files("amp.report") / "templates" / "sites.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style = asset("sites.css")
     rows = [_row(row) for row in matrix.rows]
-    return environment.get_template("sites.html").render(
+    return template("sites.html").render(
         version=__version__,
         matrix=matrix,
         coded=coded_text(matrix),
@@ -41,7 +34,7 @@ def render_matrix_html(matrix: Matrix) -> str:
         rows=rows,
         counterexamples=[cell for row in rows for cell in row["cells"] if cell["found"] is not None],
         style=Markup(style),  # ours, not data
-        style_hash=f"sha256-{digest}",
+        style_hash=source_hash(style),
     )
 
 
