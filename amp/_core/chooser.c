@@ -10,20 +10,11 @@
  *           (Burckhardt et al., ASPLOS 2010; for weak memory Gao et al., ASPLOS 2023)
  */
 #include "explore.h"
-
-static uint64_t next_random(struct explorer *x)
-{
-    /* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one. */
-    uint64_t z = x->random += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
+#include "model.h"
 
 static unsigned below(struct explorer *x, unsigned n)
 {
-    return (unsigned)((next_random(x) >> 32) * n >> 32);
+    return amp_random(&x->random, n);
 }
 
 void xp_chooser_begin(struct explorer *x)

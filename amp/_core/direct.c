@@ -4,18 +4,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "granule.h"
+
 static int check(const struct amp_direct *cpu, uint64_t address, uint64_t length)
 {
-    if (address < cpu->shared_start || address > cpu->shared_end || length > cpu->shared_end - address)
-        return -EFAULT;
-    return 0;
+    return amp_check_range(cpu->shared_start, cpu->shared_end, address, length);
 }
 
 static int check_scalar(const struct amp_direct *cpu, uint64_t address, unsigned size)
 {
-    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address % size)
-        return -EINVAL;
-    return check(cpu, address, size);
+    return amp_check_scalar(cpu->shared_start, cpu->shared_end, address, size);
 }
 
 /* One access of the right width, chosen by the size: the compiler may neither split nor merge it. */

@@ -21,7 +21,7 @@ void xp_offer_promise(struct explorer *x, xp_event_id r, uint8_t mask, uint64_t 
 {
     const struct xp_event *read = &x->graph.event[r];
     struct xp_choice *c = &x->choice[read->choice];
-    uint64_t bits = xp_bytes(read->mask & mask);
+    uint64_t bits = amp_bits(read->mask & mask);
 
     value = (value & bits) | ((read->promised ? read->value : xp_value_of(&x->graph, r, x->initial)) & ~bits);
     for (unsigned i = 0; i < c->promises; i++)

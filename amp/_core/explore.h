@@ -66,7 +66,6 @@ struct xp_cpu {
     uint16_t wakes;
     uint16_t wake_cell[XP_WAKES];
     uint16_t must_cell;  /* the cell `mark` is about, XP_CELLS: any of the look's */
-    uint32_t looks_from; /* choices made before the look */
     uint64_t log;
     uint32_t made;       /* values so far: names those that live */
     xp_event_id taken;   /* the newest doorbell taken */

@@ -42,7 +42,6 @@ void xp_look_begin(struct explorer *x, unsigned cpu)
     look->log = x->cpu[cpu].log;
     look->made = x->cpu[cpu].made;
     x->cpu[cpu].in_look = true;
-    x->cpu[cpu].looks_from = x->choices;
 }
 
 static void undo(struct explorer *x, unsigned cpu)

@@ -42,7 +42,7 @@ static bool keeps_promise(const struct explorer *x, xp_event_id r, xp_event_id w
         xp_event_id from = sources[i];
         uint64_t value = from != XP_INITIAL ? g->event[from].value : x->initial[read->cell[i]];
 
-        if ((value ^ read->value) & xp_bytes(g->cell[read->cell[i]].mask))
+        if ((value ^ read->value) & amp_bits(g->cell[read->cell[i]].mask))
             return false;
         takes_part |= from == w;
         late |= from != XP_INITIAL && xp_has(&g->porf[from], r);

@@ -22,7 +22,7 @@
 
 #include <stdbool.h>
 
-#include "core.h"
+#include "granule.h"
 
 #define XP_EVENTS 1024 /* of one execution, initial write included; times levels: nodes */
 #define XP_WORDS (XP_EVENTS / 64)
@@ -147,7 +147,6 @@ int xp_place(struct xp_graph *g, xp_event_id w, unsigned i, unsigned position);
 /* Has what atomic read `r` read been taken by another atomic's write? */
 bool xp_taken(const struct xp_graph *g, xp_event_id r);
 
-uint64_t xp_bytes(uint8_t mask); /* all bits of those bytes */
 unsigned xp_position(const struct xp_graph *g, unsigned cell, xp_event_id w);
 uint64_t xp_value_of(const struct xp_graph *g, xp_event_id r, const uint64_t *initial);
 

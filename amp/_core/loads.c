@@ -145,7 +145,7 @@ static void perform_part(struct amp_cpu *cpu, struct amp_deferred *load, uint64_
 {
     uint64_t relative = address - cpu->model->config.shared_start;
     unsigned shift = relative % AMP_GRANULE;
-    uint8_t mask = (uint8_t)((0xffu >> (AMP_GRANULE - length)) << shift);
+    uint8_t mask = amp_byte_mask(shift, length);
     struct amp_part part = {load->number, (uint32_t)(address / AMP_GRANULE - load->address / AMP_GRANULE)};
     struct amp_seen seen = amp_read_granule(cpu, part, (uint32_t)(relative / AMP_GRANULE), mask, load->floor);
 

@@ -7,17 +7,14 @@
 #include "bell.h"
 #include "script.h"
 
-static bool in_shared(const struct amp_model *m, uint64_t address, uint64_t length)
+static int check_range(const struct amp_model *m, uint64_t address, uint64_t length)
 {
-    return address >= m->config.shared_start && address <= m->config.shared_end &&
-           length <= m->config.shared_end - address;
+    return amp_check_range(m->config.shared_start, m->config.shared_end, address, length);
 }
 
 static int check_scalar(const struct amp_model *m, uint64_t address, unsigned size)
 {
-    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address % size)
-        return -EINVAL;
-    return in_shared(m, address, size) ? 0 : -EFAULT;
+    return amp_check_scalar(m->config.shared_start, m->config.shared_end, address, size);
 }
 
 /* Where a scalar lies: its granule, its bytes there. */
@@ -33,13 +30,8 @@ static struct place place_of(const struct amp_model *m, uint64_t address, unsign
     unsigned byte = relative % AMP_GRANULE;
 
     return (struct place){.granule = (uint32_t)(relative / AMP_GRANULE),
-                          .mask = (uint8_t)((0xffu >> (AMP_GRANULE - size)) << byte),
+                          .mask = amp_byte_mask(byte, size),
                           .shift = 8 * byte};
-}
-
-static uint64_t narrow(uint64_t value, unsigned size)
-{
-    return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
 }
 
 static uint8_t orders_of(struct amp_cpu *cpu, unsigned primitive)
@@ -81,7 +73,7 @@ static uint64_t trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t addres
                                                     .load = (uint16_t)number,
                                                     .address = (uint32_t)address,
                                                     .size = size,
-                                                    .value = narrow(seen->value >> where.shift, size),
+                                                    .value = amp_narrow(seen->value >> where.shift, size),
                                                     .store = seen->store,
                                                     .newest = seen->newest});
 }
@@ -108,7 +100,7 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)
         amp_raise_floor(cpu, seen.time);
     trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
-    *out = (struct amp_word){.value = narrow(seen.value >> where.shift, size), .time = seen.time};
+    *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
     return amp_leave(cpu);
 }
 
@@ -137,7 +129,7 @@ int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t val
     amp_perform_overlapping(cpu, address, size);
     if (orders & AMP_RW)
         amp_perform_all(cpu);
-    value = narrow(value, size);
+    value = amp_narrow(value, size);
     amp_push_store(cpu, (struct amp_pending){
                             .store = trace_store(cpu, address, size, value, release ? AMP_FL_RELEASE : 0),
                             .kind = AMP_MEMORY,
@@ -176,12 +168,12 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
     amp_settle(cpu, where.granule, where.mask);
     seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
                             where.mask, m->now); /* an atomic acts on the newest value */
-    old = narrow(seen.value >> where.shift, size);
+    old = amp_narrow(seen.value >> where.shift, size);
     trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
-    if (atomic_result(op, old, operand, narrow(expected, size), &value)) {
+    if (atomic_result(op, old, operand, amp_narrow(expected, size), &value)) {
         unsigned entry = state->entries;
 
-        value = narrow(value, size);
+        value = amp_narrow(value, size);
         amp_push_store(cpu, (struct amp_pending){.store = trace_store(cpu, address, size, value, AMP_FL_ATOMIC),
                                                  .kind = AMP_MEMORY,
                                                  .granule = where.granule,
@@ -203,7 +195,7 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
     struct amp_deferred **last = &cpu->deferred;
     int error;
 
-    if (!in_shared(cpu->model, load->address, load->length))
+    if (check_range(cpu->model, load->address, load->length))
         return -EFAULT;
     error = amp_enter(cpu, needs(state->implicit) | AMP_LOADS);
     if (error)
@@ -263,7 +255,7 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
     uint32_t granule = 0;
     int error;
 
-    if (!in_shared(m, address, length))
+    if (check_range(m, address, length))
         return -EFAULT;
     /* More than fits into the list: stores of it must be visible before it is done. */
     error = amp_enter(cpu, length > AMP_GRANULE * AMP_STORES / 2 ? AMP_LOADS : amp_overlap(cpu, address, length));
@@ -283,7 +275,7 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
         amp_push_store(cpu, (struct amp_pending){.store = number,
                                                  .kind = AMP_MEMORY,
                                                  .granule = (uint32_t)(relative / AMP_GRANULE),
-                                                 .mask = (uint8_t)((0xffu >> (AMP_GRANULE - part)) << byte),
+                                                 .mask = amp_byte_mask(byte, part),
                                                  .value = value << 8 * byte,
                                                  .part = granule++});
     }

@@ -17,7 +17,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "core.h"
+#include "granule.h"
 
 #define AMP_MAGIC UINT64_C(0x32306c65646f4d41) /* "AModel02" */
 
@@ -123,18 +123,6 @@ static inline struct amp_cpu_state *amp_state(struct amp_cpu *cpu)
 static inline uint64_t amp_max(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
-}
-
-/* A byte mask (bit i = byte i) as the bits it covers. */
-static inline uint64_t amp_bits(uint8_t mask)
-{
-    uint64_t spread = mask * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
-
-    /* any bit of a byte -> all bits of that byte */
-    spread |= spread >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    spread |= spread >> 2 & UINT64_C(0x3f3f3f3f3f3f3f3f);
-    spread |= spread >> 1 & UINT64_C(0x7f7f7f7f7f7f7f7f);
-    return (spread & UINT64_C(0x0101010101010101)) * 0xff;
 }
 
 /* room.c: the room as a model; NULL if it holds none, or does not fit. */

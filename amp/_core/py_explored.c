@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "granule.h"
+
 /* Numbers of amp.ordering's primitives. */
 enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
 
@@ -76,7 +78,7 @@ int py_cells(struct explorer_object *owner, uint64_t address, unsigned size, uin
     struct xp_graph *g = &owner->x->graph;
     struct granule *granule = &owner->granule[(address - owner->start) / AMP_GRANULE];
     unsigned first = address % AMP_GRANULE, n = 0;
-    uint8_t mask = (uint8_t)((0xffu >> (AMP_GRANULE - size)) << first), fresh = 0;
+    uint8_t mask = amp_byte_mask(first, size), fresh = 0;
     int result = 0;
 
     for (unsigned i = first; i < first + size; i++) {
@@ -105,18 +107,11 @@ int py_cells(struct explorer_object *owner, uint64_t address, unsigned size, uin
     return result ? result : (int)n;
 }
 
-static int check(const struct port *port, uint64_t address, unsigned size)
-{
-    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address % size)
-        return -EINVAL;
-    return address < port->shared_start || address > port->shared_end || size > port->shared_end - address ? -EFAULT : 0;
-}
-
 /* The cells of a scalar. Should they have had to be split, or be too many, the run is over. */
 static int find_cells(struct port *port, uint64_t address, unsigned size, uint16_t cells[XP_SPAN])
 {
     struct explorer_object *owner = port->cpu.explored.owner;
-    int n = check(port, address, size);
+    int n = amp_check_scalar(port->shared_start, port->shared_end, address, size);
 
     if (n)
         return n;
@@ -160,11 +155,6 @@ static unsigned shift_of(uint64_t address)
     return 8 * (unsigned)(address % AMP_GRANULE);
 }
 
-static uint64_t narrow(uint64_t value, unsigned size)
-{
-    return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
-}
-
 static void give_word(const struct port *port, xp_event_id event, uint64_t value, struct amp_word *out)
 {
     *out = (struct amp_word){.value = value, .time = py_tag_of(port->cpu.explored.id, event)};
@@ -188,7 +178,7 @@ static int explored_load(struct port *port, uint64_t address, unsigned size, uin
     ASKING(port, xp_load(x, cpu, cells, (unsigned)n, acquire ? *orders_of(port, LOAD_ACQUIRE) : nothing,
                          py_tag_depends(after), &value, &event));
     py_number_event(port->cpu.explored.owner, event, port->cpu.explored.owner->loads[cpu]++, 0);
-    give_word(port, event, narrow(value >> shift_of(address), size), out);
+    give_word(port, event, amp_narrow(value >> shift_of(address), size), out);
     return 0;
 }
 
@@ -226,7 +216,7 @@ static int explored_store(struct port *port, uint64_t address, unsigned size, ui
         return n;
     xp_log(x, cpu, did(DID_STORE, address, size));
     py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
-    ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, narrow(value, size) << shift_of(address),
+    ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, amp_narrow(value, size) << shift_of(address),
                           release ? *orders_of(port, STORE_RELEASE) : nothing, origins(from, &depends),
                           py_tag_depends(from.address), 0));
     number_store(port, 0);
@@ -252,9 +242,9 @@ static int explored_atomic(struct port *port, uint64_t address, unsigned size, e
     xp_barrier(x, cpu, *orders_of(port, SMP_MB));
     ASKING(port, xp_load(x, cpu, cells, (unsigned)n, nothing, py_tag_depends(from.address), &value, &event));
     py_number_event(port->cpu.explored.owner, event, port->cpu.explored.owner->loads[cpu]++, 0);
-    old = narrow(value >> shift_of(address), size);
-    if (op != AMP_CMPXCHG || old == narrow(expected, size)) {
-        value = narrow(op == AMP_ADD ? old + operand : operand, size) << shift_of(address);
+    old = amp_narrow(value >> shift_of(address), size);
+    if (op != AMP_CMPXCHG || old == amp_narrow(expected, size)) {
+        value = amp_narrow(op == AMP_ADD ? old + operand : operand, size) << shift_of(address);
         ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value, nothing, origins(from, &depends),
                               py_tag_depends(from.address), event));
         number_store(port, 0);
@@ -270,7 +260,7 @@ static int explored_write(struct port *port, uint64_t address, const uint8_t *by
     struct explorer *x = port->cpu.explored.owner->x;
     unsigned cpu = port->cpu.explored.id;
 
-    if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
+    if (amp_check_range(port->shared_start, port->shared_end, address, length))
         return -EFAULT;
     xp_log(x, cpu, did(DID_STORE, address, length));
     for (uint64_t done = 0, part, number = 0; done < length; done += part) {

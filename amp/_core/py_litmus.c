@@ -2,23 +2,13 @@
 /*
  * py_litmus.c - litmus(...): all outcomes of a litmus test, for amp.litmus.enumerate.
  */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bell.h"
 #include "litmus.h"
 #include "py_explore.h"
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 struct limits {
     unsigned long long executions, ns;
@@ -27,14 +17,14 @@ struct limits {
 /* Every run, until there are no more or a limit is reached: 1, 0, or a negative errno. */
 static int run_all(struct litmus *test, const struct limits *limits)
 {
-    uint64_t until = now_ns() + limits->ns;
+    uint64_t until = amp_now_ns() + limits->ns;
 
     do {
         int error = litmus_run(test);
 
         if (error)
             return error;
-        if (test->x->executions >= limits->executions || (test->x->runs % 256 == 0 && now_ns() > until))
+        if (test->x->executions >= limits->executions || (test->x->runs % 256 == 0 && amp_now_ns() > until))
             return !xp_advance(test->x);
     } while (xp_advance(test->x));
     return test->x->error ? test->x->error : 1;

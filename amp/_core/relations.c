@@ -260,22 +260,13 @@ int xp_place(struct xp_graph *g, xp_event_id w, unsigned i, unsigned position)
     return 0;
 }
 
-uint64_t xp_bytes(uint8_t mask)
-{
-    uint64_t bits = 0;
-
-    for (unsigned byte = 0; byte < 8; byte++)
-        bits |= mask >> byte & 1 ? UINT64_C(0xff) << 8 * byte : 0;
-    return bits;
-}
-
 uint64_t xp_value_of(const struct xp_graph *g, xp_event_id r, const uint64_t *initial)
 {
     const struct xp_event *read = &g->event[r];
     uint64_t value = 0;
 
     for (unsigned i = 0; i < read->cells; i++) {
-        uint64_t bits = xp_bytes(g->cell[read->cell[i]].mask), from;
+        uint64_t bits = amp_bits(g->cell[read->cell[i]].mask), from;
 
         from = read->source[i] == XP_INITIAL ? (initial ? initial[read->cell[i]] : 0) : g->event[read->source[i]].value;
         value |= from & bits;

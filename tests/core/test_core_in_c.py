@@ -154,6 +154,7 @@ EXPLORER = (
     "explore_looks.c",
     "key.c",
     "chooser.c",
+    "chance.c",
 )
 
 
