@@ -36,6 +36,59 @@ class AccessFault(AmpError):
     """An access outside the carveouts, or not aligned to its size: what an MMU or a bus would refuse."""
 
 
+class FirmwareError(AmpError):
+    """An ELF image or a resource table that cannot be used: which field, its value, and what was expected."""
+
+    exit_status = 2
+
+
+class RprocError(AmpError):
+    """What the remote processor's life cycle does not allow in this state, or a boot that failed."""
+
+
+class MmuFault(AmpError):
+    """A core's access of `length` bytes at device address `da`, where none of its windows is."""
+
+    def __init__(self, text: str, *, da: int, length: int) -> None:
+        self.da, self.length = da, length
+        super().__init__(text)
+
+
+class RpmsgError(AmpError):
+    """A message that cannot be sent or received. The children are the errno values of Linux's rpmsg, one each."""
+
+
+class WouldBlock(RpmsgError):
+    """No buffer is free, and the caller did not want to wait (-ENOMEM of rpmsg_trysend)."""
+
+
+class SendTimeout(RpmsgError):
+    """No buffer became free in time (-ERESTARTSYS of rpmsg_send, after 15 s)."""
+
+
+class MessageTooLong(RpmsgError):
+    """Larger than a buffer less its header (-EMSGSIZE)."""
+
+
+class NoSuchEndpoint(RpmsgError):
+    """The endpoint is closed, or has no destination to send to (-EINVAL)."""
+
+
+class AddressInUse(RpmsgError):
+    """Another endpoint has that address, or every dynamic one is taken (-ENOSPC of the address allocation)."""
+
+
+class LinkDown(RpmsgError):
+    """The other side is gone: it crashed, stopped, or was detached.
+
+    `unacknowledged` are the messages that were sent and whose buffers never came back, oldest first.
+    """
+
+    def __init__(self, text: str, unacknowledged: tuple[object, ...] = ()) -> None:
+        self.unacknowledged = unacknowledged
+        super().__init__(text)
+
+
 class ScriptMismatch(AmpError):
     """A schedule that lockstep follows does not fit what the CPUs do, or what the platform allows.
 
@@ -65,6 +118,14 @@ class BadRing(Violation):
     def __init__(self, field: str, value: int, *, limit: object, writer: str, address: int | None = None) -> None:
         self.field, self.value, self.limit, self.writer, self.address = field, int(value), limit, writer, address
         super().__init__(f"{field} is {self.value}, allowed is {limit}; written by the {writer}")
+
+
+class BadMessage(Violation):
+    """An rpmsg header or name-service message that breaks the format; `field`, `value`, `limit` as for BadRing."""
+
+    def __init__(self, field: str, value: int, *, limit: object, writer: str, address: int | None = None) -> None:
+        self.field, self.value, self.limit, self.writer, self.address = field, int(value), limit, writer, address
+        super().__init__(f"rpmsg {field} is {self.value}, allowed is {limit}; written by the {writer}")
 
 
 class WrongMessage(Violation):

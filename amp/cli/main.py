@@ -426,6 +426,46 @@ def litmus(
     return status
 
 
+@cli.group()
+def firmware() -> None:
+    """Firmware images: ELF files with a resource table, as Linux's remoteproc loads them."""
+
+
+@firmware.command("build")
+@click.argument("module")
+@click.option("-o", "--output", metavar="F", required=True, help="The image to write.")
+@click.option("--config", metavar="F", help="A TOML file in place of the module's FIRMWARE.")
+@click.option("--elf32", "bits", flag_value=32, type=int, help="For a 32-bit Arm core.")
+@click.option("--elf64", "bits", flag_value=64, type=int, default=64, help="For a 64-bit Arm core.  [default]")
+@click.option("--entry", metavar="NAME", help="The function to start with.  [default: the declaration's, main]")
+def firmware_build(*, module: str, output: str, config: str | None, bits: int, entry: str | None) -> int:
+    """Package MODULE, a Python file or an importable name, as firmware.
+
+    What it needs of its host (carveouts, trace buffers, virtio devices) stands in it as FIRMWARE = Firmware(...) or in
+    a TOML file; without either it gets a trace buffer and an rpmsg device.
+    """
+    from amp.cli import firmware as command  # noqa: PLC0415
+
+    click.echo(command.make(module, output, config, bits, entry))
+    return 0
+
+
+@firmware.command("show")
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def firmware_show(file: str, *, as_json: bool) -> int:
+    """What is in the image FILE: segments, entry, resource table."""
+    from amp.cli import firmware as command  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+
+    image, resources = command.load(file)
+    if as_json:
+        print_json({**_NOTHING_RUN, **command.as_data(image, resources)})
+    else:
+        command.render(make_console(), image, resources)
+    return 0
+
+
 # What every --json object has, of a command that looks up and runs nothing.
 _NOTHING_RUN: Final = {
     "command": "platforms",
