@@ -180,6 +180,11 @@ int amp_model_set_script(void *room, size_t size, const void *goals, size_t n);
 int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, size_t length);
 /* A CPU's process died: every other CPU's access fails with -EPIPE from now on. Callable at any moment. */
 int amp_model_lost(void *room, size_t size, unsigned cpu);
+/*
+ * An interrupt from outside the machine: rings that CPU's doorbell. Orders nothing, leaves no event, never blocks; callable
+ * at any moment, by any thread. -EINVAL under lockstep, where only CPUs act.
+ */
+int amp_model_ring(void *room, size_t size, unsigned cpu);
 
 struct amp_model_state {
     uint64_t events;  /* in all; the trace keeps the last trace_events of them */
@@ -212,6 +217,13 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
 int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site);
 int amp_kick(struct amp_cpu *cpu, unsigned target);
 int amp_wait(struct amp_cpu *cpu, int64_t timeout_ns); /* timeout_ns < 0: none; lockstep has no clock: ignored */
+/*
+ * For a second thread, while the CPU's own is not inside amp_wait: sleeps until a doorbell is there to be taken, or on its
+ * way, and takes nothing. Reads the board's word only. timeout_ns >= 0. -ENOTSUP under lockstep: who waits there passes
+ * its turn on.
+ */
+int amp_listen(const struct amp_cpu *cpu, int64_t timeout_ns);
+int amp_interrupt(const struct amp_cpu *cpu); /* amp_model_ring for this CPU itself; -ENOTSUP under lockstep */
 int amp_note(struct amp_cpu *cpu, unsigned code, uint64_t value);
 
 #endif

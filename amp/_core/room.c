@@ -157,6 +157,18 @@ int amp_model_lost(void *room, size_t size, unsigned cpu)
     return 0;
 }
 
+int amp_model_ring(void *room, size_t size, unsigned cpu)
+{
+    struct amp_model *m = amp_model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (cpu >= m->config.cpus || m->config.mode != AMP_FREE)
+        return -EINVAL;
+    amp_bell_ring(&m->board, cpu); /* not the lock: its holder may be dead, or be stopped */
+    return 0;
+}
+
 int amp_model_state(const void *room, size_t size, struct amp_model_state *state)
 {
     const struct amp_model *m = amp_model_in(room, size);
