@@ -59,10 +59,13 @@ def test_a_remote_that_did_one_thing_wrong_is_told_of_by_field_value_limit_and_a
     assert found == expected.get(address, address)
 
 
+MISSING = {"doorbell": "the reply to message 0 never came", "rpmsg-ping": "the service was never announced"}
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_remote_that_left_without_a_word_is_a_stall_that_says_what_is_missing(name: str) -> None:
-    indirect = {"indirect": True, "segments": 2} if name == "vring-indirect" else {}
-    config = configured(name, messages=2, event_idx=name == "vring-event-idx", **indirect)
-    missing = "the reply to message 0 never came" if name == "doorbell" else "message 0 never came back"
+    own = {"vring-indirect": {"indirect": True, "segments": 2}, "rpmsg-ping": {"payload_bytes": 56}}
+    config = configured(name, messages=2, event_idx=name == "vring-event-idx", **own.get(name, {}))
+    missing = MISSING.get(name, "message 0 never came back")
     with pytest.raises(Stall, match=missing):
         run_alone(PROGRAMS[name], HOST, config, {})
