@@ -20,6 +20,7 @@ from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import REMOTE, Payload, Port
 from amp.virtio.split import Segment
+from hostside import rpmsg_ping
 from hostside.virtqueue import DriverQueue, IndirectTables
 
 K1, K2, S1, S4 = Site.K1, Site.K2, Site.S1, Site.S4
@@ -184,5 +185,6 @@ PROGRAMS: Final[Mapping[str, Callable[[Port, RunConfig, Tally], None]]] = Mappin
         "vring-event-idx": notified_vring,
         "vring-indirect": vring,
         "doorbell": doorbell,
+        "rpmsg-ping": rpmsg_ping.ping,
     }
 )

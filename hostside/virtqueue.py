@@ -225,6 +225,10 @@ class DriverQueue(Generic[Token]):
     def _bad(self, field: str, value: int, limit: object, address: int) -> BadRing:
         return BadRing(field, value, limit=limit, writer=self._writer, address=address)
 
+    def look_through(self, port: Port) -> None:
+        """From now on through another port: to see what a device that died had given back."""
+        self._port = port
+
     def finish_reading(self) -> None:
         """Call it after reading a buffer and before adding it again."""
         # B1: our reads of the buffer must be done before the device may write to it. Pairs with the device's own B1.

@@ -20,6 +20,7 @@ from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import HOST, Port
 from amp.virtio.split import DESC_BYTES
+from remoteside import rpmsg_ping
 from remoteside.virtqueue import Chain, DeviceQueue
 
 B1, K1, K2, S2, S3 = Site.B1, Site.K1, Site.K2, Site.S2, Site.S3
@@ -162,5 +163,6 @@ PROGRAMS: Final[Mapping[str, Callable[[Port, RunConfig, Tally], None]]] = Mappin
         "vring-event-idx": notified_vring,
         "vring-indirect": vring,
         "doorbell": doorbell,
+        "rpmsg-ping": rpmsg_ping.ping,
     }
 )

@@ -40,7 +40,7 @@ def run_alone(
 
 def configured(program: str, **sizes: int | bool) -> RunConfig:
     """As the catalogue has it, by hand: the sides know no catalogue."""
-    return RunConfig(program=program, mode=Mode.DIRECT, payload_bytes=8, align=4, **{"ring_size": 2, **sizes})  # type: ignore[arg-type]
+    return RunConfig(program=program, mode=Mode.DIRECT, align=4, **{"payload_bytes": 8, "ring_size": 2, **sizes})  # type: ignore[arg-type]
 
 
 def u16(*values: int) -> bytes:

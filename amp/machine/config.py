@@ -15,7 +15,15 @@ HEADER_BYTES: Final = 16  # amp.machine.messages
 PAYLOAD_LIMIT_BYTES: Final = 1 << 20
 SEGMENTS_LIMIT: Final = 64
 HEADED: Final = ("echo", "stream")  # programs whose messages start with a header
-SMALL: Final = ("spsc-vring", "vring", "vring-flags", "vring-event-idx", "vring-indirect", "doorbell")  # amp.scenarios
+SMALL: Final = (  # amp.scenarios
+    "spsc-vring",
+    "vring",
+    "vring-flags",
+    "vring-event-idx",
+    "vring-indirect",
+    "doorbell",
+    "rpmsg-ping",
+)
 
 
 class Mode(StrEnum):

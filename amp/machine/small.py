@@ -15,6 +15,7 @@ from amp.machine.config import RunConfig
 from amp.machine.stamps import STAMP_BYTES
 from amp.machine.wiring import VRINGS_AT, plan
 from amp.region import PAGE_SIZE, Layout
+from amp.rpmsg.wire import HEADER_BYTES
 from amp.virtio.split import DESC_BYTES, Segment, SplitLayout, align_up
 
 GRANULE_BYTES: Final = 8
@@ -161,6 +162,48 @@ class Mailbox:
         return f"{('request payload', 'request number', 'reply payload', 'reply number')[number]}{_plus(offset)}"
 
 
+@dataclass(frozen=True, slots=True)
+class RpmsgRings:
+    """rpmsg-ping's device: its status byte, two vrings, and as many buffers for each as it has entries.
+
+    `input` is the host's: it brings the remote's messages. The buffers of `input` come first, `buffer_bytes` each.
+    """
+
+    status: int
+    input: SplitLayout
+    output: SplitLayout
+    buffers: int
+    buffer_bytes: int
+
+    @property
+    def count(self) -> int:
+        return self.input.num + self.output.num
+
+    @property
+    def end(self) -> int:
+        return self.buffers + self.count * self.buffer_bytes
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """(start, end): where a descriptor may point."""
+        return self.buffers, self.end
+
+    def layout(self, model_bytes: int) -> Layout:
+        return _layout(self.end, model_bytes)
+
+    def name_of(self, address: int) -> str:
+        for ring, name in ((self.input, "input"), (self.output, "output")):
+            field = ring.field_at(address)
+            if field is not None:
+                return f"{name} {field}"
+        if self.buffers <= address < self.end:
+            number, offset = divmod(address - self.buffers, self.buffer_bytes)
+            way, number = ("input", number) if number < self.input.num else ("output", number - self.input.num)
+            part = "header" if offset < HEADER_BYTES else "payload"
+            return f"{way} buffer {number} {part}{_plus(offset if part == 'header' else offset - HEADER_BYTES)}"
+        return "device status" if address == self.status else f"{address:#x}"
+
+
 def _plus(offset: int) -> str:
     return f" +{offset:#x}" if offset else ""
 
@@ -186,6 +229,14 @@ def mailbox(config: RunConfig) -> Mailbox:
     return Mailbox()
 
 
+def rpmsg_rings(config: RunConfig) -> RpmsgRings:
+    """The plan of rpmsg-ping."""
+    config.check()
+    first = SplitLayout(config.ring_size, VRINGS_AT + DESC_BYTES, config.align)
+    second = SplitLayout(config.ring_size, align_up(first.end, DESC_BYTES), config.align)
+    return RpmsgRings(VRINGS_AT, first, second, align_up(second.end, GRANULE_BYTES), config.payload_bytes)
+
+
 def _layout(end: int, model_bytes: int) -> Layout:
     layout = Layout.plan(vrings=end - VRINGS_AT, buffers=1, resources=PAGE_SIZE, model=max(model_bytes, 1))
     assert layout["vrings"].offset == VRINGS_AT, layout
@@ -199,6 +250,7 @@ _PLANS: Final[Mapping[str, Callable[[RunConfig], Plan]]] = {
     "vring-event-idx": one_ring,
     "vring-indirect": one_ring,
     "doorbell": mailbox,
+    "rpmsg-ping": rpmsg_rings,
 }
 
 

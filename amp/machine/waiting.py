@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from amp.errors import PeerFinished, Stall
+from amp.errors import LinkDown, PeerDied, PeerFinished, Stall
 from amp.port.port import Port
 
 T = TypeVar("T")
@@ -21,4 +21,8 @@ def waiting(wait: Callable[[], T], otherwise: str) -> T:
     try:
         return wait()
     except (Stall, PeerFinished) as error:
+        raise Stall(f"{otherwise}: {error}") from None
+    except LinkDown as error:
+        if isinstance(error.__cause__, PeerDied):  # the run ended, it did not go wrong
+            raise error.__cause__ from None
         raise Stall(f"{otherwise}: {error}") from None

@@ -129,5 +129,32 @@ _ALL = (
         ring_size=1,
         ring_size_limits=(1, 1),
     ),
+    Scenario(
+        name="rpmsg-ping",
+        summary="rpmsg: a service is announced, pinged, and answers; the bus as it is coded; the two sides sleep",
+        host=host.PROGRAMS["rpmsg-ping"],
+        remote=remote.PROGRAMS["rpmsg-ping"],
+        violations="a header, a name or a payload that is not the one sent; a ring rule broken; both asleep, work left",
+        sites=MappingProxyType(
+            {
+                S1: "the remote takes a descriptor or a message that is not there yet (avail.idx came first)",
+                S2: "the remote reads the descriptor or the message from before avail.idx moved",
+                S3: "the host takes a used entry or a message that is not there yet (used.idx came first)",
+                S4: "the host reads the used entry or the message from before used.idx moved",
+            }
+        ),
+        idle_sites=MappingProxyType(
+            {
+                **dict.fromkeys((S5, S7), "nobody waits for a buffer, and messages always ring"),
+                K1: _BEHIND_MB,
+                K2: _INTERRUPT,
+                B1: "a buffer comes round only after what was read from it has been looked into",
+            }
+        ),
+        fixed=MappingProxyType({"payload_bytes": 56, "align": 4}),
+        messages=1,
+        messages_limit=STAMPS_LIMIT,
+        ring_size_limits=(1, 4),
+    ),
 )
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType({scenario.name: scenario for scenario in _ALL})

@@ -11,6 +11,7 @@ from amp.machine.config import Tally
 from amp.port.doors import Recorded
 from amp.scenarios import SCENARIOS, Scenario
 
+SLEEPERS = ("vring-flags", "vring-event-idx", "doorbell", "rpmsg-ping")
 ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 
 
@@ -109,5 +110,5 @@ def test_a_program_that_is_told_something_else_asks_something_else(scenario: Sce
 def test_only_programs_that_sleep_kick_and_only_those(scenario: Scenario) -> None:
     for calls in recorded(scenario, 20):
         named = {call.method for call in calls}
-        both = {"kick", "wait"} if scenario.name in ("vring-flags", "vring-event-idx", "doorbell") else set()
+        both = {"kick", "wait"} if scenario.name in SLEEPERS else set()
         assert named & {"kick", "wait"} == both

@@ -18,6 +18,7 @@ from amp.scenarios import SCENARIOS, Scenario
 PLATFORMS = ("omap4-2011", "arm64-domains", "paranoid", "x86-wb")
 ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 WRONG = frozenset({"BadRing", "WrongMessage"})
+MISLAID = WRONG | {"BadMessage", "Stall"}  # a stale header may name an endpoint that nobody has
 STALL = frozenset({"Stall"})
 
 
@@ -104,7 +105,7 @@ class Row:
     def result(self) -> Result:
         scenario, weaken = SCENARIOS[self.scenario], f"{self.site.name}=none"
         plan = planned(scenario, "paranoid", weaken, messages=8, ring_size=self.ring_size)
-        return run(plan, range(1, self.seeds + 1), explained=32 if self.kinds == STALL else 4)
+        return run(plan, range(1, self.seeds + 1), explained=32 if self.kinds >= STALL else 4)
 
 
 S1, S2, S3, S4, S5, S6, S7, S8 = (Site[f"S{number}"] for number in range(1, 9))
@@ -121,6 +122,10 @@ FOUND = (
     Row("vring-event-idx", B1, WRONG, 300, ring_size=4),
     Row("doorbell", K1, WRONG, 20),
     Row("doorbell", B1, WRONG, 500),
+    *(
+        Row("rpmsg-ping", site, MISLAID, 1500) for site in (S1, S2)
+    ),  # rare by chance
+    *(Row("rpmsg-ping", site, MISLAID, 100) for site in (S3, S4)),
 )
 
 
