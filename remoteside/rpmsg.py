@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from amp.remoteproc.table import Vring
     from remoteside.firmware import Firmware
 
+DRIVER_OK = int(Status.DRIVER_OK)  # an IntFlag's & costs more than the load, and this is asked before every message
+
 
 class Rings(NamedTuple):
     """Where the host has put the rings and the buffers: `memory` is (start, end) of what a descriptor may point to."""
@@ -139,7 +141,7 @@ def open_bus(firmware: Firmware, vdev: int = 0) -> Bus:
     port, status_at = firmware.port, firmware.status_address(vdev)
 
     def restart() -> DeviceLink | None:
-        if port.load_u8(status_at) & Status.DRIVER_OK:
+        if port.load_u8(status_at) & DRIVER_OK:
             return None
         firmware.wait_driver_ok(vdev)
         return DeviceLink(port, rings_of(firmware, vdev)[0])

@@ -40,6 +40,7 @@ Wait = Callable[[float | None], bool]
 Clock = Callable[[], float]
 Log = Callable[[str], None]
 _U32 = 0xFFFF_FFFF
+K2 = Site.K2
 
 
 class Pumped(Protocol):
@@ -384,7 +385,7 @@ class Bus:
             raise LinkDown(str(error), self.link.unacknowledged()) from error
         if rung:
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the other side.
-            self.port.barrier(Site.K2)
+            self.port.barrier(K2)
         return rung
 
     # --- the link's end, and its new beginning
