@@ -1,4 +1,4 @@
-"""rpmsg between two processes: round trip and flood of 16-byte messages through a booted firmware, Python on both sides.
+"""rpmsg between two processes, Python on both sides: round trip and flood of 16-byte messages to a booted firmware.
 
     python bench/rpmsg.py [--mode direct|free] [--messages N]
 
@@ -12,6 +12,7 @@ import argparse
 import gc
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from amp.cli.board import Board
@@ -30,9 +31,13 @@ UNDER_WAY = 64  # of 256 buffers
 def percentiles(samples: list[float], unit: str) -> str:
     ordered = sorted(samples)
     named = {"p1": 1, "p10": 10, "p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
-    return "  ".join(
-        f"{name} {ordered[min(len(ordered) - 1, int(len(ordered) * part / 100))]:,.1f}" for name, part in named.items()
-    ) + f"  ({len(ordered)} samples, {unit})"
+    return (
+        "  ".join(
+            f"{name} {ordered[min(len(ordered) - 1, int(len(ordered) * part / 100))]:,.1f}"
+            for name, part in named.items()
+        )
+        + f"  ({len(ordered)} samples, {unit})"
+    )
 
 
 def round_trips(endpoint: Endpoint, count: int, size: int) -> list[float]:
@@ -67,7 +72,7 @@ def flood(bus: Bus, channel: Channel, count: int, size: int) -> tuple[float, lis
                 endpoint.send(sent.to_bytes(4, "little") + padding)
                 sent += 1
             bus.wait(5.0)
-    rates = [BATCH / (end - start) for start, end in zip(marks, marks[1:], strict=False)]
+    rates = [BATCH / (end - start) for start, end in pairwise(marks)]
     return count / (marks[-1] - marks[0]), rates
 
 
