@@ -15,17 +15,17 @@ from types import ModuleType, TracebackType
 from amp.errors import AccessFault, MmuFault
 from amp.machine.core import Boot, Crash, CrashKind
 from amp.machine.core_process import Stopped, serve_core
-from amp.machine.mailbox import Heartbeat
+from amp.machine.mailbox import Mailbox
 from amp.port.port import Port
 from remoteside.firmware import Firmware
 
 MODULE: str = "firmware"  # the name under which the firmware's module is known inside the core
 
 
-def run(port: Port, boot: Boot, heartbeat: Heartbeat) -> Crash:
+def run(port: Port, boot: Boot, mailbox: Mailbox) -> Crash:
     """The ROM. Returns why the core crashed; Stopped passes through."""
-    heartbeat.bump()  # the watchdog watches from here on
-    firmware = Firmware(port, boot, heartbeat)
+    mailbox.heartbeat.bump()  # the watchdog watches from here on
+    firmware = Firmware(port, boot, mailbox)
     try:
         module, source = load(firmware)
         exec(compile(source, source_name(firmware), "exec"), module.__dict__)

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from amp.machine.core import Boot
-from amp.machine.mailbox import Heartbeat
+from amp.machine.mailbox import Mailbox
 from amp.ordering.barriers import Primitive
-from amp.port.port import Port
+from amp.port.port import HOST, Port
 from remoteside.memory import Memory
 
 # What not every firmware needs is imported where it is used: a recovery waits for every import.
@@ -38,10 +38,10 @@ class Firmware:
 
     clock = staticmethod(time.monotonic)  # in seconds, from any start
 
-    def __init__(self, port: Port, boot: Boot, heartbeat: Heartbeat) -> None:
+    def __init__(self, port: Port, boot: Boot, mailbox: Mailbox) -> None:
         self.port, self.boot = port, boot
         self.memory = Memory(port, boot.windows)
-        self._heartbeat = heartbeat
+        self._heartbeat, self._links = mailbox.heartbeat, mailbox.links
         self._slice_s = min(PET_S, boot.watchdog_s / PETS) if boot.watchdog_s else PET_S
         self._trace: TraceBuffer | None = None
         self._trace_known = False
@@ -111,6 +111,21 @@ class Firmware:
         # before it sets the status.
         self.port.fence(Primitive.RMB)
         return True
+
+    def link_opened(self) -> None:
+        """A device's rings are in use from here on."""
+        self._links.open()
+
+    def link_closed(self, status_address: int) -> None:
+        """The host has reset the device, whose rings are touched no more: it may make them anew.
+
+        Nothing of ours may still be on its way to them: with a full barrier, a load comes after every store before it
+        is visible.
+        """
+        self.port.fence(Primitive.MB)
+        self.port.load_u8(status_address)
+        self._links.close()
+        self.port.kick(HOST)
 
     def status_address(self, vdev: int) -> int:
         """Where that device's status byte is, for the port. IndexError: no such device."""

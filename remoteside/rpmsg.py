@@ -16,7 +16,7 @@ from amp.rpmsg.bus import Bus
 from amp.rpmsg.link import Buffer, Sent
 from amp.virtio.device import RPMSG_F_NS, Status
 from amp.virtio.split import RING_F_EVENT_IDX, SplitLayout
-from remoteside.virtqueue import DeviceQueue
+from remoteside.virtqueue import Chain, DeviceQueue
 
 if TYPE_CHECKING:
     from amp.remoteproc.table import Vring
@@ -54,10 +54,11 @@ class DeviceLink:
         if chain is None:
             return None
         if len(chain.readable) != 1 or chain.writable:
-            raise self._bad("readable", len(chain.readable), len(chain.writable))
+            raise self._refused(self.rx, chain, self._bad("readable", len(chain.readable), len(chain.writable)))
         [(address, length)] = chain.readable
         if address % 8:  # the header is read as two u64; no driver of ours or Linux's puts a buffer elsewhere
-            raise BadRing("desc.addr", address, limit="a multiple of 8 (rpmsg header)", writer=self.writer)
+            error = BadRing("desc.addr", address, limit="a multiple of 8 (rpmsg header)", writer=self.writer)
+            raise self._refused(self.rx, chain, error)
         return Buffer(chain.head, address, length)
 
     def recycle(self, buffer: Buffer) -> None:
@@ -77,7 +78,7 @@ class DeviceLink:
         if chain is None:
             return None
         if len(chain.writable) != 1 or chain.readable:
-            raise self._bad("writable", len(chain.writable), len(chain.readable))
+            raise self._refused(self.tx, chain, self._bad("writable", len(chain.writable), len(chain.readable)))
         if self._wants_buffer:
             self._wants_buffer = False
             self.tx.disable_notifications()
@@ -102,6 +103,13 @@ class DeviceLink:
     def unacknowledged(self) -> tuple[Sent, ...]:
         """None: a device is not told what became of a buffer that it has given back."""
         return ()
+
+    @staticmethod
+    def _refused(queue: DeviceQueue, chain: Chain, error: BadRing) -> BadRing:
+        """The buffer goes back unused, whatever becomes of the error: else as many of them as the ring has stop it."""
+        queue.push_used(chain.head, 0)
+        queue.call()
+        return error
 
     def _bad(self, kind: str, right: int, wrong: int) -> BadRing:
         limit = f"1, and none of the other kind ({wrong} came)"
@@ -139,11 +147,14 @@ def open_bus(firmware: Firmware, vdev: int = 0) -> Bus:
     """
     rings, features = rings_of(firmware, vdev)
     port, status_at = firmware.port, firmware.status_address(vdev)
+    firmware.link_opened()
 
     def restart() -> DeviceLink | None:
         if port.load_u8(status_at) & DRIVER_OK:
             return None
+        firmware.link_closed(status_at)
         firmware.wait_driver_ok(vdev)
+        firmware.link_opened()
         return DeviceLink(port, rings_of(firmware, vdev)[0])
 
     return Bus(

@@ -23,7 +23,7 @@ from amp._core import _bridge
 from amp.errors import AmpError
 from amp.machine.config import Mode
 from amp.machine.core import Boot, Crash, CrashKind
-from amp.machine.mailbox import Heartbeat
+from amp.machine.mailbox import Mailbox
 from amp.machine.ports import open_port
 from amp.port.port import Port
 from amp.region import Region
@@ -54,7 +54,7 @@ class Stopped(BaseException):
 
 
 # What runs on a core. Returns why it crashed; Stopped passes through it.
-Rom = Callable[[Port, Boot, Heartbeat], Crash]
+Rom = Callable[[Port, Boot, Mailbox], Crash]
 
 
 def serve_core(arguments: list[str], rom: Rom) -> NoReturn:
@@ -69,7 +69,7 @@ def serve_core(arguments: list[str], rom: Rom) -> NoReturn:
         region = Region.from_fd(region_fd)
         order = msgspec.json.decode(_read_line(control_fd), type=PowerOn)
         port = open_port(region, order.cpu, order.mode, order.sites, order.spin_ns)
-        crash = rom(port, order.boot, Heartbeat(region))
+        crash = rom(port, order.boot, Mailbox(region))
         report = msgspec.json.encode(CrashReport(kind=crash.kind, text=crash.text, da=crash.da)) + b"\n"
         while report:
             report = report[os.write(control_fd, report) :]

@@ -16,7 +16,7 @@ from amp.errors import AccessFault, UsageError
 from amp.machine import mailbox
 from amp.machine.config import Mode
 from amp.machine.core import REMOTE_CPU
-from amp.machine.mailbox import Heartbeat
+from amp.machine.mailbox import Mailbox
 from amp.machine.ports import open_port
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
@@ -72,7 +72,8 @@ class Soc:
             room = _bridge.model_room(self._model_config(layout.shared))
             layout = Layout.plan(**pools, resources=resources_bytes, model=room)
         self.region = Region.create(layout)
-        self.heartbeat = Heartbeat(self.region)
+        self._mailbox = Mailbox(self.region)
+        self.heartbeat, self.links = self._mailbox.heartbeat, self._mailbox.links
         self.pools: Mapping[str, tuple[int, int]] = MappingProxyType(
             {name: (layout[name].offset, layout[name].end) for name in SHARED}
         )
@@ -87,7 +88,7 @@ class Soc:
 
     def close(self) -> None:
         """Give the memory back. Cores must have ended before. A second call does nothing."""
-        self.heartbeat.release()
+        self._mailbox.release()
         self.region.close()
 
     def power_on(self) -> None:

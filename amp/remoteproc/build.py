@@ -87,7 +87,7 @@ def build(module: Path, firmware: Firmware, *, bits: int = 64) -> bytes:
     source = _source(module)
     _check_entry(module, source, firmware.entry)
     text = source.encode("utf-8")
-    table_da = firmware.text_da + align_up(max(len(text), 1), _TABLE_ALIGN)
+    table_da = firmware.text_da + align_up(len(text) + 1, _TABLE_ALIGN)  # a NUL ends the text
     table_bytes = _table(firmware, PAGE_BYTES).size_bytes  # however long the text is
     text_bytes = align_up(max(table_da + table_bytes - firmware.text_da, firmware.text_bytes), PAGE_BYTES)
     table = _table(firmware, text_bytes).encode()

@@ -33,6 +33,7 @@ from hostside.remoteproc.session import Session, fill_memory, planned, table_of,
 from hostside.remoteproc.states import Event, RprocState, after
 from hostside.remoteproc.vdev import RprocVdev, VirtioDriver
 
+LET_GO_S: Final = 2.0  # far above a firmware's wait for interrupts, which ends with the reset's doorbell
 WATCHDOG_S: Final = 5.0  # far above what a Python firmware may take between two waits on a busy machine
 
 
@@ -203,6 +204,7 @@ class Rproc:
         try:
             if self._port is None:
                 self._port = self._soc.open_port(HOST)
+            self._wait_until_let_go(self._port)
             self._session = taken_over(boot, self._port, self._handled, self._soc.pools)
             self._devices_up(used_before=True)
         except BaseException as error:
@@ -214,6 +216,12 @@ class Rproc:
                 raise
             raise plain from error
         self._state = to
+
+    def _wait_until_let_go(self, port: Port) -> None:
+        """A firmware that has not yet seen its devices reset would go on in rings that are being made anew."""
+        while self._soc.links.value:
+            if not port.wait(LET_GO_S):
+                raise RprocError(f"attach: the firmware has not let go of its devices' rings in {LET_GO_S:g} s")
 
     def report_crash(self, kind: CrashKind, text: str, da: int | None = None) -> CrashReport:
         """rproc_report_crash: whoever finds out says so. Dumps, takes the devices down, recovers if that is on."""

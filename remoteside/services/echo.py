@@ -1,19 +1,26 @@
-"""Echo: every message goes back to its sender. After open-amp apps/examples/echo/rpmsg-echo.c in what it does."""
+"""Echo: every message goes back to whom it came from.
+
+After open-amp's apps/examples/echo/rpmsg-echo.c in what it does.
+"""
 
 from __future__ import annotations
 
-from amp.rpmsg import Endpoint, Message
-from remoteside.firmware import Firmware
+from typing import Final
 
-SERVICE = "rpmsg-echo"
+from amp.rpmsg import Bus, Endpoint, Message
+from remoteside.firmware import Firmware
+from remoteside.services.serving import answer, serve
+
+SERVICE: Final = "rpmsg-echo"
 
 
 def main(firmware: Firmware) -> None:
-    bus = firmware.rpmsg()
+    serve(firmware, start)
+
+
+def start(firmware: Firmware, bus: Bus) -> None:
+    def echo(endpoint: Endpoint, message: Message) -> None:
+        answer(firmware, endpoint, message.source, message.data)
+
     bus.create_endpoint(SERVICE, echo)
     firmware.print(f"{SERVICE}: ready")
-    bus.serve()
-
-
-def echo(endpoint: Endpoint, message: Message) -> None:
-    endpoint.sendto(message.data, message.source)
