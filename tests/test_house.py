@@ -67,6 +67,7 @@ RULES = (
             "amp._core",
             "amp.port.doors",
             "amp.machine",
+            "amp.bench",
             "amp.explore",
             "amp.litmus",
             "amp.cli",
