@@ -173,6 +173,21 @@ class ModelledPort(_Port):
     def read(self, address: int, length: int, /) -> LazyBytes:
         """A bulk load of any length and alignment, performed at the latest when its bytes are used."""
 
+    def listen(self, timeout_s: float, /) -> bool:
+        """For a second thread: True when `wait(timeout)` has something to take, False when the time was up. Takes nothing.
+
+        It sleeps on the board's word alone, and touches neither the model nor the port's state. A sleep with a limit is
+        no part of a stall (bell.c, nobody_can_ring), so no Stall is ever found because of it. While one thread listens
+        no other may be inside `wait`: they share the CPU's sign that it sleeps. Otherwise raises what `wait` does;
+        OSError ENOTSUP under lockstep. The GIL is released meanwhile.
+        """
+
+    def interrupt(self) -> None:
+        """Ring this CPU's own doorbell from outside the machine: orders nothing, leaves no event; any thread.
+
+        OSError ENOTSUP under lockstep.
+        """
+
 class DirectPort(_Port):
     """One CPU's accesses to the bare region, with this machine's own fences. The board is an aligned u32, 0 at first.
 
@@ -191,6 +206,11 @@ class DirectPort(_Port):
         /,
     ) -> DirectPort: ...
     def read(self, address: int, length: int, /) -> bytes: ...
+    def listen(self, timeout_s: float, /) -> bool:
+        """As ModelledPort.listen."""
+
+    def interrupt(self) -> None:
+        """As ModelledPort.interrupt."""
 
 # --- all executions: explore.h ---
 
@@ -307,12 +327,18 @@ def model_reset(buffer: Buffer, offset: int, seed: int, /) -> None:
 def model_lost(buffer: Buffer, offset: int, cpu: int, /) -> None:
     """That CPU's process died: from now on every other CPU's access raises PeerDied."""
 
+def model_ring(buffer: Buffer, offset: int, cpu: int, /) -> None:
+    """Ring that CPU's doorbell from outside the machine, in free mode; any thread. OSError EINVAL for no such CPU."""
+
 def model_state(buffer: Buffer, offset: int, /) -> dict[str, int]:
     """Keys events, digest, writes, trace_offset (bytes from the room's start), trace_events, stalls, turns, and of the
     script: goals, reached."""
 
 def board_lost(buffer: Buffer, offset: int, /) -> None:
     """A process died, for a machine without a model."""
+
+def board_ring(buffer: Buffer, offset: int, cpu: int, /) -> None:
+    """Ring that CPU's doorbell from outside the machine, for a machine without a model; any thread."""
 
 def die_with_parent(parent_pid: int, /) -> bool:
     """SIGKILL for this process when its parent dies. False if that parent is dead already."""
@@ -344,3 +370,23 @@ def litmus(
     towards siblings, towards the others; with one level only the first counts. `observed_registers` alternates threads
     and registers. Raises RuntimeError for a test that cannot be run, ValueError for a malformed one.
     """
+
+# --- timed loops around one barrier: bench_barriers.h ---
+
+BENCH_LINE: Final[int]  # bytes; each store of a round goes to a line of its own
+
+# What a round does before its barrier: enum amp_bench_before.
+BENCH_NOTHING: Final[int]
+BENCH_NEAR: Final[int]
+BENCH_FAR: Final[int]
+BENCH_STREAM: Final[int]
+
+def bench_barrier(room: Buffer, what: tuple[int, int, int, int], /) -> tuple[int, int, int]:
+    """Run rounds of stores and a barrier; `what` is (primitive, before, lines, rounds). The room is overwritten.
+
+    (wall_ns, cpu_ns, involuntary switches) of this thread, over the rounds. OSError EINVAL for a field, or a room that
+    is not aligned to BENCH_LINE or not a power of two; ENOTSUP for stores that this CPU has not.
+    """
+
+def bench_instruction(primitive: int, /) -> str | None:
+    """What that primitive is on this CPU, as an assembler template; "" for no instruction, None for no such number."""

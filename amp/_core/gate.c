@@ -59,6 +59,23 @@ int amp_wait(struct amp_cpu *cpu, int64_t timeout_ns)
     return cpu->model->config.mode == AMP_LOCKSTEP ? amp_turns_wait(cpu) : amp_free_wait(cpu, timeout_ns);
 }
 
+int amp_listen(const struct amp_cpu *cpu, int64_t timeout_ns)
+{
+    const struct amp_model_config *config = &cpu->model->config;
+
+    if (config->mode != AMP_FREE)
+        return -ENOTSUP;
+    return amp_bell_sleep(cpu->board, cpu->id, config->cpus, 0, timeout_ns);
+}
+
+int amp_interrupt(const struct amp_cpu *cpu)
+{
+    if (cpu->model->config.mode != AMP_FREE)
+        return -ENOTSUP;
+    amp_bell_ring(cpu->board, cpu->id);
+    return 0;
+}
+
 int amp_cpu_retire(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;

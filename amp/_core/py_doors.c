@@ -109,6 +109,16 @@ static int model_wait(struct port *p, int64_t timeout_ns)
     return amp_wait(&p->cpu.model, timeout_ns);
 }
 
+static int model_listen(struct port *p, int64_t timeout_ns)
+{
+    return amp_listen(&p->cpu.model, timeout_ns);
+}
+
+static int model_interrupt(struct port *p)
+{
+    return amp_interrupt(&p->cpu.model);
+}
+
 static int model_note(struct port *p, unsigned code, uint64_t value)
 {
     return amp_note(&p->cpu.model, code, value);
@@ -170,6 +180,19 @@ static int direct_wait(struct port *p, int64_t timeout_ns)
     return amp_bell_wait(cpu->board, cpu->id, cpu->cpus, cpu->spin_ns, timeout_ns);
 }
 
+static int direct_listen(struct port *p, int64_t timeout_ns)
+{
+    struct amp_direct *cpu = &p->cpu.direct;
+
+    return amp_bell_sleep(cpu->board, cpu->id, cpu->cpus, 0, timeout_ns);
+}
+
+static int direct_interrupt(struct port *p)
+{
+    amp_bell_ring(p->cpu.direct.board, p->cpu.direct.id);
+    return 0;
+}
+
 static int direct_note(struct port *p, unsigned code, uint64_t value)
 {
     (void)p;
@@ -195,7 +218,11 @@ static PyObject *direct_read(PyObject *self, uint64_t address, uint64_t length, 
     return PyBytes_FromStringAndSize((char *)port->cpu.direct.memory + address, (Py_ssize_t)length);
 }
 
-const struct door py_model_door = {model_load, model_store, model_atomic, model_write,  model_barrier,
-                                       model_kick, model_wait,  model_note,   model_retire, py_lazy_read};
-const struct door py_direct_door = {direct_load, direct_store, direct_atomic, direct_write,  direct_barrier,
-                                        direct_kick, direct_wait,  direct_note,   direct_retire, direct_read};
+const struct door py_model_door = {
+    model_load, model_store,  model_atomic,    model_write, model_barrier, model_kick,
+    model_wait, model_listen, model_interrupt, model_note,  model_retire,  py_lazy_read,
+};
+const struct door py_direct_door = {
+    direct_load, direct_store,  direct_atomic,    direct_write, direct_barrier, direct_kick,
+    direct_wait, direct_listen, direct_interrupt, direct_note,  direct_retire,  direct_read,
+};

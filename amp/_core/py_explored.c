@@ -341,5 +341,16 @@ static int explored_retire(struct port *port)
     return 0;
 }
 
-const struct door py_explored_door = {explored_load, explored_store, explored_atomic, explored_write,  explored_barrier,
-                                      explored_kick, explored_wait,  explored_note,   explored_retire, py_explored_read};
+/* Neither `listen` nor `interrupt`: the explored port has no such methods. */
+const struct door py_explored_door = {
+    .load = explored_load,
+    .store = explored_store,
+    .atomic = explored_atomic,
+    .write = explored_write,
+    .barrier = explored_barrier,
+    .kick = explored_kick,
+    .wait = explored_wait,
+    .note = explored_note,
+    .retire = explored_retire,
+    .read = py_explored_read,
+};

@@ -202,34 +202,44 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
     Py_RETURN_NONE;
 }
 
-/* wait(timeout_s=None) -> bool: True with the interrupt taken, False when the time was up. */
-static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
+/* The optional timeout_s as nanoseconds, -1 for none; returns -1 with an exception set. */
+static int parse_timeout(const char *name, PyObject *const *args, Py_ssize_t n, int64_t *timeout_ns)
 {
-    struct port *port = (struct port *)self;
-    int64_t timeout_ns = -1;
-    uint64_t start = 0;
+    double seconds;
+
+    *timeout_ns = -1;
+    if (n > 1) {
+        PyErr_Format(PyExc_TypeError, "%s takes at most 1 argument, %zd given", name, n);
+        return -1;
+    }
+    if (n == 0 || args[0] == Py_None)
+        return 0;
+    seconds = PyFloat_AsDouble(args[0]);
+    if (seconds == -1.0 && PyErr_Occurred())
+        return -1;
+    if (!(seconds >= 0 && seconds < 1e9)) {
+        PyErr_Format(PyExc_ValueError, "%s: timeout_s must be between 0 and 1e9", name);
+        return -1;
+    }
+    *timeout_ns = (int64_t)(seconds * 1e9);
+    return 0;
+}
+
+/* Sleep by `sleep`, Python's signal handlers in between: True, False when the time was up, or an exception. */
+static PyObject *sleep_by(int (*sleep)(struct port *port, int64_t timeout_ns), struct port *port, int64_t timeout_ns,
+                          const char *name)
+{
+    uint64_t start = timeout_ns < 0 ? 0 : amp_now_ns();
     int error;
 
-    if (n > 1)
-        return PyErr_Format(PyExc_TypeError, "wait takes at most 1 argument, %zd given", n);
-    if (n == 1 && args[0] != Py_None) {
-        double seconds = PyFloat_AsDouble(args[0]);
-
-        if (seconds == -1.0 && PyErr_Occurred())
-            return NULL;
-        if (!(seconds >= 0 && seconds < 1e9))
-            return PyErr_Format(PyExc_ValueError, "wait: timeout_s must be between 0 and 1e9");
-        timeout_ns = (int64_t)(seconds * 1e9);
-        start = amp_now_ns();
-    }
     for (;;) {
         int64_t spent = timeout_ns < 0 ? 0 : (int64_t)(amp_now_ns() - start);
 
         if (port->door == &py_explored_door) {
-            error = port->door->wait(port, -1); /* lets another CPU of this thread run; it has no clock */
+            error = sleep(port, -1); /* lets another CPU of this thread run; it has no clock */
         } else {
             Py_BEGIN_ALLOW_THREADS
-            error = port->door->wait(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
+            error = sleep(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
             Py_END_ALLOW_THREADS
         }
         if (error != -EINTR)
@@ -240,8 +250,42 @@ static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (error == -ETIMEDOUT)
         Py_RETURN_FALSE;
     if (error)
-        return py_fail(self, "wait", error);
+        return py_fail((PyObject *)port, name, error);
     Py_RETURN_TRUE;
+}
+
+/* wait(timeout_s=None) -> bool: True with the interrupt taken, False when the time was up. */
+static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct port *port = (struct port *)self;
+    int64_t timeout_ns;
+
+    if (parse_timeout("wait", args, n, &timeout_ns))
+        return NULL;
+    return sleep_by(port->door->wait, port, timeout_ns, "wait");
+}
+
+/* listen(timeout_s) -> bool: the same for a second thread, which takes nothing. Always with a limit. */
+static PyObject *port_listen(PyObject *self, PyObject *seconds)
+{
+    struct port *port = (struct port *)self;
+    int64_t timeout_ns;
+
+    if (parse_timeout("listen", &seconds, 1, &timeout_ns))
+        return NULL;
+    if (timeout_ns < 0)
+        return PyErr_Format(PyExc_TypeError, "listen: timeout_s must be a number");
+    return sleep_by(port->door->listen, port, timeout_ns, "listen");
+}
+
+static PyObject *port_interrupt(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct port *port = (struct port *)self;
+    int error = port->door->interrupt(port);
+
+    if (error)
+        return py_fail(self, "interrupt", error);
+    Py_RETURN_NONE;
 }
 
 static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
@@ -320,7 +364,12 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},                                           \
     {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"}
 
-static PyMethodDef port_methods[] = {METHODS, {NULL, NULL, 0, NULL}};
+static PyMethodDef port_methods[] = {
+    METHODS,
+    {"listen", port_listen, METH_O, "listen(timeout_s) -> True when an interrupt is there to be taken; a second thread's"},
+    {"interrupt", port_interrupt, METH_NOARGS, "ring this CPU's own doorbell from outside; any thread"},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyMethodDef explored_methods[] = {
     METHODS,

@@ -30,6 +30,8 @@ struct door {
     int (*barrier)(struct port *port, unsigned primitive, unsigned site);
     int (*kick)(struct port *port, unsigned target);
     int (*wait)(struct port *port, int64_t timeout_ns);
+    int (*listen)(struct port *port, int64_t timeout_ns);
+    int (*interrupt)(struct port *port);
     int (*note)(struct port *port, unsigned code, uint64_t value);
     int (*retire)(struct port *port);
     PyObject *(*read)(PyObject *port, uint64_t address, uint64_t length, uint64_t after);

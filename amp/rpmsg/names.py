@@ -76,7 +76,13 @@ class NameService:
         driver = self._drivers.get(channel.name) or self._drivers.get(ANY_NAME)
         if driver is not None:
             self._bound[key] = driver
-            driver.probe(channel)
+            try:
+                driver.probe(channel)
+            except (
+                BaseException
+            ):  # as a failed probe is: the driver hears of the channel's end no more than of another's
+                self._bound.pop(key, None)
+                raise
 
     def _destroy(self, key: tuple[str, int]) -> None:
         channel = self.channels.pop(key, None)

@@ -65,7 +65,10 @@ class Announcement:
 
     @classmethod
     def decode(cls, data: bytes, *, writer: str) -> Announcement:
-        """What a message to address 53 says. Raises BadMessage: wrong length, a name that is none, an unknown flag."""
+        """What a message to address 53 says.
+
+        Raises BadMessage: wrong length, a name that is none, an address that is none, an unknown flag.
+        """
         if len(data) != NAME_SERVICE.size:
             raise BadMessage("name service length", len(data), limit=f"exactly {NAME_SERVICE.size}", writer=writer)
         name, addr, flag = NAME_SERVICE.unpack(data)
@@ -76,6 +79,8 @@ class Announcement:
             raise BadMessage(
                 "name service name", text[0] if text else 0, limit="1 to 31 printable ASCII", writer=writer
             )
+        if addr == ADDR_ANY:  # Linux makes a channel of it, and refuses every message there ("invalid addr", -EINVAL)
+            raise BadMessage("name service addr", addr, limit=f"below {ADDR_ANY:#x}", writer=writer)
         if flag not in tuple(NsFlag):
             raise BadMessage("name service flags", flag, limit="0 or 1", writer=writer)
         return cls(text.decode("ascii"), addr, NsFlag(flag))

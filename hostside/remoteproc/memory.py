@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from amp.errors import FirmwareError, RprocError
 from amp.machine.core import Window
@@ -21,6 +22,7 @@ from amp.remoteproc.table import ADDRESS_END, FW_RSC_ADDR_ANY
 from amp.virtio.split import align_up
 
 Range = tuple[int, int]  # start, end; end is not part of it
+WORD_BYTES: Final = 8  # the widest access: what is aligned by da has to be aligned by pa, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class DeviceMemory:
         da: int = FW_RSC_ADDR_ANY,
         align: int = PAGE_SIZE,
     ) -> MemEntry:
-        """The first piece of `pool` that is free, at a multiple of `align`.
+        """The first piece of `pool` that is free, at a multiple of `align`; with a `da`, as far behind one as da is
+        behind a word.
 
         Raises FirmwareError if there is none, or if `da` overlaps another entry's.
         """
@@ -88,10 +91,11 @@ class DeviceMemory:
         if da == FW_RSC_ADDR_ANY:
             ways += [entry.da_range for entry in self]
         start, end = self._pools[pool]
-        pa = align_up(start, align)
+        skew = 0 if da == FW_RSC_ADDR_ANY else da % WORD_BYTES
+        pa = align_up(start, align) + skew
         for way in sorted(ways):
             if _overlap(way, (pa, pa + length)):
-                pa = align_up(way[1], align)
+                pa = align_up(way[1], align) + skew
         if pa + length > end:
             raise FirmwareError(
                 f"carveout {name!r}: length is {length}, and no free piece of the {end - start} bytes of pool {pool} "
@@ -102,7 +106,8 @@ class DeviceMemory:
     def place(self, name: str, *, da: int, pa: int, length: int, dumped: bool = True) -> MemEntry:
         """An entry at this very pa: device memory, or what another host gave out.
 
-        Raises FirmwareError if it is not inside the memory, or if another entry has some of it.
+        Raises FirmwareError if it is not inside the memory, if another entry has some of it, or if da and pa differ by
+        a part of a word: no access of the core's would be aligned.
         """
         start, end = min(self._pools.values())[0], max(self._pools.values(), key=lambda pool: pool[1])[1]
         if not (start <= pa and pa + length <= end):
@@ -111,6 +116,10 @@ class DeviceMemory:
                 f"this machine has no other memory or device"
             )
         entry = MemEntry(name, pa if da == FW_RSC_ADDR_ANY else da, pa, length, dumped)
+        if (entry.da - entry.pa) % WORD_BYTES:
+            raise FirmwareError(
+                f"memory {name!r}: pa is {pa:#x} for da {da:#x}, expected a multiple of {WORD_BYTES} between them"
+            )
         for other in self:
             if _overlap(other.pa_range, entry.pa_range):
                 raise FirmwareError(

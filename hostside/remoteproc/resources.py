@@ -11,7 +11,7 @@ This module touches no memory: tables come and go as bytes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
@@ -20,8 +20,8 @@ from typing import Any, Final
 from amp.errors import FirmwareError
 from amp.region import PAGE_SIZE
 from amp.remoteproc import table as rsc
-from amp.virtio.split import SplitLayout, align_up
-from hostside.remoteproc.memory import DeviceMemory
+from amp.virtio.split import DESC_BYTES, SplitLayout, align_up
+from hostside.remoteproc.memory import WORD_BYTES, DeviceMemory
 
 VRINGS, BUFFERS, RESOURCES = "vrings", "buffers", "resources"  # pools of the SoC
 CARVEOUT_LEN_AT: Final = rsc.CARVEOUT_PA_AT + 4  # struct fw_rsc_carveout: da, pa, len
@@ -209,7 +209,7 @@ def allocate(resources: Resources, memory: DeviceMemory) -> None:
 
 
 def check(resources: Resources, memory: DeviceMemory) -> None:
-    """Is all that is asked for there, at its device address, with the traces inside? Raises FirmwareError."""
+    """Is all that is asked for there, at its device address, aligned, with the traces inside? Raises FirmwareError."""
     for each in resources.requests.values():
         there = memory.find(each.name)
         if there is None or there.length < each.length:
@@ -217,12 +217,27 @@ def check(resources: Resources, memory: DeviceMemory) -> None:
             raise FirmwareError(f"carveout {each.name!r} is {length}, the resource table asks for {each.length} bytes")
         if each.da not in (rsc.FW_RSC_ADDR_ANY, there.da):
             raise FirmwareError(f"carveout {each.name!r} da is {there.da:#x}, the resource table says {each.da:#x}")
+    for name, align in _alignments(resources):
+        if memory[name].pa % align:
+            raise FirmwareError(
+                f"carveout {name!r} pa is {memory[name].pa:#x}, the device needs a multiple of {align}; "
+                f"written by the firmware"
+            )
     for trace in resources.traces:
         if not memory.holds(trace.da, trace.length):
             raise FirmwareError(
                 f"resource table: trace {trace.name!r} da is {trace.da:#x}, {trace.length} bytes, expected inside one "
                 f"carveout; written by the firmware"
             )
+
+
+def _alignments(resources: Resources) -> Iterator[tuple[str, int]]:
+    """What the rings and buffers of devices need of the region. Memory that firmware placed itself may not have it."""
+    for vdev in resources.vdevs:
+        for ring in vdev.vrings:
+            yield ring.name, max(ring.entry.align, DESC_BYTES)
+        if vdev.buffers is not None:
+            yield vdev.buffers, WORD_BYTES
 
 
 def negotiated(data: bytes, resources: Resources, memory: DeviceMemory) -> bytes:

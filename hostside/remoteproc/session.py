@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from amp.errors import FirmwareError
 from amp.machine.core import Boot
@@ -18,6 +19,8 @@ from amp.remoteproc.table import FW_RSC_ADDR_ANY, Table, decode
 from hostside.remoteproc.memory import DeviceMemory, Range
 from hostside.remoteproc.resources import RESOURCES, TABLE_NAME, Request, Resources, allocate, check, negotiated
 from hostside.remoteproc.vdev import RprocVdev, VdevDriver
+
+TABLE_ALIGN: Final = 4  # of its widest fields, u32
 
 
 @dataclass(slots=True)
@@ -54,6 +57,11 @@ def planned(image: Image, resources: Resources, pools: Mapping[str, Range], *, w
         table_da = image.table_da if image.table_da is not None else memory[TABLE_NAME].da
         table_bytes = len(image.table)
         table_at = memory.to_pa(table_da, table_bytes)
+        if table_at % TABLE_ALIGN:
+            raise FirmwareError(
+                f"firmware image: resource table da is {table_da:#x}, expected a multiple of {TABLE_ALIGN}: both sides "
+                f"access its fields while the core runs"
+            )
     boot = Boot(
         entry_da=image.entry_da,
         runtime=image.note.runtime if image.note is not None else "",

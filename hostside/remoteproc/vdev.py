@@ -190,8 +190,12 @@ class RprocVdev:
         self._port.kick(REMOTE)
 
     def clear_vrings(self) -> None:
-        """All rings as new: zero (rp_find_vq: "zero vring"). Only while the device is reset."""
-        assert self.status == RESET, status_names(self.status)
+        """All rings as new: zero (rp_find_vq: "zero vring"). RprocError unless the device is reset."""
+        status = self.status  # the core may write there, too: what was just reset need not stay so
+        if status != RESET:
+            raise RprocError(
+                f"{self.name}: status is {status_names(status)}, expected a device that is reset; written by the core"
+            )
         for ring in self._vrings:
             self._port.write(ring.layout.base, bytes(ring.layout.end - ring.layout.base))
 
