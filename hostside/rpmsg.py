@@ -13,7 +13,8 @@ from typing import Final
 from amp.errors import AmpError, RprocError, UsageError
 from amp.port.port import CPU_NAMES, REMOTE, Port
 from amp.remoteproc.table import Vdev
-from amp.rpmsg.bus import Bus, Clock, Log
+from amp.rpmsg.bus import Bus
+from amp.rpmsg.hooks import Clock, Log
 from amp.rpmsg.link import Buffer, Sent
 from amp.rpmsg.wire import BUFFER_BYTES, BUFFERS_LIMIT, HEADER_BYTES
 from amp.virtio.device import RPMSG_F_NS

@@ -141,22 +141,30 @@ def _layout(firmware: Firmware, ring: Vring) -> SplitLayout:
     return SplitLayout(ring.num, firmware.memory.pa(ring.da, length), ring.align)
 
 
+class _Reset:
+    """The host may reset the device, and set it up again, while the firmware runs (amp.rpmsg.bus.Reset)."""
+
+    def __init__(self, firmware: Firmware, vdev: int) -> None:
+        self._firmware, self._vdev = firmware, vdev
+        self._port, self._status_at = firmware.port, firmware.status_address(vdev)
+
+    def seen(self) -> bool:
+        return not self._port.load_u8(self._status_at) & DRIVER_OK
+
+    def new_link(self) -> DeviceLink:
+        self._firmware.link_closed(self._status_at)
+        self._firmware.wait_driver_ok(self._vdev)
+        self._firmware.link_opened()
+        return DeviceLink(self._port, rings_of(self._firmware, self._vdev)[0])
+
+
 def open_bus(firmware: Firmware, vdev: int = 0) -> Bus:
     """The bus of a device whose driver is ready. Should the host reset the device, the bus waits for the next driver,
     and announces its endpoints again.
     """
     rings, features = rings_of(firmware, vdev)
-    port, status_at = firmware.port, firmware.status_address(vdev)
+    port = firmware.port
     firmware.link_opened()
-
-    def restart() -> DeviceLink | None:
-        if port.load_u8(status_at) & DRIVER_OK:
-            return None
-        firmware.link_closed(status_at)
-        firmware.wait_driver_ok(vdev)
-        firmware.link_opened()
-        return DeviceLink(port, rings_of(firmware, vdev)[0])
-
     return Bus(
         port,
         DeviceLink(port, rings),
@@ -165,5 +173,5 @@ def open_bus(firmware: Firmware, vdev: int = 0) -> Bus:
         log=firmware.print,
         name_service=bool(features & 1 << RPMSG_F_NS),
         binds_first_sender=True,
-        restart=restart,
+        reset=_Reset(firmware, vdev),
     )

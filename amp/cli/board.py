@@ -22,7 +22,8 @@ from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct
 from amp.port.port import HOST, Port
 from amp.remoteproc.image import Image
-from amp.rpmsg.bus import Bus, Log
+from amp.rpmsg.bus import Bus
+from amp.rpmsg.hooks import Log
 from amp.virtio.device import ID_RPMSG
 from hostside.remoteproc.rproc import Rproc
 from hostside.rpmsg import rpmsg_driver

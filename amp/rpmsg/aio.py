@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 from weakref import WeakKeyDictionary
 
-from amp.errors import PeerDied, PeerFinished, RpmsgError, SendTimeout, WouldBlock
+from amp.errors import LinkDown, PeerDied, PeerFinished, RpmsgError, SendTimeout, WouldBlock
 from amp.ordering.sites import Site
 from amp.port.port import Port
 from amp.rpmsg.bus import Bus
@@ -167,7 +167,7 @@ class Pump:
         """A batch of messages; is there more, as far as one can see?"""
         try:
             return self._bus.process(BATCH) == BATCH or not self._bus.link.await_message()
-        except PeerDied as gone:
+        except (LinkDown, PeerDied) as gone:
             self._bus.down(str(gone))
         except Exception as error:
             self._fail(error)
@@ -249,7 +249,7 @@ class Pump:
             attempt()
         except WouldBlock:
             return False
-        except PeerDied as gone:
+        except LinkDown as gone:
             self._bus.down(str(gone))
-            attempt()  # raises LinkDown
+            raise
         return True

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from amp.errors import (
+    AmpError,
     BadMessage,
     LinkDown,
     MessageTooLong,
@@ -29,6 +30,7 @@ from amp.ordering.sites import Site
 from amp.port.port import Port
 from amp.rpmsg.addresses import AddressTable
 from amp.rpmsg.endpoint import Callback, Endpoint, Message, Received
+from amp.rpmsg.hooks import Clock, Log, Pumped, Reset, Wait
 from amp.rpmsg.link import Buffer, Link, Sent
 from amp.rpmsg.names import Channel, NameService
 from amp.rpmsg.wire import ADDR_ANY, HEADER, HEADER_BYTES, NS_ADDR, Announcement, NsFlag, encode_name
@@ -36,18 +38,8 @@ from amp.rpmsg.wire import ADDR_ANY, HEADER, HEADER_BYTES, NS_ADDR, Announcement
 if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
 
-Wait = Callable[[float | None], bool]
-Clock = Callable[[], float]
-Log = Callable[[str], None]
 _U32 = 0xFFFF_FFFF
 K2 = Site.K2
-
-
-class Pumped(Protocol):
-    """Who pumps the bus for `async for` (amp.rpmsg.aio)."""
-
-    async def arrival(self, endpoint: Endpoint) -> None: ...
-    def link_down(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -72,7 +64,9 @@ class Bus:
     stands before it. `clock` is in seconds and needed for limits of time only: without one nothing may have a limit.
     `name_service` says whether VIRTIO_RPMSG_F_NS was negotiated. With `binds_first_sender` an endpoint without a
     destination takes the first one's that writes to it (OpenAMP's rpmsg_virtio_rx_callback does, Linux does not).
-    `restart` is asked before messages are taken: a new link if the present one is over (the host reset the device).
+    `reset` is for the side whose device the other may reset; it is asked before messages are taken.
+
+    Whatever is called raises LinkDown when the other side turns out to be gone.
     """
 
     def __init__(
@@ -85,7 +79,7 @@ class Bus:
         log: Log | None = None,
         name_service: bool = True,
         binds_first_sender: bool = False,
-        restart: Callable[[], Link | None] | None = None,
+        reset: Reset | None = None,
     ) -> None:
         self.port, self.link = port, link
         self.counts = Counts()
@@ -99,7 +93,7 @@ class Bus:
         self._by_address = self._addresses.owner
         self._announces = name_service
         self._binds_first_sender = binds_first_sender
-        self._restart = restart
+        self._reset = reset
         self._processing = False
         if name_service:
             self._addresses.add(NS_ADDR, self._endpoint("", NS_ADDR, ADDR_ANY, self._hear_name))
@@ -198,17 +192,23 @@ class Bus:
         """See Endpoint.send."""
         endpoint.check_open()
         payload = self._checked(source, dest, data)
-        buffer = self.link.claim()
-        self._put(buffer if buffer is not None else self._claim_later(timeout_s), source, dest, payload)
+        try:
+            buffer = self.link.claim()
+            self._put(buffer if buffer is not None else self._claim_later(timeout_s), source, dest, payload)
+        except (PeerDied, PeerFinished) as error:
+            raise self._gone(error) from error
 
     def trysend(self, source: int, dest: int, data: BytesLike, endpoint: Endpoint) -> None:
         """See Endpoint.trysend."""
         endpoint.check_open()
         payload = self._checked(source, dest, data)
-        buffer = self.link.claim()
-        if buffer is None:
-            raise WouldBlock(f"endpoint {endpoint}: no transmit buffer is free")
-        self._put(buffer, source, dest, payload)
+        try:
+            buffer = self.link.claim()
+            if buffer is None:
+                raise WouldBlock(f"endpoint {endpoint}: no transmit buffer is free")
+            self._put(buffer, source, dest, payload)
+        except (PeerDied, PeerFinished) as error:
+            raise self._gone(error) from error
 
     def _checked(self, source: int, dest: int, data: BytesLike) -> bytes:
         payload = data if type(data) is bytes else bytes(memoryview(data))
@@ -241,7 +241,10 @@ class Bus:
 
     def claim(self, timeout_s: float | None) -> Buffer:
         """A transmit buffer. Raises SendTimeout, LinkDown."""
-        return self.link.claim() or self._claim_later(timeout_s)
+        try:
+            return self.link.claim() or self._claim_later(timeout_s)
+        except (PeerDied, PeerFinished) as error:
+            raise self._gone(error) from error
 
     def _claim_later(self, timeout_s: float | None) -> Buffer:
         """A transmit buffer once one is free; messages that come meanwhile are handled, unless a callback waits."""
@@ -254,7 +257,10 @@ class Bus:
                 return buffer
             if not in_time:
                 raise SendTimeout(f"no transmit buffer became free in {timeout_s:g} s")
-            self.link.flush()  # in a callback: what was recycled before it
+            if self._processing:
+                self.link.flush()  # what was recycled before the callback
+                if self._reset is not None and self._reset.seen():
+                    raise LinkDown("the device was reset while a callback waited for a transmit buffer")
             in_time = not self.link.await_buffer() or self._sleep(deadline)
 
     # --- receiving
@@ -266,11 +272,21 @@ class Bus:
         """
         if self._processing:
             return 0
+        try:
+            return self._process(most)
+        except LinkDown:
+            if self._reset is None or not self._reset.seen():
+                raise
+            return 1  # what a callback could not send went with the link; the next call finds a new one
+        except (PeerDied, PeerFinished) as error:
+            raise self._gone(error) from error
+
+    def _process(self, most: int | None) -> int:
         self._processing = True
         count = 0
         try:
-            if self._restart is not None:
-                self._restart_if_reset()
+            if self._reset is not None and self._reset.seen():
+                self._start_anew(self._reset.new_link())
             receive = self.link.receive
             while (buffer := receive()) is not None:
                 count += 1
@@ -382,7 +398,7 @@ class Bus:
         try:
             rung = self.sleeper(left)
         except (PeerDied, PeerFinished) as error:
-            raise LinkDown(str(error), self.link.unacknowledged()) from error
+            raise self._gone(error) from error
         if rung:
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the other side.
             self.port.barrier(K2)
@@ -390,10 +406,13 @@ class Bus:
 
     # --- the link's end, and its new beginning
 
+    def _gone(self, error: AmpError) -> LinkDown:
+        return LinkDown(str(error), self.link.unacknowledged())
+
     def down(self, reason: str) -> tuple[Sent, ...]:
         """The other side is gone: nothing can be sent any more, channels go, whoever receives is told.
 
-        Returns what was sent and not acknowledged; each endpoint keeps its own part. Touches no shared memory.
+        Returns what was sent and not acknowledged, by the link's last look; each endpoint keeps its own part.
         """
         if self.down_reason is not None:
             return ()
@@ -411,12 +430,8 @@ class Bus:
         self.names.clear()
         return lost
 
-    def _restart_if_reset(self) -> None:
+    def _start_anew(self, link: Link) -> None:
         """New rings: what was announced is announced again, and what the other side had is forgotten."""
-        assert self._restart is not None
-        link = self._restart()
-        if link is None:
-            return
         self.link = link
         self.names.clear()
         for endpoint in self.endpoints:

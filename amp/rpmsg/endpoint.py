@@ -33,7 +33,7 @@ class Message(NamedTuple):
 
 
 class Received:
-    """A message still in its buffer. Held from `hold` to `release`; one that nobody holds is gone after the callback."""
+    """A message in its buffer. Held from `hold` to `release`; one that nobody holds is gone after the callback."""
 
     __slots__ = ("_buffer", "_bus", "_link", "held", "length", "source")
 

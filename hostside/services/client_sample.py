@@ -7,7 +7,7 @@ It says "hello world!" when the channel appears, again for every message that co
 from __future__ import annotations
 
 from amp.rpmsg import Bus, Channel, Endpoint, Message
-from amp.rpmsg.bus import Log
+from amp.rpmsg.hooks import Log
 from amp.services.hello import COUNT, MESSAGE
 
 
