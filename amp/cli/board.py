@@ -34,9 +34,9 @@ ROM = "remoteside.core"
 class Board:
     """Entered, the core runs `image`; left, everything is off and gone.
 
-    `soc` takes what Soc takes, `rproc` what Rproc takes beside drivers. `buffers` is the number of message buffers, both
-    directions together, None for as many as the rings allow. `on_probe` is called with each new bus, before the core
-    can send anything; `on_change` in another thread, when the core has died.
+    `soc` takes what Soc takes, `rproc` what Rproc takes beside drivers. `buffers` is the number of message buffers,
+    both directions together, None for as many as the rings allow. `on_probe` is called with each new bus, before the
+    core can send anything; `on_change` in another thread, when the core has died.
     """
 
     def __init__(
