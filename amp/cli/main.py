@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from amp import __version__
+from amp.cli.bench import bench
+from amp.cli.hardware_options import hardware_options, refuse_without_hardware
+from amp.cli.live.commands import COMMANDS
 from amp.errors import AmpError, UsageError
 from amp.machine.config import HEADED, SMALL, Mode, RunConfig
 
@@ -251,7 +254,7 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
     files.write(witness, plan, found, names, {form: path for form, path in asked.items() if path is not None})
     if as_json:
         told = {"command": "explain", "status": "violation", "violations": 1}
-        print_json({**_NOTHING_RUN, **told, **command.finding_data(plan, found)})
+        print_json({**NOTHING_RUN, **told, **command.finding_data(plan, found)})
     else:
         command.render_witness(make_console(), plan, found, names)
     return 1
@@ -304,11 +307,11 @@ def platforms(name: str | None, as_json: bool) -> int:
     from amp.ordering.platforms import PLATFORMS  # noqa: PLC0415
 
     if name is None and as_json:
-        print_json({**_NOTHING_RUN, "platforms": [command.as_dict(each) for each in PLATFORMS.values()]})
+        print_json({**NOTHING_RUN, "platforms": [command.as_dict(each) for each in PLATFORMS.values()]})
     elif name is None:
         command.render_list(make_console())
     elif as_json:
-        print_json({**_NOTHING_RUN, **command.as_dict(platform(name))})
+        print_json({**NOTHING_RUN, **command.as_dict(platform(name))})
     else:
         command.render_platform(make_console(), platform(name))
     return 0
@@ -326,7 +329,7 @@ def scenarios(name: str | None, as_json: bool) -> int:
     chosen = None if name is None else command.find(name)
     if as_json:
         told = chosen.as_dict() if chosen else {"scenarios": [each.as_dict() for each in SCENARIOS.values()]}
-        print_json({**_NOTHING_RUN, "command": "scenarios", **told})
+        print_json({**NOTHING_RUN, "command": "scenarios", **told})
     elif chosen is None:
         command.render_list(make_console())
     else:
@@ -403,6 +406,7 @@ def sites(
 @click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Of one test.")
 @click.option("--max-seconds", type=click.FloatRange(0, 86_400), default=60.0, show_default=True, help="Of one test.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@hardware_options
 def litmus(
     *,
     paths: tuple[str, ...],
@@ -412,15 +416,25 @@ def litmus(
     max_executions: int,
     max_seconds: float,
     as_json: bool,
+    hardware: bool,
+    **effort: Any,
 ) -> int:
     """Run litmus tests (C, AArch64, X86, in herd7's format) and say what each can end in.
 
-    PATH is a file, or a directory that is searched for *.litmus.
+    PATH is a file, or a directory that is searched for *.litmus. With --hardware they run on this machine's own CPU,
+    and an outcome that the model does not allow on the CPU's platform is a violation.
     """
-    from amp.cli import litmus as command  # noqa: PLC0415
+    if hardware:
+        from amp.cli import hardware as silicon  # noqa: PLC0415
 
-    asked = command.request(platform, observers, max_executions, max_seconds, expect)
-    status, data = command.main(paths, asked, as_json=as_json)
+        request = silicon.request(platform, observers, expect, (max_executions, max_seconds), **effort)
+        status, data = silicon.main(paths, request, as_json=as_json)
+    else:
+        from amp.cli import litmus as command  # noqa: PLC0415
+
+        refuse_without_hardware(effort)
+        asked = command.request(platform, observers, max_executions, max_seconds, expect)
+        status, data = command.main(paths, asked, as_json=as_json)
     if data is not None:
         print_json(data)
     return status
@@ -460,14 +474,17 @@ def firmware_show(file: str, *, as_json: bool) -> int:
 
     image, resources = command.load(file)
     if as_json:
-        print_json({**_NOTHING_RUN, **command.as_data(image, resources)})
+        print_json({**NOTHING_RUN, **command.as_data(image, resources)})
     else:
         command.render(make_console(), image, resources)
     return 0
 
 
+for _command in (*COMMANDS, bench):
+    cli.add_command(_command)
+
 # What every --json object has, of a command that looks up and runs nothing.
-_NOTHING_RUN: Final = {
+NOTHING_RUN: Final = {
     "command": "platforms",
     "status": "holds",
     "violations": 0,

@@ -85,6 +85,7 @@ class Bus:
         self.counts = Counts()
         self.names = NameService(self._say)
         self.down_reason: str | None = None
+        self.unacknowledged: tuple[Sent, ...] = ()  # once it is down
         self.on_malformed: Callable[[BadMessage], None] = _raise
         self.pump: Pumped | None = None
         self.sleeper: Wait = wait if wait is not None else port.wait  # a pump stands before it while it runs
@@ -415,9 +416,9 @@ class Bus:
         Returns what was sent and not acknowledged, by the link's last look; each endpoint keeps its own part.
         """
         if self.down_reason is not None:
-            return ()
+            return self.unacknowledged
         self.down_reason = reason
-        lost = self.link.unacknowledged()
+        lost = self.unacknowledged = self.link.unacknowledged()
         by_source: dict[int, list[Sent]] = {}
         for sent in lost:
             by_source.setdefault(sent.source, []).append(sent)

@@ -1,0 +1,80 @@
+"""`amp bench ring`: the split ring between two pinned processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from amp.bench.facts import facts, one_line
+from amp.bench.pairs import two_cpus
+from amp.bench.ring import Measured, RingPair, RingSetup, Wait, measure
+from amp.cli.bench_progress import share_progress
+from amp.cli.terminal import make_console
+
+
+def main(setup: RingSetup, time_s: float, cpus: tuple[int, ...], count: int | None, *, as_json: bool) -> int:
+    """Measure and print. Exit status 3: no sample was undisturbed."""
+    placed = two_cpus(cpus)
+    with RingPair(setup, placed) as pair, share_progress("ring", quiet=as_json) as progress:
+        measured = measure(pair, setup, time_s, count=count, progress=progress)
+    known = facts(placed)
+    if as_json:
+        from amp.cli.main import print_json  # noqa: PLC0415  (main imports the commands)
+
+        print_json(as_data(measured, known))
+    else:
+        render(make_console(), measured, known)
+    return exit_status(measured)
+
+
+def exit_status(measured: Measured) -> int:
+    return 0 if measured.ns is not None else 3
+
+
+def as_data(measured: Measured, known: dict[str, Any]) -> dict[str, Any]:
+    """The --json object."""
+    return {
+        "command": "bench ring",
+        "status": "holds" if exit_status(measured) == 0 else "inconclusive",
+        "seconds": round(measured.seconds, 3),
+        "machine": known,
+        "ring": measured.setup.as_dict(),
+        "figures": measured.as_dict(),
+    }
+
+
+def render(console: Console, measured: Measured, known: dict[str, Any]) -> None:
+    """A table of what a buffer costs, the proof, and what it was measured on."""
+    figures, messages = measured.as_dict(), measured.runs[0].messages
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("per buffer")
+    table.add_column("", justify="right")
+    found = measured.ns
+    if found is not None:
+        table.add_row("time", f"{found.median:.2f} ns ({found.low:.2f} to {found.high:.2f})")
+        table.add_row("throughput", f"{1e3 / found.median:.2f} M/s")
+        for name, value in figures["per_buffer"].items():
+            if measured.setup.wait is Wait.SLEEP or not name.endswith(("_waits", "_spurious")):
+                table.add_row(name.replace("_", ": ", 1), f"{value:.4g}")
+    console.print(table)
+    samples = figures["samples"]
+    for line in (
+        f"{samples['kept']} of {samples['taken']} samples of {messages:,} buffers kept; "
+        f"{samples['discarded_share']:.0%} were disturbed and discarded",
+        f"in {messages:,} buffers: kicks {_counts(measured.each('driver'))}, calls {_counts(measured.each('device'))}",
+        f"proved: {figures['delivered']['messages']:,} buffers, {figures['delivered']['payload_bytes']:,} bytes of "
+        f"payload; both sides' digests agree in every sample",
+        one_line(known),
+    ):
+        console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
+    if found is None:
+        console.print(Text("no sample was undisturbed: nothing can be said", style="bold"))
+
+
+def _counts(values: list[int]) -> str:
+    """One number if every sample had the same."""
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"

@@ -1,0 +1,238 @@
+"""The second terminal: find a machine by name, ask it, talk to its channels as any other program does.
+
+The kernel says who listens at a socket; a machine of another user's is not talked to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+
+import msgspec
+
+from amp.cli.live import directory, protocol
+from amp.cli.live.chardev import receive_packet
+from amp.cli.live.peers import peer_of
+from amp.errors import AmpError, UsageError
+from amp.rpmsg.wire import SEND_TIMEOUT_S
+
+ANSWER_LIMIT_S: Final = 30.0  # a machine that is stopping a core or making a core file
+FIND_S: Final = 5.0  # for the services of a core that was booted just now
+DOWN_LIMIT_S: Final = 20.0
+MESSAGE_LIMIT_BYTES: Final = 1 << 16  # the header's len is 16 bits
+
+Record = TypeVar("Record")
+
+
+def machine_path(name: str | None) -> Path:
+    """The directory of the machine of that name, or of the only one. UsageError if that is none, or not clear."""
+    up = directory.machines()
+    if not up:
+        raise UsageError(f"no machine{f' {name}' if name else ''} is up; amp up FIRMWARE boots one")
+    if name is not None and name not in up:
+        raise UsageError(f"no machine {name!r:.80} is up (there is {', '.join(up)})")
+    if name is None and len(up) > 1:
+        raise UsageError(f"{len(up)} machines are up: say which with --machine ({', '.join(up)})")
+    return up[name] if name is not None else next(iter(up.values()))
+
+
+class Gone(AmpError):
+    """The channel went in the middle of a conversation: the core crashed, or the service ended."""
+
+    exit_status = 3
+
+
+class NotTaken(AmpError):
+    """The firmware took no message for as long as rpmsg_send waits."""
+
+    exit_status = 3
+
+
+class Refused(AmpError):
+    """The machine's own error, with its exit status."""
+
+    def __init__(self, text: str, status: int) -> None:
+        self.exit_status = status
+        super().__init__(text)
+
+
+class Control:
+    """A connection to a machine's control socket. UsageError if nobody is there, Refused for what is refused."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(ANSWER_LIMIT_S)
+        try:
+            self._socket.connect(str(path / directory.CONTROL))
+            self.peer = peer_of(self._socket)
+            if not self.peer.is_ours:
+                raise UsageError(f"machine {self.name} is of uid {self.peer.uid}")
+        except (FileNotFoundError, ConnectionRefusedError):
+            self._socket.close()
+            raise UsageError(f"machine {self.name} is not up yet, or going down") from None
+        except BaseException:
+            self._socket.close()
+            raise
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def ask(self, request: protocol.AnyRequest) -> Any:
+        """One request and its result, as JSON values."""
+        self._socket.sendall(msgspec.json.encode(request) + b"\n")
+        return self._reply()
+
+    def ask_for(self, request: protocol.AnyRequest, kind: type[Record]) -> Record:
+        """One request and its result, as that record."""
+        return msgspec.convert(self.ask(request), kind)
+
+    def _reply(self) -> Any:
+        try:
+            line = self._file.readline(protocol.REPLY_LIMIT_BYTES)
+        except TimeoutError:
+            raise UsageError(f"machine {self.name} does not answer") from None
+        except ConnectionResetError:
+            line = b""
+        if not line.endswith(b"\n"):
+            raise UsageError(f"machine {self.name} has gone down")
+        reply = msgspec.json.decode(line, type=protocol.Reply)
+        if reply.error is not None:
+            raise Refused(reply.error, reply.status)
+        return reply.result
+
+    def coredump(self) -> bytes:
+        length = self.ask(protocol.Coredump(version=protocol.VERSION))
+        data = self._file.read(length)
+        if len(data) != length:
+            raise UsageError(f"machine {self.name} has gone down")
+        return data
+
+    def follow(self) -> Iterator[dict[str, str]]:
+        """The trace buffers' text, then what is new, by buffer, until the machine goes down."""
+        yield self.ask(protocol.Trace(version=protocol.VERSION, follow=True))
+        self._socket.settimeout(None)
+        while True:
+            try:
+                yield self._reply()
+            except UsageError:
+                return
+
+    def down(self) -> None:
+        """Returns when the machine's process has ended. UsageError if it does not."""
+        process = os.pidfd_open(self.peer.pid)
+        try:
+            self.ask(protocol.Down(version=protocol.VERSION))
+            ended, _, _ = select.select([process], [], [], DOWN_LIMIT_S)
+        finally:
+            os.close(process)
+        if not ended:
+            raise UsageError(f"machine {self.name} (pid {self.peer.pid}) did not go down in {DOWN_LIMIT_S:g} s")
+
+
+class Conversation(Protocol):
+    """A program's end of a channel's device."""
+
+    def send(self, data: bytes) -> None:
+        """One message, or of a pty a part of the stream. Raises Gone, NotTaken, UsageError if it is too long."""
+        ...
+
+    def receive(self, timeout_s: float | None) -> bytes | None:
+        """The next message, or of a pty what has come of the stream. None when the channel has gone. TimeoutError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PacketConversation:
+    """With a seqpacket device."""
+
+    def __init__(self, path: str, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # receive_packet
+        self._socket.connect(path)
+
+    def send(self, data: bytes) -> None:
+        if len(data) > self._limit_bytes:
+            raise UsageError(f"message is {len(data)} bytes, at most {self._limit_bytes} fit")
+        self._socket.settimeout(SEND_TIMEOUT_S)
+        try:
+            self._socket.send(data)
+        except TimeoutError:
+            raise NotTaken(f"the message was not taken in {SEND_TIMEOUT_S:g} s: no transmit buffer is free") from None
+        except (BrokenPipeError, ConnectionResetError):
+            raise Gone("the channel went before the message was sent") from None
+
+    def receive(self, timeout_s: float | None) -> bytes | None:
+        self._socket.settimeout(timeout_s)
+        try:
+            return receive_packet(self._socket, MESSAGE_LIMIT_BYTES)
+        except ConnectionResetError:
+            return None
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class PtyConversation:
+    """With a pty device."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+
+    def send(self, data: bytes) -> None:
+        try:
+            while data:
+                if not select.select([], [self._fd], [], SEND_TIMEOUT_S)[1]:
+                    raise NotTaken(f"{len(data)} bytes were not taken in {SEND_TIMEOUT_S:g} s")
+                data = data[os.write(self._fd, data) :]
+        except OSError:  # EIO
+            raise Gone("the channel went before the data was written") from None
+
+    def receive(self, timeout_s: float | None) -> bytes | None:
+        ready, _, _ = select.select([self._fd], [], [], timeout_s)
+        if not ready:
+            raise TimeoutError
+        try:
+            return os.read(self._fd, MESSAGE_LIMIT_BYTES) or None
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return None
+            raise
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@contextmanager
+def converse(control: Control, service: str) -> Iterator[Conversation]:
+    """Open that service's device. UsageError if there is no such service, or it goes at this moment."""
+    request = protocol.Find(version=protocol.VERSION, service=service, timeout_s=FIND_S)
+    channel = control.ask_for(request, protocol.ChannelInfo)
+    if channel.path is None:
+        raise UsageError(f"service {service} has no device: see the log of machine {control.name}")
+    try:
+        conversation: Conversation = (
+            PtyConversation(channel.path)
+            if channel.kind == "pty"
+            else PacketConversation(channel.path, channel.payload_bytes)
+        )
+    except OSError as error:
+        raise UsageError(f"{channel.path}: {error.strerror}") from None
+    with closing(conversation):
+        yield conversation

@@ -1,0 +1,347 @@
+"""The commands of machines that stay up. What they need is loaded when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from amp.errors import AmpError, UsageError
+from amp.machine.config import Mode
+
+if TYPE_CHECKING:
+    from amp.cli.live.client import Control
+    from amp.cli.live.machine import Settings
+
+BARRIERS: Final = "virtio-strong"  # what remoteproc_virtio.c asks for: weak_barriers=False
+WATCHDOG_S: Final = 5.0
+MEMORY_BYTES: Final = 4 << 20
+MEMORY_LIMIT_BYTES: Final = 1 << 30
+_STDOUT: Final = 1
+
+_machine_option = click.option("-m", "--machine", metavar="NAME", help="Which; needed only if several are up.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+class NoAnswer(AmpError):
+    """The firmware said nothing in time: neither a finding nor a mistake."""
+
+    exit_status = 3
+
+
+@click.command()
+@click.argument("firmware")
+@click.option("--name", metavar="NAME", help="What a second terminal calls it.  [default: the file's, without suffix]")
+@click.option(
+    "--mode",
+    type=click.Choice([Mode.FREE.value, Mode.DIRECT.value]),
+    default=Mode.FREE.value,
+    show_default=True,
+    help="free: memory as the platform orders it; direct: no model.",
+)
+@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
+@click.option("--barriers", metavar="CLASS", default=BARRIERS, show_default=True, help="Of both sides; see amp run.")
+@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
+@click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
+@click.option(
+    "--memory",
+    type=click.IntRange(1, MEMORY_LIMIT_BYTES),
+    default=MEMORY_BYTES,
+    show_default=True,
+    metavar="BYTES",
+    help="All that both sides share.",
+)
+@click.option("--no-recovery", is_flag=True, help="A core that crashed stays down.")
+@click.option(
+    "--watchdog",
+    type=click.FloatRange(0, 3600),
+    default=WATCHDOG_S,
+    show_default=True,
+    metavar="S",
+    help="A core that shows no life for so long has crashed; 0: nobody watches.",
+)
+@click.option("--detach", is_flag=True, help="Return when it is up; without, it goes down with Ctrl-C.")
+@_json_option
+def up(
+    *,
+    firmware: str,
+    name: str | None,
+    mode: str,
+    platform: str | None,
+    barriers: str,
+    weaken: tuple[str, ...],
+    seed: int,
+    memory: int,
+    no_recovery: bool,
+    watchdog: float,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Boot FIRMWARE, an ELF image, and stay up until Ctrl-C, SIGTERM or `amp down`.
+
+    Its services are devices for other programs: `amp ps` shows them, `amp send` and `amp listen` use them.
+    """
+    from amp.cli.firmware import load  # noqa: PLC0415
+    from amp.cli.live.detach import detached  # noqa: PLC0415
+    from amp.cli.live.machine import Settings  # noqa: PLC0415
+    from amp.cli.options import PLATFORM, sites_for  # noqa: PLC0415
+    from amp.ordering import platform as find_platform  # noqa: PLC0415
+
+    if as_json and not detach:
+        raise UsageError("--json has a meaning with --detach only: in the foreground a log is written")
+    if platform is not None and mode == Mode.DIRECT:
+        raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
+    image, _ = load(firmware)
+    platform_name = None if mode == Mode.DIRECT else platform or PLATFORM
+    settings = Settings(
+        firmware=os.path.basename(firmware),
+        image=image,
+        mode=Mode(mode),
+        platform_name=platform_name,
+        platform=None if platform_name is None else find_platform(platform_name),
+        sites=sites_for(barriers, weaken),
+        seed=seed,
+        memory_bytes=memory,
+        recovery=not no_recovery,
+        watchdog_s=watchdog,
+    )
+    called = Path(firmware).stem if name is None else name
+    if not detach:
+        return _in_foreground(called, settings)
+    from amp.cli.live.daemon import stay_up  # noqa: PLC0415
+
+    machine = detached(lambda ready: stay_up(called, settings, lambda _: None, ready))
+    if as_json:
+        _print_json("up", machine=machine)
+    else:
+        click.echo(f"{machine.name} is up: pid {machine.pid}, core pid {machine.core_pid}, {machine.state}")
+        for channel in machine.channels:
+            click.echo(f"channel {channel.name} addr {channel.addr}: {channel.path}")
+    return 0
+
+
+def _in_foreground(name: str, settings: Settings) -> int:
+    from amp.cli.live.daemon import stay_up  # noqa: PLC0415
+    from amp.cli.live.log import LogWriter  # noqa: PLC0415
+
+    with LogWriter(_STDOUT) as log:
+        stay_up(name, settings, log, lambda machine: log(f"{machine.name} is up; Ctrl-C or amp down ends it"))
+    return 0
+
+
+@click.command()
+@_json_option
+def ps(*, as_json: bool) -> int:
+    """The machines that are up, and their services."""
+    from amp.cli.live import client, directory, protocol  # noqa: PLC0415
+    from amp.cli.live.render import render_machines  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+
+    machines = []
+    for path in directory.machines().values():
+        with suppress(UsageError), client.Control(path) as control:  # it is coming up, or going down
+            machines.append(control.ask_for(protocol.Describe(version=protocol.VERSION), protocol.MachineInfo))
+    if as_json:
+        _print_json("ps", machines=machines)
+    else:
+        render_machines(make_console(), machines)
+    return 0
+
+
+@click.command()
+@click.argument("name", required=False)
+@_json_option
+def down(*, name: str | None, as_json: bool) -> int:
+    """Stop the machine NAME, or the only one. Nothing of it is left when this returns."""
+    with _control(name) as control:
+        control.down()
+    if as_json:
+        _print_json("down", machine=control.name)
+    else:
+        click.echo(f"{control.name} is down")
+    return 0
+
+
+@click.command()
+@click.argument("service")
+@click.argument("data")
+@click.option("--reply", is_flag=True, help="Wait for one message, and print it.")
+@click.option("--timeout", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="S")
+@_machine_option
+@_json_option
+def send(*, service: str, data: str, reply: bool, timeout: float, machine: str | None, as_json: bool) -> int:
+    """Send DATA as one message to SERVICE, by its device. Exit status 3: no reply came in time."""
+    from amp.cli.live.client import converse  # noqa: PLC0415
+
+    message = os.fsencode(data)
+    with _control(machine) as control, converse(control, service) as conversation:
+        conversation.send(message)
+        answer = None
+        if reply:
+            answer = _received(conversation.receive, timeout, service)
+            if answer is None:
+                raise NoAnswer(f"{service} went before it replied")
+    if as_json:
+        _print_json("send", service=service, sent_bytes=len(message), **_message(answer))
+    elif answer is not None:
+        click.echo(_text(answer))
+    return 0
+
+
+@click.command()
+@click.argument("service")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="So many messages.  [default: until it goes]")
+@click.option("--send", "first", metavar="DATA", help="Send this message first.")
+@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="For each message.  [default: no limit]")
+@_machine_option
+@_json_option
+def listen(
+    *, service: str, count: int | None, first: str | None, timeout: float | None, machine: str | None, as_json: bool
+) -> int:
+    """Print the messages that SERVICE sends to an endpoint of ours, a line each.
+
+    Firmware knows of the endpoint by its first message: give --send, unless the service talks by itself.
+    """
+    from amp.cli.live.client import converse  # noqa: PLC0415
+
+    messages: list[bytes] = []
+    seen = 0
+    with _control(machine) as control, converse(control, service) as conversation:
+        if first is not None:
+            conversation.send(os.fsencode(first))
+        while count is None or seen < count:
+            message = _received(conversation.receive, timeout, service)
+            if message is None:
+                click.echo(f"amp: {service} is gone", err=True)
+                break
+            seen += 1
+            if as_json:
+                messages.append(message)
+            else:
+                click.echo(_text(message))
+                sys.stdout.flush()
+    if as_json:
+        _print_json("listen", service=service, messages=[_message(each) for each in messages])
+    return 0 if count is None or seen == count else NoAnswer.exit_status
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the machine goes down.")
+@_machine_option
+@_json_option
+def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
+    """The firmware's trace buffers: what it has printed."""
+    from amp.cli.live import protocol  # noqa: PLC0415
+
+    if follow and as_json:
+        raise UsageError("--follow and --json: one object has an end")
+    with _control(machine) as control:
+        if follow:
+            for news in control.follow():
+                for text in news.values():
+                    click.echo(text, nl=False)
+                sys.stdout.flush()
+            return 0
+        texts = control.ask(protocol.Trace(version=protocol.VERSION))
+    if as_json:
+        _print_json("trace", traces=texts)
+    else:
+        for name, text in texts.items():
+            if len(texts) > 1:
+                click.echo(f"{name}:")
+            click.echo(text, nl=not text.endswith("\n") and bool(text))
+    return 0
+
+
+@click.command()
+@_machine_option
+@_json_option
+def vrings(*, machine: str | None, as_json: bool) -> int:
+    """The rings as they are now: addresses, indexes, flags, what is free and in flight, kicks."""
+    from amp.cli.live import protocol  # noqa: PLC0415
+    from amp.cli.live.render import render_rings  # noqa: PLC0415
+    from amp.cli.terminal import make_console  # noqa: PLC0415
+
+    with _control(machine) as control:
+        rings = control.ask_for(protocol.Vrings(version=protocol.VERSION), tuple[protocol.RingInfo, ...])
+    if as_json:
+        _print_json("vrings", rings=rings)
+    else:
+        render_rings(make_console(), rings)
+    return 0
+
+
+@click.command()
+@click.option("--kind", default="fatal error", show_default=True, help="watchdog, mmufault, fatal error, or kill.")
+@_machine_option
+@_json_option
+def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
+    """Crash the core, as Linux's debugfs file of that name does; kill: SIGKILL to its process."""
+    from amp.cli.live import protocol  # noqa: PLC0415
+
+    with _control(machine) as control:
+        info = control.ask_for(protocol.CrashIt(version=protocol.VERSION, kind=kind), protocol.CrashInfo)
+    if as_json:
+        _print_json("crash", crash=info)
+    else:
+        after = "recovered" if info.recovered else "the core stays down"
+        click.echo(f"crash {info.number}: {info.kind}: {info.text}; {after}")
+    return 0
+
+
+@click.command()
+@click.option("-o", "--output", metavar="F", required=True, help="The file to write.")
+@_machine_option
+@_json_option
+def coredump(*, output: str, machine: str | None, as_json: bool) -> int:
+    """Write the last crash's core file, an ELF file: readelf and gdb read it."""
+    with _control(machine) as control:
+        data = control.coredump()
+    try:
+        Path(output).write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{output}: {error.strerror}") from None
+    if as_json:
+        _print_json("coredump", file=output, bytes=len(data))
+    else:
+        click.echo(f"{output}: {len(data)} bytes")
+    return 0
+
+
+COMMANDS: Final = (up, ps, down, send, listen, trace, vrings, crash, coredump)
+
+
+def _control(name: str | None) -> Control:
+    from amp.cli.live.client import Control, machine_path  # noqa: PLC0415
+
+    return Control(machine_path(name))
+
+
+def _received(receive: Any, timeout_s: float | None, service: str) -> bytes | None:
+    try:
+        message: bytes | None = receive(timeout_s)
+    except TimeoutError:
+        raise NoAnswer(f"{service} sent nothing in {timeout_s:g} s") from None
+    return message
+
+
+def _text(message: bytes) -> str:
+    return message.decode("utf-8", "backslashreplace")
+
+
+def _message(message: bytes | None) -> dict[str, object]:
+    if message is None:
+        return {}
+    return {"bytes": len(message), "text": _text(message), "hex": message.hex()}
+
+
+def _print_json(command: str, **told: object) -> None:
+    import msgspec  # noqa: PLC0415
+
+    from amp.cli.main import NOTHING_RUN, print_json  # noqa: PLC0415
+
+    print_json({**NOTHING_RUN, "command": command, **msgspec.to_builtins(told)})

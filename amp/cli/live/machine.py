@@ -1,0 +1,330 @@
+"""One machine that is up: a SoC, a core, its life cycle, and the rpmsg bus that programs reach through devices.
+
+Everything happens in the event loop's thread, which is also the one that boots the core (its end is the core's end, see
+ProcessCore). From other threads come only the doorbell (amp.rpmsg.aio.Pump) and the news of a core's death.
+
+From boot to crash is one session: a pump runs, devices come and go. The session ends when the core has died, when it
+has broken the rules of ring or message so that its host cannot go on, when somebody crashed it, or when the machine
+goes down. Only after that, with nobody left who listens or sends, is the life cycle moved on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, cast
+
+from amp.cli.live.protocol import ChannelInfo, CrashInfo, RingInfo
+from amp.cli.live.recovery import CrashLoop
+from amp.cli.live.rings import Rings
+from amp.cli.live.traces import Traces
+from amp.cli.live.userspace import Numbers, UserSpace
+from amp.errors import AmpError, UsageError
+from amp.machine.config import Mode
+from amp.machine.core import CoreState, Crash, CrashKind
+from amp.machine.process_core import ProcessCore
+from amp.machine.soc import Soc
+from amp.ordering.platforms import Platform
+from amp.ordering.sites import SiteMap
+from amp.port.doors import open_direct
+from amp.port.port import HOST, Port
+from amp.remoteproc.image import Image
+from amp.rpmsg import ADDR_ANY, Bus, Endpoint
+from amp.rpmsg.aio import ListeningPort, Pump
+from amp.rpmsg.names import ANY_NAME, Driver
+from amp.services.hello import SERVICE as HELLO
+from amp.virtio.device import ID_RPMSG
+from hostside.remoteproc.rproc import CrashReport, Rproc
+from hostside.remoteproc.states import RprocState
+from hostside.rpmsg import rpmsg_driver
+from hostside.services.client_sample import ClientSample
+
+ROM: Final = "remoteside.core"
+# Channels that a driver of the host's own has, as a kernel module would; every other one belongs to user space.
+HOST_DRIVERS: Final[Mapping[str, Callable[[Bus, Callable[[str], None]], Driver]]] = MappingProxyType(
+    {HELLO: ClientSample}
+)
+KILL: Final = "kill"
+TICK_S: Final = 0.1  # how often traces and rings are looked at
+FIND_QUIET_S: Final = 0.25
+QUIET_S: Final = 0.05  # firmware that announces several services does it in one go
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `amp up` was asked for, checked. `platform` is None in direct mode."""
+
+    firmware: str
+    image: Image
+    mode: Mode
+    platform_name: str | None
+    platform: Platform | None
+    sites: SiteMap
+    seed: int
+    memory_bytes: int
+    recovery: bool
+    watchdog_s: float
+
+
+class LiveMachine:
+    """`start`, then `run`. `directory` is where its devices go; `log` is given lines."""
+
+    def __init__(self, settings: Settings, soc: Soc, directory: Path, log: Log) -> None:
+        self.settings, self._soc, self._directory, self._log = settings, soc, directory, log
+        self._loop = asyncio.get_running_loop()
+        self._core = ProcessCore(soc, ROM, on_change=self._core_changed)
+        driver = rpmsg_driver(self._probed, clock=time.monotonic, log=log, last_look=self._last_look)
+        # Recovery is done here: not before the session's pump and programs are gone.
+        self.rproc = Rproc(soc, self._core, recovery=False, drivers={ID_RPMSG: driver}, watchdog_s=settings.watchdog_s)
+        self._buses: list[Bus] = []  # of this session
+        self._userspace: UserSpace | None = None
+        self._numbers = Numbers()
+        self._crash_loop = CrashLoop()
+        self._trouble: asyncio.Future[Crash | None] | None = None  # ends the session; None: the machine goes down
+        self._ending = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._waits_for_crash: list[asyncio.Future[CrashInfo]] = []
+        self.traces = Traces(self.rproc, log)
+        self._rings = Rings(soc)
+        self._stays_down = False
+        self.last_crash: str | None = None
+
+    def _probed(self, bus: Bus) -> None:
+        self._buses.append(bus)
+
+    def _last_look(self) -> Port:
+        """What a dead core has left in memory is read past the model, which is as dead."""
+        return open_direct(self._soc.region, HOST, self.settings.sites)
+
+    # --- what is told of it
+
+    @property
+    def core_pid(self) -> int | None:
+        return self._core.pid
+
+    def channels(self) -> tuple[ChannelInfo, ...]:
+        return self._userspace.describe() if self._userspace is not None else ()
+
+    def rings(self) -> tuple[RingInfo, ...]:
+        return self._rings.describe()
+
+    async def find(self, service: str, timeout_s: float) -> ChannelInfo | None:
+        """The channel of that service that was announced first.
+
+        Waits for it so long at most; where other services are known, until no more come for FIND_QUIET_S.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while (found := self._channel(service)) is None and not self._stays_down:
+                    if not self.channels():
+                        await self._changed.wait()
+                    elif not await self._changes_within(FIND_QUIET_S):
+                        break
+                return found
+        return None
+
+    async def settled(self, timeout_s: float) -> None:
+        """Returns when channels have come and no more do for QUIET_S, or none can, or the time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._buses and not self._stays_down and not self.channels():
+                    await self._changed.wait()
+                while self.channels() and await self._changes_within(QUIET_S):
+                    pass
+
+    async def _changes_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _channel(self, service: str) -> ChannelInfo | None:
+        return next((channel for channel in self.channels() if channel.name == service), None)
+
+    def _channels_changed(self) -> None:
+        self._changed.set()  # whoever waits looks again
+        self._changed = asyncio.Event()
+
+    # --- its life
+
+    def start(self) -> None:
+        """Boot. Raises FirmwareError or RprocError; nothing runs then."""
+        self.rproc.load(self.settings.image)
+        self.rproc.start()
+        self._rings.booted(self.rproc, self._buses)
+        self._log(f"booted {self.settings.firmware}, core pid {self.core_pid}")
+
+    def end(self) -> None:
+        """The machine is to go down."""
+        self._ending.set()
+        self._give_trouble(None)
+
+    async def run(self) -> None:
+        """From `start` to `end`: sessions, and what is done between them. The core is off when this returns."""
+        ticking = self._loop.create_task(self._tick())
+        try:
+            while not self._ending.is_set():
+                crash = await self._session()
+                if crash is None or not await self._crashed(crash):
+                    break
+            await self._ending.wait()
+        finally:
+            ticking.cancel()
+            self.traces.poll()
+            if self.rproc.state is not RprocState.OFFLINE:
+                self.rproc.stop()
+            await self._drained()
+            self._log("down")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.traces.poll()
+            self._rings.look()
+
+    async def _session(self) -> Crash | None:
+        """Until something ends it: the crash, or None if the machine goes down."""
+        trouble: asyncio.Future[Crash | None] = self._loop.create_future()
+        self._trouble = trouble
+        self._look_at_core()  # it may have died before anybody asked
+        if not self._buses:
+            return await trouble
+        for number in range(1, len(self._buses)):
+            self._log(f"rpmsg device {number}: not served, programs can reach the first one")
+        async with self._pumped(self._buses[0]):
+            return await trouble
+
+    @asynccontextmanager
+    async def _pumped(self, bus: Bus) -> AsyncIterator[None]:
+        """Pump the bus and give its channels devices. What ends the pump is the session's trouble."""
+        pump = Pump(bus, cast(ListeningPort, self.rproc.port))
+        self._userspace = UserSpace(
+            bus,
+            pump,
+            self._directory,
+            self._numbers,
+            log=self._log,
+            changed=self._channels_changed,
+            wrong=self._wrong,
+        )
+        for name, driver in HOST_DRIVERS.items():
+            bus.names.register(name, driver(bus, self._log))
+        bus.names.register(ANY_NAME, self._userspace)
+        async with pump:
+            watch = self._loop.create_task(self._watch(bus, pump))
+            try:
+                yield
+            finally:
+                watch.cancel()
+                await asyncio.wait([watch])
+
+    async def _watch(self, bus: Bus, pump: Pump) -> None:
+        """Until the pump ends by itself, by the core's fault."""
+        nobody = Endpoint(bus, "", ADDR_ANY, ADDR_ANY, None, zero_copy=False, announced=False)  # no message is for it
+        try:
+            while True:
+                await pump.arrival(nobody)
+        except AmpError as error:
+            self._wrong(error)
+        except Exception as error:  # our own fault: ends the machine
+            if self._trouble is not None and not self._trouble.done():
+                self._trouble.set_exception(error)
+
+    # --- trouble
+
+    def _core_changed(self, _: ProcessCore) -> None:
+        """In the core's watcher's thread."""
+        self._loop.call_soon_threadsafe(self._look_at_core)
+
+    def _look_at_core(self) -> None:
+        if self._core.state is CoreState.DEAD:
+            self._give_trouble(self._core.crash)
+
+    def _wrong(self, error: AmpError) -> None:
+        """The host cannot go on with what the core, or a barrier, has made of the rings."""
+        self._give_trouble(Crash(CrashKind.FATAL, f"found by the host: {type(error).__name__}: {error}"))
+
+    def _give_trouble(self, crash: Crash | None) -> None:
+        if self._trouble is not None and not self._trouble.done():
+            self._trouble.set_result(crash)
+
+    async def crash(self, kind: str) -> CrashInfo:
+        """Crash the core: rproc_crash_write of Linux's drivers/remoteproc/remoteproc_debugfs.c, or with KILL a SIGKILL.
+
+        Returns when the crash was handled. Raises UsageError for an unknown kind, and if no core runs.
+        """
+        kinds = [*(str(each) for each in CrashKind), KILL]
+        if kind not in kinds:
+            raise UsageError(f"crash kind {kind!r} is unknown (known: {', '.join(kinds)})")
+        pid = self._core.pid
+        if self._trouble is None or self._trouble.done() or pid is None:
+            raise UsageError(f"crash: the remote processor is {self.rproc.state}")
+        told: asyncio.Future[CrashInfo] = self._loop.create_future()
+        self._waits_for_crash.append(told)
+        if kind == KILL:
+            os.kill(pid, signal.SIGKILL)
+        else:
+            self._give_trouble(Crash(CrashKind(kind), "reported by amp crash"))
+        return await told
+
+    async def _crashed(self, crash: Crash) -> bool:
+        """Take the core down, and boot it again if that is wanted. False if it stays down."""
+        self.traces.poll()
+        self._rings.look()
+        report = self.rproc.report_crash(crash.kind, crash.text, crash.da)
+        self.last_crash = f"{report.kind}: {report.text}"
+        self._log(f"crash {report.number}: {self.last_crash}")
+        await self._drained()
+        wanted = bool(self._waits_for_crash)  # then it says nothing about the firmware
+        looping = not wanted and self._crash_loop.crashed(time.monotonic())
+        if not self.settings.recovery:
+            self._log("recovery is off: the core stays down")
+        elif looping:
+            loop = self._crash_loop
+            self._log(f"{loop.limit} crashes within {loop.within_s:g} s: the core stays down")
+        else:
+            self._recover()
+        self._tell_crash(report)
+        self._stays_down = self.rproc.state is not RprocState.RUNNING
+        self._channels_changed()
+        return not self._stays_down
+
+    def _recover(self) -> None:
+        self._buses = []
+        self._userspace = None
+        started = time.perf_counter()
+        try:
+            self.rproc.recover()
+            self._rings.booted(self.rproc, self._buses)
+        except AmpError as error:
+            self._log(f"recovery failed: {error}")
+        else:
+            took_ms = 1000 * (time.perf_counter() - started)
+            self._log(f"recovered in {took_ms:.1f} ms, core pid {self.core_pid}")
+        self.traces.restart()
+
+    def _tell_crash(self, report: CrashReport) -> None:
+        info = CrashInfo(
+            number=report.number,
+            kind=str(report.kind),
+            text=report.text,
+            recovered=self.rproc.state is RprocState.RUNNING,
+        )
+        for told in self._waits_for_crash:
+            if not told.done():
+                told.set_result(info)
+        self._waits_for_crash = []
+
+    async def _drained(self) -> None:
+        if self._userspace is not None:
+            await self._userspace.drained()

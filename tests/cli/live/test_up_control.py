@@ -1,0 +1,160 @@
+"""The control socket takes nothing that comes to be well formed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amp.cli.live import protocol
+from amp.cli.live.control import ControlServer, parse
+from amp.errors import RprocError, UsageError
+
+REQUESTS = (
+    protocol.Describe(version=1),
+    protocol.Find(version=1, service="rpmsg-echo", timeout_s=1.5),
+    protocol.Trace(version=1, follow=True),
+    protocol.Vrings(version=1),
+    protocol.CrashIt(version=1, kind="watchdog"),
+    protocol.Coredump(version=1),
+    protocol.Down(version=1),
+)
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: type(each).__name__)
+def test_every_request_comes_over_as_it_was(request_: protocol.AnyRequest) -> None:
+    assert parse(msgspec.json.encode(request_) + b"\n") == request_
+
+
+@given(
+    st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda each: json.dumps(each).encode())
+)
+def test_whatever_else_comes_is_refused_in_one_line(line: bytes) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b'{"op": "describe"}', "missing required field `version`"),
+        (b'{"op": "describe", "version": 2}', "version is 2, this machine speaks 1"),
+        (b'{"op": "of tomorrow", "version": 2}', "version is 2, this machine speaks 1"),
+        (b'{"op": "reboot", "version": 1}', "Invalid value 'reboot'"),
+        (b'{"op": "describe", "version": 1, "more": 1}', "unknown field `more`"),
+        (b'{"op": "find", "version": 1, "service": "x", "timeout_s": 1e9}', "<= 60.0"),
+        (b'{"op": "find", "version": 1, "service": "' + b"x" * 65 + b'"}', "length <= 64"),
+        (b"[" * 60_000, "request: "),
+    ],
+)
+def test_what_is_wrong_is_named(line: bytes, text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line)
+    assert text in str(refused.value)
+
+
+class Answers:
+    """A machine that has nothing to say, for the server to ask."""
+
+    def __init__(self) -> None:
+        self.followers: list[Callable[[str, str], None]] = []
+        self.was_told_down = False
+
+    def describe(self) -> protocol.MachineInfo:
+        raise RprocError("the machine says no")
+
+    async def find(self, service: str, timeout_s: float) -> protocol.ChannelInfo:
+        raise UsageError(f"no {service} in {timeout_s} s")
+
+    def traces(self) -> dict[str, str]:
+        return {"trace0": "text"}
+
+    def follow(self, follower: Callable[[str, str], None]) -> Callable[[], None]:
+        self.followers.append(follower)
+        return lambda: self.followers.remove(follower)
+
+    def vrings(self) -> tuple[protocol.RingInfo, ...]:
+        return ()
+
+    async def crash(self, kind: str) -> protocol.CrashInfo:
+        return protocol.CrashInfo(number=1, kind=kind, text="", recovered=True)
+
+    def coredump(self) -> bytes:
+        return b"\x7fELF\n\0"
+
+    def down(self) -> None:
+        self.was_told_down = True
+
+
+def served(tmp_path: Path, talk: Callable[[socket.socket], Any]) -> tuple[Any, Answers]:
+    """What `talk` returns of a client's connection, made in another thread."""
+    answers, path = Answers(), tmp_path / "control"
+
+    def client() -> Any:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(10)
+            connection.connect(str(path))
+            return talk(connection)
+
+    async def both() -> Any:
+        async with ControlServer(path, answers):
+            return await asyncio.to_thread(client)
+
+    return asyncio.run(both()), answers
+
+
+def until_the_end(connection: socket.socket) -> bytes:
+    data = b""
+    while part := connection.recv(65536):
+        data += part
+    return data
+
+
+def test_requests_are_answered_in_order_and_a_refusal_ends_nothing(tmp_path: Path) -> None:
+    def talk(connection: socket.socket) -> bytes:
+        for op in ("describe", "vrings", "coredump", "down"):
+            connection.sendall(b'{"op": "%s", "version": 1}\n' % op.encode())
+        connection.shutdown(socket.SHUT_WR)
+        return until_the_end(connection)
+
+    data, answers = served(tmp_path, talk)
+    assert data == (b'{"error":"the machine says no","status":4}\n{"result":[]}\n{"result":6}\n\x7fELF\n\0{}\n')
+    assert answers.was_told_down
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [(b"nonsense\n", "request: JSON is malformed"), (b"x" * (1 << 17), "a request has at most 65536 bytes")],
+)
+def test_what_is_no_request_ends_the_connection_with_an_error(tmp_path: Path, sent: bytes, error: str) -> None:
+    def talk(connection: socket.socket) -> bytes:
+        try:
+            connection.sendall(sent)
+            return until_the_end(connection)
+        except ConnectionResetError:  # it did not read all of it
+            return b""
+
+    data, _ = served(tmp_path, talk)
+    if data:
+        assert error in json.loads(data)["error"]
+    else:
+        assert len(sent) > protocol.LINE_LIMIT_BYTES
+
+
+def test_a_follower_is_told_until_it_hangs_up(tmp_path: Path) -> None:
+    def talk(connection: socket.socket) -> bytes:
+        connection.sendall(b'{"op": "trace", "version": 1, "follow": true}\n')
+        return connection.recv(1000)
+
+    data, answers = served(tmp_path, talk)
+    assert json.loads(data) == {"result": {"trace0": "text"}}
+    assert answers.followers == []
