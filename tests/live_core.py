@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from amp.cli.board import core_on
 from amp.errors import LinkDown, PeerDied
 from amp.machine.config import Mode
-from amp.machine.process_core import ProcessCore
 from amp.machine.soc import Soc
 from amp.ordering import platform
 from amp.ordering.sites import SiteMap
-from amp.port.doors import open_direct
-from amp.port.port import HOST
 from amp.remoteproc.build import build, declaration, find_module
 from amp.remoteproc.image import read_image
 from amp.rpmsg import Bus, Endpoint
-from hostside.remoteproc.rproc import Rproc
-from hostside.rpmsg import rpmsg_driver
 
 LIMIT_S = 20.0  # for what takes milliseconds: a hang is a failure, not a wait
 
@@ -30,16 +25,8 @@ class LiveCore:
     """`bus` is the newest: a recovery makes a new one. Everything is for the thread that made it."""
 
     def __init__(self, soc: Soc, module: str) -> None:
-        sites = SiteMap.virtio(weak_barriers=False)
         self.soc, self.log, self._buses = soc, list[str](), list[Bus]()
-        self.core = ProcessCore(soc, "remoteside.core")
-        driver = rpmsg_driver(
-            self._buses.append,
-            clock=time.monotonic,
-            log=self.log.append,
-            last_look=lambda: open_direct(soc.region, HOST, sites),
-        )
-        self.rproc = Rproc(soc, self.core, drivers={7: driver})
+        self.core, self.rproc = core_on(soc, self._buses.append, log=self.log.append)
         path = find_module(module)
         self.rproc.load(read_image(build(path, declaration(path))))
 

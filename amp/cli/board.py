@@ -31,6 +31,26 @@ from hostside.rpmsg import rpmsg_driver
 ROM = "remoteside.core"
 
 
+def core_on(
+    soc: Soc,
+    on_probe: Callable[[Bus], None],
+    *,
+    log: Log | None = None,
+    buffers: int | None = None,
+    on_change: Callable[[ProcessCore], None] | None = None,
+    **rproc: Any,
+) -> tuple[ProcessCore, Rproc]:
+    """A Python core on `soc`, and its life cycle with rpmsg for a driver. The arguments are Board's."""
+
+    def last_look() -> Port:
+        """At what is visible, past the model: the core is dead, and the model's port with it."""
+        return open_direct(soc.region, HOST, SiteMap.for_class(BarrierClass.MANDATORY))
+
+    core = ProcessCore(soc, ROM, on_change=on_change)
+    driver = rpmsg_driver(on_probe, clock=time.monotonic, log=log, buffers=buffers, last_look=last_look)
+    return core, Rproc(soc, core, drivers={ID_RPMSG: driver}, **rproc)
+
+
 class Board:
     """Entered, the core runs `image`; left, everything is off and gone.
 
@@ -55,10 +75,10 @@ class Board:
         rproc: dict[str, Any] | None = None,
     ) -> None:
         self.soc = Soc(mode=mode, sites=sites, platform=platform, seed=seed, **(soc or {}))
-        self.core = ProcessCore(self.soc, ROM, on_change=on_change)
         self._on_probe, self._bus = on_probe, None
-        driver = rpmsg_driver(self._probed, clock=time.monotonic, log=log, buffers=buffers, last_look=self._last_look)
-        self.rproc = Rproc(self.soc, self.core, drivers={ID_RPMSG: driver}, **(rproc or {}))
+        self.core, self.rproc = core_on(
+            self.soc, self._probed, log=log, buffers=buffers, on_change=on_change, **(rproc or {})
+        )
         self._image = image
 
     _bus: Bus | None
@@ -67,10 +87,6 @@ class Board:
         self._bus = bus
         if self._on_probe is not None:
             self._on_probe(bus)
-
-    def _last_look(self) -> Port:
-        """At what is visible, past the model: the core is dead, and the model's port with it."""
-        return open_direct(self.soc.region, HOST, SiteMap.for_class(BarrierClass.MANDATORY))
 
     @property
     def bus(self) -> Bus:

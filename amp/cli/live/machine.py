@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
+from amp.cli.board import core_on
 from amp.cli.live.protocol import ChannelInfo, CrashInfo, RingInfo
 from amp.cli.live.recovery import CrashLoop
 from amp.cli.live.rings import Rings
@@ -33,20 +34,15 @@ from amp.machine.process_core import ProcessCore
 from amp.machine.soc import Soc
 from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
-from amp.port.doors import open_direct
-from amp.port.port import HOST, Port
 from amp.remoteproc.image import Image
 from amp.rpmsg import ADDR_ANY, Bus, Endpoint
 from amp.rpmsg.aio import ListeningPort, Pump
 from amp.rpmsg.names import ANY_NAME, Driver
 from amp.services.hello import SERVICE as HELLO
-from amp.virtio.device import ID_RPMSG
-from hostside.remoteproc.rproc import CrashReport, Rproc
+from hostside.remoteproc.rproc import CrashReport
 from hostside.remoteproc.states import RprocState
-from hostside.rpmsg import rpmsg_driver
 from hostside.services.client_sample import ClientSample
 
-ROM: Final = "remoteside.core"
 # Channels that a driver of the host's own has, as a kernel module would; every other one belongs to user space.
 HOST_DRIVERS: Final[Mapping[str, Callable[[Bus, Callable[[str], None]], Driver]]] = MappingProxyType(
     {HELLO: ClientSample}
@@ -81,10 +77,14 @@ class LiveMachine:
     def __init__(self, settings: Settings, soc: Soc, directory: Path, log: Log) -> None:
         self.settings, self._soc, self._directory, self._log = settings, soc, directory, log
         self._loop = asyncio.get_running_loop()
-        self._core = ProcessCore(soc, ROM, on_change=self._core_changed)
-        driver = rpmsg_driver(self._probed, clock=time.monotonic, log=log, last_look=self._last_look)
-        # Recovery is done here: not before the session's pump and programs are gone.
-        self.rproc = Rproc(soc, self._core, recovery=False, drivers={ID_RPMSG: driver}, watchdog_s=settings.watchdog_s)
+        self._core, self.rproc = core_on(
+            soc,
+            self._probed,
+            log=log,
+            on_change=self._core_changed,
+            recovery=False,  # it is done here: not before the session's pump and programs are gone
+            watchdog_s=settings.watchdog_s,
+        )
         self._buses: list[Bus] = []  # of this session
         self._userspace: UserSpace | None = None
         self._numbers = Numbers()
@@ -100,10 +100,6 @@ class LiveMachine:
 
     def _probed(self, bus: Bus) -> None:
         self._buses.append(bus)
-
-    def _last_look(self) -> Port:
-        """What a dead core has left in memory is read past the model, which is as dead."""
-        return open_direct(self._soc.region, HOST, self.settings.sites)
 
     # --- what is told of it
 
