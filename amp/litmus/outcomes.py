@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from amp.litmus.compile import Compiled
 from amp.litmus.program import address_of
@@ -62,13 +63,15 @@ def judge(compiled: Compiled, counts: Mapping[Values, int]) -> Judged:
     for raw, count in counts.items():
         state = tuple(column.canonical(value) for column, value in zip(compiled.columns, raw, strict=True))
         merged[state] = merged.get(state, 0) + count
-    index = {column.what: number for number, column in enumerate(compiled.columns)}
-    positive = 0
-    for state, count in merged.items():
-        values = {what: state[number] for what, number in index.items()}
-        positive += count * _holds(compiled, compiled.test.final.proposition, values)
+    positive = sum(count for state, count in merged.items() if satisfies(compiled, state))
     states = sorted(merged, key=lambda state: [_sort_key(compiled, value) for value in state])
     return Judged(compiled, tuple(states), positive, sum(merged.values()) - positive)
+
+
+def satisfies(compiled: Compiled, state: Values) -> bool:
+    """Is the proposition, without its quantifier, true in `state`?"""
+    values = {column.what: value for column, value in zip(compiled.columns, state, strict=True)}
+    return _holds(compiled, compiled.test.final.proposition, values)
 
 
 def _holds(compiled: Compiled, proposition: Proposition, values: Mapping[Observable, int]) -> bool:
@@ -124,7 +127,7 @@ def proposition_text(proposition: Proposition, *, inner: bool = False) -> str:
             return f"({text})" if inner else text
 
 
-_KINDS = {Quantifier.EXISTS: "Allowed", Quantifier.NOT_EXISTS: "Forbidden", Quantifier.FORALL: "Required"}
+KINDS: Final = {Quantifier.EXISTS: "Allowed", Quantifier.NOT_EXISTS: "Forbidden", Quantifier.FORALL: "Required"}
 
 
 def herd_text(judged: Judged) -> str:
@@ -136,7 +139,7 @@ def herd_text(judged: Judged) -> str:
         witnesses = (judged.negative, judged.positive)
     return "\n".join(
         (
-            f"Test {test.name} {_KINDS[quantifier]}",
+            f"Test {test.name} {KINDS[quantifier]}",
             f"States {len(judged.states)}",
             *(state_text(compiled, state) for state in judged.states),
             "Ok" if judged.holds else "No",

@@ -1,0 +1,215 @@
+"""A litmus test on this machine's own CPU: compiled by the system's compiler, run in a process of its own, judged.
+
+What the silicon shows is compared with what the model allows for the platform that this CPU is; the model is `runner`'s
+and knows nothing of the silicon. A state the model does not allow refutes the model. One that is allowed and not seen
+says nothing: it may be rare, or this CPU does not use its freedom.
+"""
+
+from __future__ import annotations
+
+import os
+import platform as host
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import amp._core
+from amp.errors import AmpError, UsageError
+from amp.litmus.compile import Compiled
+from amp.litmus.native import native_text
+from amp.litmus.outcomes import Judged, Values, judge
+from amp.litmus.syntax import Dialect, LitmusTest
+
+HEADERS: Final = Path(amp._core.__file__).parent
+# Wrapping arithmetic and any cast, as the test's C has them; a test that mixes pointers and integers knows why.
+FLAGS: Final = (
+    *("-std=c11", "-O2", "-fwrapv", "-fno-strict-aliasing", "-pthread", "-I", str(HEADERS)),
+    *("-Wall", "-Wextra", "-Wno-unused", "-Wno-unused-parameter", "-Wno-sign-compare"),
+    *("-Wno-int-conversion", "-Wno-incompatible-pointer-types"),
+    *("-Wno-pointer-to-int-cast", "-Wno-int-to-pointer-cast"),
+)
+COMPILE_S: Final = 60.0
+GRACE_S: Final = 30.0  # for a program to end after its time
+
+
+class NativeFailed(AmpError):
+    """The compiled test did not come to its end: it crashed, hung, or could not have its processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """`platform` is the one that ordinary memory is on this CPU; `non_temporal`: with stores past the caches."""
+
+    name: str
+    platform: str
+    dialects: frozenset[Dialect]
+    non_temporal: str | None = None
+
+
+CPUS: Final[Mapping[str, Cpu]] = MappingProxyType(
+    {
+        "x86_64": Cpu("x86-64", "x86-wb", frozenset({Dialect.C, Dialect.X86}), "x86-wc"),
+        "aarch64": Cpu("aarch64", "arm64", frozenset({Dialect.C})),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """`tries` of each test, or as many as `seconds` allow; thread i runs on `cpus[i]`; `seed` decides all chance."""
+
+    tries: int
+    seconds: float
+    cpus: tuple[int, ...]
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """`counts`: tries by final state, in the form of the core's outcomes. `aligned`: tries whose starts were."""
+
+    counts: Mapping[Values, int]
+    tries: int
+    aligned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`seen`: the silicon's states, judged by the test's condition, with the number of tries that ended in each.
+
+    `excess`: those that the model does not allow. `allowed`: how many it does; None if it has no answer.
+    """
+
+    observed: Observed
+    seen: Judged
+    counts: Mapping[Values, int]
+    excess: tuple[Values, ...]
+    allowed: int | None
+
+
+def this_cpu() -> Cpu:
+    """Raises UsageError where no test can be compiled."""
+    cpu = CPUS.get(host.machine())
+    if cpu is None:
+        raise UsageError(f"--hardware: this machine is {host.machine()}, supported are {', '.join(CPUS)}")
+    return cpu
+
+
+def find_compiler() -> tuple[str, ...]:
+    """The command $CC, else cc. Raises UsageError if there is none."""
+    words = tuple(shlex.split(os.environ.get("CC", ""))) or ("cc",)
+    if shutil.which(words[0]) is None:
+        raise UsageError(f"--hardware needs a C compiler: there is no {words[0]!r} (set CC, or install one)")
+    return words
+
+
+def usable_cpus(asked: str | None = None) -> tuple[int, ...]:
+    """The processors "0,1", or all that this process may use. Raises UsageError for others."""
+    usable = sorted(os.sched_getaffinity(0))
+    if asked is None:
+        return tuple(usable)
+    try:
+        cpus = tuple(map(int, asked.split(",")))
+    except ValueError:
+        raise UsageError(f"--cpus {asked!r:.40}, expected numbers such as 0,1") from None
+    for cpu in cpus:
+        if cpu not in usable:
+            raise UsageError(f"--cpus: processor {cpu} is not usable here, usable are {','.join(map(str, usable))}")
+    if len(set(cpus)) < len(cpus):
+        raise UsageError(f"--cpus {asked}: a processor stands there twice")
+    return cpus
+
+
+def why_not(test: LitmusTest, cpu: Cpu, cpus: tuple[int, ...]) -> str:
+    """Why `test` cannot run here, in a line; empty if it can."""
+    if test.dialect not in cpu.dialects:
+        known = ", ".join(sorted(cpu.dialects))
+        return f"{test.dialect} is not compiled on this {cpu.name} CPU, which runs {known}"
+    if len(test.threads) > len(cpus):
+        return f"it has {len(test.threads)} threads, usable processors: {len(cpus)}"
+    return ""
+
+
+def run_on_silicon(
+    compiled: Compiled, compiler: tuple[str, ...], effort: Effort, non_temporal: tuple[str, ...] = (), keep: str = ""
+) -> Observed:
+    """Compile and run. `keep`: a directory for the C text. Raises UsageError for a test with no native form, or one
+    that the compiler refuses; NativeFailed if the program does not end well."""
+    text = native_text(compiled, non_temporal)
+    test = compiled.test
+    try:
+        if keep:
+            directory = Path(keep) / test.dialect
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / f"{Path(test.file).stem}.c").write_text(text)
+        with tempfile.TemporaryDirectory(prefix="amp-litmus-") as temporary:
+            program = build(text, Path(temporary), compiler)
+            return run_program(program, effort, len(test.threads), len(compiled.columns))
+    except OSError as error:
+        raise UsageError(f"{error.filename or test.file}: {error.strerror}") from None
+    except AmpError as error:
+        raise type(error)(f"{test.file}: {error}") from None
+
+
+def build(text: str, directory: Path, compiler: tuple[str, ...]) -> Path:
+    """The program of the C text, in `directory`. Raises UsageError with the compiler's first complaint."""
+    source, program = directory / "test.c", directory / "test"
+    source.write_text(text)
+    done = _run([*compiler, *FLAGS, str(source), "-o", str(program)], COMPILE_S)
+    if done.returncode:
+        complaints = [line for line in done.stderr.splitlines() if "rror" in line] or done.stderr.splitlines() or ["-"]
+        raise UsageError(f"{compiler[0]} refuses it: {complaints[0].replace(str(directory), '').lstrip('/')}")
+    return program
+
+
+def run_program(program: Path, effort: Effort, threads: int, columns: int, grace_s: float = GRACE_S) -> Observed:
+    """Run it to its end, for which it has `grace_s` more than its time. Raises NativeFailed."""
+    numbers = (effort.tries, effort.seconds, effort.seed, *effort.cpus[:threads])
+    done = _run([str(program), *map(str, numbers)], effort.seconds + grace_s)
+    if done.returncode < 0:
+        raise NativeFailed(f"the compiled test was ended by signal {-done.returncode}")
+    if done.returncode:
+        raise NativeFailed(f"the compiled test gave up: {done.stderr.strip()[-200:]}")
+    return _read(done.stdout, columns)
+
+
+def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise NativeFailed(f"{Path(command[0]).name} had no end within {seconds:g} s") from None
+
+
+def _read(text: str, columns: int) -> Observed:
+    """What native.h prints."""
+    counts: dict[Values, int] = {}
+    totals = {}
+    for line in text.splitlines():
+        word, *numbers = line.split()
+        values = tuple(map(int, numbers))
+        if word == "state":
+            assert len(values) == 1 + columns, "one value a column"
+            counts[values[1:]] = values[0]
+        else:
+            [totals[word]] = values
+    assert sum(counts.values()) == totals["tries"], "every try has one final state"
+    return Observed(counts, totals["tries"], totals["aligned"])
+
+
+def compare(compiled: Compiled, observed: Observed, model: Judged | None) -> Compared:
+    """What the silicon showed against what the model allows; `model` is None if a limit kept it from an answer."""
+    seen = judge(compiled, observed.counts)
+    counts = dict.fromkeys(seen.states, 0)
+    for raw, count in observed.counts.items():
+        state = tuple(column.canonical(value) for column, value in zip(compiled.columns, raw, strict=True))
+        counts[state] += count
+    if model is None:
+        return Compared(observed, seen, counts, (), None)
+    excess = tuple(state for state in seen.states if state not in model.states)
+    return Compared(observed, seen, counts, excess, len(model.states))
