@@ -72,11 +72,9 @@ class DeviceLink:
             self.rx.call()
 
     def claim(self) -> Buffer | None:
-        if self._given_up:
-            return self._given_up.pop()
         chain = self.tx.next_chain()
-        if chain is None:
-            return None
+        if chain is None:  # those given up last: one that was too small would else come up again and again
+            return self._given_up.pop(0) if self._given_up else None
         if len(chain.writable) != 1 or chain.readable:
             raise self._refused(self.tx, chain, self._bad("writable", len(chain.writable), len(chain.readable)))
         if self._wants_buffer:

@@ -27,11 +27,12 @@ static int check_scalar(const struct amp_direct *cpu, uint64_t address, unsigned
 
 int amp_direct_load(struct amp_direct *cpu, uint64_t address, unsigned size, int acquire, uint64_t *value)
 {
-    void *at = cpu->memory + address;
     int error = check_scalar(cpu, address, size);
+    void *at;
 
     if (error)
         return error;
+    at = cpu->memory + address; /* not before: a wild address makes no pointer */
 #define LOAD(type) *value = acquire ? __atomic_load_n((type *)at, __ATOMIC_ACQUIRE) : *(volatile type *)at
     BY_SIZE(size, LOAD)
 #undef LOAD
@@ -40,11 +41,12 @@ int amp_direct_load(struct amp_direct *cpu, uint64_t address, unsigned size, int
 
 int amp_direct_store(struct amp_direct *cpu, uint64_t address, unsigned size, uint64_t value, int release)
 {
-    void *at = cpu->memory + address;
     int error = check_scalar(cpu, address, size);
+    void *at;
 
     if (error)
         return error;
+    at = cpu->memory + address; /* not before: a wild address makes no pointer */
 #define STORE(type)                                                  \
     if (release)                                                     \
         __atomic_store_n((type *)at, (type)value, __ATOMIC_RELEASE); \
@@ -58,11 +60,12 @@ int amp_direct_store(struct amp_direct *cpu, uint64_t address, unsigned size, ui
 int amp_direct_atomic(struct amp_direct *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
                       uint64_t expected, uint64_t *old)
 {
-    void *at = cpu->memory + address;
     int error = check_scalar(cpu, address, size);
+    void *at;
 
     if (error)
         return error;
+    at = cpu->memory + address; /* not before: a wild address makes no pointer */
 #define ATOMIC(type)                                                                                                 \
     do {                                                                                                             \
         type was = (type)expected;                                                                                   \

@@ -311,6 +311,9 @@ class Bus:
         if length > written - HEADER_BYTES:
             self._reject(buffer, "header len", length, f"at most {written - HEADER_BYTES}")
             return
+        if source == ADDR_ANY:  # nobody could be answered
+            self._reject(buffer, "header src", source, f"below {ADDR_ANY:#x}")
+            return
         self.counts.received += 1
         endpoint = self._by_address.get(dest)
         if endpoint is None:
