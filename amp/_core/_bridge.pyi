@@ -6,7 +6,7 @@ is written in core.h, what the rules are in model.h.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -206,6 +206,12 @@ class DirectPort(_Port):
         /,
     ) -> DirectPort: ...
     def read(self, address: int, length: int, /) -> bytes: ...
+    def write_rows(self, addresses: Buffer, lengths: Buffer, rows: Buffer, /) -> None:
+        """Bulk stores: amp.virtio.batch.write_rows. ValueError for arrays of another type or shape."""
+
+    def read_rows(self, addresses: Buffer, lengths: Buffer, rows: Buffer, /) -> None:
+        """Bulk loads: amp.virtio.batch.read_rows."""
+
     def listen(self, timeout_s: float, /) -> bool:
         """As ModelledPort.listen."""
 
@@ -343,6 +349,117 @@ def board_ring(buffer: Buffer, offset: int, cpu: int, /) -> None:
 def die_with_parent(parent_pid: int, /) -> bool:
     """SIGKILL for this process when its parent dies. False if that parent is dead already."""
 
+# --- the ring in C, measured: ring.h, ring_bench.h ---
+
+# How the ring's barriers are chosen: enum amp_ring_how.
+RING_NONE: Final[int]
+RING_COMPILER: Final[int]
+RING_SMP: Final[int]
+RING_DMA: Final[int]
+RING_MANDATORY: Final[int]
+RING_BRANCH: Final[int]
+RING_TABLE: Final[int]
+
+# How the sides wait for each other: enum amp_bench_wait.
+BENCH_POLL: Final[int]
+BENCH_SLEEP: Final[int]
+BENCH_FILL: Final[int]
+BENCH_CONTROL_BYTES: Final[int]  # of the control block
+
+# struct amp_ring_layout; (start, end, buffers, buffers_end); (tables, entries); how, weak, event_idx, indirect, fifo,
+# rewrite.
+_RingConfig: TypeAlias = tuple[
+    tuple[int, ...], tuple[int, int, int, int], tuple[int, int], int, bool, bool, bool, bool, bool
+]
+
+class DriverRing:
+    """The driver's half of a split ring: hostside.virtqueue.DriverQueue says what its methods do.
+
+    `sites[number]` is the primitive at that site, where `how` is RING_TABLE. `board_offset`: of the doorbells; `cpu` is
+    the device's and `writer` its side. OSError EFAULT for a ring outside the shared memory, EINVAL for other numbers;
+    ValueError for shared memory or doorbells behind the buffer's end.
+    """
+
+    def __new__(
+        cls,
+        buffer: Buffer,
+        ring: _RingConfig,
+        layout: object,
+        sites: Buffer,
+        board_offset: int,
+        cpu: int,
+        writer: str,
+        /,
+    ) -> DriverRing: ...
+    layout: Any
+    kicks: int
+    @property
+    def free(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    def add(self, readable: Sequence[tuple[int, int]], writable: Sequence[tuple[int, int]], token: Any, /) -> int: ...
+    def _add_many(self, addresses: Buffer, lengths: Buffer, heads: Buffer, writable: bool, /) -> int: ...
+    def get_used(self) -> tuple[Any, int] | None: ...
+    def _take_many(self, heads: Buffer, written: Buffer, /) -> int: ...
+    def finish_reading(self) -> None: ...
+    def look_through(self, port: Any, /) -> None:
+        """Nothing: the ring looks at the bare memory already."""
+
+    def kick_prepare(self) -> bool: ...
+    def notify(self) -> None: ...
+    def kick(self) -> bool: ...
+    def disable_interrupts(self) -> None: ...
+    def enable_interrupts(self) -> bool: ...
+
+class DeviceRing:
+    """The device's half of a split ring: remoteside.virtqueue.DeviceQueue says what its methods do.
+
+    `chain` and `segment` are the types, subtypes of tuple, of what next_chain returns. The rest as for DriverRing.
+    """
+
+    def __new__(
+        cls,
+        chain: type[tuple[Any, ...]],
+        segment: type[tuple[Any, ...]],
+        buffer: Buffer,
+        ring: _RingConfig,
+        layout: object,
+        sites: Buffer,
+        board_offset: int,
+        cpu: int,
+        writer: str,
+        /,
+    ) -> DeviceRing: ...
+    layout: Any
+    calls: int
+    @property
+    def held(self) -> int: ...
+    def next_chain(self) -> Any: ...
+    def _take_many(self, heads: Buffer, addresses: Buffer, lengths: Buffer, writable: bool, /) -> int: ...
+    def push_used(self, head: int, written: int, /) -> None: ...
+    def _add_many(self, heads: Buffer, written: Buffer, /) -> None: ...
+    def finish_reading(self) -> None: ...
+    def call_prepare(self) -> bool: ...
+    def notify(self) -> None: ...
+    def call(self) -> bool: ...
+    def disable_notifications(self) -> None: ...
+    def enable_notifications(self) -> bool: ...
+
+def ring_bench(
+    buffer: Buffer,
+    role: int,
+    ring: _RingConfig,
+    bench: tuple[int, int, int, int, int, int, int, int, int],
+    checks: bool,
+    relax: bool,
+    /,
+) -> dict[str, int]:
+    """One side of struct amp_ring_bench, to its end; role 0 is the driver. `bench`: control, board, messages, budget_ns,
+    run, outstanding, batch, payload, wait. The keys are those of struct amp_ring_bench_result, without the fault.
+
+    Raises BadRing, Stall, and OSError with the core's errno.
+    """
+
 # --- the ring on the bare silicon: silicon.h ---
 
 def silicon_room(config: _SiliconConfig, /) -> int: ...
@@ -390,3 +507,31 @@ def bench_barrier(room: Buffer, what: tuple[int, int, int, int], /) -> tuple[int
 
 def bench_instruction(primitive: int, /) -> str | None:
     """What that primitive is on this CPU, as an assembler template; "" for no instruction, None for no such number."""
+
+# --- timed loops through the model, and what they are measured against: bench_work.h ---
+
+# What a round does: enum amp_bench_access. Each but MIXED is one access; MIXED is two.
+BENCH_LOAD: Final[int]
+BENCH_STORE: Final[int]
+BENCH_MIXED: Final[int]
+BENCH_BARRIER: Final[int]
+BENCH_WARM_UP: Final[int]  # rounds of bench_bounce that come before those asked for
+
+def bench_model(buffer: Buffer, room_offset: int, cpu: int, what: tuple[int, int, int, int], /) -> tuple[int, int, int]:
+    """Run rounds of accesses by `cpu` of that model; `what` is (access, primitive, address, rounds).
+
+    (wall_ns, cpu_ns, involuntary switches) of this thread, over the rounds. Touches two granules from `address` on. OSError with
+    the errno of an access that failed; EINVAL for a field.
+    """
+
+def bench_locked(rounds: int, /) -> tuple[int, int, int]:
+    """So many atomic additions to a word of this thread's own; times as bench_model's. OSError EINVAL for 0."""
+
+def bench_bounce(
+    buffer: Buffer, role: int, word: int, base: int, rounds: int, budget_ns: int, /
+) -> dict[str, int]:
+    """One side of a word that two processes count up in turn, role 0 first; `rounds` and BENCH_WARM_UP before them.
+
+    Keys wall_ns, cpu_ns, involuntary_switches. `base` is the word's value now, twice all the rounds there were. OSError
+    EINVAL for a field, ETIMEDOUT when the budget is used up.
+    """

@@ -47,7 +47,7 @@ static unsigned steps_back(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, 
     struct amp_model *m = cpu->model;
     unsigned steps = 0;
 
-    for (uint64_t t = amp_newest(cpu, granule); amp_logged(m, t); t = amp_log(m, t)->older) {
+    for (uint64_t t = amp_newest(cpu, granule); amp_logged(m, t); t = amp_earlier(m, t, mask)) {
         const struct amp_write *write = amp_log(m, t);
 
         if (t <= floor || write->known[cpu->id] & mask)
@@ -62,9 +62,10 @@ static void remember(struct amp_cpu *cpu, uint64_t t, uint8_t mask)
 {
     struct amp_model *m = cpu->model;
 
-    for (; amp_logged(m, t) && mask; t = amp_log(m, t)->older) {
+    while (amp_logged(m, t) && mask) {
         struct amp_write *write = amp_log(m, t);
 
+        t = amp_earlier(m, t, mask);
         write->known[cpu->id] |= write->mask & mask;
         mask &= (uint8_t)~write->mask;
     }
@@ -77,16 +78,17 @@ static void read_as_of(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, unsi
     uint64_t t = amp_newest(cpu, granule), value;
 
     memcpy(&value, cpu->memory + m->config.shared_start + (uint64_t)granule * AMP_GRANULE, sizeof value);
-    for (; amp_logged(m, t); t = amp_log(m, t)->older) {
+    for (; amp_logged(m, t); t = amp_earlier(m, t, mask)) {
         const struct amp_write *write = amp_log(m, t);
-        uint64_t bits = amp_bits(write->mask);
+        uint64_t bits;
 
-        if (write->mask & mask) {
-            if (!seen->newest)
-                seen->newest = write->store;
-            if (back-- == 0)
-                break;
-        }
+        if (!(write->mask & mask))
+            continue;
+        if (!seen->newest)
+            seen->newest = write->store;
+        if (back-- == 0)
+            break;
+        bits = amp_bits(write->mask);
         value = (value & ~bits) | write->before;
     }
     seen->value |= value & amp_bits(mask);

@@ -19,7 +19,9 @@
 
 #include "granule.h"
 
-#define AMP_MAGIC UINT64_C(0x32306c65646f4d41) /* "AModel02" */
+#define AMP_MAGIC UINT64_C(0x33306c65646f4d41) /* "AModel03" */
+
+#define AMP_LINE 64 /* bytes of a cache line, or more than one */
 
 enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
 
@@ -36,10 +38,11 @@ struct amp_pending {
     uint32_t part;    /* which of that store's granules */
 };
 
-/* A visible write of one granule. Write number t lies in slot t % log_writes. */
+/* A visible write of one granule, a cache line. Write number t lies in slot t % log_writes. */
 struct amp_write {
     uint64_t value, before; /* the masked bytes after and before it */
     uint64_t older;         /* the number of the previous write to this granule; 0 or fallen out: none */
+    uint64_t other;         /* that of the newest of these that touches a byte this one does not; the same */
     uint64_t store;
     uint32_t granule;
     uint8_t mask;
@@ -51,8 +54,8 @@ struct amp_write {
 enum amp_cpu_status { AMP_RUNNING = 0, AMP_WAITING, AMP_RETIRED };
 
 struct amp_cpu_state {
-    uint8_t implicit;                /* what the hardware orders by itself */
-    uint8_t orders[AMP_PRIMITIVES];  /* what each primitive really orders towards the others */
+    _Alignas(AMP_LINE) uint8_t implicit; /* what the hardware orders by itself */
+    uint8_t orders[AMP_PRIMITIVES];      /* what each primitive really orders towards the others */
     uint32_t status;                 /* enum amp_cpu_status */
     uint32_t parked;                 /* lockstep: sleeps on the turn */
     uint32_t entries;
@@ -76,27 +79,37 @@ struct amp_script {
     uint64_t since;  /* turns made when the last goal was reached */
 };
 
+/*
+ * What is read by all, what is written under the lock, and what is written without it lie on lines of their own: who spins
+ * on the board or the turn must not slow down who has the lock or the turn.
+ */
 struct amp_model {
+    /* Written when a run is set up, but for `lost`. */
     uint64_t magic;
     struct amp_model_config config;
-    pthread_mutex_t lock; /* free mode: robust, process-shared */
-    uint32_t board;       /* bell.h */
-    uint32_t turn;        /* lockstep: whose; a futex */
-    uint32_t lost;        /* enum amp_lost: the run is over */
-    uint32_t stalled;
+    uint64_t heads_offset, log_offset, trace_offset, script_offset, size;
+    uint64_t epoch; /* writes up to this one belong to an earlier run */
     /* This run's temper, drawn from its seed; each a "one in so many". */
     uint32_t drain_one_in;   /* accesses after which stores leave */
     uint32_t newest_one_in;  /* stores leaving that are the newest that may */
     uint32_t stale_one_in;   /* loads that are not simply given the newest value */
     uint32_t perform_one_in; /* accesses after which a deferred load is performed */
     uint32_t switch_one_in;  /* lockstep: accesses after which the turn may go to another CPU */
-    uint64_t now;      /* the newest visible write */
-    uint64_t epoch;    /* writes up to this one belong to an earlier run */
-    uint64_t random;   /* lockstep: the one generator */
-    uint64_t events, digest, stalls, turns;
+    uint32_t lost;           /* enum amp_lost: the run is over */
+
+    _Alignas(AMP_LINE) pthread_mutex_t lock; /* free mode: robust, process-shared */
+    uint64_t now;                            /* the newest visible write */
+    uint64_t events, digest;
+
+    _Alignas(AMP_LINE) uint32_t board; /* bell.h */
+    uint32_t turn;                     /* lockstep: whose; a futex */
+
+    _Alignas(AMP_LINE) uint64_t random; /* lockstep: the one generator */
+    uint64_t stalls, turns;
+    uint32_t stalled;
     struct amp_script script;
+
     struct amp_cpu_state cpu[AMP_CPUS];
-    uint64_t heads_offset, log_offset, trace_offset, script_offset, size;
 };
 
 static inline uint64_t *amp_heads(struct amp_model *m)
@@ -113,6 +126,17 @@ static inline struct amp_write *amp_log(struct amp_model *m, uint64_t number)
 static inline bool amp_logged(const struct amp_model *m, uint64_t number)
 {
     return number > m->epoch && number + m->config.log_writes > m->now;
+}
+
+/*
+ * The next write behind `t`, going back, that may touch `mask`. A ring's index is written a thousand times while the flags
+ * beside it stay as they are: a load of the flags steps over these in one go.
+ */
+static inline uint64_t amp_earlier(struct amp_model *m, uint64_t t, uint8_t mask)
+{
+    const struct amp_write *write = amp_log(m, t);
+
+    return write->mask & mask ? write->older : write->other;
 }
 
 static inline struct amp_cpu_state *amp_state(struct amp_cpu *cpu)

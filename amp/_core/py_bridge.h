@@ -22,6 +22,15 @@ uint64_t py_word_later(uint64_t x, uint64_t y);
 /* py_port.c */
 int py_port_init(PyObject *module);
 
+/* py_bench_barriers.c */
+int py_bench_barriers_init(PyObject *module);
+
+/* py_bench_work.c */
+int py_bench_work_init(PyObject *module);
+
+/* py_ring.c */
+int py_ring_init(PyObject *module);
+
 /* py_module.c: amp.errors' classes */
 struct py_errors {
     PyObject *access_fault, *peer_died, *peer_finished, *script_mismatch, *stall;

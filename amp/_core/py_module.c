@@ -149,7 +149,8 @@ static PyObject *model_reset(PyObject *Py_UNUSED(self), PyObject *args)
     return finish(&room, amp_model_reset(room.start, room.size, seed));
 }
 
-static PyObject *model_lost(PyObject *Py_UNUSED(self), PyObject *args)
+/* What somebody outside the machine does to one CPU of the model. */
+static PyObject *on_model(PyObject *args, int (*act)(void *room, size_t size, unsigned cpu))
 {
     PyObject *buffer;
     unsigned long long offset;
@@ -158,7 +159,17 @@ static PyObject *model_lost(PyObject *Py_UNUSED(self), PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OKI", &buffer, &offset, &cpu) || open_room(buffer, offset, &room))
         return NULL;
-    return finish(&room, amp_model_lost(room.start, room.size, cpu));
+    return finish(&room, act(room.start, room.size, cpu));
+}
+
+static PyObject *model_lost(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    return on_model(args, amp_model_lost);
+}
+
+static PyObject *model_ring(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    return on_model(args, amp_model_ring);
 }
 
 static PyObject *model_state(PyObject *Py_UNUSED(self), PyObject *args)
@@ -192,6 +203,22 @@ static PyObject *board_lost(PyObject *Py_UNUSED(self), PyObject *args)
     if (room.size < sizeof(uint32_t) || offset % sizeof(uint32_t))
         return finish(&room, -EINVAL);
     amp_bell_lost((uint32_t *)room.start);
+    return finish(&room, 0);
+}
+
+/* board_ring(buffer, offset, cpu) */
+static PyObject *board_ring(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    unsigned int cpu;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKI", &buffer, &offset, &cpu) || open_room(buffer, offset, &room))
+        return NULL;
+    if (room.size < sizeof(uint32_t) || offset % sizeof(uint32_t) || cpu >= AMP_CPUS)
+        return finish(&room, -EINVAL);
+    amp_bell_ring((uint32_t *)room.start, cpu);
     return finish(&room, 0);
 }
 
@@ -294,8 +321,10 @@ static PyMethodDef functions[] = {
      "model_misfit(buffer, offset) -> (goal, why) if the script does not fit, else None"},
     {"model_reset", model_reset, METH_VARARGS, "model_reset(buffer, offset, seed)"},
     {"model_lost", model_lost, METH_VARARGS, "model_lost(buffer, offset, cpu): that CPU's process died"},
+    {"model_ring", model_ring, METH_VARARGS, "model_ring(buffer, offset, cpu): an interrupt from outside; any thread"},
     {"model_state", model_state, METH_VARARGS, "model_state(buffer, offset) -> dict"},
     {"board_lost", board_lost, METH_VARARGS, "board_lost(buffer, offset): a process died (no model)"},
+    {"board_ring", board_ring, METH_VARARGS, "board_ring(buffer, offset, cpu): an interrupt from outside (no model)"},
     {"die_with_parent", die_with_parent, METH_O, "die_with_parent(pid) -> False if it is dead already"},
     {"silicon_room", silicon_room, METH_O, NULL},
     {"silicon_init", silicon_init, METH_VARARGS, NULL},
@@ -375,7 +404,8 @@ PyMODINIT_FUNC PyInit__bridge(void)
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value))
             goto failed;
-    if (import_errors() || py_word_init(module) || py_port_init(module) || py_explore_init(module))
+    if (import_errors() || py_word_init(module) || py_port_init(module) || py_explore_init(module) ||
+        py_bench_barriers_init(module) || py_bench_work_init(module) || py_ring_init(module))
         goto failed;
     return module;
 failed:

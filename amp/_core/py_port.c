@@ -364,10 +364,20 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},                                           \
     {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"}
 
-static PyMethodDef port_methods[] = {
-    METHODS,
-    {"listen", port_listen, METH_O, "listen(timeout_s) -> True when an interrupt is there to be taken; a second thread's"},
-    {"interrupt", port_interrupt, METH_NOARGS, "ring this CPU's own doorbell from outside; any thread"},
+#define LIVE_METHODS                                                                                                  \
+    METHODS,                                                                                                          \
+    {"listen", port_listen, METH_O, "listen(timeout_s) -> True when an interrupt is there; a second thread's"},       \
+    {"interrupt", port_interrupt, METH_NOARGS, "ring this CPU's own doorbell from outside; any thread"}
+
+static PyMethodDef modelled_methods[] = {
+    LIVE_METHODS,
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef direct_methods[] = {
+    LIVE_METHODS,
+    FAST("write_rows", py_write_rows, "write_rows(addresses, lengths, rows): bulk stores of many pieces"),
+    FAST("read_rows", py_read_rows, "read_rows(addresses, lengths, rows): bulk loads of many pieces"),
     {NULL, NULL, 0, NULL},
 };
 
@@ -514,7 +524,7 @@ static PyType_Slot explored_slots[] = {
 static PyType_Slot modelled_slots[] = {
     {Py_tp_new, modelled_new},
     {Py_tp_dealloc, port_free},
-    {Py_tp_methods, port_methods},
+    {Py_tp_methods, modelled_methods},
     {Py_tp_doc, "One CPU's accesses through the ordering model."},
     {0, NULL},
 };
@@ -522,7 +532,7 @@ static PyType_Slot modelled_slots[] = {
 static PyType_Slot direct_slots[] = {
     {Py_tp_new, direct_new},
     {Py_tp_dealloc, port_free},
-    {Py_tp_methods, port_methods},
+    {Py_tp_methods, direct_methods},
     {Py_tp_doc, "One CPU's accesses to the bare region, with this machine's own fences."},
     {0, NULL},
 };

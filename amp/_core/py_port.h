@@ -64,6 +64,10 @@ extern const struct door py_explored_door;              /* py_explored.c */
 int py_lazy_init(PyObject *module);
 PyObject *py_lazy_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
 
+/* py_rows.c: DirectPort.write_rows and read_rows. */
+PyObject *py_write_rows(PyObject *port, PyObject *const *args, Py_ssize_t n);
+PyObject *py_read_rows(PyObject *port, PyObject *const *args, Py_ssize_t n);
+
 /* The exception for a negative errno; NULL. `what` was being done, for an access at `address`. */
 PyObject *py_fail(PyObject *port, const char *what, int error);
 PyObject *py_fail_access(struct port *port, const char *what, uint64_t address, uint64_t length, int error);

@@ -88,18 +88,27 @@ static void drop_leading_marks(struct amp_cpu_state *state)
         drop_entries(state, 0, marks);
 }
 
+/* The newest write from `t` on, going back, that touches a byte outside `mask`. */
+static uint64_t newest_outside(struct amp_model *m, uint64_t t, uint8_t mask)
+{
+    while (amp_logged(m, t) && !(amp_log(m, t)->mask & ~mask))
+        t = amp_log(m, t)->other; /* those between touch no byte that write t does not */
+    return t;
+}
+
 static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
     uint64_t *head = &amp_heads(m)[store->granule];
     uint8_t *bytes = cpu->memory + m->config.shared_start + (uint64_t)store->granule * AMP_GRANULE;
+    uint64_t bits = amp_bits(store->mask), other = newest_outside(m, *head, store->mask), old;
     struct amp_write *write = amp_log(m, ++m->now);
-    uint64_t bits = amp_bits(store->mask), old;
 
     memcpy(&old, bytes, sizeof old);
     *write = (struct amp_write){.value = store->value & bits,
                                 .before = old & bits,
                                 .older = *head,
+                                .other = other,
                                 .store = store->store,
                                 .granule = store->granule,
                                 .mask = store->mask,

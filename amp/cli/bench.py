@@ -47,7 +47,9 @@ def bench() -> None:
 @bench.command("ring")
 @click.option("--ring-size", type=int, default=256, show_default=True, help="Entries, a power of two.")
 @click.option("--outstanding", type=int, default=0, help="Buffers the device has at a time.  [default: all]")
-@click.option("--batch", type=int, default=64, show_default=True, help="Buffers announced together; at most half of those.")
+@click.option(
+    "--batch", type=int, default=64, show_default=True, help="Buffers announced together; at most half of those."
+)
 @click.option("--event-idx/--no-event-idx", default=False, show_default=True)
 @click.option("--indirect/--no-indirect", default=False, show_default=True, help="Two segments in an indirect table.")
 @click.option("--poll", "wait", flag_value="poll", default="poll", help="Both sides poll.  [default]")
@@ -71,7 +73,7 @@ def bench() -> None:
 @click.option("--checks/--no-checks", default=True, show_default=True, help="Distrust of what the other side wrote.")
 @click.option("--rewrite", is_flag=True, help="Store every field again, also those that would not change.")
 @click.option("--relax/--no-relax", default=True, show_default=True, help="Polling: a pause between looks.")
-@click.option("--count", type=click.IntRange(1, 1 << 40), help="Buffers of a sample.  [default: what takes about 5 ms]")
+@click.option("--count", type=click.IntRange(1, 1 << 40), help="Buffers of a sample.  [default: what takes about 2 ms]")
 @time_option(5.0)
 @cpus_option
 @json_option
@@ -105,7 +107,14 @@ def bench_barriers(*, time_s: float, cpus: tuple[int, ...], chart: str | None, a
 @time_option(30.0)
 @cpus_option
 @click.option("--ring-size", type=int, default=256, show_default=True)
-@click.option("--outstanding", type=int, default=0, help="Buffers under way at most.  [default: all of the ring]")
+@click.option(
+    "--outstanding",
+    type=int,
+    multiple=True,
+    default=(1, 0),
+    show_default=True,
+    help="Buffers under way, 0: all of the ring; repeatable. One is request and response, as TCP_RR.",
+)
 @click.option(
     "--batch",
     type=int,
@@ -120,12 +129,19 @@ def bench_barriers(*, time_s: float, cpus: tuple[int, ...], chart: str | None, a
     type=click.Choice(["poll", "sleep", "both"]),
     default="poll",
     show_default=True,
-    help="How the sides wait for each other; both share the time.",
+    help="How the sides wait for each other. All uses share the time.",
 )
 @click.option("--chart", metavar="PREFIX", help="Also draw it: PREFIX.png and PREFIX.svg.")
 @json_option
 def bench_question(
-    *, time_s: float, cpus: tuple[int, ...], wait: str, chart: str | None, as_json: bool, **ring: Any
+    *,
+    time_s: float,
+    cpus: tuple[int, ...],
+    outstanding: tuple[int, ...],
+    wait: str,
+    chart: str | None,
+    as_json: bool,
+    **ring: Any,
 ) -> int:
     """The question of 2011: SMP barriers, mandatory ones everywhere, or a branch at run time: which costs what?
 
@@ -135,4 +151,100 @@ def bench_question(
     from amp.cli import bench_question as command  # noqa: PLC0415
 
     waits = [Wait.POLL, Wait.SLEEP] if wait == "both" else [Wait(wait)]
-    return command.main(RingSetup(**ring), waits, cpus, time_s, chart, as_json=as_json)
+    uses = list(dict.fromkeys((each, most) for each in waits for most in outstanding))
+    return command.main(RingSetup(**ring), uses, cpus, time_s, chart, as_json=as_json)
+
+
+@bench.command("rpmsg")
+@time_option(20.0)
+@cpus_option
+@click.option(
+    "--mode",
+    "modes",
+    type=click.Choice(["direct", "free"]),
+    multiple=True,
+    default=("direct", "free"),
+    show_default=True,
+    help="Repeatable. free: through the model, on arm64-domains.",
+)
+@click.option(
+    "--wait",
+    "waits",
+    type=click.Choice(["spin", "block"]),
+    multiple=True,
+    default=("spin", "block"),
+    show_default=True,
+    help="Repeatable. spin: for 20 µs before sleeping, the default everywhere; block: not at all.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    type=int,
+    multiple=True,
+    default=(16, 496),
+    show_default=True,
+    metavar="BYTES",
+    help="Of the payload; repeatable.",
+)
+@json_option
+def bench_rpmsg(
+    *,
+    time_s: float,
+    cpus: tuple[int, ...],
+    modes: tuple[str, ...],
+    waits: tuple[str, ...],
+    sizes: tuple[int, ...],
+    as_json: bool,
+) -> int:
+    """rpmsg between two processes, Python on both sides: round trip and flood through a booted firmware.
+
+    Exit status 3: the machine was too busy to keep a single sample of something; 1: a message came back wrong.
+    """
+    from amp.cli import bench_rpmsg as command  # noqa: PLC0415
+
+    return command.main(command.ways_of(modes, waits, sizes), cpus, time_s, as_json=as_json)
+
+
+@bench.command("model")
+@time_option(15.0)
+@cpus_option
+@json_option
+def bench_model(*, time_s: float, cpus: tuple[int, ...], as_json: bool) -> int:
+    """What the ordering model costs: an access from C and from Python, an exchange in free mode, a turn in lockstep.
+
+    Exit status 3: the machine was too busy to keep a single sample of something.
+    """
+    from amp.cli import bench_model as command  # noqa: PLC0415
+
+    return command.main(cpus, time_s, as_json=as_json)
+
+
+@bench.command("verify")
+@time_option(10.0)
+@cpus_option
+@click.option("--platform", metavar="NAME", default="arm64-domains", show_default=True)
+@click.option(
+    "--scenario",
+    "scenarios",
+    metavar="NAME",
+    multiple=True,
+    help="Repeatable; see `amp scenarios`.  [default: spsc-vring, vring, vring-flags]",
+)
+@click.option("--messages", type=click.IntRange(1, 64), help="From 1 up to so many.  [default: milliseconds' worth]")
+@json_option
+def bench_verify(
+    *,
+    time_s: float,
+    cpus: tuple[int, ...],
+    platform: str,
+    scenarios: tuple[str, ...],
+    messages: int | None,
+    as_json: bool,
+) -> int:
+    """How fast `amp verify` explores, and how executions and time grow with the number of messages.
+
+    Exit status 3: the machine was too busy to keep a single sample of something.
+    """
+    from amp.cli import bench_verify as command  # noqa: PLC0415
+
+    return command.main(scenarios, messages, platform, cpus, time_s, as_json=as_json)

@@ -1,0 +1,208 @@
+"""Saved figures to compare with: ratios and counts, never times. What is slower beyond the noise is a regression.
+
+A ratio is a cost against a yardstick's (`amp.bench.yardstick`) or against the same thing done otherwise, measured in
+turn: more is worse. A count belongs to the program alone: any other is a change, wanted or not. A baseline is made of
+several whole runs, and keeps the widest interval that they span: what differs between two runs of the same code is
+noise, and no single run's interval shows it. A ratio has regressed if its interval lies above that span by more than
+half the span's width, and by more than MARGIN.
+
+Ratios are compared on the kind of machine that the baseline was made on: MACHINE_KEYS. Counts are compared everywhere.
+Measures nothing; the files are JSON, one for each suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from amp.bench.stats import Interval
+from amp.errors import UsageError
+
+MARGIN: Final = 0.05  # of the span's upper end: less is nobody's regression on a machine that others use too
+DIGITS: Final = 4  # that a saved ratio keeps
+MACHINE_KEYS: Final = ("machine", "cpu_model", "cpus_online", "python")
+KEPT_FACTS: Final = (*MACHINE_KEYS, "date", "kernel", "hypervisor", "governor", "load_1m", "amp_version", "commit")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one run of a suite found. A ratio that the run could say nothing of is None."""
+
+    ratios: Mapping[str, Interval | None]
+    counts: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        ratios = {name: None if found is None else found.as_dict() for name, found in self.ratios.items()}
+        return {"ratios": ratios, "counts": dict(self.counts)}
+
+
+class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A ratio over all runs of a baseline: the median of their medians, and the ends of all their intervals."""
+
+    median: float
+    low: float
+    high: float
+
+    @property
+    def limit(self) -> float:
+        """Above it a ratio has regressed."""
+        return self.high + max(MARGIN * self.high, (self.high - self.low) / 2)
+
+    @property
+    def floor(self) -> float:
+        """Below it a ratio has become better, by the same measure."""
+        return self.low - max(MARGIN * self.low, (self.high - self.low) / 2)
+
+
+class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file. `runs` is of how many runs; `machine` are KEPT_FACTS of amp.bench.facts."""
+
+    suite: str
+    runs: int
+    machine: dict[str, Any]
+    ratios: dict[str, Span]
+    counts: dict[str, int]
+
+    def fits(self, known: Mapping[str, Any]) -> list[str]:
+        """In what this machine is of another kind; nothing: ratios can be compared."""
+        return [
+            f"{key} {self.machine.get(key)!r}, here {known.get(key)!r}"
+            for key in MACHINE_KEYS
+            if self.machine.get(key) != known.get(key)
+        ]
+
+
+class Verdict(StrEnum):
+    """What there is to say of one figure."""
+
+    HOLDS = "holds"
+    REGRESSED = "regressed"
+    CHANGED = "changed"  # a count
+    NEW = "not in the baseline"
+    GONE = "only in the baseline"
+    BETTER = "better"
+    UNKNOWN = "too few undisturbed samples"
+    ELSEWHERE = "not compared"  # another kind of machine
+
+    @property
+    def fails(self) -> bool:
+        return self in {Verdict.REGRESSED, Verdict.CHANGED, Verdict.NEW, Verdict.GONE}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure's verdict, and why."""
+
+    name: str
+    verdict: Verdict
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.verdict}: {self.text}"
+
+
+def compare(baseline: Baseline, reading: Reading, known: Mapping[str, Any]) -> list[Compared]:
+    """Every figure of either. `known` are the facts of the machine that `reading` was taken on."""
+    elsewhere = baseline.fits(known)
+    found = []
+    for name, interval in reading.ratios.items():
+        span = baseline.ratios.get(name)
+        if span is None:
+            found.append(Compared(name, Verdict.NEW, _renew(baseline)))
+        else:
+            found.append(_compare_ratio(name, span, interval, elsewhere))
+    for name, count in reading.counts.items():
+        before = baseline.counts.get(name)
+        verdict = Verdict.NEW if before is None else Verdict.HOLDS if count == before else Verdict.CHANGED
+        text = _renew(baseline) if before is None else f"{count:,}, baseline {before:,}"
+        found.append(Compared(name, verdict, text))
+    gone = [name for name in baseline.ratios if name not in reading.ratios]
+    gone += [name for name in baseline.counts if name not in reading.counts]
+    return found + [Compared(name, Verdict.GONE, _renew(baseline)) for name in gone]
+
+
+def confirmed(
+    baseline: Baseline, reading: Reading, measure: Callable[[], Reading], known: Mapping[str, Any]
+) -> list[Compared]:
+    """As `compare`; but what has regressed in `reading` is measured again, and has regressed if it shows both times."""
+    found = compare(baseline, reading, known)
+    if not any(each.verdict is Verdict.REGRESSED for each in found):
+        return found
+    again = {each.name: each for each in compare(baseline, measure(), known)}
+    return [again[each.name] if each.verdict is Verdict.REGRESSED else each for each in found]
+
+
+def _compare_ratio(name: str, span: Span, found: Interval | None, elsewhere: Sequence[str]) -> Compared:
+    if found is None or not found.enough:
+        return Compared(name, Verdict.UNKNOWN, f"{0 if found is None else found.n} pairs; baseline {_text(span)}")
+    if elsewhere:
+        return Compared(name, Verdict.ELSEWHERE, f"{_text(found)}; the baseline is of {'; '.join(elsewhere)}")
+    verdict = (
+        Verdict.REGRESSED if found.low > span.limit else Verdict.BETTER if found.high < span.floor else Verdict.HOLDS
+    )
+    return Compared(name, verdict, f"{_text(found)}, baseline {_text(span)}, limit {span.limit:.{DIGITS}g}")
+
+
+def _text(found: Interval | Span) -> str:
+    return f"{found.median:.{DIGITS}g} ({found.low:.{DIGITS}g} to {found.high:.{DIGITS}g})"
+
+
+def _renew(baseline: Baseline) -> str:
+    return f"renew the baseline of {baseline.suite}"
+
+
+def made_of(suite: str, readings: Sequence[Reading], known: Mapping[str, Any]) -> Baseline:
+    """The baseline of several runs. UsageError if a run has nothing to say of a ratio, or two do not count the same."""
+    first = readings[0]
+    spans = {}
+    for name in first.ratios:
+        found = [reading.ratios[name] for reading in readings]
+        intervals = [each for each in found if each is not None and each.enough]
+        if len(intervals) < len(found):
+            raise UsageError(f"baseline of {suite}: {name}: too few undisturbed samples in a run")
+        spans[name] = Span(
+            _rounded(sorted(each.median for each in intervals)[len(intervals) // 2]),
+            _rounded(min(each.low for each in intervals)),
+            _rounded(max(each.high for each in intervals)),
+        )
+    for reading in readings:
+        if dict(reading.counts) != dict(first.counts):
+            raise UsageError(f"baseline of {suite}: counts differ: {dict(first.counts)} and {dict(reading.counts)}")
+    kept = {key: known[key] for key in KEPT_FACTS}
+    return Baseline(suite, len(readings), kept, spans, dict(first.counts))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def read(folder: Path, suite: str) -> Baseline | None:
+    """The suite's file in that folder; None if there is none. UsageError for a file that is no baseline of it."""
+    path = _path(folder, suite)
+    if not path.exists():
+        return None
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Baseline)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"baseline {path}: {error}") from None
+    if found.suite != suite:
+        raise UsageError(f"baseline {path}: is of {found.suite!r}, expected {suite!r}")
+    return found
+
+
+def write(folder: Path, baseline: Baseline) -> Path:
+    """Its file, over an older one."""
+    path = _path(folder, baseline.suite)
+    folder.mkdir(exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(baseline), indent=2) + b"\n")
+    return path
+
+
+def _path(folder: Path, suite: str) -> Path:
+    return folder / f"{suite}.json"

@@ -1,0 +1,69 @@
+"""The ring in C under the sanitizers: random operations and random bytes, and the benchmark in every way there is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+C = Path(__file__).parent / "c"
+CORE = Path(__file__).parents[2] / "amp" / "_core"
+SOURCES = ("ring_bench.c", "ring_driver.c", "ring_device.c", "bell.c")
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def build(directory: Path, core: Path, *options: str) -> Path:
+    program = directory / "ring_stress"
+    inputs = [core / name for name in SOURCES]
+    command = ["cc", "-std=c11", "-g", *options, f"-I{core}", C / "ring_stress.c", *inputs]
+    subprocess.run([*map(str, command), "-o", str(program), "-lpthread"], check=True, timeout=120)
+    return program
+
+
+def run(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("ring"), CORE, "-O1", "-Wall", "-Wextra", "-Werror", *SANITIZE)
+
+
+def test_random_operations_and_random_bytes_touch_nothing_else_and_are_refused_by_name(program: Path) -> None:
+    for seed in range(12):
+        ended = run(program, seed, 40_000)
+        assert ended.stdout.startswith("ok "), ended.stderr
+
+
+def test_every_way_to_run_the_benchmark_proves_its_work(program: Path) -> None:
+    ended = run(program, "bench")
+    assert ended.stdout == "ok\n", ended.stderr
+
+
+# What one of the two must notice: file, what stands there, what is put there instead. What the rules refuse, and in
+# which words, is test_ring_in_c.py's.
+PLANTED = [
+    ("ring_device.c", "if (n == room)", "if (n > room)"),
+    ("ring_driver.h", "driver->num - amp_ring_in_flight(driver)", "driver->mask - amp_ring_in_flight(driver)"),
+    ("ring_driver.h", "if (driver->rewrite || slot->rest != rest) {", "if (driver->rewrite) {"),
+    ("ring_device.h", "device->used_written[at] != entry", "device->used_written[at] == 0"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "text", "instead"), PLANTED, ids=range(len(PLANTED)))
+def test_a_planted_error_is_found(tmp_path: Path, file: str, text: str, instead: str) -> None:
+    for path in [CORE / name for name in SOURCES] + sorted(CORE.glob("*.h")):
+        shutil.copy(path, tmp_path)  # a header is looked for beside its source first
+    source = (CORE / file).read_text()
+    assert source.count(text) == 1, f"{file} has changed: {text!r}"
+    (tmp_path / file).write_text(source.replace(text, instead))
+    program = build(tmp_path, tmp_path, "-O0", "-w", *SANITIZE)
+    assert any(run(program, *words).returncode for words in (*((seed, 40_000) for seed in range(8)), ("bench",)))
