@@ -13,14 +13,12 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
-from amp.cli.options import Plan, resolve, ring_size_for
+from amp.cli.bench_verify import BOUNDS, explored, plan_of
 from amp.cli.verify import explorer_of
-from amp.explore.explorer import Bounds, Chooser
-from amp.machine.config import Mode, RunConfig
+from amp.explore.explorer import Chooser
 
 # Complete executions of the correct ring that GenMC and Nidhugg count, by ring size, from one message on.
 PEERS: Final = {2: (1, 4, 12, 36, 108, 324), 4: (1, 4, 25, 196, 1400, 9696)}
-BOUNDS: Final = Bounds(executions=2_000_000, seconds=900)
 SEEDS: Final = 50
 SAMPLES: Final = 5000  # runs by chance, at most
 # (scenario, weakened site, messages): each is a violation on `paranoid`.
@@ -46,21 +44,13 @@ CHOOSERS: Final = (
 )
 
 
-def plan_of(
-    scenario: str, messages: int, ring_size: int | None = None, platform: str = "paranoid", *weaken: str
-) -> Plan:
-    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, ring_size))
-    return resolve(config, platform=platform, barriers="mandatory", weaken=weaken, messages=messages)
-
-
 def growth_rows(scenario: str, ring_size: int, platform: str, most: int) -> Iterator[tuple[int, ...]]:
     """(messages, complete executions, all runs, states, CPU milliseconds) for 1 to `most` messages."""
     for messages in range(1, most + 1):
-        explorer = explorer_of(plan_of(scenario, messages, ring_size, platform))
+        plan = plan_of(scenario, messages, ring_size, platform)
         started = time.process_time()
-        result = explorer.explore(BOUNDS)
+        result = explored(plan)
         spent = time.process_time() - started
-        assert result.verified, result
         yield messages, result.executions, result.runs, result.states, round(1000 * spent)
 
 

@@ -18,9 +18,10 @@ from amp.rpmsg.hooks import Clock, Log
 from amp.rpmsg.link import Buffer, Sent
 from amp.rpmsg.wire import BUFFER_BYTES, BUFFERS_LIMIT, HEADER_BYTES
 from amp.virtio.device import RPMSG_F_NS
+from amp.virtio.queue import DriverSide
 from amp.virtio.split import RING_F_EVENT_IDX, Segment, SplitLayout
 from hostside.remoteproc.vdev import RprocVdev, VirtioDriver
-from hostside.virtqueue import DriverQueue
+from hostside.virtqueue import driver_queue
 
 BUFFER_BYTES_LIMIT: Final = 1 << 16  # the header's len is 16 bits
 
@@ -53,8 +54,8 @@ class DriverLink:
         _check_sizes(receiving, sending, count, buffer_bytes)
         self.writer = CPU_NAMES[device_cpu]
         self.message_bytes = buffer_bytes
-        self.rx: DriverQueue[Buffer] = DriverQueue(port, receiving, event_idx=event_idx, device_cpu=device_cpu)
-        self.tx: DriverQueue[Buffer] = DriverQueue(port, sending, event_idx=event_idx, device_cpu=device_cpu)
+        self.rx: DriverSide[Buffer] = driver_queue(port, receiving, event_idx=event_idx, device_cpu=device_cpu)
+        self.tx: DriverSide[Buffer] = driver_queue(port, sending, event_idx=event_idx, device_cpu=device_cpu)
         self._event_idx = event_idx
         self._last_look = last_look
         buffers = [Buffer(number, at + number * buffer_bytes, buffer_bytes) for number in range(count)]

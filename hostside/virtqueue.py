@@ -11,11 +11,13 @@ Whoever has read a buffer issues B1 before it hands it over (`finish_reading`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from amp.errors import BadRing, UsageError
 from amp.ordering.sites import Site
 from amp.port.port import CPU_NAMES, REMOTE, Port
+from amp.virtio.batch import DriverLoops
+from amp.virtio.queue import DriverSide, IndirectTables, OffersRings
 from amp.virtio.split import (
     AVAIL_F_NO_INTERRUPT,
     DESC_BYTES,
@@ -35,14 +37,24 @@ S1, S4, S5, S8, K1, B1 = Site.S1, Site.S4, Site.S5, Site.S8, Site.K1, Site.B1
 Token = TypeVar("Token")
 
 
-class IndirectTables(NamedTuple):
-    """Room for one indirect table per ring entry: entry `head` has the table at base + head * entries * 16."""
-
-    base: int
-    entries: int
+__all__ = ["DriverQueue", "IndirectTables", "driver_queue"]
 
 
-class DriverQueue(Generic[Token]):
+def driver_queue(
+    port: Port,
+    layout: SplitLayout,
+    *,
+    event_idx: bool = False,
+    indirect: IndirectTables | None = None,
+    device_cpu: int = REMOTE,
+) -> DriverSide[Any]:
+    """The port's queue in the core if it offers one (amp.virtio.queue), else a DriverQueue."""
+    if isinstance(port, OffersRings):
+        return port.driver_ring(layout, event_idx=event_idx, indirect=indirect, device_cpu=device_cpu)
+    return DriverQueue(port, layout, event_idx=event_idx, indirect=indirect, device_cpu=device_cpu)
+
+
+class DriverQueue(DriverLoops, Generic[Token]):
     """One virtqueue as its driver sees it. `writer` names the device's side in errors."""
 
     def __init__(
@@ -189,6 +201,11 @@ class DriverQueue(Generic[Token]):
 
         Raises BadRing.
         """
+        taken = self.take_head()
+        return None if taken is None else (cast(Token, taken[1]), taken[2])
+
+    def take_head(self) -> tuple[int, Token | None, int] | None:
+        """What get_used does: the buffer's head, its token, and how many bytes were written."""
         port, layout = self._port, self.layout
         used_idx = port.load_u16(layout.used_idx)
         if used_idx == self._used_idx:
@@ -212,7 +229,7 @@ class DriverQueue(Generic[Token]):
             port.store_u16(layout.used_event, self._used_idx)
             # S8: our wish to be told of the next one must be visible before we look at idx again. Pairs with S7.
             port.barrier(S8)
-        return cast(Token, token), int(written)
+        return int(head), token, int(written)
 
     def _release(self, head: int) -> None:
         """The chain's descriptors, still linked, go back to the front of the free list."""

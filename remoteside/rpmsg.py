@@ -15,8 +15,9 @@ from amp.port.port import CPU_NAMES, HOST, Port
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.link import Buffer, Sent
 from amp.virtio.device import RPMSG_F_NS, Status
+from amp.virtio.queue import Chain, DeviceSide
 from amp.virtio.split import RING_F_EVENT_IDX, SplitLayout
-from remoteside.virtqueue import Chain, DeviceQueue
+from remoteside.virtqueue import device_queue
 
 if TYPE_CHECKING:
     from amp.remoteproc.table import Vring
@@ -41,8 +42,8 @@ class DeviceLink:
 
     def __init__(self, port: Port, rings: Rings, *, driver_cpu: int = HOST) -> None:
         self.writer = CPU_NAMES[driver_cpu]
-        self.tx = DeviceQueue(port, rings.sending, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
-        self.rx = DeviceQueue(port, rings.receiving, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
+        self.tx = device_queue(port, rings.sending, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
+        self.rx = device_queue(port, rings.receiving, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
         self._event_idx = rings.event_idx
         self._given_up: list[Buffer] = []
         self._wants_buffer = False
@@ -103,7 +104,7 @@ class DeviceLink:
         return ()
 
     @staticmethod
-    def _refused(queue: DeviceQueue, chain: Chain, error: BadRing) -> BadRing:
+    def _refused(queue: DeviceSide, chain: Chain, error: BadRing) -> BadRing:
         """The buffer goes back unused, whatever becomes of the error: else as many of them as the ring has stop it."""
         queue.push_used(chain.head, 0)
         queue.call()

@@ -9,11 +9,11 @@ back (`finish_reading`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from amp.errors import BadRing
 from amp.ordering.sites import Site
 from amp.port.port import CPU_NAMES, HOST, Port
+from amp.virtio.batch import DeviceLoops
+from amp.virtio.queue import Chain, DeviceSide, OffersRings
 from amp.virtio.split import (
     AVAIL_F_NO_INTERRUPT,
     DESC_BYTES,
@@ -31,15 +31,25 @@ from amp.virtio.split import (
 S2, S3, S6, S7, K1, B1 = Site.S2, Site.S3, Site.S6, Site.S7, Site.K1, Site.B1
 
 
-class Chain(NamedTuple):
-    """One buffer: what the device may read, then what it may write. `head` gives it back."""
-
-    head: int
-    readable: tuple[Segment, ...]
-    writable: tuple[Segment, ...]
+__all__ = ["Chain", "DeviceQueue", "device_queue"]
 
 
-class DeviceQueue:
+def device_queue(
+    port: Port,
+    layout: SplitLayout,
+    memory: tuple[int, int],
+    *,
+    event_idx: bool = False,
+    indirect: bool = False,
+    driver_cpu: int = HOST,
+) -> DeviceSide:
+    """The port's queue in the core if it offers one (amp.virtio.queue), else a DeviceQueue."""
+    if isinstance(port, OffersRings):
+        return port.device_ring(layout, memory, event_idx=event_idx, indirect=indirect, driver_cpu=driver_cpu)
+    return DeviceQueue(port, layout, memory, event_idx=event_idx, indirect=indirect, driver_cpu=driver_cpu)
+
+
+class DeviceQueue(DeviceLoops):
     """One virtqueue as its device sees it. Buffers must lie in `memory`, a range (start, end) of addresses."""
 
     def __init__(
@@ -144,6 +154,10 @@ class DeviceQueue:
 
     def _bad(self, field: str, value: int, limit: object, address: int) -> BadRing:
         return BadRing(field, value, limit=limit, writer=self._writer, address=int(address))
+
+    def untake(self) -> None:
+        """What next_chain took last was not taken: the next call takes it. Nobody else knows of it yet."""
+        self._avail_idx = (self._avail_idx - 1) & INDEX_MASK
 
     def finish_reading(self) -> None:
         """Call it after reading a buffer and before giving it back."""

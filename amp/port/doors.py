@@ -8,18 +8,82 @@ from types import MappingProxyType
 from typing import Any
 
 from amp._core import _bridge
+from amp.errors import AccessFault
 from amp.ordering.barriers import Primitive
 from amp.ordering.sites import SiteMap
 from amp.port.port import CPU_NAMES, Polling, Port, VirtioBarriers
 from amp.region import Region
+from amp.virtio.batch import DeviceBatches, DriverBatches
+from amp.virtio.queue import Chain, IndirectTables, OffersRings
+from amp.virtio.split import Segment, SplitLayout
 
 
 class ModelledPort(Polling, _bridge.ModelledPort, VirtioBarriers):
     """Accesses through the ordering model whose state lies in the region's carveout `model`."""
 
 
-class DirectPort(Polling, _bridge.DirectPort, VirtioBarriers):
-    """Accesses to the bare region, with this machine's own fences; the doorbell lies in the carveout `mailbox`."""
+class DriverRing(DriverBatches, _bridge.DriverRing):
+    """A driver's queue in the core (amp.virtio.queue.DriverSide)."""
+
+
+class DeviceRing(DeviceBatches, _bridge.DeviceRing):
+    """A device's queue in the core (amp.virtio.queue.DeviceSide)."""
+
+
+class DirectPort(Polling, _bridge.DirectPort, VirtioBarriers, OffersRings):
+    """Accesses to the bare region, with this machine's own fences; the doorbell lies in the carveout `mailbox`.
+
+    Rings in the core stand at the port's own sites.
+    """
+
+    def __init__(self, *numbers: Any) -> None:
+        memory, start, end, board, _, _, sites = numbers
+        self._room = memory, (start, end), board, sites
+
+    def driver_ring(
+        self, layout: SplitLayout, *, event_idx: bool, indirect: IndirectTables | None, device_cpu: int
+    ) -> DriverRing:
+        numbers = self._ring_numbers(layout, self._room[1], indirect or (0, 0), event_idx, indirect is not None)
+        ring: DriverRing = self._open(DriverRing, layout, numbers, device_cpu)
+        return ring
+
+    def device_ring(
+        self, layout: SplitLayout, memory: tuple[int, int], *, event_idx: bool, indirect: bool, driver_cpu: int
+    ) -> DeviceRing:
+        numbers = self._ring_numbers(layout, memory, (0, 0), event_idx, indirect)
+        ring: DeviceRing = self._open(DeviceRing, layout, numbers, driver_cpu, Chain, Segment)
+        return ring
+
+    def _ring_numbers(
+        self, layout: SplitLayout, buffers: tuple[int, int], tables: tuple[int, int], event_idx: bool, indirect: bool
+    ) -> tuple[Any, ...]:
+        """The ring as amp/_core/py_ring.h has it: heads as a stack, and every store made, as the Python queues do."""
+        bounds = (*self._room[1], *buffers)
+        return ring_layout(layout), bounds, tables, _bridge.RING_TABLE, False, event_idx, indirect, False, True
+
+    def _open(self, kind: Any, layout: SplitLayout, numbers: tuple[Any, ...], cpu: int, *first: type) -> Any:
+        memory, (start, end), board, sites = self._room
+        try:
+            return kind(*first, memory, numbers, layout, sites, board, cpu, CPU_NAMES[cpu])
+        except OSError as error:
+            where = f"ring of {layout.num} entries at {layout.base:#x}, buffers at {numbers[1][2]:#x}"
+            raise AccessFault(f"{where}: not in the shared memory, {start:#x} to {end:#x}") from error
+
+
+def ring_layout(layout: SplitLayout) -> tuple[int, ...]:
+    """struct amp_ring_layout of amp/_core/ring.h, in its order."""
+    return (
+        layout.num,
+        layout.desc,
+        layout.avail_flags,
+        layout.avail_idx,
+        layout.avail_ring,
+        layout.used_event,
+        layout.used_flags,
+        layout.used_idx,
+        layout.used_ring,
+        layout.avail_event,
+    )
 
 
 # The core's real barriers (amp/_core/fences.h) end with READL. Those of store-release and load-acquire are what

@@ -15,18 +15,18 @@ from amp.errors import PeerDied
 from amp.machine.soc import Soc
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.link import Buffer
+from amp.virtio.queue import DriverSide
 from amp.virtio.split import RING_F_EVENT_IDX
 from hostside.remoteproc.rproc import Rproc
 from hostside.remoteproc.vdev import RprocVdev, VdevVring
 from hostside.rpmsg import DriverLink
-from hostside.virtqueue import DriverQueue
 
 
 @dataclass(slots=True)
 class _Ring:
     vdev: str
     ring: VdevVring
-    queue: DriverQueue[Buffer]
+    queue: DriverSide[Buffer]
     event_idx: bool
     kicks: int = 0
     kicked_s: float | None = None
@@ -41,7 +41,7 @@ class Rings:
 
     def booted(self, rproc: Rproc, buses: Sequence[Bus]) -> None:
         """Take the rings of every rpmsg device that a driver serves."""
-        queues: dict[int, DriverQueue[Buffer]] = {}
+        queues: dict[int, DriverSide[Buffer]] = {}
         for bus in buses:
             assert isinstance(bus.link, DriverLink), bus.link
             queues |= {queue.layout.base: queue for queue in (bus.link.rx, bus.link.tx)}
