@@ -43,31 +43,42 @@ static uint32_t board_read(const uint32_t *board)
     return __atomic_load_n(board, __ATOMIC_SEQ_CST);
 }
 
-static void set_and_wake(uint32_t *board, uint32_t bits, uint32_t sleepers)
+/*
+ * The board is set before the sleeper's bit is looked at; the sleeper does it the other way round. Nobody falls asleep who
+ * is rung or told to look: if the target was already, it has been woken, and is only not yet awake.
+ */
+static void set_and_wake(uint32_t *board, uint32_t bit, unsigned target)
 {
-    /* The board is set before the sleeper's bit is looked at; the sleeper does it the other way round. */
-    if (__atomic_fetch_or(board, bits, __ATOMIC_SEQ_CST) & sleepers)
+    uint32_t seen = __atomic_fetch_or(board, bit, __ATOMIC_SEQ_CST);
+
+    if (seen & AMP_ASLEEP(target) && !(seen & (AMP_RUNG(target) | AMP_LOOK(target))))
         amp_futex_wake(board);
+}
+
+static void set_and_wake_all(uint32_t *board, uint32_t bit)
+{
+    __atomic_fetch_or(board, bit, __ATOMIC_SEQ_CST);
+    amp_futex_wake(board);
 }
 
 void amp_bell_ring(uint32_t *board, unsigned target)
 {
-    set_and_wake(board, AMP_RUNG(target), AMP_ASLEEP(target));
+    set_and_wake(board, AMP_RUNG(target), target);
 }
 
 void amp_bell_look(uint32_t *board, unsigned target)
 {
-    set_and_wake(board, AMP_LOOK(target), AMP_ASLEEP(target));
+    set_and_wake(board, AMP_LOOK(target), target);
 }
 
 void amp_bell_gone(uint32_t *board, unsigned cpu)
 {
-    set_and_wake(board, AMP_GONE(cpu), UINT32_MAX);
+    set_and_wake_all(board, AMP_GONE(cpu));
 }
 
 void amp_bell_lost(uint32_t *board)
 {
-    set_and_wake(board, AMP_LOST, UINT32_MAX);
+    set_and_wake_all(board, AMP_LOST);
 }
 
 int amp_bell_take(uint32_t *board, unsigned cpu)

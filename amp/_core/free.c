@@ -10,7 +10,8 @@
 #include "fences.h"
 #include "gate.h"
 
-#define LOCK_TRIES 200     /* a critical section is some 100 ns: worth spinning for */
+#define LOCK_TRIES 40      /* a critical section is some 100 ns: worth spinning for */
+#define LOCK_PAUSES 8      /* between two tries, each of which takes the line from who is inside */
 #define HELP_ONE_IN 8      /* accesses */
 #define LOOK_UP_AFTER 4096 /* stores that a waiter helped along */
 #define PAUSES 16          /* between two of them, for the others to look at memory as it is now */
@@ -23,7 +24,7 @@ int amp_free_enter(struct amp_model *m)
         return -EPIPE;
     for (unsigned i = 0; i < LOCK_TRIES && error == EBUSY; i++) {
         error = pthread_mutex_trylock(&m->lock);
-        if (error == EBUSY)
+        for (unsigned pause = 0; error == EBUSY && pause < LOCK_PAUSES; pause++)
             amp_cpu_relax();
     }
     if (error == EBUSY)

@@ -190,7 +190,24 @@ void amp_perform_all(struct amp_cpu *cpu);
 void amp_perform_overlapping(struct amp_cpu *cpu, uint64_t address, uint64_t length);
 
 /* trace.c */
-uint64_t amp_trace(struct amp_model *m, struct amp_event event);
+#define AMP_EVENT_WORDS 5
+uint64_t amp_trace_words(struct amp_model *m, const uint64_t words[AMP_EVENT_WORDS]);
+
+/* Five words made in registers: bytes written one by one and read as words wait for the store buffer. */
+static inline uint64_t amp_trace(struct amp_model *m, struct amp_event e)
+{
+    const uint64_t words[AMP_EVENT_WORDS] = {
+        e.value,
+        e.store,
+        e.newest,
+        e.address | (uint64_t)e.size << 32,
+        e.cpu | (uint64_t)e.kind << 8 | (uint64_t)e.site << 16 | (uint64_t)e.primitive << 24 | (uint64_t)e.orders << 32 |
+            (uint64_t)e.flags << 40 | (uint64_t)e.load << 48,
+    };
+
+    _Static_assert(sizeof e == sizeof words, "the trace's format, little endian");
+    return amp_trace_words(m, words);
+}
 
 /* gate.c: when an access is made. */
 enum amp_needs {

@@ -19,6 +19,11 @@ struct word {
 
 static PyTypeObject *word_type;
 
+/* Words that are free: most live for a line of Python, and the next takes the same memory. Guarded by the GIL. */
+#define IDLE_WORDS 32
+static struct word *idle_words[IDLE_WORDS];
+static unsigned idle;
+
 static int is_word(PyObject *object)
 {
     return Py_TYPE(object) == word_type;
@@ -26,7 +31,8 @@ static int is_word(PyObject *object)
 
 PyObject *py_word_new(uint64_t value, uint64_t time)
 {
-    struct word *word = PyObject_New(struct word, word_type);
+    struct word *word = idle ? (struct word *)PyObject_Init((PyObject *)idle_words[--idle], word_type)
+                             : PyObject_New(struct word, word_type);
 
     if (word) {
         word->value = value;
@@ -63,7 +69,7 @@ int py_word_value(PyObject *object, uint64_t *value, uint64_t *time)
         *time = ((struct word *)object)->time;
         return 0;
     }
-    if (PyLong_CheckExact(object)) {
+    if (PyLong_Check(object)) { /* enums too */
         *value = PyLong_AsUnsignedLongLong(object);
     } else {
         number = PyNumber_Index(object);
@@ -302,7 +308,10 @@ static void word_free(PyObject *self)
 
     if (((struct word *)self)->time & PY_TAGGED)
         py_tag_drop(((struct word *)self)->time);
-    PyObject_Free(self);
+    if (idle < IDLE_WORDS)
+        idle_words[idle++] = (struct word *)self;
+    else
+        PyObject_Free(self);
     Py_DECREF(type);
 }
 

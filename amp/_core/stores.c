@@ -48,11 +48,11 @@ static unsigned kept_by_hardware(const struct amp_cpu_state *state, unsigned ahe
 unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES])
 {
     unsigned n = 0, ahead = 0, held = 0;
-    uint64_t granules = 0; /* a filter: bit set if a granule of that number modulo 64 is ahead */
+    uint64_t ahead_here[8] = {0}; /* a filter: bit set if a granule of that number modulo 512 is ahead */
 
     for (unsigned i = 0; i < state->entries; i++) {
         const struct amp_pending *store = &state->pending[i];
-        uint64_t bit = UINT64_C(1) << (store->granule & 63);
+        uint64_t bit = UINT64_C(1) << (store->granule & 63), *granules = &ahead_here[store->granule >> 6 & 7];
 
         if (store->kind == AMP_MARK) {
             held |= held_by(store, ahead);
@@ -60,11 +60,11 @@ unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES
         }
         held |= kept_by_hardware(state, ahead);
         if (!(held & store->kind) && !(store->release && ahead) &&
-            !(store->kind == AMP_MEMORY && granules & bit && overlaps_earlier(state, i)))
+            !(store->kind == AMP_MEMORY && *granules & bit && overlaps_earlier(state, i)))
             out[n++] = i;
         ahead |= store->kind;
         if (store->kind == AMP_MEMORY)
-            granules |= bit;
+            *granules |= bit;
         if (held == (AMP_MEMORY | AMP_DOORBELL))
             break;
     }
@@ -134,36 +134,34 @@ void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry)
     struct amp_model *m = cpu->model;
     struct amp_cpu_state *state = &m->cpu[owner];
     struct amp_pending store = state->pending[entry];
-    struct amp_event event = {.cpu = (uint8_t)owner, .store = store.store};
 
     assert(entry < state->entries && store.kind != AMP_MARK);
     drop_entries(state, entry, 1);
     drop_leading_marks(state);
     if (store.kind == AMP_DOORBELL) {
-        event.kind = AMP_EV_RUNG;
-        event.address = (uint32_t)store.value;
-        amp_trace(m, event);
+        amp_trace(m, (struct amp_event){.kind = AMP_EV_RUNG,
+                                        .cpu = (uint8_t)owner,
+                                        .address = (uint32_t)store.value,
+                                        .store = store.store});
         deliver_doorbell(cpu, (unsigned)store.value);
         return;
     }
     write_granule(cpu, owner, &store);
-    event.kind = AMP_EV_VISIBLE;
-    event.address = (uint32_t)(m->config.shared_start + (uint64_t)store.granule * AMP_GRANULE);
-    event.size = store.mask;
-    event.value = store.value & amp_bits(store.mask);
-    amp_trace(m, event);
+    amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,
+                                    .cpu = (uint8_t)owner,
+                                    .address = (uint32_t)(m->config.shared_start +
+                                                          (uint64_t)store.granule * AMP_GRANULE),
+                                    .size = store.mask,
+                                    .value = store.value & amp_bits(store.mask),
+                                    .store = store.store});
 }
 
-/* `list` names entries that may go. One went; from the list too, and the others stand as far forward as they now do. */
+/* `list` names entries that may go, in order. One went; from the list too, and those behind it stand further ahead now. */
 static unsigned strike_out(unsigned list[], unsigned n, unsigned picked, unsigned dropped)
 {
-    unsigned gone = list[picked];
-
-    memmove(&list[picked], &list[picked + 1], (n - picked - 1) * sizeof list[0]);
     /* `dropped` above 1: it was the first of all, and the marks behind it went with it. */
-    for (unsigned i = 0; i < n - 1; i++)
-        if (list[i] > gone)
-            list[i] -= dropped;
+    for (unsigned i = picked; i < n - 1; i++)
+        list[i] = list[i + 1] - dropped;
     return n - 1;
 }
 
@@ -192,14 +190,12 @@ void amp_drain_all(struct amp_cpu *cpu)
     assert(amp_state(cpu)->entries == 0);
 }
 
-/* How many stores (not marks) are pending. */
-static unsigned stores_pending(const struct amp_cpu_state *state)
+static bool any_store_pending(const struct amp_cpu_state *state)
 {
-    unsigned n = 0;
-
     for (unsigned i = 0; i < state->entries; i++)
-        n += state->pending[i].kind != AMP_MARK;
-    return n;
+        if (state->pending[i].kind != AMP_MARK)
+            return true;
+    return false;
 }
 
 /* A script decides what is visible when: only the room itself bounds what is pending meanwhile. */
@@ -212,7 +208,7 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
 {
     struct amp_cpu_state *state = amp_state(cpu);
 
-    while (state->entries >= depth(cpu->model) && stores_pending(state) > 0)
+    while (state->entries >= depth(cpu->model) && any_store_pending(state))
         amp_drain(cpu, cpu->id, 1 + state->entries / 8);
     assert(state->entries < AMP_STORES);
     store.number = state->stores;

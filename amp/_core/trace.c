@@ -10,15 +10,14 @@ static uint64_t mix(uint64_t digest, uint64_t word)
     return digest ^ digest >> 29;
 }
 
-uint64_t amp_trace(struct amp_model *m, struct amp_event event)
+uint64_t amp_trace_words(struct amp_model *m, const uint64_t words[AMP_EVENT_WORDS])
 {
     struct amp_event *ring = (struct amp_event *)((uint8_t *)m + m->trace_offset);
-    uint64_t words[sizeof event / sizeof(uint64_t)];
+    uint64_t digest = m->digest;
 
-    _Static_assert(sizeof event == 40, "the trace's format: five words");
-    memcpy(words, &event, sizeof event);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        m->digest = mix(m->digest, words[i]);
-    ring[m->events & (m->config.trace_events - 1)] = event;
+    for (size_t i = 0; i < AMP_EVENT_WORDS; i++)
+        digest = mix(digest, words[i]);
+    m->digest = digest;
+    memcpy(&ring[m->events & (m->config.trace_events - 1)], words, sizeof *ring);
     return ++m->events;
 }
