@@ -87,6 +87,10 @@ class Core(Protocol):
         """End in good order, within a bound; by force after that. No error if it has ended."""
         ...
 
+    def settle(self) -> None:
+        """Its host has noticed the core's end: return once `state` and `crash` say so, too, within a bound."""
+        ...
+
     def kill(self) -> None:
         """End at once, as a power switch does. No error if it has ended."""
         ...

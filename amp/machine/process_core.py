@@ -34,6 +34,7 @@ assert REMOTE_CPU == REMOTE
 RUNTIME: Final = "python"  # of the firmware's note: what this core can run
 STOP_LIMIT_S: Final = 2.0  # how long an orderly stop may take
 BOOT_LIMIT_S: Final = 10.0  # to the first heartbeat: an interpreter's start on a machine that is busy
+SETTLE_LIMIT_S: Final = 2.0  # between the death of a process and its parent's knowing
 LOOKS: Final = 4  # at the heartbeat, within the watchdog's time
 
 # What a signal that ended the process was, if it was no mere kill: accesses that this machine's own MMU refused.
@@ -114,6 +115,11 @@ class ProcessCore:
             self._soc.ring(REMOTE_CPU)
             self._watcher.join(self._stop_limit_s)
         self.kill()
+
+    def settle(self) -> None:
+        """Wait for the watcher, which learns of the process's end later than who was waiting for its lock."""
+        if self._watcher is not None and self._state is CoreState.RUNNING:
+            self._watcher.join(SETTLE_LIMIT_S)
 
     def kill(self) -> None:
         """Cut the power. The core is OFF when this returns."""

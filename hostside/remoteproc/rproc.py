@@ -257,12 +257,24 @@ class Rproc:
 
     def check(self) -> CrashReport | None:
         """Has the core died? Then `report_crash` for it; None if all is well, or no core is ours to watch."""
-        if self._state not in (RprocState.RUNNING, RprocState.ATTACHED) or self._core.state is CoreState.RUNNING:
+        if self._state not in (RprocState.RUNNING, RprocState.ATTACHED):
             return None
+        if self._core.state is CoreState.RUNNING:
+            if not self._memory_is_lost():
+                return None
+            self._core.settle()
         crash = self._core.crash
         if crash is None:
-            return self.report_crash(CrashKind.FATAL, "the core is off, and its host did not stop it")
+            return self.report_crash(CrashKind.FATAL, f"the core is {self._core.state}, and its host did not stop it")
         return self.report_crash(crash.kind, crash.text, crash.da)
+
+    def _memory_is_lost(self) -> bool:
+        """Did the core die within an access, with the model's lock? Whoever comes next sees it before anybody else."""
+        try:
+            self.port.load_u8(self._soc.pools["resources"][0])
+        except PeerDied:
+            return True
+        return False
 
     def interrupt(self) -> None:
         """The core rang: every driver looks at its rings (rproc_vq_interrupt; one doorbell serves them all)."""

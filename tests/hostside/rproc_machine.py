@@ -92,6 +92,9 @@ class QuietCore:
     def stop(self) -> None:
         self.kill()
 
+    def settle(self) -> None:
+        """Nothing happens behind its back."""
+
     def kill(self) -> None:
         self.state, self.crash, self.port = CoreState.OFF, None, None
 
