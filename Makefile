@@ -5,7 +5,7 @@
 .ONESHELL:
 .SHELLFLAGS = -ec
 .DEFAULT_GOAL = demo
-.PHONY: demo test check bench clean needs
+.PHONY: demo test check bench baselines clean needs
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -26,7 +26,12 @@ check: .venv/ready
 	$(BIN)/mypy
 
 bench: .venv/ready
-	$(BIN)/python -m pytest bench
+	$(BIN)/python -m pytest bench --timeout 300
+
+# Saves what bench/ shows on this machine as what `make bench` compares with. Some minutes; nothing else should run.
+baselines: .venv/ready
+	$(BIN)/python -m pytest bench -k baseline --timeout 300 --baselines renew
+	for run in 2 3 4 5; do $(BIN)/python -m pytest bench -k baseline --timeout 300 --baselines widen; done
 
 clean:
 	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache amp/_core/*.so

@@ -1,7 +1,7 @@
 """`pytest bench`: each suite's ratios and counts against its saved baseline, bench/baselines/SUITE.json.
 
-A regression has to show twice: what looks like one is measured again. `--renew-baselines` measures every suite RUNS
-times and saves what came of it, instead of comparing.
+A regression has to show twice: what looks like one is measured again. `--baselines renew` saves what this run shows
+instead of comparing; `--baselines widen` adds it to what is saved. `make baselines` does one after the other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from amp.bench.baselines import Compared, Reading, Verdict
 from amp.bench.facts import facts
 
 FOLDER = Path(__file__).parent / "baselines"
-RUNS = 5  # of a suite, for a baseline
 LINES = pytest.StashKey[list[str]]()
 
 Measure = Callable[[], Reading]
@@ -26,8 +25,9 @@ Hold = Callable[[str, Measure], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    help_text = f"save what {RUNS} runs of each suite show as its baseline, instead of comparing"
-    parser.addoption("--renew-baselines", action="store_true", help=help_text)
+    choices = ["compare", "renew", "widen"]
+    help_text = "compare with the saved baselines, save new ones, or add this run to them"
+    parser.addoption("--baselines", choices=choices, default="compare", help=help_text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,14 +51,18 @@ def hold(request: pytest.FixtureRequest, benchmark: Any) -> Hold:
         reading = benchmark.pedantic(measure, rounds=1, iterations=1)
         benchmark.extra_info.update(reading.as_dict())
         lines = request.config.stash[LINES]
-        if request.config.getoption("--renew-baselines"):
-            readings = [reading, *(measure() for _ in range(RUNS - 1))]
-            baselines.write(FOLDER, baselines.made_of(suite, readings, facts()))
-            lines.append(f"{suite}: baseline of {RUNS} runs saved")
+        what = request.config.getoption("--baselines")
+        baseline = None if what == "renew" else baselines.read(FOLDER, suite)
+        if what == "renew":
+            baselines.write(FOLDER, baselines.made_of(suite, reading, facts()))
+            lines.append(f"{suite}: a new baseline, of this run")
             return
-        baseline = baselines.read(FOLDER, suite)
         if baseline is None:
-            pytest.fail(f"{suite} has no baseline: pytest bench --renew-baselines")
+            pytest.fail(f"{suite} has no baseline: make baselines")
+        if what == "widen":
+            baselines.write(FOLDER, baselines.widened(baseline, reading, facts()))
+            lines.append(f"{suite}: this run is in the baseline")
+            return
         found = baselines.confirmed(baseline, reading, measure, facts())
         lines += [f"{suite}: {each}" for each in found if each.verdict is not Verdict.HOLDS]
         lines.append(f"{suite}: {sum(each.verdict is Verdict.HOLDS for each in found)} of {len(found)} figures hold")

@@ -15,13 +15,14 @@ from amp.cli.bench_barriers import bound_to
 from amp.cli.bench_model import FROM_C, FROM_PYTHON, LOCKED, ORDINARY, WITHOUT, Exchange, alone_parts, measure_exchange
 from amp.machine.config import Mode
 
+MESSAGES = 100  # of a sample: short, so that a busy machine leaves some alone; making the rings ready is in them
 KEPT = 12  # samples of each part, if the machine lets it have them
 
 
 def read_model(cpus: tuple[int, int]) -> Reading:
     with LoneModel() as model, bound_to(cpus[0]):
         alone = take_turns(alone_parts(model), 4, kept_min=KEPT)
-    exchange = measure_exchange(cpus, 10, kept_min=KEPT)
+    exchange = measure_exchange(cpus, 10, messages=MESSAGES, kept_min=KEPT)
     yardsticks = {FROM_C: LOCKED, FROM_PYTHON: ORDINARY, WITHOUT: ORDINARY}
     ratios = {
         f"{origin}, {kind} / {against}": alone.ratio(f"{origin} {kind}", against)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from amp.bench import yardstick
 from amp.bench.baselines import Reading
 from amp.bench.question import COMPARED, Build
 from amp.bench.ring import RingPair, RingSetup, measure
-from amp.bench.turns import Part, take_turns
+from amp.bench.turns import Part, Turns, take_turns
 from amp.bench.yardstick import Bounce
 from amp.cli.bench_question import question_setups
 
@@ -27,6 +28,7 @@ SETUPS = {
     "without checks": RingSetup(checks=False),
 }
 LINE = "line round trip"
+LOCKED = "locked add"
 SAMPLE_S = 0.001
 KEPT = 12  # samples of each part, if the machine lets it have them: some of their pairs are lost
 COUNTED = 1_000_000  # buffers, for how often a polling ring with event indexes notifies
@@ -37,27 +39,39 @@ def part(pair: RingPair, setup: RingSetup) -> Part:
     return Part(lambda: pair.run(setup, count).sample)
 
 
+def yardsticks(bounce: Bounce) -> dict[str, Part]:
+    return {LINE: Part(bounce.sample), LOCKED: Part(yardstick.locked)}
+
+
+def distance(turns: Turns) -> float | None:
+    """How far apart the CPUs are. The locked additions are this process's, which no CPU is kept for."""
+    found = turns.ratio(LINE, LOCKED)
+    return None if found is None else round(found.median, 1)
+
+
 def read_ring(cpus: tuple[int, int]) -> Reading:
     with RingPair(SETUPS["indirect"], cpus) as pair, Bounce(cpus) as bounce:
         parts = {name: part(pair, setup) for name, setup in SETUPS.items()}
-        turns = take_turns({**parts, LINE: Part(bounce.sample)}, 6, kept_min=KEPT)
+        turns = take_turns({**parts, **yardsticks(bounce)}, 6, kept_min=KEPT)
         counted = pair.run(RingSetup(event_idx=True), COUNTED)
     ratios = {f"{name} / {LINE}": turns.ratio(name, LINE) for name in SETUPS}
     ratios["checks / none"] = turns.ratio("256 outstanding", "without checks")
     counts = {"kicks": counted.driver["notifications"], "calls": counted.device["notifications"]}
-    return Reading(ratios, {f"event index, polling, {COUNTED} buffers: {key}": n for key, n in counts.items()})
+    named = {f"event index, polling, {COUNTED} buffers: {key}": n for key, n in counts.items()}
+    return Reading(ratios, named, distance(turns))
 
 
 def read_question(cpus: tuple[int, int]) -> Reading:
     ratios = {}
     base = RingSetup(batch=1, payload=16)
-    with RingPair(base, cpus) as pair:
+    with RingPair(base, cpus) as pair, Bounce(cpus) as bounce:
         for outstanding in (1, 0):
             setups = question_setups(replace(base, outstanding=outstanding))
-            turns = take_turns({build.value: part(pair, setup) for build, setup in setups.items()}, 4, kept_min=KEPT)
+            parts = {build.value: part(pair, setup) for build, setup in setups.items()}
+            turns = take_turns({**parts, **yardsticks(bounce)}, 4, kept_min=KEPT)
             for build in COMPARED:
                 ratios[f"{build} / smp, {outstanding or 'all'} outstanding"] = turns.ratio(build, Build.SMP)
-    return Reading(ratios, {})
+    return Reading(ratios, {}, distance(turns))
 
 
 @pytest.mark.parametrize(("suite", "read"), [("ring", read_ring), ("question", read_question)])

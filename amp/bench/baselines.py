@@ -6,12 +6,14 @@ several whole runs, and keeps the widest interval that they span: what differs b
 noise, and no single run's interval shows it. A ratio has regressed if its interval lies above that span by more than
 half the span's width, and by more than MARGIN.
 
-Ratios are compared on the kind of machine that the baseline was made on: MACHINE_KEYS. Counts are compared everywhere.
+Ratios are compared on the kind of machine that the baseline was made on: MACHINE_KEYS, and CPUs as far apart (NEAR).
+Counts are compared everywhere.
 Measures nothing; the files are JSON, one for each suite.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +27,9 @@ from amp.errors import UsageError
 
 MARGIN: Final = 0.05  # of the span's upper end: less is nobody's regression on a machine that others use too
 DIGITS: Final = 4  # that a saved ratio keeps
+# Two virtual CPUs are sometimes siblings and sometimes far apart, on one machine in one hour: a line went to
+# and fro in 63 ns and in 310 ns, and a ring's barriers cost another share of its time.
+NEAR: Final = 1.5
 MACHINE_KEYS: Final = ("machine", "cpu_model", "cpus_online", "python")
 KEPT_FACTS: Final = (*MACHINE_KEYS, "date", "kernel", "hypervisor", "governor", "load_1m", "amp_version", "commit")
 
@@ -35,19 +40,24 @@ class Reading:
 
     ratios: Mapping[str, Interval | None]
     counts: Mapping[str, int]
+    distance: float | None = None  # between the two CPUs, where it matters: a line's round trip in locked additions
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
         ratios = {name: None if found is None else found.as_dict() for name, found in self.ratios.items()}
-        return {"ratios": ratios, "counts": dict(self.counts)}
+        return {"ratios": ratios, "counts": dict(self.counts), "distance": self.distance}
 
 
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A ratio over all runs of a baseline: the median of their medians, and the ends of all their intervals."""
+    """A ratio over all runs of a baseline: each run's median, and the ends of all their intervals."""
 
-    median: float
+    medians: list[float]
     low: float
     high: float
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.medians)
 
     @property
     def limit(self) -> float:
@@ -61,21 +71,24 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file. `runs` is of how many runs; `machine` are KEPT_FACTS of amp.bench.facts."""
+    """One file. `machine` are KEPT_FACTS of amp.bench.facts, as the first run had them."""
 
     suite: str
-    runs: int
     machine: dict[str, Any]
     ratios: dict[str, Span]
     counts: dict[str, int]
+    distance: float | None = None
 
-    def fits(self, known: Mapping[str, Any]) -> list[str]:
-        """In what this machine is of another kind; nothing: ratios can be compared."""
-        return [
+    def differs(self, reading: Reading, known: Mapping[str, Any]) -> list[str]:
+        """In what the reading is of another kind of machine; nothing: ratios can be compared."""
+        found = [
             f"{key} {self.machine.get(key)!r}, here {known.get(key)!r}"
             for key in MACHINE_KEYS
             if self.machine.get(key) != known.get(key)
         ]
+        if self.distance and reading.distance and not 1 / NEAR <= reading.distance / self.distance <= NEAR:
+            found.append(f"CPUs {self.distance:.0f} locked additions apart, here {reading.distance:.0f}")
+        return found
 
 
 class Verdict(StrEnum):
@@ -109,7 +122,7 @@ class Compared:
 
 def compare(baseline: Baseline, reading: Reading, known: Mapping[str, Any]) -> list[Compared]:
     """Every figure of either. `known` are the facts of the machine that `reading` was taken on."""
-    elsewhere = baseline.fits(known)
+    elsewhere = baseline.differs(reading, known)
     found = []
     for name, interval in reading.ratios.items():
         span = baseline.ratios.get(name)
@@ -157,25 +170,40 @@ def _renew(baseline: Baseline) -> str:
     return f"renew the baseline of {baseline.suite}"
 
 
-def made_of(suite: str, readings: Sequence[Reading], known: Mapping[str, Any]) -> Baseline:
-    """The baseline of several runs. UsageError if a run has nothing to say of a ratio, or two do not count the same."""
-    first = readings[0]
-    spans = {}
-    for name in first.ratios:
-        found = [reading.ratios[name] for reading in readings]
-        intervals = [each for each in found if each is not None and each.enough]
-        if len(intervals) < len(found):
-            raise UsageError(f"baseline of {suite}: {name}: too few undisturbed samples in a run")
-        spans[name] = Span(
-            _rounded(sorted(each.median for each in intervals)[len(intervals) // 2]),
-            _rounded(min(each.low for each in intervals)),
-            _rounded(max(each.high for each in intervals)),
-        )
-    for reading in readings:
-        if dict(reading.counts) != dict(first.counts):
-            raise UsageError(f"baseline of {suite}: counts differ: {dict(first.counts)} and {dict(reading.counts)}")
+def made_of(suite: str, reading: Reading, known: Mapping[str, Any]) -> Baseline:
+    """A new baseline, of one run. UsageError if that run has nothing to say of a ratio."""
     kept = {key: known[key] for key in KEPT_FACTS}
-    return Baseline(suite, len(readings), kept, spans, dict(first.counts))
+    return Baseline(
+        suite,
+        kept,
+        {name: _span(suite, reading, name) for name in reading.ratios},
+        dict(reading.counts),
+        reading.distance,
+    )
+
+
+def widened(baseline: Baseline, reading: Reading, known: Mapping[str, Any]) -> Baseline:
+    """The baseline with one more run in it. UsageError if that run does not belong to it, or has nothing to say."""
+    suite = baseline.suite
+    elsewhere = baseline.differs(reading, known)
+    if elsewhere:
+        raise UsageError(f"baseline of {suite} is of another machine: {'; '.join(elsewhere)}")
+    if baseline.counts != dict(reading.counts):
+        raise UsageError(f"baseline of {suite}: counts differ: {baseline.counts} and {dict(reading.counts)}")
+    if baseline.ratios.keys() != reading.ratios.keys():
+        raise UsageError(f"baseline of {suite} has other ratios: {', '.join(baseline.ratios)}")
+    spans = {}
+    for name, before in baseline.ratios.items():
+        now = _span(suite, reading, name)
+        spans[name] = Span([*before.medians, *now.medians], min(before.low, now.low), max(before.high, now.high))
+    return Baseline(suite, baseline.machine, spans, baseline.counts, baseline.distance)
+
+
+def _span(suite: str, reading: Reading, name: str) -> Span:
+    found = reading.ratios[name]
+    if found is None or not found.enough:
+        raise UsageError(f"baseline of {suite}: {name}: too few undisturbed samples in this run")
+    return Span([_rounded(found.median)], _rounded(found.low), _rounded(found.high))
 
 
 def _rounded(value: float) -> float:

@@ -34,7 +34,7 @@ STORE_DEPTH: Final = 64
 LOG_WRITES: Final = 1 << 14
 TRACE_EVENTS: Final = 1 << 12
 ROUNDS_IN_C: Final = 5_000
-ROUNDS_IN_PYTHON: Final = 2_000
+ROUNDS_IN_PYTHON: Final = 5_000
 
 
 class LoneModel:

@@ -36,7 +36,7 @@ from amp.machine.config import Mode, RunConfig
 # The same exchange in every mode: a ring that is never full, a steady load, messages of 64 bytes.
 RING_SIZE: Final = 256
 WINDOW: Final = 64
-# Of one sample: some milliseconds, so that a quiet machine's own interruptions leave most of them alone.
+# Of one sample: so many that making the rings ready hardly counts, and in milliseconds, for the filter's sake.
 MESSAGES: Final = {Mode.DIRECT: 1000, Mode.FREE: 1000, Mode.LOCKSTEP: 100}
 ALONE_SHARE: Final = 0.3  # of the time: an access takes less of it than an exchange
 
@@ -76,10 +76,10 @@ def alone_parts(model: LoneModel) -> dict[str, Part]:
 class Exchange:
     """Both sides' processes in one mode, and the same run of them again and again. A context manager's own."""
 
-    def __init__(self, mode: Mode, stack: ExitStack) -> None:
+    def __init__(self, mode: Mode, stack: ExitStack, messages: int | None = None) -> None:
         asked = RunConfig(program="echo", mode=mode, ring_size=RING_SIZE, window=WINDOW, pin=True)
         on = None if mode is Mode.DIRECT else PLATFORM
-        self._plan = resolve(asked, platform=on, barriers="mandatory", weaken=(), messages=MESSAGES[mode])
+        self._plan = resolve(asked, platform=on, barriers="mandatory", weaken=(), messages=messages or MESSAGES[mode])
         self._mode = mode
         self._machine = stack.enter_context(Machine(self._plan.config))
 
@@ -113,13 +113,20 @@ def measure(cpus: tuple[int, int], time_s: float, progress: Progress = None) -> 
     return Measured(alone, measure_exchange(cpus, (1 - ALONE_SHARE) * time_s, part(ALONE_SHARE, 1 - ALONE_SHARE)))
 
 
-def measure_exchange(cpus: tuple[int, int], time_s: float, progress: Progress = None, *, kept_min: int = 0) -> Turns:
+def measure_exchange(
+    cpus: tuple[int, int],
+    time_s: float,
+    progress: Progress = None,
+    *,
+    messages: int | None = None,
+    kept_min: int = 0,
+) -> Turns:
     """Turns of the modes, each with two processes that stay, and a yardstick. A first run does not count."""
     usable = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(cpus))  # the sides take a CPU each of those that this process may use
     try:
         with ExitStack() as stack:
-            exchanges = {mode: Exchange(mode, stack) for mode in Mode}
+            exchanges = {mode: Exchange(mode, stack, messages) for mode in Mode}
             for exchange in exchanges.values():
                 exchange.sample()
             parts = {mode.value: Part(each.sample, sleeps=True) for mode, each in exchanges.items()}

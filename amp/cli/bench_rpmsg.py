@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import gc
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
 from pathlib import Path
@@ -105,12 +106,12 @@ class Echo:
     _sent: int = 0
 
     def trips(self, size: int) -> Sample:
-        """A batch of round trips, one message at a time: the mean, ns."""
+        """A batch of round trips, one message at a time: their median, ns."""
         taken: list[int] = []
         count = ROUND_TRIPS[self.wait is Wait.SPIN]
         sample = timed(lambda: self._trips(count, size, taken), count, self._others)
         self.trips_ns.setdefault(size, []).append(taken)
-        return sample
+        return replace(sample, value=statistics.median(taken))
 
     def _trips(self, count: int, size: int, taken: list[int]) -> None:
         endpoint, padding, clock = self.endpoint, bytes(size - NUMBER_BYTES), time.perf_counter_ns
@@ -254,7 +255,7 @@ def as_data(measured: Measured, known: dict[str, Any]) -> dict[str, Any]:
                 "wait": way.wait,
                 "size": way.size,
                 "round_trip_us": None if ranks is None else {f"p{rank:g}": value for rank, value in ranks.items()},
-                "round_trip_mean_ns": data(measured.turns.interval(way.trip)),
+                "round_trip_batch_median_ns": data(measured.turns.interval(way.trip)),
                 "flood_ns_per_echo": data(measured.turns.interval(way.flood)),
                 "round_trip_against_spin": data(measured.against(way, wait=Wait.SPIN)),
                 "round_trip_against_direct": data(measured.against(way, mode=Mode.DIRECT)),
@@ -286,7 +287,7 @@ def render(console: Console, measured: Measured, known: dict[str, Any]) -> None:
     say(console, count_line(measured.turns))
     say(
         console,
-        f"p50 …: of single round trips; flood: echoes with {UNDER_WAY} under way; / …: mean round trips, in turn. "
+        f"p50 …: of single round trips; flood: echoes with {UNDER_WAY} under way; / …: medians of batches, in turn. "
         f"spin: for {SPIN_NS // 1000} µs, then sleep. free: the model, {PLATFORM}",
     )
     say(console, one_line(known))

@@ -8,7 +8,7 @@ ringtest's two sides are threads, ours processes; both are bound to the same two
 sample is the CPU's share and the wall time of a whole process that moves N buffers, less that of one that moves few:
 start and end are in both. Ours is taken in the same way, from outside: the same N less the same few, each on the
 driver's clock. A turn is all programs, one after the other, in an order that changes. A ratio is over the turns
-in which both were undisturbed (amp.bench.stats; from rusage, and each has two busy threads, so half its CPU time is one's).
+in which both were undisturbed (amp.bench.stats; from rusage: of two busy threads each has half the CPU time).
 
 What it says is throughput, ours over theirs: above 1 ours is faster. ringtest's programs touch no payload and trust
 each other; ours has every check on unless the row says otherwise.

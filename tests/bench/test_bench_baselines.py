@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from amp.bench.baselines import (
     confirmed,
     made_of,
     read,
+    widened,
     write,
 )
 from amp.bench.facts import facts
@@ -38,7 +41,12 @@ def reading(cost: Interval | None, kicks: int = 1526) -> Reading:
     return Reading({COST: cost}, {KICKS: kicks})
 
 
-SAVED = made_of("ring", [reading(interval(each)) for each in (2.0, 2.1, 1.9, 2.02, 1.98)], HERE)
+def baseline_of(*costs: Interval) -> Baseline:
+    first, *others = map(reading, costs)
+    return reduce(lambda saved, each: widened(saved, each, HERE), others, made_of("ring", first, HERE))
+
+
+SAVED = baseline_of(*map(interval, (2.0, 2.1, 1.9, 2.02, 1.98)))
 
 
 def verdicts(found: Reading, baseline: Baseline = SAVED) -> dict[str, Verdict]:
@@ -46,9 +54,9 @@ def verdicts(found: Reading, baseline: Baseline = SAVED) -> dict[str, Verdict]:
 
 
 def test_a_baseline_spans_all_its_runs() -> None:
-    assert SAVED.ratios == {COST: Span(2.0, 1.89, 2.11)}
+    assert SAVED.ratios == {COST: Span([2.0, 2.1, 1.9, 2.02, 1.98], 1.89, 2.11)}
+    assert SAVED.ratios[COST].median == 2.0
     assert SAVED.counts == {KICKS: 1526}
-    assert SAVED.runs == 5
 
 
 def test_a_planted_regression_is_found_and_told_with_its_figures() -> None:
@@ -119,6 +127,15 @@ def test_ratios_of_another_kind_of_machine_are_not_compared_but_counts_are(key: 
     assert kicks.verdict is Verdict.CHANGED
 
 
+def test_ratios_of_cpus_at_another_distance_are_not_compared_either() -> None:
+    saved = made_of("ring", Reading({COST: interval(2.0)}, {}, distance=30.0), HERE)
+    near, far = (Reading({COST: interval(9.0)}, {}, distance) for distance in (31.0, 150.0))
+    assert verdicts(near, saved)[COST] is Verdict.REGRESSED
+    assert verdicts(far, saved)[COST] is Verdict.ELSEWHERE
+    with pytest.raises(UsageError, match="CPUs 30 locked additions apart, here 150"):
+        widened(saved, far, HERE)
+
+
 POSITIVE = st.floats(0.01, 1000)
 
 
@@ -126,7 +143,7 @@ POSITIVE = st.floats(0.01, 1000)
 def test_no_run_of_the_baseline_regresses_against_it_and_enough_more_always_does(
     medians: list[float], more: float
 ) -> None:
-    saved = made_of("ring", [reading(interval(each, 0.001 * each)) for each in medians], HERE)
+    saved = baseline_of(*(interval(each, 0.001 * each) for each in medians))
     for median in medians:
         assert verdicts(reading(interval(median, 0.001 * median)), saved)[COST] is Verdict.HOLDS
     span = saved.ratios[COST]
@@ -135,17 +152,29 @@ def test_no_run_of_the_baseline_regresses_against_it_and_enough_more_always_does
     assert span.limit == pytest.approx(span.high + max(MARGIN * span.high, (span.high - span.low) / 2))
 
 
-def test_no_baseline_is_made_of_runs_that_say_nothing_or_count_differently() -> None:
-    with pytest.raises(UsageError, match="a buffer / a line: too few undisturbed samples"):
-        made_of("ring", [reading(interval(2)), reading(None)], HERE)
-    with pytest.raises(UsageError, match="counts differ"):
-        made_of("ring", [reading(interval(2)), reading(interval(2), kicks=7)], HERE)
+UNFIT = [
+    (reading(None), HERE, "a buffer / a line: too few undisturbed samples"),
+    (reading(interval(2), kicks=7), HERE, "counts differ"),
+    (Reading({"another": interval(2)}, {KICKS: 1526}), HERE, "has other ratios: a buffer / a line"),
+    (reading(interval(2)), {**HERE, "cpu_model": "another"}, "is of another machine: cpu_model"),
+]
+
+
+@pytest.mark.parametrize(("found", "known", "said"), UNFIT, ids=[said for *_, said in UNFIT])
+def test_no_run_that_does_not_fit_gets_into_a_baseline(found: Reading, known: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        widened(SAVED, found, known)
+
+
+def test_no_baseline_is_made_of_a_run_that_says_nothing() -> None:
+    with pytest.raises(UsageError, match="too few undisturbed samples"):
+        made_of("ring", reading(None), HERE)
 
 
 def test_a_file_holds_ratios_counts_and_the_machine_and_no_time(tmp_path: Path) -> None:
     path = write(tmp_path / "baselines", SAVED)
     data = json.loads(path.read_text())
-    assert data.keys() == {"suite", "runs", "machine", "ratios", "counts"}
+    assert data.keys() == {"suite", "machine", "ratios", "counts", "distance"}
     assert data["machine"]["cpu_model"] == HERE["cpu_model"]
     assert read(path.parent, "ring") == SAVED
     assert read(path.parent, "another") is None
@@ -157,7 +186,7 @@ def test_a_file_holds_ratios_counts_and_the_machine_and_no_time(tmp_path: Path) 
 )
 def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, text: str, said: str) -> None:
     if text == "other":
-        text = write(tmp_path, Baseline("other", 1, {}, {}, {})).read_text()
+        text = write(tmp_path, Baseline("other", {}, {}, {})).read_text()
     (tmp_path / "ring.json").write_text(text)
     with pytest.raises(UsageError, match=said):
         read(tmp_path, "ring")

@@ -51,7 +51,7 @@ def test_every_way_to_run_the_benchmark_proves_its_work(program: Path) -> None:
 # which words, is test_ring_in_c.py's.
 PLANTED = [
     ("ring_device.c", "if (n == room)", "if (n > room)"),
-    ("ring_driver.h", "driver->num - amp_ring_in_flight(driver)", "driver->mask - amp_ring_in_flight(driver)"),
+    ("ring_driver.h", ": amp_ring_free(driver);", ": amp_ring_free(driver) - 1;"),
     ("ring_driver.h", "if (driver->rewrite || slot->rest != rest) {", "if (driver->rewrite) {"),
     ("ring_device.h", "device->used_written[at] != entry", "device->used_written[at] == 0"),
 ]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from amp.cli.live.protocol import RingInfo
 from amp.errors import PeerDied
 from amp.machine.soc import Soc
 from amp.rpmsg.bus import Bus
-from amp.rpmsg.link import Buffer
 from amp.virtio.queue import DriverSide
 from amp.virtio.split import RING_F_EVENT_IDX
 from hostside.remoteproc.rproc import Rproc
@@ -26,7 +26,7 @@ from hostside.rpmsg import DriverLink
 class _Ring:
     vdev: str
     ring: VdevVring
-    queue: DriverSide[Buffer]
+    queue: DriverSide[Any]
     event_idx: bool
     kicks: int = 0
     kicked_s: float | None = None
@@ -41,7 +41,7 @@ class Rings:
 
     def booted(self, rproc: Rproc, buses: Sequence[Bus]) -> None:
         """Take the rings of every rpmsg device that a driver serves."""
-        queues: dict[int, DriverSide[Buffer]] = {}
+        queues: dict[int, DriverSide[Any]] = {}
         for bus in buses:
             assert isinstance(bus.link, DriverLink), bus.link
             queues |= {queue.layout.base: queue for queue in (bus.link.rx, bus.link.tx)}
