@@ -7,8 +7,8 @@ message that comes; for its own buffers only while it waits for one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from amp.errors import AmpError, RprocError, UsageError
 from amp.port.port import CPU_NAMES, REMOTE, Port
@@ -17,11 +17,15 @@ from amp.rpmsg.bus import Bus
 from amp.rpmsg.hooks import Clock, Log
 from amp.rpmsg.link import Buffer, Sent
 from amp.rpmsg.wire import BUFFER_BYTES, BUFFERS_LIMIT, HEADER_BYTES
+from amp.virtio.batch import addresses_of, write_rows
 from amp.virtio.device import RPMSG_F_NS
 from amp.virtio.queue import DriverSide
 from amp.virtio.split import RING_F_EVENT_IDX, Segment, SplitLayout
 from hostside.remoteproc.vdev import RprocVdev, VirtioDriver
 from hostside.virtqueue import driver_queue
+
+if TYPE_CHECKING:
+    from amp.rpmsg.many import Frames
 
 BUFFER_BYTES_LIMIT: Final = 1 << 16  # the header's len is 16 bits
 
@@ -55,13 +59,15 @@ class DriverLink:
         self.writer = CPU_NAMES[device_cpu]
         self.message_bytes = buffer_bytes
         self.rx: DriverSide[Buffer] = driver_queue(port, receiving, event_idx=event_idx, device_cpu=device_cpu)
-        self.tx: DriverSide[Buffer] = driver_queue(port, sending, event_idx=event_idx, device_cpu=device_cpu)
+        self.tx: DriverSide[Buffer | int] = driver_queue(port, sending, event_idx=event_idx, device_cpu=device_cpu)
         self._event_idx = event_idx
-        self._last_look = last_look
+        self._port, self._last_look = port, last_look
         buffers = [Buffer(number, at + number * buffer_bytes, buffer_bytes) for number in range(count)]
         self._free = buffers[count // 2 :]
         self._free.reverse()
         self._sent: dict[int, Sent] = {}  # by buffer, oldest first
+        # What was sent from each head: the token of a buffer of post_many is its head, and take_many knows heads alone.
+        self._by_head: dict[int, Buffer] = {}
         self._wants_buffer = False
         self._recycled = False
         for buffer in buffers[: count // 2]:
@@ -89,25 +95,52 @@ class DriverLink:
     def claim(self) -> Buffer | None:
         if not self._free and not self._reclaim():
             return None
+        self._found_buffer()
+        return self._free.pop()
+
+    def _found_buffer(self) -> None:
         if self._wants_buffer:
             self._wants_buffer = False
             self.tx.disable_interrupts()
-        return self._free.pop()
 
     def _reclaim(self) -> bool:
         """Take one sent buffer back, if there is one."""
         used = self.tx.get_used()
         if used is None:
             return False
-        buffer = used[0]
+        token = used[0]
+        self._came_back(self._by_head[token] if isinstance(token, int) else token)
+        return True
+
+    def _came_back(self, buffer: Buffer) -> None:
         del self._sent[buffer.token]
         self._free.append(buffer)
-        return True
 
     def submit(self, buffer: Buffer, length: int, sent: Sent) -> None:
         self._sent[buffer.token] = sent
-        self.tx.add((Segment(buffer.address, length),), (), buffer)
+        self._by_head[self.tx.add((Segment(buffer.address, length),), (), buffer)] = buffer
         self.tx.kick()
+
+    def post_many(self, frames: Frames, sent: Sequence[Sent]) -> int:
+        """Buffers that came back are taken first."""
+        if len(self._free) < len(sent):
+            self._reclaim_all()
+        count = min(len(self._free), len(sent))
+        if not count:
+            return 0
+        self._found_buffer()
+        buffers = [self._free.pop() for _ in range(count)]
+        addresses = addresses_of([buffer.address for buffer in buffers])
+        write_rows(self._port, addresses, frames.lengths[:count], frames.rows[:count])
+        heads = self.tx.add_many(addresses, frames.lengths[:count])
+        for head, buffer, each in zip(heads.tolist(), buffers, sent, strict=False):
+            self._by_head[head], self._sent[buffer.token] = buffer, each
+        self.tx.kick()
+        return count
+
+    def _reclaim_all(self) -> None:
+        for head in self.tx.take_many()[0].tolist():
+            self._came_back(self._by_head[head])
 
     def give_up(self, buffer: Buffer) -> None:
         self._free.append(buffer)

@@ -8,12 +8,14 @@ one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from amp.errors import BadRing, FirmwareError
+from amp.errors import BadRing, FirmwareError, UsageError
 from amp.port.port import CPU_NAMES, HOST, Port
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.link import Buffer, Sent
+from amp.virtio.batch import write_rows
 from amp.virtio.device import RPMSG_F_NS, Status
 from amp.virtio.queue import Chain, DeviceSide
 from amp.virtio.split import RING_F_EVENT_IDX, SplitLayout
@@ -21,6 +23,7 @@ from remoteside.virtqueue import device_queue
 
 if TYPE_CHECKING:
     from amp.remoteproc.table import Vring
+    from amp.rpmsg.many import Frames
     from remoteside.firmware import Firmware
 
 DRIVER_OK = int(Status.DRIVER_OK)  # an IntFlag's & costs more than the load, and this is asked before every message
@@ -44,7 +47,7 @@ class DeviceLink:
         self.writer = CPU_NAMES[driver_cpu]
         self.tx = device_queue(port, rings.sending, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
         self.rx = device_queue(port, rings.receiving, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
-        self._event_idx = rings.event_idx
+        self._port, self._event_idx = port, rings.event_idx
         self._given_up: list[Buffer] = []
         self._wants_buffer = False
         self._recycled = False
@@ -78,15 +81,41 @@ class DeviceLink:
             return self._given_up.pop(0) if self._given_up else None
         if len(chain.writable) != 1 or chain.readable:
             raise self._refused(self.tx, chain, self._bad("writable", len(chain.writable), len(chain.readable)))
+        self._found_buffer()
+        [(address, length)] = chain.writable
+        return Buffer(chain.head, address, int(length))
+
+    def _found_buffer(self) -> None:
         if self._wants_buffer:
             self._wants_buffer = False
             self.tx.disable_notifications()
-        [(address, length)] = chain.writable
-        return Buffer(chain.head, address, int(length))
 
     def submit(self, buffer: Buffer, length: int, _: Sent) -> None:
         self.tx.push_used(buffer.token, length)
         self.tx.call()
+
+    def post_many(self, frames: Frames, sent: Sequence[Sent]) -> int:
+        """0 where a buffer was given up before, or the host's buffers are of the wrong kind or too small: `claim` has
+        the words for that."""
+        if self._given_up:
+            return 0
+        try:
+            heads, addresses, rooms = self.tx.take_many(len(sent), writable=True)
+        except UsageError:
+            return 0
+        count = len(heads)
+        if not count:
+            return 0
+        lengths = frames.lengths[:count]
+        if (lengths > rooms).any():
+            taken = zip(heads.tolist(), addresses.tolist(), rooms.tolist(), strict=True)
+            self._given_up = [Buffer(*each) for each in taken][::-1]
+            return 0
+        self._found_buffer()
+        write_rows(self._port, addresses, lengths, frames.rows[:count])
+        self.tx.add_many(heads, lengths)
+        self.tx.call()
+        return count
 
     def give_up(self, buffer: Buffer) -> None:
         self._given_up.append(buffer)

@@ -10,7 +10,7 @@ again; so is a message to an endpoint that nobody has. What breaks the ring itse
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +32,16 @@ from amp.rpmsg.addresses import AddressTable
 from amp.rpmsg.endpoint import Callback, Endpoint, Message, Received
 from amp.rpmsg.hooks import Clock, Log, Pumped, Reset, Wait
 from amp.rpmsg.link import Buffer, Link, Sent
+from amp.rpmsg.many import frames
 from amp.rpmsg.names import Channel, NameService
-from amp.rpmsg.wire import ADDR_ANY, HEADER, HEADER_BYTES, NS_ADDR, Announcement, NsFlag, encode_name
+from amp.rpmsg.wire import ADDR_ANY, BUFFERS_LIMIT, HEADER, HEADER_BYTES, NS_ADDR, Announcement, NsFlag, encode_name
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
 
 _U32 = 0xFFFF_FFFF
 K2 = Site.K2
+FRAMES_AT_ONCE = BUFFERS_LIMIT // 2  # no more buffers than that are free at a time
 
 
 @dataclass(slots=True)
@@ -208,6 +210,25 @@ class Bus:
             if buffer is None:
                 raise WouldBlock(f"endpoint {endpoint}: no transmit buffer is free")
             self._put(buffer, source, dest, payload)
+        except (PeerDied, PeerFinished) as error:
+            raise self._gone(error) from error
+
+    def send_many(
+        self, source: int, dest: int, payloads: Sequence[bytes], timeout_s: float | None, endpoint: Endpoint
+    ) -> None:
+        """See Endpoint.send_many."""
+        endpoint.check_open()
+        for payload in payloads:
+            self._checked(source, dest, payload)
+        try:
+            while payloads:
+                whole = frames(source, dest, payloads[:FRAMES_AT_ONCE])
+                posted = self.link.post_many(whole, [Sent(source, dest, payload) for payload in whole.payloads])
+                self.counts.sent += posted
+                if not posted:
+                    buffer = self.link.claim()
+                    self._put(buffer or self._claim_later(timeout_s), source, dest, payloads[0])
+                payloads = payloads[posted or 1 :]
         except (PeerDied, PeerFinished) as error:
             raise self._gone(error) from error
 

@@ -11,18 +11,20 @@ are read, and the buffer stays with its holder until `release`. Whoever holds al
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from amp.errors import LinkDown, NoSuchEndpoint, RpmsgError, UsageError
 from amp.rpmsg.link import Buffer, Sent
+from amp.rpmsg.many import payloads_of
 from amp.rpmsg.wire import ADDR_ANY, HEADER_BYTES, SEND_TIMEOUT_S
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
 
     from amp.rpmsg.bus import Bus
+    from amp.virtio.batch import U8s, U32s
 
 
 class Message(NamedTuple):
@@ -181,6 +183,20 @@ class Endpoint:
         """`send_offchannel` that does not wait."""
         self.bus.trysend(source, dest, data, self)
 
+    def send_many(
+        self,
+        messages: Sequence[BytesLike] | U8s,
+        lengths: U32s | None = None,
+        timeout_s: float | None = SEND_TIMEOUT_S,
+    ) -> None:
+        """`send` for each, in order, telling the other side once for all that find a buffer free at the same time.
+
+        `messages` is a sequence of bytes; or, with `lengths` u32 [n], a numpy array u8 [n, width] whose row i is a
+        message of lengths[i] bytes. All are checked before the first is sent; after SendTimeout or LinkDown some have
+        been sent.
+        """
+        self.bus.send_many(self.addr, self.destination(), payloads_of(messages, lengths), timeout_s, self)
+
     def get_buffer(self, timeout_s: float | None = SEND_TIMEOUT_S) -> Outgoing:
         """A transmit buffer to fill in place. Raises SendTimeout, LinkDown, NoSuchEndpoint."""
         self.check_open()
@@ -218,6 +234,20 @@ class Endpoint:
                 self.check_open()
                 raise TimeoutError(f"endpoint {self}: nothing came in {timeout_s:g} s")
         return self._queue.popleft()
+
+    def recv_many(self, most: int | None = None, timeout_s: float | None = None) -> list[Any]:
+        """What `recv` would return, as often as there is something: at least one message, at most `most`.
+
+        Their buffers are recycled together, and the other side is told once. Raises as `recv`, UsageError for a `most`
+        below 1.
+        """
+        if most is not None and most < 1:
+            raise UsageError(f"recv_many: most is {most}, at least 1")
+        first = self.recv(timeout_s)
+        if self.bus.down_reason is None and (most is None or len(self._queue) + 1 < most):
+            self.bus.process()
+        count = len(self._queue) if most is None else min(len(self._queue), most - 1)
+        return [first, *(self._queue.popleft() for _ in range(count))]
 
     def _check_queued(self) -> None:
         if self.callback is not None:

@@ -7,7 +7,11 @@ from `claim` to `submit` or `give_up`. Addresses are the port's; `token` says wh
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from amp.rpmsg.many import Frames
 
 
 class Buffer(NamedTuple):
@@ -50,6 +54,11 @@ class Link(Protocol):
 
     def submit(self, buffer: Buffer, length: int, sent: Sent) -> None:
         """Send the first `length` bytes of a claimed buffer, and tell the other side if it wants to know."""
+        ...
+
+    def post_many(self, frames: Frames, sent: Sequence[Sent]) -> int:
+        """Send the first of these messages, as many as buffers are free, and tell the other side once, if it wants to
+        know. Returns how many; 0 also where `claim` and `submit`, one at a time, would refuse."""
         ...
 
     def give_up(self, buffer: Buffer) -> None:

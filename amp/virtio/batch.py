@@ -12,6 +12,7 @@ methods. Nothing here notifies the other side: that is one `kick` or `call` for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,6 +53,13 @@ def checked(name: str, array: Any, kind: str, rows: int | None = None, *, ndim: 
         raise UsageError(f"{name}: {type(array).__name__}, wanted an array of {kind}") from None
     wanted = ("any number of" if rows is None else str(rows), f"{ndim}-dimensional, contiguous")
     raise UsageError(f"{name}: {array.dtype}, shape {array.shape}; wanted {kind}, {wanted[0]} rows, {wanted[1]}")
+
+
+def addresses_of(addresses: Sequence[int]) -> U64s:
+    """As an array: offsets in the region."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.array(addresses, _dtype("uint64"))
 
 
 class DriverBatches:

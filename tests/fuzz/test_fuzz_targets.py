@@ -65,8 +65,8 @@ class Planted(NamedTuple):
 
 HOST_QUEUE, REMOTE_QUEUE, RPROC = "hostside.virtqueue", "remoteside.virtqueue", "hostside.remoteproc"
 IN_PYTHON = (
-    Planted("driver_vring", HOST_QUEUE, "DriverQueue.get_used", "if written > self._writable[head]:", "if False:"),
-    Planted("driver_vring", HOST_QUEUE, "DriverQueue.get_used", " or not self._descriptors[head]:", ":"),
+    Planted("driver_vring", HOST_QUEUE, "DriverQueue.take_head", "if written > self._writable[head]:", "if False:"),
+    Planted("driver_vring", HOST_QUEUE, "DriverQueue.take_head", " or not self._descriptors[head]:", ":"),
     Planted("device_vring", REMOTE_QUEUE, "DeviceQueue._descriptor", "if length > end - address:", "if False:"),
     Planted("device_vring", REMOTE_QUEUE, "DeviceQueue._walk", "if following >= entries:", "if False:"),
     Planted("device_vring", REMOTE_QUEUE, "DeviceQueue._walk", "for _ in range(num):", "while True:"),
