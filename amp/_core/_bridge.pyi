@@ -174,7 +174,7 @@ class ModelledPort(_Port):
         """A bulk load of any length and alignment, performed at the latest when its bytes are used."""
 
     def listen(self, timeout_s: float, /) -> bool:
-        """For a second thread: True when `wait(timeout)` has something to take, False when the time was up. Takes nothing.
+        """For a second thread: True when `wait(timeout)` has something to take, False when time is up. Takes nothing.
 
         It sleeps on the board's word alone, and touches neither the model nor the port's state. A sleep with a limit is
         no part of a stall (bell.c, nobody_can_ring), so no Stall is ever found because of it. While one thread listens
@@ -454,7 +454,7 @@ def ring_bench(
     relax: bool,
     /,
 ) -> dict[str, int]:
-    """One side of struct amp_ring_bench, to its end; role 0 is the driver. `bench`: control, board, messages, budget_ns,
+    """One side of struct amp_ring_bench, to its end; 0 is the driver. `bench`: control, board, messages, budget_ns,
     run, outstanding, batch, payload, wait. The keys are those of struct amp_ring_bench_result, without the fault.
 
     Raises BadRing, Stall, and OSError with the core's errno.
@@ -520,16 +520,14 @@ BENCH_WARM_UP: Final[int]  # rounds of bench_bounce that come before those asked
 def bench_model(buffer: Buffer, room_offset: int, cpu: int, what: tuple[int, int, int, int], /) -> tuple[int, int, int]:
     """Run rounds of accesses by `cpu` of that model; `what` is (access, primitive, address, rounds).
 
-    (wall_ns, cpu_ns, involuntary switches) of this thread, over the rounds. Touches two granules from `address` on. OSError with
-    the errno of an access that failed; EINVAL for a field.
+    (wall_ns, cpu_ns, involuntary switches) of this thread, over the rounds. Touches two granules from `address` on.
+    OSError with the errno of an access that failed; EINVAL for a field.
     """
 
 def bench_locked(rounds: int, /) -> tuple[int, int, int]:
     """So many atomic additions to a word of this thread's own; times as bench_model's. OSError EINVAL for 0."""
 
-def bench_bounce(
-    buffer: Buffer, role: int, word: int, base: int, rounds: int, budget_ns: int, /
-) -> dict[str, int]:
+def bench_bounce(buffer: Buffer, role: int, word: int, base: int, rounds: int, budget_ns: int, /) -> dict[str, int]:
     """One side of a word that two processes count up in turn, role 0 first; `rounds` and BENCH_WARM_UP before them.
 
     Keys wall_ns, cpu_ns, involuntary_switches. `base` is the word's value now, twice all the rounds there were. OSError

@@ -122,9 +122,7 @@ FOUND = (
     Row("vring-event-idx", B1, WRONG, 300, ring_size=4),
     Row("doorbell", K1, WRONG, 20),
     Row("doorbell", B1, WRONG, 500),
-    *(
-        Row("rpmsg-ping", site, MISLAID, 1500) for site in (S1, S2)
-    ),  # rare by chance
+    *(Row("rpmsg-ping", site, MISLAID, 1500) for site in (S1, S2)),  # rare by chance
     *(Row("rpmsg-ping", site, MISLAID, 100) for site in (S3, S4)),
 )
 
