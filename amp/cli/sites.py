@@ -43,8 +43,8 @@ def plan_of(
     size = ring_size_for(scenario, ring_size)
     config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=size)
     if messages is None:
-        messages = SCENARIOS[scenario].messages
-        if Site.S5 not in SCENARIOS[scenario].sites:
+        messages, stood_at = SCENARIOS[scenario].messages, (*SCENARIOS[scenario].sites, *SCENARIOS[scenario].idle_sites)
+        if Site.S5 not in stood_at:
             messages = max(messages, size + (REUSE[scenario].beyond if scenario in REUSE else 1))
     return resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
 

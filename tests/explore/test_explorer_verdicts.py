@@ -31,7 +31,7 @@ NEEDED = {
 SMP_IS_ENOUGH = ("sc", "x86-wb", "arm64", "riscv")
 # What shows: whose check fails, at which kind of bug. The remote checks messages, the host ids.
 FINDER = {S1: 1, S2: 1, S3: 0, S4: 0}
-SIZES = {"doorbell": 3, "vring-flags": 2, "vring-event-idx": 2}
+SIZES = {"doorbell": 3, "vring-flags": 2, "vring-event-idx": 2, "rpmsg-ping": 1}
 
 
 def test_the_table_has_every_platform() -> None:
