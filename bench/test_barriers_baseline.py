@@ -9,8 +9,8 @@ from typing import Any
 from amp._core import _bridge
 from amp.bench import yardstick
 from amp.bench.baselines import Reading
-from amp.bench.stats import Sample
-from amp.bench.turns import NS_PER_S, Part, take_turns
+from amp.bench.stats import NS_PER_S, Sample
+from amp.bench.turns import Part, take_turns
 from amp.cli.bench_barriers import bound_to
 from amp.ordering.barriers import Primitive
 
@@ -26,8 +26,7 @@ def read_barriers() -> Reading:
     room = mmap.mmap(-1, 1 << 16)
 
     def sample(primitive: Primitive, stores: tuple[int, int], rounds: int) -> Sample:
-        wall_ns, cpu_ns, switches = _bridge.bench_barrier(room, (int(primitive), *stores, rounds))
-        return Sample(wall_ns / rounds, cpu_ns / NS_PER_S, wall_ns / NS_PER_S, switches)
+        return Sample.of_times(rounds, *_bridge.bench_barrier(room, (int(primitive), *stores, rounds)))
 
     def part(primitive: Primitive, stores: tuple[int, int]) -> Part:
         trial_s = min(sample(primitive, stores, TRIAL_ROUNDS).cpu_s for _ in range(3))

@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from amp._core import _bridge
-from amp.bench.stats import Difference, Kept, Sample, difference, keep_turns
+from amp.bench.stats import NS_PER_S, Difference, Kept, Sample, difference, keep_turns
 from amp.ordering.barriers import Primitive
 
 ROOM_BYTES: Final = 8 << 20  # several times the second-level caches of today's servers (0.5 to 2 MiB)
 BATCH_NS: Final = 300_000  # long beside reading the clocks (about 1 µs), short beside a time slice (milliseconds)
 TRIAL_ROUNDS: Final = 64
-NS_PER_S: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +180,7 @@ class _Loop:
 
     def _batch(self, primitive: Primitive, rounds: int) -> Sample:
         what = (int(primitive), self._situation.before, self._situation.lines, rounds)
-        wall_ns, cpu_ns, switches = _bridge.bench_barrier(self._room, what)
-        return Sample(wall_ns / rounds, cpu_ns / NS_PER_S, wall_ns / NS_PER_S, switches)
+        return Sample.of_times(rounds, *_bridge.bench_barrier(self._room, what))
 
     def pair(self, *, swapped: bool) -> tuple[Sample, Sample]:
         """(with, without), in ns per round."""

@@ -14,13 +14,15 @@ from typing import Any, Final, Self
 
 from amp._core import _bridge
 from amp.bench.stats import Sample
-from amp.bench.turns import NS_PER_S, timed
+from amp.bench.turns import timed
+from amp.machine.config import Mode
+from amp.machine.model_room import model_bytes, model_config, prepare_model
 from amp.ordering import platform
 from amp.ordering.barriers import Primitive
-from amp.ordering.platforms import Platform, Side
+from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct, open_modelled
-from amp.port.port import CPU_NAMES, HOST
+from amp.port.port import HOST
 from amp.region import Layout, Region
 
 KINDS: Final[Mapping[str, tuple[int, int]]] = {  # in C, and accesses a round
@@ -30,8 +32,6 @@ KINDS: Final[Mapping[str, tuple[int, int]]] = {  # in C, and accesses a round
     "barrier": (_bridge.BENCH_BARRIER, 1),
 }
 PLATFORM: Final = "arm64-domains"
-STORE_DEPTH: Final = 64
-LOG_WRITES: Final = 1 << 14
 TRACE_EVENTS: Final = 1 << 12
 ROUNDS_IN_C: Final = 5_000
 ROUNDS_IN_PYTHON: Final = 5_000
@@ -44,14 +44,11 @@ class LoneModel:
         on = platform(PLATFORM) if on is None else on
         pools = {"vrings": 4096, "buffers": 4096, "resources": 1}
         shared = Layout.plan(**pools, model=1).shared
-        config = (len(CPU_NAMES), _bridge.FREE, *shared, STORE_DEPTH, LOG_WRITES, TRACE_EVENTS, seed)
-        self._region = Region.create(Layout.plan(**pools, model=_bridge.model_room(config)))
+        config = model_config(Mode.FREE, shared, seed, TRACE_EVENTS)
+        self._region = Region.create(Layout.plan(**pools, model=model_bytes(config)))
         self.room_offset = self._region.layout["model"].offset
         self.memory = self._region.memory
-        _bridge.model_init(self.memory, self.room_offset, config)
-        for cpu, side in enumerate(Side):
-            orders = bytes(int(value) for value in on.table(side))
-            _bridge.model_set_orders(self.memory, self.room_offset, cpu, int(on.implicit(side)), orders)
+        prepare_model(self._region, config, on)
         self._address = self._region.layout["vrings"].offset
         sites = SiteMap.virtio(weak_barriers=False)
         self._ports = {
@@ -75,8 +72,7 @@ class LoneModel:
         """ns per access, through the model."""
         access, each = KINDS[kind]
         what = (access, int(Primitive.DMA_WMB), self._address, ROUNDS_IN_C)
-        wall_ns, cpu_ns, switches = _bridge.bench_model(self.memory, self.room_offset, HOST, what)
-        return Sample(wall_ns / (ROUNDS_IN_C * each), cpu_ns / NS_PER_S, wall_ns / NS_PER_S, switches)
+        return Sample.of_times(ROUNDS_IN_C * each, *_bridge.bench_model(self.memory, self.room_offset, HOST, what))
 
     def from_python(self, kind: str, door: str = "modelled") -> Sample:
         """ns per access, through that port: "modelled" or "direct"."""

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
 
-from amp.bench.stats import Sample
+from amp.bench.stats import NS_PER_S, Sample
 from amp.errors import AmpError, UsageError, Violation
+from amp.machine.children import ctrl_c_waits, start_child
 from amp.region import Layout, Region
 
 ROLES: Final = ("driver", "device")
 ANSWER_LIMIT_S: Final = 120.0  # a half that is silent for so long is given up; its own budget ends it earlier
-NS_PER_S: Final = 1e9
 
 Figures = Mapping[str, int]  # what one half returned
 
@@ -71,24 +69,13 @@ class Pair:
 
     def __enter__(self) -> Self:
         try:
-            # Ctrl-C reaches the whole group: it waits until both are known here, to be ended.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                self._halves = [self._start(role) for role in range(len(ROLES))]
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            with ctrl_c_waits():
+                for role, cpu in enumerate(self.cpus):
+                    self._halves.append(start_child("amp.bench.child", self.region.fd, cpu, role))
         except BaseException:
             self.close()
             raise
         return self
-
-    def _start(self, role: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            numbers = (self.region.fd, theirs.fileno(), os.getpid(), self.cpus[role], role)
-            command = [sys.executable, "-m", "amp.bench.child", *map(str, numbers)]
-            fds = (self.region.fd, theirs.fileno())
-            return subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL), ours
 
     @property
     def pids(self) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from amp.bench.pairs import Figures, Pair, WorkWrong, sample_of
 from amp.bench.stats import Interval, Kept, Sample, keep
 from amp.errors import UsageError
 from amp.ordering.barriers import BarrierClass
+from amp.port.doors import ring_layout
 from amp.region import Layout
 from amp.region.carveouts import PAGE_SIZE
 from amp.virtio.split import DESC_BYTES, SplitLayout, align_up
@@ -265,7 +266,7 @@ def ring_numbers(layout: Layout, setup: RingSetup) -> tuple[Any, ...]:
     if setup.dispatch is Dispatch.BRANCH:
         how = _bridge.RING_BRANCH
     return (
-        layout_numbers(ring),
+        ring_layout(ring),
         (start, end, buffers.offset, buffers.end),
         (tables, TABLE_ENTRIES) if setup.indirect else (0, 0),
         how,
@@ -274,22 +275,6 @@ def ring_numbers(layout: Layout, setup: RingSetup) -> tuple[Any, ...]:
         setup.indirect,
         True,  # heads go round first in, first out
         setup.rewrite,
-    )
-
-
-def layout_numbers(ring: SplitLayout) -> tuple[int, ...]:
-    """struct amp_ring_layout of ring.h, in its order."""
-    return (
-        ring.num,
-        ring.desc,
-        ring.avail_flags,
-        ring.avail_idx,
-        ring.avail_ring,
-        ring.used_event,
-        ring.used_flags,
-        ring.used_idx,
-        ring.used_ring,
-        ring.avail_event,
     )
 
 

@@ -18,6 +18,7 @@ from typing import Final, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+NS_PER_S: Final = 1e9
 CPU_SHARE: Final = 0.98  # of the wall time, at least: the rest was somebody else's
 CONFIDENCE: Final = 0.95
 # Below, no interval of the median has that confidence: 6 values all lie on one side of it with chance 2 * 0.5^6 = 3 %.
@@ -42,6 +43,11 @@ class Sample:
     cpu_s: float
     wall_s: float
     involuntary_switches: int
+
+    @classmethod
+    def of_times(cls, units: float, wall_ns: int, cpu_ns: int, involuntary_switches: int) -> Sample:
+        """ns of wall time per unit, of what one thread's clocks and switches say of `units`."""
+        return cls(wall_ns / units, cpu_ns / NS_PER_S, wall_ns / NS_PER_S, involuntary_switches)
 
     @property
     def undisturbed(self) -> bool:

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from amp.bench.stats import Interval, Ratio, Sample, ratio
 
-NS_PER_S: Final = 1e9
 PATIENCE: Final = 4
 
 
@@ -120,7 +119,7 @@ def timed(work: Callable[[], object], units: int, others: Sequence[int] = ()) ->
     wall, cpu = time.monotonic_ns(), time.thread_time_ns()
     work()
     cpu, wall = time.thread_time_ns() - cpu, time.monotonic_ns() - wall
-    return Sample(wall / units, cpu / NS_PER_S, wall / NS_PER_S, involuntary_switches(others) - switches)
+    return Sample.of_times(units, wall, cpu, involuntary_switches(others) - switches)
 
 
 def involuntary_switches(others: Sequence[int] = ()) -> int:

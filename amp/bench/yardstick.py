@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from amp._core import _bridge
-from amp.bench.pairs import NS_PER_S, Pair, sample_of
+from amp.bench.pairs import Pair, sample_of
 from amp.bench.stats import Sample
 from amp.bench.turns import timed
 from amp.region import Layout
@@ -24,8 +24,7 @@ BUDGET_NS: Final = 10_000_000_000
 
 def locked() -> Sample:
     """ns of one atomic addition."""
-    wall_ns, cpu_ns, switches = _bridge.bench_locked(LOCKED_ROUNDS)
-    return Sample(wall_ns / LOCKED_ROUNDS, cpu_ns / NS_PER_S, wall_ns / NS_PER_S, switches)
+    return Sample.of_times(LOCKED_ROUNDS, *_bridge.bench_locked(LOCKED_ROUNDS))
 
 
 def python() -> Sample:

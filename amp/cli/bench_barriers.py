@@ -17,6 +17,7 @@ from amp.bench import barriers, charts
 from amp.bench.barriers import SITUATIONS, Costs, Situation
 from amp.bench.facts import facts, one_line
 from amp.bench.stats import PAIRS_MIN
+from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
 from amp.cli.main import print_json
 from amp.cli.terminal import make_console
@@ -110,8 +111,8 @@ def render(console: Console, costs: Costs, known: dict[str, Any]) -> None:
     console.print(Text(f"{_TITLE}: ns, median ± half of the 95 % interval", style="bold"))
     console.print(table)
     for line in _legend(costs, situations):
-        console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
-    console.print(Text(one_line(known), style="dim"), soft_wrap=not console.is_terminal)
+        say(console, line)
+    say(console, one_line(known))
 
 
 def _measured(costs: Costs) -> list[Situation]:

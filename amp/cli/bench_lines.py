@@ -11,6 +11,7 @@ from rich.text import Text
 
 from amp.bench.stats import PAIRS_MIN, Interval, Ratio
 from amp.bench.turns import Turns
+from amp.cli import terminal
 
 UNKNOWN = "?"
 
@@ -27,7 +28,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1)
 
 def say(console: Console, text: str, style: str = "dim") -> None:
     """A line below a table."""
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+    terminal.say(console, text, style)
 
 
 def figure(value: float) -> str:

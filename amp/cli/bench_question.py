@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from amp.bench import charts
 from amp.bench.facts import facts, one_line
@@ -18,6 +17,7 @@ from amp.bench.pairs import two_cpus
 from amp.bench.question import REPORTED, REPORTED_MANDATORY, Answer, Build, ask, conclusion
 from amp.bench.ring import Dispatch, RingPair, RingSetup, Wait, keep_ring
 from amp.bench.stats import PAIRS_MIN, Interval, Kept, Ratio, Sample, percent
+from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
 from amp.cli.main import print_json
 from amp.cli.terminal import make_console
@@ -75,18 +75,16 @@ def render(console: Console, answers: Answers, known: dict[str, Any], setup: str
                 build.words, _ns(answer.ns.get(build)), _ratio(answer, build), *counts, REPORTED.get(build, "")
             )
         console.print(table)
-        _line(
+        say(
             console,
             f"{len(answer.turns.kept)} of {answer.turns.taken} turns of all four count; "
             f"{answer.discarded:.0%} of {answer.batches_taken:,} batches were disturbed and discarded",
         )
         console.print()
-    _line(console, conclusion(answers), style="bold")
-    _line(
-        console, "looks: at the other side's index, per buffer; each takes its cache line from the side that writes it"
-    )
-    _line(console, "sleeps: per buffer; how often a side sleeps follows from its speed, and may outweigh its barriers")
-    _line(console, f"{setup}. Medians, 95 % intervals. {one_line(known)}")
+    say(console, conclusion(answers), style="bold")
+    say(console, "looks: at the other side's index, per buffer; each takes its cache line from the side that writes it")
+    say(console, "sleeps: per buffer; how often a side sleeps follows from its speed, and may outweigh its barriers")
+    say(console, f"{setup}. Medians, 95 % intervals. {one_line(known)}")
 
 
 def _ns(found: Interval | None) -> str:
@@ -102,10 +100,6 @@ def _ratio(answer: Answer, build: Build) -> str:
     if found.shown and build is not Build.CONTROL and not answer.differs(build):
         return f"no further from 1 than the control: {percent(found.low)} to {percent(found.high)}"
     return found.text
-
-
-def _line(console: Console, text: str, style: str = "dim") -> None:
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
 def chart(answers: Answers, known: dict[str, Any], setup: str) -> Figure:

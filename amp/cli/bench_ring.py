@@ -12,6 +12,7 @@ from rich.text import Text
 from amp.bench.facts import facts, one_line
 from amp.bench.pairs import two_cpus
 from amp.bench.ring import Measured, RingPair, RingSetup, Wait, measure
+from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
 from amp.cli.terminal import make_console
 
@@ -70,7 +71,7 @@ def render(console: Console, measured: Measured, known: dict[str, Any]) -> None:
         f"payload; both sides' digests agree in every sample",
         one_line(known),
     ):
-        console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
+        say(console, line)
     if found is None:
         console.print(Text("no sample was undisturbed: nothing can be said", style="bold"))
 

@@ -5,15 +5,13 @@ Rendering and files only: what an image may hold is decided in amp.remoteproc.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
+from amp.cli.terminal import print_grid
 from amp.errors import UsageError
 from amp.remoteproc import elf, table
 from amp.remoteproc.build import build, declaration, find_module
@@ -74,7 +72,7 @@ def render(console: Console, image: Image, resources: table.Table | None) -> Non
     """Headline, segments, resource table."""
     runs = f"runtime {image.note.runtime}, entry {image.note.entry}" if image.note else "no AMP note"
     console.print(Text(f"ELF{image.bits} {image.machine}, entry address {image.entry_da:#x}, {runs}"), soft_wrap=True)
-    _print(
+    print_grid(
         console,
         ("segment", "da", "bytes in file", "bytes in memory", "flags"),
         (
@@ -92,7 +90,7 @@ def render(console: Console, image: Image, resources: table.Table | None) -> Non
         rows.append((str(offset), _kind(entry), _text(entry)))
         if isinstance(entry, table.Vdev):
             rows += [("", f"  vring {number}", _vring_text(ring)) for number, ring in enumerate(entry.vrings)]
-    _print(console, ("offset", "resource", "what it asks for"), rows)
+    print_grid(console, ("offset", "resource", "what it asks for"), rows)
 
 
 def _kind(entry: table.Entry) -> str:
@@ -147,12 +145,3 @@ def _address(da: int) -> str:
 
 def _rights(flags: int) -> str:
     return "".join(letter if flags & bit else "-" for bit, letter in _RIGHTS)
-
-
-def _print(console: Console, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*map(Text, row))
-    console.print(grid)

@@ -7,12 +7,10 @@ is told at once, and stops cleanly; if this process dies, the kernel ends both.
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,25 +21,21 @@ import msgspec
 
 from amp._core import _bridge
 from amp.errors import AmpError, ScriptMismatch
+from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.config import Mode, Report, Request, RunConfig
+from amp.machine.model_room import model_bytes, model_config, prepare_model
 from amp.machine.script import Script
 from amp.machine.small import Plan, plan_for
-from amp.ordering.platforms import Platform, Side
+from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
 from amp.port.port import CPU_NAMES
 from amp.region import Region
 
-STORE_DEPTH: Final = 64
-LOG_WRITES: Final = 1 << 14
 TRACE_EVENTS: Final = 1 << 16
 STOP_LIMIT_S: Final = 5.0  # how long a side may take to stop once it is told to
 LINGER_LIMIT_S: Final = 60.0  # how long a side may go on after the other has ended
 MODULES: Final = ("hostside", "remoteside")
-_CORE_MODE: Final = {Mode.FREE: _bridge.FREE, Mode.LOCKSTEP: _bridge.LOCKSTEP}
-
-
-ModelConfig = tuple[int, int, int, int, int, int, int, int]  # struct amp_model_config, in its order
 
 
 class SideDied(AmpError):
@@ -101,14 +95,9 @@ class Machine:
 
     def __enter__(self) -> Self:
         try:
-            # Ctrl-C reaches the whole group. It waits until both sides are known here, to be ended; they inherit that
-            # it is blocked, for as long as they have not said yet that they ignore it.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
+            with ctrl_c_waits():
                 for module in MODULES:
-                    self._sides.append(self._start(module))
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                    self._sides.append(_SideProcess(*start_child(module, self.region.fd)))
         except BaseException:
             self.close()
             raise
@@ -173,40 +162,20 @@ class Machine:
     def _model_bytes(self, config: RunConfig) -> int:
         if config.mode is Mode.DIRECT:
             return 1
-        start, end = self.wiring.layout(1).shared
-        return _bridge.model_room(_model_config(_CORE_MODE[config.mode], start, end, config.seed))
+        return model_bytes(model_config(config.mode, self.wiring.layout(1).shared, config.seed, TRACE_EVENTS))
 
     def _prepare_model(self, config: RunConfig, platform: Platform) -> None:
-        start, end = self.region.layout.shared
-        memory, at = self.region.memory, self.model_offset
-        _bridge.model_init(memory, at, _model_config(_CORE_MODE[config.mode], start, end, config.seed))
-        for cpu, side in enumerate(Side):
-            orders = bytes(int(value) for value in platform.table(side))
-            _bridge.model_set_orders(memory, at, cpu, int(platform.implicit(side)), orders)
+        shared = self.region.layout.shared
+        prepare_model(self.region, model_config(config.mode, shared, config.seed, TRACE_EVENTS), platform)
         if config.script:
-            _bridge.model_set_script(memory, at, Script.from_token(config.script).pack(len(CPU_NAMES)))
+            goals = Script.from_token(config.script).pack(len(CPU_NAMES))
+            _bridge.model_set_script(self.region.memory, self.model_offset, goals)
 
     def _clear(self) -> None:
         """Rings, buffers, resources and mailbox as at power-on."""
         for name in ("vrings", "buffers", "resources", "mailbox"):
             carveout = self.region.layout[name]
             self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
-
-    def _start(self, module: str) -> _SideProcess:
-        ours, theirs = socket.socketpair()
-        arguments = [str(self.region.fd), str(theirs.fileno()), str(os.getpid())]
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *arguments],  # -P: nothing is imported from where the user stands
-                stdin=subprocess.DEVNULL,
-                pass_fds=(self.region.fd, theirs.fileno()),
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        return _SideProcess(process, ours)
 
     def _collect(self) -> tuple[Report, ...]:
         """Both reports. The first side found dead makes the other one stop, and raises SideDied."""
@@ -297,10 +266,6 @@ def _last_words(report: Report) -> str:
     """What a survivor did, in words."""
     did = "noticed" if report.outcome == "lost" else "ended its part"
     return f"{did} after {report.messages} messages and stopped"
-
-
-def _model_config(mode: int, start: int, end: int, seed: int) -> ModelConfig:
-    return (len(CPU_NAMES), mode, start, end, STORE_DEPTH, LOG_WRITES, TRACE_EVENTS, seed)
 
 
 def _finder(reports: tuple[Report, ...]) -> int | None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from amp.cli.terminal import say
 from amp.ordering.barriers import Orders, Primitive, orders_text
 from amp.ordering.platforms import PLATFORMS, Explanation, Platform, Processor, Side, Verdict
 
@@ -43,9 +44,9 @@ def render_platform(console: Console, platform: Platform) -> None:
 
     Sources are numbered, and listed below each table.
     """
-    _line(console, f"{platform.name}: {platform.summary}", style="bold")
-    _line(console, f"region: {platform.region_memory}")
-    _line(console, f"source: {platform.source}")
+    say(console, f"{platform.name}: {platform.summary}", style="bold")
+    say(console, f"region: {platform.region_memory}")
+    say(console, f"source: {platform.source}")
     for side in Side:
         console.print()
         _render_side(console, platform, side)
@@ -55,15 +56,15 @@ def _render_side(console: Console, platform: Platform, side: Side) -> None:
     processor = platform.processor(side)
     architecture, other = processor.architecture, _other(side)
     sources: dict[str, int] = {}
-    _line(console, f"{side}: {architecture.title} ({architecture.name})", style="bold")
-    _line(
+    say(console, f"{side}: {architecture.title} ({architecture.name})", style="bold")
+    say(
         console,
         f"with no barrier: {orders_text(architecture.implicit)} kept "
         f"[{_number(sources, architecture.implicit_source)}]",
     )
-    _line(console, f"to order loads of what the {other} wrote: {processor.load_reach.name}")
+    say(console, f"to order loads of what the {other} wrote: {processor.load_reach.name}")
     for stage in processor.stages:
-        _line(
+        say(
             console,
             f"stores pass the {stage.name}: {stage.memory.name} for memory, "
             f"{stage.doorbell.name} for the doorbell [{_number(sources, stage.source)}]",
@@ -82,7 +83,7 @@ def _render_side(console: Console, platform: Platform, side: Side) -> None:
         )
     console.print(table)
     for source, number in sources.items():
-        _line(console, f"[{number}] {source}", style="dim")
+        say(console, f"[{number}] {source}", style="dim")
 
 
 def _verdict(explanation: Explanation) -> Text:
@@ -106,10 +107,6 @@ def _table(*columns: str) -> Table:
         # Names and numbers stay whole: only sentences may wrap.
         table.add_column(column, no_wrap=column in {"platform", "primitive", "reach", "src"}, overflow="fold")
     return table
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
 def as_dict(platform: Platform) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from amp.cli.terminal import say
 from amp.errors import UsageError
 from amp.ordering.sites import Site, kind_at
 from amp.scenarios import SCENARIOS, Scenario
@@ -44,9 +45,9 @@ def render_scenario(console: Console, scenario: Scenario) -> None:
         f"ring size: {scenario.ring_size} unless asked otherwise, {least} to {most}" if least < most else "no ring",
         f"fixed: {', '.join(f'{name} {value}' for name, value in scenario.fixed.items())}",
     ]
-    _line(console, f"{scenario.name}: {scenario.summary}", style="bold")
+    say(console, f"{scenario.name}: {scenario.summary}", style="bold")
     for line in lines:
-        _line(console, line)
+        say(console, line)
     table = _table("site", "barrier", "if it is missing, all others mandatory")
     _add_sites(table, scenario, scenario.sites, "")
     _add_sites(table, scenario, scenario.idle_sites, "nothing: ")
@@ -63,7 +64,3 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=column in {"scenario", "site", "barrier"}, overflow="fold")
     return table
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)

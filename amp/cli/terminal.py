@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from amp.explore.explorer import Exploration
@@ -26,6 +29,21 @@ def make_console() -> Console:
     """The console that results are printed on."""
     console = _Console(highlight=False)
     return console if console.is_terminal else _Console(width=PIPE_COLUMNS, highlight=False)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """A line, or a paragraph: in a pipe it is not wrapped."""
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+
+
+def print_grid(console: Console, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A table of plain text; what does not fit into its column goes on in the next line."""
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    console.print(grid)
 
 
 @contextmanager

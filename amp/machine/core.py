@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
-
-ADDRESS_LIMIT: Final = 1 << 32  # addresses of a resource table are 32 bits wide (include/linux/remoteproc.h)
-REMOTE_CPU: Final = 1  # the core's CPU number at its port; the host is 0 (amp.ordering.platforms.Side)
 
 
 class CoreState(StrEnum):

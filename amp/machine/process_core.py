@@ -13,8 +13,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,12 +22,11 @@ from typing import Final
 import msgspec
 
 from amp.errors import RprocError
-from amp.machine.core import REMOTE_CPU, Boot, CoreState, Crash, CrashKind
+from amp.machine.children import ctrl_c_waits, start_child
+from amp.machine.core import Boot, CoreState, Crash, CrashKind
 from amp.machine.core_process import LINE_LIMIT_BYTES, CrashReport, PowerOn
 from amp.machine.soc import Soc
 from amp.port.port import REMOTE
-
-assert REMOTE_CPU == REMOTE
 
 RUNTIME: Final = "python"  # of the firmware's note: what this core can run
 STOP_LIMIT_S: Final = 2.0  # how long an orderly stop may take
@@ -87,10 +84,8 @@ class ProcessCore:
         if boot.runtime != RUNTIME:
             raise RprocError(f"the firmware's runtime is {boot.runtime!r}, this core runs {RUNTIME!r}")
         soc = self._soc
-        order = PowerOn(boot=boot, cpu=REMOTE_CPU, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns)
-        # Ctrl-C waits until the process is known here, to be ended; it inherits that, until it ignores Ctrl-C itself.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        order = PowerOn(boot=boot, cpu=REMOTE, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns)
+        with ctrl_c_waits():
             self._run = run = _Run(soc, self._module, boot.watchdog_s)
             self._asked, self._crash, self._state = False, None, CoreState.RUNNING
             self._watcher = threading.Thread(
@@ -104,15 +99,13 @@ class ProcessCore:
                 run.end()
                 raise RprocError(f"the core cannot be watched: {error}") from None
             run.send(msgspec.json.encode(order) + b"\n")
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def stop(self) -> None:
         """Unwind the firmware; kill it if that takes longer than the limit. The core is OFF when this returns."""
         self._ask(signal.SIGTERM)
         if self._watcher is not None:
             # A signal that comes between its last look and its sleep does not wake the core; a doorbell after it does.
-            self._soc.ring(REMOTE_CPU)
+            self._soc.ring(REMOTE)
             self._watcher.join(self._stop_limit_s)
         self.kill()
 
@@ -153,20 +146,10 @@ class _Run:
 
     def __init__(self, soc: Soc, module: str, watchdog_s: float) -> None:
         self._soc, self._watchdog_s, self._received = soc, watchdog_s, b""
-        self._control, theirs = socket.socketpair()
-        try:
-            arguments = [str(soc.region.fd), str(theirs.fileno()), str(os.getpid())]
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *arguments],  # -P: nothing is imported from where the user stands
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # a firmware that prints must not spoil what a command says
-                pass_fds=(soc.region.fd, theirs.fileno()),
-            )
+        try:  # a firmware that prints must not spoil what a command says: to stderr
+            self.process, self._control = start_child(module, soc.region.fd, stdout=2)
         except OSError as error:
-            self._control.close()
             raise RprocError(f"the core cannot be started: {error}") from error
-        finally:
-            theirs.close()
         try:
             # A pid may be another process's by the time it is used; a pidfd never is.
             self._pidfd = os.pidfd_open(self.process.pid)

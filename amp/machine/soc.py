@@ -15,21 +15,19 @@ from amp._core import _bridge
 from amp.errors import AccessFault, UsageError
 from amp.machine import mailbox
 from amp.machine.config import Mode
-from amp.machine.core import REMOTE_CPU
 from amp.machine.mailbox import Mailbox
+from amp.machine.model_room import ModelConfig, model_bytes, model_config, prepare_model
 from amp.machine.ports import open_port
-from amp.ordering.platforms import Platform, Side
+from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, site_bytes
-from amp.port.port import CPU_NAMES
+from amp.port.port import REMOTE
 from amp.region import PAGE_SIZE, Layout, Region
 from amp.region.carveouts import SHARED
 
 MEMORY_BYTES: Final = 4 << 20
 VRINGS_BYTES: Final = 256 << 10
 RESOURCES_BYTES: Final = 2 * PAGE_SIZE
-STORE_DEPTH: Final = 64  # pending stores of a CPU
-LOG_WRITES: Final = 1 << 14  # visible writes that the model remembers
 TRACE_EVENTS: Final = 1 << 12  # the newest; nobody replays a run in free mode
 SEEDS: Final = 1 << 64
 
@@ -69,7 +67,7 @@ class Soc:
         pools = {"vrings": vrings_bytes, "buffers": memory_bytes - vrings_bytes - resources_bytes}
         layout = Layout.plan(**pools, resources=resources_bytes, model=1)
         if mode is Mode.FREE:
-            room = _bridge.model_room(self._model_config(layout.shared))
+            room = model_bytes(self._model_config(layout.shared))
             layout = Layout.plan(**pools, resources=resources_bytes, model=room)
         self.region = Region.create(layout)
         self._mailbox = Mailbox(self.region)
@@ -96,11 +94,7 @@ class Soc:
         mailbox.clear(self.region)
         if self.mode is Mode.FREE:
             assert self.platform is not None
-            memory, at = self.region.memory, self._model_at
-            _bridge.model_init(memory, at, self._model_config(self.region.layout.shared))
-            for cpu, side in enumerate(Side):
-                orders = bytes(int(value) for value in self.platform.table(side))
-                _bridge.model_set_orders(memory, at, cpu, int(self.platform.implicit(side)), orders)
+            prepare_model(self.region, self._model_config(self.region.layout.shared), self.platform)
         self._power_ons += 1
 
     def open_port(self, cpu: int) -> ModelledPort | DirectPort:
@@ -112,7 +106,7 @@ class Soc:
         """A core died: from now on whoever waits or accesses memory gets PeerDied. Any thread."""
         _bridge.board_lost(self.region.memory, self._doorbells_at)
         if self.mode is Mode.FREE:
-            _bridge.model_lost(self.region.memory, self._model_at, REMOTE_CPU)
+            _bridge.model_lost(self.region.memory, self._model_at, REMOTE)
 
     def ring(self, cpu: int) -> None:
         """An interrupt for `cpu` from outside: ends its wait, as a kick does, and orders nothing. Any thread."""
@@ -149,7 +143,5 @@ class Soc:
     def _model_at(self) -> int:
         return self.region.layout["model"].offset
 
-    def _model_config(self, shared: tuple[int, int]) -> tuple[int, int, int, int, int, int, int, int]:
-        """struct amp_model_config (amp/_core/core.h), in its order."""
-        seed = (self._seed + self._power_ons) % SEEDS
-        return (len(CPU_NAMES), _bridge.FREE, *shared, STORE_DEPTH, LOG_WRITES, TRACE_EVENTS, seed)
+    def _model_config(self, shared: tuple[int, int]) -> ModelConfig:
+        return model_config(self.mode, shared, (self._seed + self._power_ons) % SEEDS, TRACE_EVENTS)

@@ -14,9 +14,8 @@ import msgspec
 
 from amp.errors import UsageError
 from amp.remoteproc.table import FW_RSC_ADDR_ANY, U32_LIMIT, VENDOR_END, VENDOR_START, VRINGS_LIMIT
+from amp.virtio.device import ID_RPMSG, RPMSG_F_NS
 
-VIRTIO_ID_RPMSG: Final = 7  # Linux v6.1, include/uapi/linux/virtio_ids.h
-VIRTIO_RPMSG_F_NS: Final = 0  # bit number; Linux v6.1, drivers/rpmsg/virtio_rpmsg_bus.c
 TEXT_DA: Final = 0x1000_0000  # above every byte offset of a region, where rings and buffers are mapped one to one
 
 PAGE_BYTES: Final = 4096
@@ -69,8 +68,8 @@ class RingSpec(_Record, frozen=True, kw_only=True):
 class VdevSpec(_Record, frozen=True, kw_only=True):
     """RSC_VDEV: a virtio device, by default rpmsg with the name service. `config_hex` is its config space."""
 
-    id: U32 = VIRTIO_ID_RPMSG
-    features: U32 = 1 << VIRTIO_RPMSG_F_NS
+    id: U32 = ID_RPMSG
+    features: U32 = 1 << RPMSG_F_NS
     rings: Annotated[tuple[RingSpec, ...], msgspec.Meta(max_length=VRINGS_LIMIT)] = (RingSpec(), RingSpec())
     config_hex: Hex = ""
 
@@ -98,7 +97,7 @@ class Firmware(_Record, frozen=True, kw_only=True):
 def rpmsg(*, num: int = 256, align: int = 4096, name_service: bool = True) -> VdevSpec:
     """An rpmsg device with two rings of `num` entries each."""
     ring = RingSpec(num=num, align=align)
-    return VdevSpec(features=int(name_service) << VIRTIO_RPMSG_F_NS, rings=(ring, ring))
+    return VdevSpec(features=int(name_service) << RPMSG_F_NS, rings=(ring, ring))
 
 
 def checked(firmware: object, origin: str) -> Firmware:

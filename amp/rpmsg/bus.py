@@ -34,7 +34,17 @@ from amp.rpmsg.hooks import Clock, Log, Pumped, Reset, Wait
 from amp.rpmsg.link import Buffer, Link, Sent
 from amp.rpmsg.many import frames
 from amp.rpmsg.names import Channel, NameService
-from amp.rpmsg.wire import ADDR_ANY, BUFFERS_LIMIT, HEADER, HEADER_BYTES, NS_ADDR, Announcement, NsFlag, encode_name
+from amp.rpmsg.wire import (
+    ADDR_ANY,
+    BUFFERS_LIMIT,
+    HEADER,
+    HEADER_BYTES,
+    NS_ADDR,
+    SEND_TIMEOUT_S,
+    Announcement,
+    NsFlag,
+    encode_name,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
@@ -175,7 +185,7 @@ class Bus:
     def _announce(self, endpoint: Endpoint, flag: NsFlag) -> None:
         if self._announces:
             data = Announcement(endpoint.name, endpoint.addr, flag).encode()
-            self._put(self.claim(None if self._clock is None else 15.0), endpoint.addr, NS_ADDR, data)
+            self._put(self.claim(None if self._clock is None else SEND_TIMEOUT_S), endpoint.addr, NS_ADDR, data)
 
     def _hear_name(self, _: Endpoint, message: Message) -> None:
         try:

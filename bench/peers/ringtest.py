@@ -32,7 +32,7 @@ from typing import Any, Final
 from amp.bench.facts import facts, one_line
 from amp.bench.pairs import two_cpus
 from amp.bench.ring import RingPair, RingSetup
-from amp.bench.stats import Interval, Ratio, Sample, keep, keep_turns, ratio
+from amp.bench.stats import NS_PER_S, Interval, Ratio, Sample, keep, keep_turns, ratio
 from amp.errors import UsageError
 
 RING_SIZE: Final = 256  # ringtest's default, main.c
@@ -43,7 +43,6 @@ THEIRS: Final = ("virtio_ring_0_9", "ring")
 FLAGS: Final = ("-Wall", "-pthread", "-O2", "-ggdb", "-flto", "-fwhole-program")
 BUILD_LIMIT_S: Final = 120.0
 RUN_LIMIT_S: Final = 120.0
-NS_PER_S: Final = 1e9
 
 OURS: Final[Mapping[str, RingSetup]] = {
     "amp": RingSetup(ring_size=RING_SIZE),

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from ring_machine import RingMachine
 
 from amp._core import _bridge
-from amp.bench.ring import layout_numbers
 from amp.errors import BadRing, UsageError
 from amp.ordering.sites import Site
+from amp.port.doors import ring_layout
 from amp.port.port import CPU_NAMES, HOST, REMOTE
 from amp.virtio.split import DESC_BYTES, Segment
 from hostside.virtqueue import DriverQueue
@@ -59,7 +59,7 @@ def numbers(machine: RingMachine, *, fifo: bool = False, rewrite: bool = False) 
     tables = (machine.tables.base, machine.tables.entries) if machine.tables else (0, 0)
     bounds = (*machine.region.layout.shared, *machine.memory)
     indirect, how = machine.tables is not None, _bridge.RING_MANDATORY
-    return (layout_numbers(machine.layout), bounds, tables, how, False, machine.event_idx, indirect, fifo, rewrite)
+    return (ring_layout(machine.layout), bounds, tables, how, False, machine.event_idx, indirect, fifo, rewrite)
 
 
 class Four:

@@ -85,7 +85,7 @@ class LiveMachine:
             recovery=False,  # it is done here: not before the session's pump and programs are gone
             watchdog_s=settings.watchdog_s,
         )
-        self._buses: list[Bus] = []  # of this session
+        self._buses: list[Bus] = []  # since the core was last booted
         self._userspace: UserSpace | None = None
         self._numbers = Numbers()
         self._crash_loop = CrashLoop()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from amp.cli.live.protocol import MachineInfo, RingInfo
+from amp.cli.terminal import print_grid
 
 MINUTE_S: Final = 60
 
@@ -20,7 +19,7 @@ def render_machines(console: Console, machines: Sequence[MachineInfo]) -> None:
     if not machines:
         console.print("no machine is up")
         return
-    _print(
+    print_grid(
         console,
         ("machine", "state", "firmware", "mode", "barriers", "pid", "core", "up", "crashes"),
         (
@@ -40,7 +39,7 @@ def render_machines(console: Console, machines: Sequence[MachineInfo]) -> None:
     )
     channels = [(machine, channel) for machine in machines for channel in machine.channels]
     if channels:
-        _print(
+        print_grid(
             console,
             ("machine", "service", "addr", "device"),
             ((machine.name, channel.name, str(channel.addr), channel.path or "none") for machine, channel in channels),
@@ -89,12 +88,3 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, rest = divmod(minutes, MINUTE_S)
     return f"{hours} h {rest:02d} min"
-
-
-def _print(console: Console, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*map(Text, row))
-    console.print(grid)
