@@ -235,15 +235,17 @@ class Explorer:
         tables: tuple[tuple[int, bytes], ...],
         unlook: type[BaseException],
         over: type[BaseException],
+        broken: Callable[[str], object],
         /,
     ) -> Explorer:
         """A CPU for each of `tables`: what its hardware keeps by itself, and what each primitive orders, a byte each.
 
-        `unlook` unwinds a look of a poll, `over` a run. ValueError for bounds that are no multiples of GRANULE.
+        `unlook` unwinds a look of a poll, `over` a run; `broken` is told the rule that a program breaks, and must not
+        refer to the explorer. ValueError for bounds that are no multiples of GRANULE.
         """
 
-    def begin(self) -> None:
-        """The next run."""
+    def begin(self, again: bool = False, /) -> None:
+        """The next run; or the last once more, counted once."""
 
     def next(self) -> int:
         """Whose turn it is; -1: nobody can go on."""
@@ -301,11 +303,16 @@ class ExploredPort(_Port):
     def look_begin(self) -> None:
         """A look of a poll begins: until it ends, the CPU only loads."""
 
-    def look_end(self, found: bool, /) -> None:
-        """It has ended. If it found nothing it is as if it had not been; returns when it is worth another."""
+    def look_end(self, found: bool, /) -> bool:
+        """It has ended. False: it is as if it had not been, since it found nothing, or could not go on and the program
+        caught what told it so; returns when it is worth another.
+        """
 
-    def look_undone(self) -> None:
-        """It could not go on, and `unlook` has unwound it. Returns when it is worth another."""
+    def look_undone(self) -> bool:
+        """It could not go on, and `unlook` has unwound it. Returns False when it is worth another."""
+
+    def look_path(self) -> int:
+        """A number that tells looks apart: by where they stand in the run, and by what they have done so far."""
 
 # --- the model's room; OSError with the core's errno, ValueError for an offset behind the buffer ---
 

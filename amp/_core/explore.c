@@ -61,7 +61,7 @@ void xp_restart(struct explorer *x)
 {
     x->depth = 0;
     x->error = 0;
-    x->runs = x->executions = x->redundant = x->cut = 0;
+    x->counts = x->counts_before = (struct xp_counts){0};
     xp_forget_states(x);
 }
 
@@ -69,13 +69,20 @@ void xp_begin(struct explorer *x)
 {
     xp_graph_reset(&x->graph);
     for (unsigned i = 0; i < x->graph.cpus; i++)
-        x->cpu[i] = (struct xp_cpu){.must_cell = XP_CELLS};
+        x->cpu[i] = (struct xp_cpu){.status = XP_RUNNING};
     x->choices = x->promised = x->current = 0;
     x->over = x->merged = x->failed = false;
     x->trail = 0;
     x->weight = 1;
-    x->runs++;
+    x->counts_before = x->counts;
+    x->counts.runs++;
     xp_chooser_begin(x);
+}
+
+void xp_begin_again(struct explorer *x)
+{
+    x->counts = x->counts_before;
+    xp_begin(x);
 }
 
 static bool can_run(const struct xp_cpu *cpu)
@@ -118,7 +125,7 @@ enum xp_ending xp_ending(struct explorer *x)
 
         if (cpu->status == XP_ENDED)
             continue;
-        if (cpu->voluntary || cpu->status == XP_READING || (cpu->status == XP_POLLING && !cpu->newest))
+        if (cpu->voluntary || cpu->status == XP_READING || (cpu->status == XP_POLLING && !xp_saw_newest(x, i)))
             return XP_REDUNDANT; /* the same without the postponement, or with a newer value, is another run */
         stall = true;
     }
@@ -227,7 +234,7 @@ static void expect(struct explorer *x, const uint64_t later[AMP_CPUS])
                 if (w == read->cpu || !(l->writers >> w & 1) || !(later[w] >> (read->cell[i] & 63) & 1))
                     continue;
                 x->choice[read->choice].may_postpone = true;
-                if (!read->partner && !ordered_for_good(g, (xp_event_id)r))
+                if (!ordered_for_good(g, (xp_event_id)r))
                     offer_learned(x, (xp_event_id)r, l, w);
             }
     }
@@ -255,7 +262,7 @@ static bool been_here(struct explorer *x, uint64_t key[2])
         for (unsigned i = 0; i < x->graph.cpus; i++)
             x->choice[x->choices - 1].later[i] |= state->later[i];
     x->over = x->merged = true;
-    x->cut++;
+    x->counts.cut++;
     return true;
 }
 

@@ -25,7 +25,7 @@
 #define XP_OPTIONS 128
 #define XP_PROMISES 16 /* values that one read is promised in turn; more end the exploration */
 #define XP_LIVE 64
-#define XP_WAKES 16 /* cells a fruitless look may have read */
+#define XP_LOOKS 64 /* reads of one look, and the cells they cover */
 
 enum xp_result {
     XP_DONE = 0,
@@ -55,18 +55,33 @@ struct xp_choice {
 
 enum xp_cpu_status { XP_RUNNING, XP_READING, XP_POLLING, XP_WAITING, XP_ENDED };
 
+/* A read of a look, as it went. */
+struct xp_seen {
+    uint8_t cells;
+    bool promised;
+    uint16_t cell[XP_SPAN];
+    xp_event_id source[XP_SPAN];
+    int32_t choice;
+    uint64_t value; /* promised */
+};
+
 struct xp_cpu {
     uint8_t status;
     bool wake;          /* there is a new write to what it waits for */
     bool voluntary;     /* it was postponed, though it could have gone on */
-    bool newest;        /* POLLING: the fruitless look read the newest writes there are */
     bool in_look;
+    bool unlooked;      /* inside a look that cannot go on: whatever the program does next, the look is undone */
+    bool waits;         /* for a doorbell behind the newest one taken */
     xp_event_id pending; /* the read that it stands at; 0 none */
-    xp_event_id mark;    /* it must read a write no older than this event; 0: any */
+    xp_event_id mark;    /* it must read a write no older than this event; 0: any. In a look: its read number `forced` */
     uint16_t wakes;
-    uint16_t wake_cell[XP_WAKES];
-    uint16_t must_cell;  /* the cell `mark` is about, XP_CELLS: any of the look's */
+    uint16_t wake_cell[XP_LOOKS];
+    xp_event_id wake_source[XP_LOOKS]; /* POLLING: what the look in vain read there */
+    uint16_t looked;     /* reads of this look so far */
+    uint16_t forced;     /* so many the next look repeats: it was postponed behind them */
+    struct xp_seen seen[XP_LOOKS];
     uint64_t log;
+    uint64_t path;       /* the same of this look alone */
     uint32_t made;       /* values so far: names those that live */
     xp_event_id taken;   /* the newest doorbell taken */
 };
@@ -83,7 +98,7 @@ struct xp_state { /* one that a run has been in; key 0, 0: an empty place */
     uint64_t key[2], later[AMP_CPUS];
 };
 
-/* A value that the program holds and has not looked into yet. */
+/* A value that the program holds, whether or not it has looked into it. */
 struct xp_live {
     uint64_t what;
     unsigned cpu;
@@ -121,7 +136,9 @@ struct explorer {
     uint16_t longest[AMP_CPUS]; /* events of a CPU in the longest run so far */
     double weight;      /* of the sampled path: how many there may be (Knuth 1975) */
     /* found so far */
-    uint64_t runs, executions, redundant, cut;
+    struct xp_counts {
+        uint64_t runs, executions, redundant, cut;
+    } counts, counts_before; /* before the run that was begun last */
     struct xp_state *visited; /* open addressing */
     uint64_t visited_room, states;
     uint64_t fresh[AMP_CPUS]; /* written since the last choice; bits as in `later` */
@@ -134,6 +151,7 @@ void xp_close(struct explorer *x);
 void xp_restart(struct explorer *x); /* forget all choices and states; cells and what was learned stay */
 
 void xp_begin(struct explorer *x); /* the next run */
+void xp_begin_again(struct explorer *x); /* the last one once more, counted once */
 int xp_next(struct explorer *x);   /* whose turn; -1: nobody can go on */
 enum xp_ending { XP_COMPLETE, XP_STALL, XP_REDUNDANT, XP_MERGED, XP_FAILED };
 enum xp_ending xp_ending(struct explorer *x);
@@ -149,6 +167,8 @@ int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id event, uint64_t *va
 int xp_store(struct explorer *x, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n, uint64_t value,
              struct xp_orders release, const struct xp_set *depends, const struct xp_set *address, xp_event_id partner);
 int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *event);
+/* Did the look in vain read the newest writes there are? Then nothing but a new write can end the poll. */
+bool xp_saw_newest(const struct explorer *x, unsigned cpu);
 void xp_barrier(struct explorer *x, unsigned cpu, struct xp_orders orders);
 void xp_end(struct explorer *x, unsigned cpu);
 void xp_fail(struct explorer *x, unsigned cpu); /* a violation: the run ends, once what was promised is there */
@@ -159,6 +179,7 @@ void xp_forget(struct explorer *x, xp_event_id event);
 void xp_look_begin(struct explorer *x, unsigned cpu);
 void xp_look_end(struct explorer *x, unsigned cpu, bool found);
 void xp_look_undone(struct explorer *x, unsigned cpu); /* after XP_UNLOOK */
+uint64_t xp_look_path(const struct explorer *x, unsigned cpu); /* tells looks apart: where they stand, what they did so far */
 
 /* What the program has come to know. */
 void xp_log(struct explorer *x, unsigned cpu, uint64_t what);

@@ -4,7 +4,6 @@
  */
 #include "explore_parts.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -42,6 +41,8 @@ void xp_look_begin(struct explorer *x, unsigned cpu)
     look->log = x->cpu[cpu].log;
     look->made = x->cpu[cpu].made;
     x->cpu[cpu].in_look = true;
+    x->cpu[cpu].looked = 0;
+    x->cpu[cpu].path = 0;
 }
 
 static void undo(struct explorer *x, unsigned cpu)
@@ -59,16 +60,32 @@ static void undo(struct explorer *x, unsigned cpu)
     x->cpu[cpu].log = look->log;
     x->cpu[cpu].made = look->made;
     x->cpu[cpu].pending = 0;
-    x->cpu[cpu].in_look = false;
+    x->cpu[cpu].in_look = x->cpu[cpu].unlooked = false;
     x->cpu[cpu].status = XP_POLLING;
+}
+
+uint64_t xp_look_path(const struct explorer *x, unsigned cpu)
+{
+    return xp_mix(xp_mix(cpu, x->look.cpu.events), x->cpu[cpu].path);
 }
 
 void xp_look_undone(struct explorer *x, unsigned cpu)
 {
-    if (x->over)
-        return;
-    x->cpu[cpu].newest = false;
-    undo(x, cpu);
+    if (!x->over)
+        undo(x, cpu);
+}
+
+bool xp_saw_newest(const struct explorer *x, unsigned cpu)
+{
+    const struct xp_cpu *state = &x->cpu[cpu];
+
+    for (unsigned i = 0; i < state->wakes; i++) {
+        const struct xp_cell *cell = &x->graph.cell[state->wake_cell[i]];
+
+        if (state->wake_source[i] != cell->co[cell->writes - 1])
+            return false;
+    }
+    return true;
 }
 
 /* A look that found nothing: as if it had not been. It is worth repeating when something that it read has changed. */
@@ -76,37 +93,27 @@ static void fruitless(struct explorer *x, unsigned cpu)
 {
     struct xp_graph *g = &x->graph;
     struct xp_cpu *state = &x->cpu[cpu];
-    unsigned reads = 0;
 
-    state->wakes = 0;
+    /* What a look that stood still repeated may have been overtaken meanwhile. */
+    state->wake = state->forced > 0;
+    state->wakes = state->forced = 0;
     state->voluntary = false;
-    state->newest = true;
-    state->must_cell = XP_CELLS;
-    for (unsigned r = x->look.events; r < g->events; r++) {
-        const struct xp_event *read = &g->event[r];
+    for (unsigned r = 0; r < state->looked; r++) {
+        const struct xp_seen *seen = &state->seen[r];
 
-        assert(read->cpu == cpu && read->kind == XP_READ);
-        reads++;
-        for (unsigned i = 0; i < read->cells; i++) {
-            const struct xp_cell *cell = &g->cell[read->cell[i]];
-
-            if (read->source[i] != cell->co[cell->writes - 1])
-                state->newest = false;
-            if (state->wakes == XP_WAKES) {
+        for (unsigned i = 0; i < seen->cells; i++) {
+            if (state->wakes == XP_LOOKS) {
                 xp_fatal(x, -E2BIG);
                 return;
             }
-            state->wake_cell[state->wakes++] = read->cell[i];
-            if (read->cells == 1)
-                state->must_cell = read->cell[0];
+            state->wake_cell[state->wakes] = seen->cell[i];
+            state->wake_source[state->wakes++] = seen->promised ? XP_UNREAD : seen->source[i];
         }
-        if (read->choice >= 0)
-            x->choice[read->choice].postponed = true; /* that is what this was */
+        x->choice[seen->choice].postponed = true; /* that is what this was */
     }
-    if (reads != 1)
-        state->must_cell = XP_CELLS;
     undo(x, cpu);
-    state->mark = (xp_event_id)g->events;
+    /* Of several reads any may be the one that returns something new; a lone one must. */
+    state->mark = state->looked == 1 ? (xp_event_id)g->events : 0;
 }
 
 void xp_look_end(struct explorer *x, unsigned cpu, bool found)
@@ -121,7 +128,7 @@ void xp_look_end(struct explorer *x, unsigned cpu, bool found)
     }
     state->in_look = false;
     state->mark = 0;
-    state->must_cell = XP_CELLS;
+    state->forced = 0;
 }
 
 void xp_log(struct explorer *x, unsigned cpu, uint64_t what)
@@ -129,5 +136,6 @@ void xp_log(struct explorer *x, unsigned cpu, uint64_t what)
     struct xp_cpu *state = &x->cpu[cpu];
 
     state->log = xp_mix(state->log, what);
+    state->path = xp_mix(state->path, what);
     x->trail = xp_mix(x->trail, what ^ cpu);
 }

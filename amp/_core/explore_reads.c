@@ -16,18 +16,20 @@ bool xp_same_cell(const struct xp_event *a, const struct xp_event *b)
     return false;
 }
 
-static bool new_enough(const struct xp_cpu *cpu, const struct xp_event *read, const xp_event_id *sources)
+static bool new_enough(const struct explorer *x, const struct xp_event *read, const xp_event_id *sources)
 {
-    if (!cpu->mark)
+    const struct xp_graph *g = &x->graph;
+    const struct xp_cpu *cpu = &x->cpu[read->cpu];
+
+    /* A doorbell that was there when one was taken went with it. */
+    if (cpu->waits && xp_position(g, read->cell[0], sources[0]) <= xp_position(g, read->cell[0], cpu->taken))
+        return false;
+    if (!cpu->mark || (cpu->in_look && cpu->looked != cpu->forced))
         return true;
     for (unsigned i = 0; i < read->cells; i++)
-        if (cpu->must_cell == XP_CELLS || read->cell[i] == cpu->must_cell) {
-            if (sources[i] >= cpu->mark)
-                return true;
-            if (cpu->must_cell != XP_CELLS)
-                return false;
-        }
-    return cpu->in_look; /* another read of the look may be the new one */
+        if (sources[i] >= cpu->mark)
+            return true;
+    return false;
 }
 
 /* Do these sources give a read what it was promised, and does `w`, the newest, take part? One must come after the read:
@@ -43,6 +45,9 @@ static bool keeps_promise(const struct explorer *x, xp_event_id r, xp_event_id w
         uint64_t value = from != XP_INITIAL ? g->event[from].value : x->initial[read->cell[i]];
 
         if ((value ^ read->value) & amp_bits(g->cell[read->cell[i]].mask))
+            return false;
+        /* The write of the same atomic stands there already: right behind what it read. */
+        if (read->partner && xp_position(g, read->cell[i], from) + 1 != xp_position(g, read->cell[i], read->partner))
             return false;
         takes_part |= from == w;
         late |= from != XP_INITIAL && xp_has(&g->porf[from], r);
@@ -67,7 +72,7 @@ int xp_list_options(struct explorer *x, xp_event_id r, xp_event_id w, struct xp_
 
         for (i = 0; i < read->cells; i++)
             pick[i] = g->cell[read->cell[i]].co[at[i]];
-        if ((w ? keeps_promise(x, r, w, pick) : new_enough(&x->cpu[read->cpu], read, pick)) && xp_may_read(g, r, pick)) {
+        if ((w ? keeps_promise(x, r, w, pick) : new_enough(x, read, pick)) && xp_may_read(g, r, pick)) {
             if (list->n == XP_OPTIONS)
                 return -1;
             memcpy(list->source[list->n++], pick, sizeof pick);
@@ -82,31 +87,42 @@ int xp_list_options(struct explorer *x, xp_event_id r, xp_event_id w, struct xp_
     }
 }
 
-static void sleep_on(struct explorer *x, unsigned cpu, const struct xp_event *read, bool voluntary)
+static void sleep_on(struct xp_cpu *state, const struct xp_event *read)
 {
-    struct xp_cpu *state = &x->cpu[cpu];
-
-    state->voluntary = voluntary;
     state->wakes = 0;
     for (unsigned i = 0; i < read->cells; i++)
         state->wake_cell[state->wakes++] = read->cell[i];
-    if (voluntary)
-        state->mark = (xp_event_id)x->graph.events;
 }
 
-/* The read waits. Inside a look, that is a look that found nothing. */
-static int wait_for_write(struct explorer *x, unsigned cpu, xp_event_id r, bool voluntary)
+/* A read waits for a write that is not there yet. Inside a look, others cannot run before the look is undone. It is made
+ * again when the write is there, and then the reads before this one return what they returned: the look stood still here. */
+static int postpone(struct explorer *x, unsigned cpu, xp_event_id r)
 {
     struct xp_cpu *state = &x->cpu[cpu];
-    const struct xp_event *read = &x->graph.event[r];
 
-    sleep_on(x, cpu, read, voluntary);
+    sleep_on(state, &x->graph.event[r]);
+    state->voluntary = true;
+    if (!state->in_look) {
+        state->mark = (xp_event_id)x->graph.events;
+        state->status = XP_READING;
+        return XP_BLOCKED;
+    }
+    state->forced = state->looked;
+    state->mark = (xp_event_id)x->look.events; /* the look's own events are undone: the next one has this id */
+    state->unlooked = true;
+    return XP_UNLOOK;
+}
+
+/* What has come since it began to wait is not for this read. A look that must read something new goes on waiting. */
+static int wait_on(struct explorer *x, unsigned cpu, xp_event_id r)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+
     if (state->in_look) {
-        state->must_cell = read->cells == 1 ? read->cell[0] : XP_CELLS;
-        if (voluntary)
-            state->mark = (xp_event_id)x->look.events; /* the look's own events are undone: the next one has this id */
+        state->unlooked = true;
         return XP_UNLOOK;
     }
+    sleep_on(state, &x->graph.event[r]);
     state->status = XP_READING;
     return XP_BLOCKED;
 }
@@ -146,41 +162,96 @@ static int look_again(struct explorer *x, xp_event_id r)
     return XP_DONE;
 }
 
+static int read_from(struct explorer *x, xp_event_id r, const xp_event_id *sources, uint64_t *value)
+{
+    if (xp_read_from(&x->graph, r, sources)) {
+        x->over = true; /* with levels: it would come before itself */
+        return XP_OVER;
+    }
+    *value = xp_value_of(&x->graph, r, x->initial);
+    return look_again(x, r);
+}
+
+/* The look stood still behind this read: it returns what it returned, and the same choice stands for it. */
+static int repeat(struct explorer *x, unsigned cpu, xp_event_id r, uint64_t *value)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+    const struct xp_seen *seen = &state->seen[state->looked];
+    struct xp_event *read = &x->graph.event[r];
+
+    if (read->cells != seen->cells || memcmp(read->cell, seen->cell, seen->cells * sizeof seen->cell[0]))
+        return xp_fatal(x, -EPROTO);
+    state->looked++;
+    state->pending = 0;
+    read->choice = seen->choice;
+    if (seen->promised) {
+        take_promise(x, r, seen->value);
+        *value = seen->value;
+        return XP_DONE;
+    }
+    if (!xp_may_read(&x->graph, r, seen->source)) {
+        x->over = true;
+        return XP_OVER;
+    }
+    return read_from(x, r, seen->source, value);
+}
+
+/* A look remembers its reads: should it be postponed, they are repeated; should it be in vain, they say what to wait for. */
+static int remember(struct explorer *x, unsigned cpu, xp_event_id r, const xp_event_id *sources)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+    const struct xp_event *read = &x->graph.event[r];
+    struct xp_seen *seen = &state->seen[state->looked];
+
+    if (state->looked == XP_LOOKS)
+        return xp_fatal(x, -E2BIG);
+    *seen = (struct xp_seen){.cells = read->cells, .choice = read->choice};
+    memcpy(seen->cell, read->cell, sizeof seen->cell);
+    if (sources) {
+        memcpy(seen->source, sources, sizeof seen->source);
+    } else {
+        seen->promised = true;
+        seen->value = read->value;
+    }
+    state->looked++;
+    return XP_DONE;
+}
+
 int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id r, uint64_t *value)
 {
     struct xp_cpu *state = &x->cpu[cpu];
     struct xp_event *read = &x->graph.event[r];
     struct xp_options list;
     struct xp_choice *c;
+    bool promised;
 
     if (x->over)
         return XP_OVER;
+    if (state->in_look && state->looked < state->forced)
+        return repeat(x, cpu, r, value);
     state->pending = r;
     if (xp_list_options(x, r, 0, &list))
         return xp_fatal(x, -E2BIG);
     if (list.n == 0)
-        return wait_for_write(x, cpu, r, state->voluntary);
+        return wait_on(x, cpu, r);
     c = xp_choose(x, XP_CHOOSE_SOURCE, cpu, list.n);
     if (!c)
         return XP_OVER;
     if (c->branch == XP_POSTPONE)
-        return wait_for_write(x, cpu, r, true);
+        return postpone(x, cpu, r);
     read->choice = (int32_t)(c - x->choice);
     state->pending = 0;
     state->voluntary = false;
-    if (!state->in_look)
-        state->mark = 0;
-    if (c->branch == XP_PROMISE) {
+    promised = c->branch == XP_PROMISE;
+    if (promised) {
         take_promise(x, r, c->promised);
         *value = c->promised;
-        return XP_DONE;
     }
-    if (xp_read_from(&x->graph, r, list.source[c->index])) {
-        x->over = true; /* with levels: it would come before itself */
+    if (!state->in_look)
+        state->mark = 0;
+    else if (remember(x, cpu, r, promised ? NULL : list.source[c->index]))
         return XP_OVER;
-    }
-    *value = xp_value_of(&x->graph, r, x->initial);
-    return look_again(x, r);
+    return promised ? XP_DONE : read_from(x, r, list.source[c->index], value);
 }
 
 int xp_issue(struct explorer *x, unsigned cpu, const uint16_t *cells, unsigned n, const struct xp_set *address,
@@ -232,17 +303,14 @@ int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *eve
 
     if (x->over)
         return XP_OVER;
-    if (!state->pending && !state->mark) { /* a doorbell rung before the last one taken is gone */
-        state->must_cell = mailbox;
-        state->mark = (xp_event_id)(state->taken + 1u);
-    }
+    state->waits = true;
     memcpy(orders.level, taken, sizeof taken);
     result = xp_load(x, cpu, &mailbox, 1, orders, NULL, &value, event);
     if (result == XP_BLOCKED)
         state->status = XP_WAITING;
     if (result != XP_DONE)
         return result;
+    state->waits = false;
     state->taken = x->graph.event[*event].source[0];
-    state->must_cell = XP_CELLS;
     return XP_DONE;
 }

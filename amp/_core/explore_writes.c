@@ -4,7 +4,6 @@
  */
 #include "explore_parts.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -46,14 +45,31 @@ static void learn_all_values(struct explorer *x)
             learn_value(x, &x->graph.event[w]);
 }
 
-/* Does the write come from the read by way of data? Then its value is out of thin air, should the read have it. */
+/* Was the write computed from what somebody read of `x`? */
+static bool computed_from(const struct xp_graph *g, xp_event_id w, xp_event_id x)
+{
+    for (unsigned r = 1; r < g->events; r++)
+        for (unsigned i = 0; g->event[r].kind == XP_READ && xp_has(&g->depends[w], r) && i < g->event[r].cells; i++)
+            if (g->event[r].source[i] == x)
+                return true;
+    return false;
+}
+
+/* Does the write come from the read by way of data? Then its value is out of thin air, should the read have it. The write
+ * of the read's own atomic may stand before it for another reason: where it stands follows from what is read. */
 static bool from_thin_air(const struct xp_graph *g, xp_event_id r, xp_event_id w)
 {
     for (unsigned x = 1; x < g->events; x++) {
         unsigned level = xp_between(g, g->event[x].cpu, g->event[w].cpu);
 
-        if (g->event[x].kind != XP_READ && xp_has(&g->depends[x], r) &&
-            (x == w || xp_is_before(g, xp_node(g, (xp_event_id)x, level), xp_node(g, w, level))))
+        if (g->event[x].kind == XP_READ || !xp_has(&g->depends[x], r))
+            continue;
+        if (x == g->event[r].partner) {
+            if (computed_from(g, w, (xp_event_id)x))
+                return true;
+            continue;
+        }
+        if (x == w || xp_is_before(g, xp_node(g, (xp_event_id)x, level), xp_node(g, w, level)))
             return true;
     }
     return false;
@@ -95,7 +111,7 @@ void xp_show_races(struct explorer *x, xp_event_id w)
         c->may_postpone |= !after;
         /* A read that was promised some of its bytes may take others from a write that does not come after it. */
         promise = after ? !ordered(g, (xp_event_id)r, w) : c->branch == XP_PROMISE && read->mask & ~write->mask;
-        if (promise && !read->partner && !from_thin_air(g, (xp_event_id)r, w))
+        if (promise && !from_thin_air(g, (xp_event_id)r, w))
             xp_offer_promise(x, (xp_event_id)r, write->mask, write->value);
     }
 }
@@ -160,8 +176,9 @@ static int place(struct explorer *x, xp_event_id w, unsigned i, xp_event_id part
     if (g->cell[cell].writes >= XP_COHERENCE)
         return xp_fatal(x, -E2BIG);
     for (unsigned p = g->cell[cell].writes; p >= 1; p--) {
-        if (partner && p != xp_position(g, cell, g->event[partner].source[i]) + 1)
-            continue; /* an atomic's write stands right behind what it read */
+        /* An atomic's write stands right behind what it read. What it is promised will be put right before it. */
+        if (partner && !g->event[partner].promised && p != xp_position(g, cell, g->event[partner].source[i]) + 1)
+            continue;
         if (xp_may_place(g, w, i, p))
             position[n++] = p;
     }
@@ -191,18 +208,15 @@ int xp_store(struct explorer *x, enum xp_kind kind, unsigned cpu, const uint16_t
 
     if (x->over)
         return XP_OVER;
-    assert(!x->cpu[cpu].in_look);
+    if (x->cpu[cpu].in_look) /* what a look has done is undone by leaving its reads out */
+        return xp_fatal(x, -EPERM);
     w = xp_add_write(g, kind, cpu, cells, n, release, depends, address);
     if (!w)
         return xp_fatal(x, -E2BIG);
     g->event[w].value = value;
     x->trail = xp_mix(x->trail, value);
     if (partner) {
-        if (g->event[partner].promised) { /* an atomic is one access: its load is never late */
-            x->over = true;
-            return XP_OVER;
-        }
-        if (xp_taken(g, partner)) { /* another atomic stands between the two already; it might have come later */
+        if (!g->event[partner].promised && xp_taken(g, partner)) { /* another atomic stands between the two already; it might have come later */
             xp_show_races(x, w);
             x->over = true;
             return XP_OVER;

@@ -41,14 +41,15 @@ static unsigned oldest_for(const struct xp_graph *g, unsigned number, unsigned c
         if (e->cpu != cpu || e->order >= order)
             continue;
         for (unsigned i = 0; i < e->cells; i++)
-            if (e->cell[i] == number && (e->kind != XP_READ || e->source[i] != XP_UNREAD)) {
+            if (e->cell[i] == number && e->kind != XP_DOORBELL && (e->kind != XP_READ || e->source[i] != XP_UNREAD)) {
                 unsigned p = xp_position(g, number, e->kind == XP_READ ? e->source[i] : (xp_event_id)x);
 
                 oldest = p > oldest ? p : oldest;
             }
     }
     for (unsigned p = cell->writes - 1u; p > oldest; p--)
-        if (row[cell->co[p] >> 6] >> (cell->co[p] & 63) & 1)
+        if (row[cell->co[p] >> 6] >> (cell->co[p] & 63) & 1 &&
+            (g->event[cell->co[p]].kind != XP_DOORBELL || g->event[cell->co[p]].cpu != cpu))
             return p;
     return oldest;
 }
@@ -199,7 +200,8 @@ static bool find_relevant(struct state *s, unsigned number)
         bool matters = several_writers(s, number);
 
         for (unsigned i = 0; i < n && !matters; i++)
-            matters = p >= oldest[i] && g->event[cell->co[p]].cpu != reader[i].cpu && !in_row(reader[i].row, cell->co[p]);
+            matters = p >= oldest[i] && !in_row(reader[i].row, cell->co[p]) &&
+                      (g->event[cell->co[p]].cpu != reader[i].cpu || g->event[cell->co[p]].kind == XP_DOORBELL);
         if (cell->co[p] != XP_INITIAL && matters && !add_relevant(&s->relevant, cell->co[p]))
             return false;
     }
@@ -251,8 +253,11 @@ static void take_write(struct state *s, unsigned number, unsigned position)
     for (unsigned cpu = 0; cpu < g->cpus; cpu++)
         if (s->x->cpu[cpu].mark)
             take(&s->hash, w >= s->x->cpu[cpu].mark);
-    if (e->atomic)
-        take(&s->hash, position && g->event[e->partner].source[0] == g->cell[number].co[position - 1]);
+    if (e->atomic) {
+        bool adjacent = position && g->event[e->partner].source[0] == g->cell[number].co[position - 1];
+
+        take(&s->hash, is_open(&g->event[e->partner]) ? s->relevant.rank[e->partner] + 1u : adjacent);
+    }
     if (s->relevant.rank[w]) {
         for (unsigned i = 0; i < g->words; i++) {
             known = n ? UINT64_MAX : 0;
@@ -326,6 +331,30 @@ static void take_open(struct state *s, xp_event_id e)
     }
 }
 
+/* Where a write stands, of those that can still be read; older ones are all the same. */
+static unsigned since_first(const struct state *s, unsigned cell, unsigned position)
+{
+    return position > s->first[cell] ? position - s->first[cell] : 0;
+}
+
+/* What the next look repeats. */
+static void take_forced(struct state *s, const struct xp_cpu *cpu)
+{
+    const struct xp_graph *g = &s->x->graph;
+
+    take(&s->hash, cpu->forced);
+    for (unsigned r = 0; r < cpu->forced; r++) {
+        const struct xp_seen *seen = &cpu->seen[r];
+
+        take(&s->hash, seen->promised ? seen->value : 0);
+        for (unsigned i = 0; i < seen->cells; i++) {
+            take(&s->hash, (uint64_t)seen->cell[i] << 8 | seen->promised);
+            if (!seen->promised)
+                take(&s->hash, since_first(s, seen->cell[i], xp_position(g, seen->cell[i], seen->source[i])));
+        }
+    }
+}
+
 static void take_cpu(struct state *s, unsigned number)
 {
     static const uint64_t nothing[XP_WORDS];
@@ -337,11 +366,21 @@ static void take_cpu(struct state *s, unsigned number)
     if (state->status == XP_ENDED)
         return;
     take(&s->hash, state->log);
-    take(&s->hash, (uint64_t)state->voluntary << 40 | (uint64_t)state->newest << 41 | (uint64_t)state->wake << 42 |
-                       (uint64_t)state->in_look << 43 | (uint64_t)(state->mark != 0) << 44 | state->must_cell);
+    take(&s->hash, (uint64_t)state->made << 32 | (uint64_t)state->voluntary << 8 | (uint64_t)state->wake << 9 |
+                       (uint64_t)state->in_look << 10 | (uint64_t)(state->mark != 0) << 11 |
+                       (uint64_t)state->waits << 12);
+    if (state->status == XP_POLLING && !state->voluntary)
+        take(&s->hash, xp_saw_newest(s->x, number));
     for (unsigned i = 0; state->status != XP_RUNNING && i < state->wakes; i++)
         take(&s->hash, state->wake_cell[i]);
+    take_forced(s, state);
     take(&s->hash, s->relevant.rank[state->pending]);
+    /* The doorbells that are there and have not been taken: those behind this one. */
+    if (state->taken) {
+        unsigned taken = xp_position(g, number, state->taken);
+
+        take(&s->hash, taken >= s->first[number] ? taken - s->first[number] + 1u : 0);
+    }
     for (unsigned kind = 0; kind < XP_KINDS; kind++) {
         take_new(s, &cpu->must[kind][0], NULL);
         take_new(s, &cpu->all[kind], NULL);

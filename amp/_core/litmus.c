@@ -292,6 +292,6 @@ int litmus_run(struct litmus *test)
     }
     if (xp_ending(test->x) != XP_COMPLETE)
         return test->x->error;
-    test->x->executions++;
+    test->x->counts.executions++;
     return count_outcome(test);
 }

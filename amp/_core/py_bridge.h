@@ -16,6 +16,8 @@ int py_word_init(PyObject *module);
 PyObject *py_word_new(uint64_t value, uint64_t time);
 /* An int or a Word as u64, and the word's time (0 for an int). 0, or -1 with an exception set. */
 int py_word_value(PyObject *object, uint64_t *value, uint64_t *time);
+/* The program has come to know the object's value, should it be a Word: an exploration takes note. */
+void py_word_look(PyObject *object);
 /* The time of what is computed from values of these times. */
 uint64_t py_word_later(uint64_t x, uint64_t y);
 

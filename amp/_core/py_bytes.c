@@ -10,10 +10,11 @@
 struct explored_bytes {
     PyObject_HEAD
     struct port *port; /* a reference */
-    uint64_t address, length, run;
+    uint64_t address, length;
     uint8_t *bytes;
     bool performed;
     unsigned events;
+    uint64_t number; /* of the first event, see py_number_event */
     xp_event_id event[]; /* one a granule */
 };
 
@@ -58,7 +59,8 @@ static int issue(struct explored_bytes *self, uint64_t after)
         py_number_event(owner, self->event[i], owner->loads[cpu], i);
         if (!(owner->x->graph.cpu[cpu].implicit[0] & (AMP_RR | AMP_RW)))
             owner->at[self->event[i]] = 0; /* performed later */
-        self->events++;
+        if (!self->events++)
+            self->number = owner->number[self->event[i]];
     }
     owner->open[cpu]++;
     owner->loads[cpu]++;
@@ -78,18 +80,32 @@ PyObject *py_explored_read(PyObject *port, uint64_t address, uint64_t length, ui
     self->port = (struct port *)Py_NewRef(port);
     self->address = address;
     self->length = length;
-    self->run = owner->x->runs;
     self->performed = false;
     self->events = 0;
     self->bytes = PyMem_Malloc(length ? length : 1);
+    if (!self->bytes) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    if (py_may_load(self->port)) {
+        Py_DECREF(self);
+        return NULL;
+    }
     xp_log(owner->x, self->port->cpu.explored.id, (uint64_t)4 << 56 | length << 40 | address);
-    if (!self->bytes || issue(self, after)) {
-        if (!self->bytes)
-            PyErr_NoMemory();
+    if (issue(self, after)) {
         Py_DECREF(self);
         return NULL;
     }
     return (PyObject *)self;
+}
+
+/* Are its loads part of this run? Those of a look in vain are undone, and those of earlier runs gone. */
+static bool is_there(const struct explored_bytes *self)
+{
+    const struct explorer_object *owner = self->port->cpu.explored.owner;
+
+    return !self->events ||
+           (self->event[0] < owner->x->graph.events && owner->number[self->event[0]] == self->number);
 }
 
 static int perform(struct explored_bytes *self)
@@ -100,8 +116,8 @@ static int perform(struct explored_bytes *self)
 
     if (self->performed)
         return 0;
-    if (self->run != x->runs) {
-        py_step_aside(port, XP_OVER);
+    if (!is_there(self)) {
+        py_break_rule(port, "bytes that were read in another run, or in a look in vain, are used");
         return -1;
     }
     for (unsigned i = 0; i < self->events; i++) {
@@ -175,9 +191,10 @@ static PyObject *bytes_item(PyObject *object, PyObject *key)
     return item;
 }
 
-static PyObject *bytes_performed(PyObject *object, void *Py_UNUSED(closure))
+/* A running machine's chance decides that; here a load is as late as it may be, which tells nothing. */
+static PyObject *bytes_performed(PyObject *Py_UNUSED(object), void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((struct explored_bytes *)object)->performed);
+    return PyErr_Format(PyExc_AttributeError, "performed: an exploration does not say when bytes are loaded");
 }
 
 static void bytes_free(PyObject *object)
@@ -186,7 +203,7 @@ static void bytes_free(PyObject *object)
     struct explorer *x = self->port->cpu.explored.owner->x;
     PyTypeObject *type = Py_TYPE(object);
 
-    if (!self->performed && self->run == x->runs)
+    if (!self->performed && is_there(self))
         for (unsigned i = 0; i < self->events; i++)
             xp_forget(x, self->event[i]);
     PyMem_Free(self->bytes);
@@ -196,7 +213,7 @@ static void bytes_free(PyObject *object)
 }
 
 static PyGetSetDef bytes_fields[] = {
-    {"performed", bytes_performed, NULL, "have the bytes been loaded?", NULL},
+    {"performed", bytes_performed, NULL, "not told to an explored program", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

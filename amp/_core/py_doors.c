@@ -89,8 +89,9 @@ static int model_atomic(struct port *p, uint64_t address, unsigned size, enum am
     return amp_atomic(&p->cpu.model, address, size, op, operand, expected, out);
 }
 
-static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length)
+static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from)
 {
+    (void)from; /* as of a scalar */
     return amp_store_bulk(&p->cpu.model, address, bytes, length);
 }
 
@@ -150,8 +151,9 @@ static int direct_atomic(struct port *p, uint64_t address, unsigned size, enum a
     return amp_direct_atomic(&p->cpu.direct, address, size, op, operand, expected, &out->value);
 }
 
-static int direct_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length)
+static int direct_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from)
 {
+    (void)from; /* the silicon sees to it */
     return amp_direct_write(&p->cpu.direct, address, bytes, length);
 }
 

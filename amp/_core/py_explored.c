@@ -23,19 +23,76 @@ static uint64_t did(unsigned what, uint64_t address, uint64_t size)
     return (uint64_t)what << 56 | size << 40 | address;
 }
 
+#define UNWOUND_LIMIT 1000 /* a program that is told so often that its run is over catches what it must let pass */
+
 int py_step_aside(struct port *port, int result)
 {
     struct explored *self = &port->cpu.explored;
+    struct explorer_object *owner = self->owner;
 
+    if (result != XP_BLOCKED && ++owner->unwound[self->id] > UNWOUND_LIMIT) {
+        owner->x->error = -ENOTRECOVERABLE;
+        owner->x->over = true;
+        result = XP_BLOCKED; /* for good: the exploration ends */
+    }
     if (result == XP_BLOCKED) {
         PyObject *nothing_much = PyObject_CallNoArgs(self->wait);
 
-        Py_XDECREF(nothing_much);
-        return nothing_much != NULL;
+        if (!nothing_much)
+            return 0;
+        Py_DECREF(nothing_much);
+        if (owner->x->error != -ENOTRECOVERABLE)
+            return 1;
     }
-    PyErr_SetNone(result == XP_UNLOOK ? self->owner->unlook : self->owner->over);
+    PyErr_SetNone(result == XP_UNLOOK ? owner->unlook : owner->over);
     return 0;
 }
+
+int py_break_rule(struct port *port, const char *rule)
+{
+    struct explored *self = &port->cpu.explored;
+    PyObject *nothing_much;
+
+    if (self->owner->x->over) {
+        py_step_aside(port, XP_OVER);
+        return -ECANCELED;
+    }
+    self->owner->x->error = -EPERM;
+    self->owner->x->over = true;
+    nothing_much = PyObject_CallFunction(self->owner->broken, "s", rule); /* it looks where the program stands */
+    if (nothing_much)
+        py_step_aside(port, XP_OVER);
+    Py_XDECREF(nothing_much);
+    return -ECANCELED;
+}
+
+/* Before any access: a look may only load, and one that is to be undone goes no further, whatever the program catches. */
+static int may_go_on(struct port *port, const char *what)
+{
+    const struct xp_cpu *cpu = &port->cpu.explored.owner->x->cpu[port->cpu.explored.id];
+
+    if (port->cpu.explored.owner->x->over) {
+        py_step_aside(port, XP_OVER);
+        return -ECANCELED;
+    }
+    if (cpu->unlooked) {
+        py_step_aside(port, XP_UNLOOK);
+        return -ECANCELED;
+    }
+    return what && cpu->in_look ? py_break_rule(port, what) : 0;
+}
+
+int py_may_load(struct port *port)
+{
+    return may_go_on(port, NULL);
+}
+
+int py_may_look(struct port *port)
+{
+    return may_go_on(port, "a look of poll() polls: a look may only load");
+}
+
+#define LOOKS_ONLY_LOAD(what) "a look of poll() " what ": it may be made any number of times, and may only load"
 
 /* Until it is done: 0, or -ECANCELED with an exception set. */
 #define ASKING(port, call)                              \
@@ -167,10 +224,12 @@ static int explored_load(struct port *port, uint64_t address, unsigned size, uin
     struct explorer *x = port->cpu.explored.owner->x;
     unsigned cpu = port->cpu.explored.id;
     uint16_t cells[XP_SPAN];
-    int n = find_cells(port, address, size, cells);
+    int n = may_go_on(port, NULL);
     uint64_t value;
     xp_event_id event;
 
+    if (!n)
+        n = find_cells(port, address, size, cells);
     if (n < 0)
         return n;
     xp_log(x, cpu, did(DID_LOAD, address, size));
@@ -182,16 +241,19 @@ static int explored_load(struct port *port, uint64_t address, unsigned size, uin
     return 0;
 }
 
-/* What address and data of a store come from, together. NULL: nothing. */
+static void join(struct xp_set *set, const struct xp_set *other)
+{
+    for (unsigned i = 0; other && i < XP_WORDS; i++)
+        set->bit[i] |= other->bit[i];
+}
+
+/* What address and data of a store come from, together. */
 static const struct xp_set *origins(struct origin from, struct xp_set *room)
 {
-    const struct xp_set *address = py_tag_depends(from.address), *value = py_tag_depends(from.value);
-
-    if (!address || !value)
-        return address ? address : value;
-    *room = *address;
-    for (unsigned i = 0; i < XP_WORDS; i++)
-        room->bit[i] |= value->bit[i];
+    memset(room, 0, sizeof *room);
+    join(room, py_tag_depends(from.address));
+    join(room, py_tag_depends(from.value));
+    join(room, py_tag_depends(from.expected));
     return room;
 }
 
@@ -210,8 +272,10 @@ static int explored_store(struct port *port, uint64_t address, unsigned size, ui
     unsigned cpu = port->cpu.explored.id;
     uint16_t cells[XP_SPAN];
     struct xp_set depends;
-    int n = find_cells(port, address, size, cells);
+    int n = may_go_on(port, LOOKS_ONLY_LOAD("stores"));
 
+    if (!n)
+        n = find_cells(port, address, size, cells);
     if (n < 0)
         return n;
     xp_log(x, cpu, did(DID_STORE, address, size));
@@ -232,20 +296,26 @@ static int explored_atomic(struct port *port, uint64_t address, unsigned size, e
     unsigned cpu = port->cpu.explored.id;
     uint16_t cells[XP_SPAN];
     struct xp_set depends;
-    int n = find_cells(port, address, size, cells);
+    int n = may_go_on(port, LOOKS_ONLY_LOAD("makes an atomic access"));
     uint64_t value, old;
     xp_event_id event;
 
+    if (!n)
+        n = find_cells(port, address, size, cells);
     if (n < 0)
         return n;
     xp_log(x, cpu, did(DID_ATOMIC, address, size));
+    py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
     xp_barrier(x, cpu, *orders_of(port, SMP_MB));
     ASKING(port, xp_load(x, cpu, cells, (unsigned)n, nothing, py_tag_depends(from.address), &value, &event));
     py_number_event(port->cpu.explored.owner, event, port->cpu.explored.owner->loads[cpu]++, 0);
     old = amp_narrow(value >> shift_of(address), size);
     if (op != AMP_CMPXCHG || old == amp_narrow(expected, size)) {
         value = amp_narrow(op == AMP_ADD ? old + operand : operand, size) << shift_of(address);
-        ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value, nothing, origins(from, &depends),
+        origins(from, &depends);
+        if (op == AMP_ADD)
+            xp_put(&depends, event);
+        ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value, nothing, &depends,
                               py_tag_depends(from.address), event));
         number_store(port, 0);
         port->cpu.explored.owner->stores[cpu]++;
@@ -255,11 +325,16 @@ static int explored_atomic(struct port *port, uint64_t address, unsigned size, e
     return 0;
 }
 
-static int explored_write(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length)
+static int explored_write(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length,
+                          struct origin from)
 {
     struct explorer *x = port->cpu.explored.owner->x;
     unsigned cpu = port->cpu.explored.id;
+    const struct xp_set *depends = py_tag_depends(from.address);
+    int error = may_go_on(port, LOOKS_ONLY_LOAD("writes"));
 
+    if (error)
+        return error;
     if (amp_check_range(port->shared_start, port->shared_end, address, length))
         return -EFAULT;
     xp_log(x, cpu, did(DID_STORE, address, length));
@@ -278,7 +353,8 @@ static int explored_write(struct port *port, uint64_t address, const uint8_t *by
         } else {
             py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
         }
-        ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value << shift_of(at), nothing, NULL, NULL, 0));
+        ASKING(port, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value << shift_of(at), nothing, depends, depends,
+                              0));
         number_store(port, (unsigned)number++);
     }
     port->cpu.explored.owner->stores[cpu]++;
@@ -288,7 +364,10 @@ static int explored_write(struct port *port, uint64_t address, const uint8_t *by
 static int explored_barrier(struct port *port, unsigned primitive, unsigned site)
 {
     struct explorer *x = port->cpu.explored.owner->x;
+    int error = may_go_on(port, NULL);
 
+    if (error)
+        return error;
     if (primitive >= AMP_PRIMITIVES)
         return -EINVAL;
     xp_log(x, port->cpu.explored.id, did(DID_BARRIER, primitive, site));
@@ -303,7 +382,10 @@ static int explored_kick(struct port *port, unsigned target)
 {
     struct explorer *x = port->cpu.explored.owner->x;
     uint16_t cell = (uint16_t)target;
+    int error = may_go_on(port, LOOKS_ONLY_LOAD("rings a doorbell"));
 
+    if (error)
+        return error;
     if (target >= x->graph.cpus)
         return -EINVAL;
     xp_log(x, port->cpu.explored.id, did(DID_KICK, target, 0));
@@ -319,8 +401,11 @@ static int explored_wait(struct port *port, int64_t timeout_ns)
     unsigned cpu = port->cpu.explored.id;
 
     xp_event_id event;
+    int error = may_go_on(port, LOOKS_ONLY_LOAD("waits"));
 
     (void)timeout_ns; /* there is no clock */
+    if (error)
+        return error;
     xp_log(x, cpu, did(DID_WAIT, 0, 0));
     ASKING(port, xp_wait(x, cpu, (uint16_t)cpu, &event));
     py_number_event(port->cpu.explored.owner, event, 0, 0);

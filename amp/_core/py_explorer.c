@@ -34,16 +34,16 @@ static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *pai
     return 0;
 }
 
-/* Explorer(shared_start, shared_end, tables, unlook, over) */
+/* Explorer(shared_start, shared_end, tables, unlook, over, broken) */
 static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct explorer_object *self;
     unsigned long long start, end;
-    PyObject *tables, *unlook, *over;
+    PyObject *tables, *unlook, *over, *broken;
     Py_ssize_t cpus;
 
-    if (!PyArg_ParseTuple(args, "KKO!OO:Explorer", &start, &end, &PyTuple_Type, &tables, &unlook, &over))
+    if (!PyArg_ParseTuple(args, "KKO!OOO:Explorer", &start, &end, &PyTuple_Type, &tables, &unlook, &over, &broken))
         return NULL;
     cpus = PyTuple_Size(tables);
     if (cpus < 1 || cpus > AMP_CPUS || start % AMP_GRANULE || end % AMP_GRANULE || start > end ||
@@ -57,6 +57,7 @@ static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     self->end = end;
     self->unlook = Py_NewRef(unlook);
     self->over = Py_NewRef(over);
+    self->broken = Py_NewRef(broken);
     self->x = calloc(1, sizeof *self->x);
     self->granule = malloc((size_t)(end - start) / AMP_GRANULE * sizeof *self->granule);
     if (!self->x || !self->granule || xp_open(self->x, (unsigned)cpus, 1)) {
@@ -89,20 +90,29 @@ static void explorer_free(PyObject *object)
     free(self->granule);
     Py_XDECREF(self->unlook);
     Py_XDECREF(self->over);
+    Py_XDECREF(self->broken);
     release(object);
     Py_DECREF(type);
 }
 
-static PyObject *explorer_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
+/* begin(again=False) */
+static PyObject *explorer_begin(PyObject *object, PyObject *args)
 {
     struct explorer_object *self = self_of(object);
+    int again = 0;
 
-    xp_begin(self->x);
+    if (!PyArg_ParseTuple(args, "|p:begin", &again))
+        return NULL;
+    if (again)
+        xp_begin_again(self->x);
+    else
+        xp_begin(self->x);
     py_tags_begin(self->x);
     memset(self->loads, 0, sizeof self->loads);
     memset(self->stores, 0, sizeof self->stores);
     memset(self->steps, 0, sizeof self->steps);
     memset(self->open, 0, sizeof self->open);
+    memset(self->unwound, 0, sizeof self->unwound);
     Py_RETURN_NONE;
 }
 
@@ -119,9 +129,9 @@ static PyObject *explorer_ending(PyObject *object, PyObject *Py_UNUSED(ignored))
     py_tags_end();
     x->over = true; /* whoever still stands in the middle of it is unwound */
     if (ending == XP_COMPLETE)
-        x->executions++;
+        x->counts.executions++;
     if (ending == XP_REDUNDANT)
-        x->redundant++;
+        x->counts.redundant++;
     return PyLong_FromLong((long)ending);
 }
 
@@ -283,9 +293,9 @@ static PyObject *explorer_stats(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     const struct explorer *x = self_of(object)->x;
 
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:i,s:d,s:I,s:K}", "runs", (unsigned long long)x->runs, "executions",
-                         (unsigned long long)x->executions, "redundant", (unsigned long long)x->redundant, "merged",
-                         (unsigned long long)x->cut, "states", (unsigned long long)x->states, "error", x->error,
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:i,s:d,s:I,s:K}", "runs", (unsigned long long)x->counts.runs, "executions",
+                         (unsigned long long)x->counts.executions, "redundant", (unsigned long long)x->counts.redundant, "merged",
+                         (unsigned long long)x->counts.cut, "states", (unsigned long long)x->states, "error", x->error,
                          "weight", x->weight, "events", x->graph.events, "trail", (unsigned long long)x->trail);
 }
 
@@ -329,51 +339,80 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 
 /* --- a port's looks --------------------------------------------------------------------------------------------------------- */
 
-/* look_begin(), look_end(found), look_undone() */
+/* look_begin(); look_end(found) -> False: it is to be made again; look_undone() */
 PyObject *py_look_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct port *port = (struct port *)object;
     struct explorer_object *owner = port->cpu.explored.owner;
 
+    if (py_may_look(port))
+        return NULL;
     xp_look_begin(owner->x, port->cpu.explored.id);
     owner->loads_before_look = owner->loads[port->cpu.explored.id];
     Py_RETURN_NONE;
 }
 
-/* Let others run: the look is worth repeating when this returns. */
+/* The look's loads are undone. Let others run: the look is worth repeating when this returns. */
 static PyObject *after_look(struct port *port)
 {
     struct explorer_object *owner = port->cpu.explored.owner;
+    unsigned cpu = port->cpu.explored.id;
 
-    owner->loads[port->cpu.explored.id] = owner->loads_before_look;
+    py_tags_forget_events(cpu, owner->x->look.events);
+    owner->loads[cpu] = owner->loads_before_look;
     if (!py_step_aside(port, owner->x->over ? XP_OVER : XP_BLOCKED))
         return NULL;
-    Py_RETURN_NONE;
+    Py_RETURN_FALSE;
+}
+
+static bool in_look(struct port *port)
+{
+    const struct explorer *x = port->cpu.explored.owner->x;
+
+    if (x->over)
+        py_step_aside(port, XP_OVER);
+    else if (!x->cpu[port->cpu.explored.id].in_look)
+        py_break_rule(port, "the end of a look is told that has not begun");
+    else
+        return true;
+    return false;
 }
 
 PyObject *py_look_end(PyObject *object, PyObject *found)
 {
     struct port *port = (struct port *)object;
+    struct explorer *x = port->cpu.explored.owner->x;
     int is_found = PyObject_IsTrue(found);
 
-    if (is_found < 0)
+    if (is_found < 0 || !in_look(port))
         return NULL;
-    xp_look_end(port->cpu.explored.owner->x, port->cpu.explored.id, is_found);
+    if (x->cpu[port->cpu.explored.id].unlooked) /* the program caught what told it so */
+        return py_look_undone(object, NULL);
+    xp_look_end(x, port->cpu.explored.id, is_found);
     if (!is_found)
         return after_look(port);
-    Py_RETURN_NONE;
+    Py_RETURN_TRUE;
 }
 
 PyObject *py_look_undone(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct port *port = (struct port *)object;
 
+    if (!in_look(port))
+        return NULL;
     xp_look_undone(port->cpu.explored.owner->x, port->cpu.explored.id);
     return after_look(port);
 }
 
+PyObject *py_look_path(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct port *port = (struct port *)object;
+
+    return PyLong_FromUnsignedLongLong(xp_look_path(port->cpu.explored.owner->x, port->cpu.explored.id));
+}
+
 static PyMethodDef explorer_methods[] = {
-    {"begin", explorer_begin, METH_NOARGS, "the next run"},
+    {"begin", explorer_begin, METH_VARARGS, "begin(again=False): the next run; or the last once more, counted once"},
     {"next", explorer_next, METH_NOARGS, "whose turn it is; -1: nobody can go on"},
     {"ending", explorer_ending, METH_NOARGS, "how the run ended"},
     {"advance", explorer_advance, METH_NOARGS, "to the next list of choices; False: that was the last"},

@@ -24,7 +24,7 @@ static int run_all(struct litmus *test, const struct limits *limits)
 
         if (error)
             return error;
-        if (test->x->executions >= limits->executions || (test->x->runs % 256 == 0 && amp_now_ns() > until))
+        if (test->x->counts.executions >= limits->executions || (test->x->counts.runs % 256 == 0 && amp_now_ns() > until))
             return !xp_advance(test->x);
     } while (xp_advance(test->x));
     return test->x->error ? test->x->error : 1;
@@ -200,8 +200,8 @@ PyObject *py_litmus(PyObject *module, PyObject *const *args, Py_ssize_t n)
         if (done < 0)
             PyErr_SetString(PyExc_RuntimeError, reason(done));
         else
-            result = Py_BuildValue("(NKKN)", outcome_list(test), (unsigned long long)x->executions,
-                                   (unsigned long long)x->runs, PyBool_FromLong(done));
+            result = Py_BuildValue("(NKKN)", outcome_list(test), (unsigned long long)x->counts.executions,
+                                   (unsigned long long)x->counts.runs, PyBool_FromLong(done));
     }
     xp_close(x);
     free(test->outcome);

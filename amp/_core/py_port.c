@@ -21,6 +21,14 @@ static int expect(const char *name, Py_ssize_t given, Py_ssize_t wanted)
     return -1;
 }
 
+/* What went wrong tells the program these arguments. */
+static PyObject *fail_on(PyObject *const *args, Py_ssize_t n, PyObject *null)
+{
+    for (Py_ssize_t i = 0; i < n; i++)
+        py_word_look(args[i]);
+    return null;
+}
+
 static PyObject *do_load(PyObject *self, PyObject *const *args, Py_ssize_t n, unsigned size, int acquire,
                          const char *name)
 {
@@ -33,7 +41,7 @@ static PyObject *do_load(PyObject *self, PyObject *const *args, Py_ssize_t n, un
         return NULL;
     RETRYING(error, port->door->load(port, address, size, after, acquire, &word));
     if (error)
-        return py_fail_access(port, name, address, size, error);
+        return fail_on(args, n, py_fail_access(port, name, address, size, error));
     return port->door == &py_direct_door ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
 }
 
@@ -52,7 +60,7 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
                           const char *name)
 {
     struct port *port = (struct port *)self;
-    struct origin from;
+    struct origin from = {0};
     uint64_t address, value;
     int error;
 
@@ -60,10 +68,10 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
         py_word_value(args[1], &value, &from.value))
         return NULL;
     if (!fits(value, size))
-        return too_wide(name, value, size);
+        return fail_on(args, n, too_wide(name, value, size));
     RETRYING(error, port->door->store(port, address, size, value, release, from));
     if (error)
-        return py_fail_access(port, name, address, size, error);
+        return fail_on(args, n, py_fail_access(port, name, address, size, error));
     Py_RETURN_NONE;
 }
 
@@ -72,20 +80,20 @@ static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, 
 {
     struct port *port = (struct port *)self;
     struct amp_word word = {0};
-    struct origin from;
-    uint64_t address, operand, expected = 0, ignored;
+    struct origin from = {0};
+    uint64_t address, operand, expected = 0;
     int error;
 
     if (expect(name, n, op == AMP_CMPXCHG ? 3 : 2) || py_word_value(args[0], &address, &from.address) ||
         py_word_value(args[n - 1], &operand, &from.value))
         return NULL;
-    if (op == AMP_CMPXCHG && py_word_value(args[1], &expected, &ignored))
+    if (op == AMP_CMPXCHG && py_word_value(args[1], &expected, &from.expected))
         return NULL;
     if (!fits(operand, size) || !fits(expected, size))
-        return too_wide(name, fits(operand, size) ? expected : operand, size);
+        return fail_on(args, n, too_wide(name, fits(operand, size) ? expected : operand, size));
     RETRYING(error, port->door->atomic(port, address, size, op, operand, expected, from, &word));
     if (error)
-        return py_fail_access(port, name, address, size, error);
+        return fail_on(args, n, py_fail_access(port, name, address, size, error));
     return port->door == &py_direct_door ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
 }
 
@@ -127,33 +135,35 @@ PER_SIZE(64)
 static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     struct port *port = (struct port *)self;
-    uint64_t address, length, after, more;
+    uint64_t address, length, after, ignored;
 
-    if (expect("read", n, 2) || py_word_value(args[0], &address, &after) || py_word_value(args[1], &length, &more))
+    if (expect("read", n, 2) || py_word_value(args[0], &address, &after) || py_word_value(args[1], &length, &ignored))
         return NULL;
+    py_word_look(args[1]); /* a length is the bound of a loop: a branch, no part of the address */
     if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
-        return py_fail_access(port, "read", address, length, -EFAULT); /* before anything is allocated */
-    return port->door->read(self, address, length, py_word_later(after, more));
+        return fail_on(args, n, py_fail_access(port, "read", address, length, -EFAULT)); /* before anything is allocated */
+    return port->door->read(self, address, length, after);
 }
 
 static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     struct port *port = (struct port *)self;
-    uint64_t address, ignored;
+    struct origin from = {0};
+    uint64_t address;
     Py_buffer bytes;
     int error;
 
-    if (expect("write", n, 2) || py_word_value(args[0], &address, &ignored) ||
+    if (expect("write", n, 2) || py_word_value(args[0], &address, &from.address) ||
         PyObject_GetBuffer(args[1], &bytes, PyBUF_SIMPLE))
         return NULL;
     do
-        error = port->door->write(port, address, bytes.buf, (uint64_t)bytes.len);
+        error = port->door->write(port, address, bytes.buf, (uint64_t)bytes.len, from);
     while (error && interrupted(error) == 0);
     PyBuffer_Release(&bytes);
     if (error == -EINTR)
         return NULL;
     if (error)
-        return py_fail_access(port, "write", address, (uint64_t)bytes.len, error);
+        return fail_on(args, 1, py_fail_access(port, "write", address, (uint64_t)bytes.len, error));
     Py_RETURN_NONE;
 }
 
@@ -174,6 +184,7 @@ static PyObject *port_barrier(PyObject *self, PyObject *site)
 
     if (py_word_value(site, &number, &ignored))
         return NULL;
+    py_word_look(site);
     if (number >= SITES)
         return py_fail(self, "barrier", -EINVAL);
     return barrier_with(self, ((struct port *)self)->sites[number], number, "barrier");
@@ -185,6 +196,7 @@ static PyObject *port_fence(PyObject *self, PyObject *primitive)
 
     if (py_word_value(primitive, &number, &ignored))
         return NULL;
+    py_word_look(primitive);
     return barrier_with(self, number < AMP_PRIMITIVES ? number : AMP_PRIMITIVES, 0, "fence");
 }
 
@@ -196,6 +208,7 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
 
     if (py_word_value(target, &number, &ignored))
         return NULL;
+    py_word_look(target);
     RETRYING(error, port->door->kick(port, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
     if (error)
         return py_fail(self, "kick", error);
@@ -298,7 +311,7 @@ static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
         return NULL;
     RETRYING(error, port->door->note(port, code <= UINT8_MAX ? (unsigned)code : UINT8_MAX + 1u, value));
     if (error)
-        return py_fail(self, "note", error);
+        return fail_on(args, n, py_fail(self, "note", error));
     Py_RETURN_NONE;
 }
 
@@ -386,6 +399,7 @@ static PyMethodDef explored_methods[] = {
     {"look_begin", py_look_begin, METH_NOARGS, "a look of a poll begins"},
     {"look_end", py_look_end, METH_O, "look_end(found): it has ended; if it found nothing, let others run"},
     {"look_undone", py_look_undone, METH_NOARGS, "it could not be: let others run"},
+    {"look_path", py_look_path, METH_NOARGS, "a number that tells looks apart by what they have done so far"},
     {NULL, NULL, 0, NULL},
 };
 

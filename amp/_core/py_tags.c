@@ -54,6 +54,21 @@ static struct place *place_of(uint64_t tag)
     return place;
 }
 
+/* The place of a value that the program uses. One of another run, or of another CPU, came to it by a way that is no access
+ * to the shared memory: nothing can be said of such a program. */
+static struct place *used_place(uint64_t tag)
+{
+    struct place *place = place_of(tag);
+
+    if (!(tag & PY_TAGGED) || !tags.x || tags.x->over)
+        return place;
+    if (!place || place->cpu != tags.x->current) {
+        tags.x->error = place ? -EXDEV : -ESTALE;
+        tags.x->over = true;
+    }
+    return place;
+}
+
 static uint64_t new_tag(unsigned cpu)
 {
     uint16_t number = tags.free;
@@ -89,7 +104,7 @@ uint64_t py_tag_of(unsigned cpu, xp_event_id event)
 
 uint64_t py_tag_join(uint64_t a, uint64_t b)
 {
-    const struct place *x = place_of(a), *y = place_of(b);
+    const struct place *x = used_place(a), *y = used_place(b);
     struct place *place;
     uint64_t tag;
 
@@ -112,12 +127,13 @@ void py_tag_value(uint64_t tag, uint64_t value)
 
 void py_tag_looked(uint64_t tag, uint64_t what)
 {
-    struct place *place = place_of(tag);
+    struct place *place = used_place(tag);
 
     if (!place)
         return;
     xp_add_control(&tags.x->graph, place->cpu, &place->depends);
-    xp_log(tags.x, place->cpu, what);
+    /* With the number of values made so far: together they tell what each operation did, a new value or a look. */
+    xp_log(tags.x, place->cpu, xp_mix(what, tags.x->cpu[place->cpu].made));
 }
 
 void py_tag_drop(uint64_t tag)
@@ -142,9 +158,20 @@ void py_tag_drop(uint64_t tag)
 
 const struct xp_set *py_tag_depends(uint64_t time)
 {
-    const struct place *place = place_of(time);
+    const struct place *place = used_place(time);
 
     return place ? &place->depends : NULL;
+}
+
+void py_tags_forget_events(unsigned cpu, unsigned from)
+{
+    for (uint16_t i = tags.first[cpu]; i != NONE; i = tags.place[i].after) {
+        uint64_t *bit = tags.place[i].depends.bit;
+
+        bit[from >> 6] &= (UINT64_C(1) << (from & 63)) - 1;
+        for (unsigned word = (from >> 6) + 1; word < XP_WORDS; word++)
+            bit[word] = 0;
+    }
 }
 
 unsigned py_tags_live(struct explorer *x, struct xp_live *list, unsigned room)

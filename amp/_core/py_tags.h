@@ -13,6 +13,7 @@ void py_tags_begin(struct explorer *x); /* a run begins: values of earlier ones 
 void py_tags_end(void);
 uint64_t py_tag_of(unsigned cpu, xp_event_id event); /* of a value just read; 0 if there is no room */
 const struct xp_set *py_tag_depends(uint64_t time);   /* NULL: depends on nothing */
+void py_tags_forget_events(unsigned cpu, unsigned from); /* a look was undone: its loads, numbered from there, are gone */
 unsigned py_tags_live(struct explorer *x, struct xp_live *list, unsigned room);
 
 #endif

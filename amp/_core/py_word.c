@@ -4,7 +4,11 @@
  *
  * What is computed from words is a word with the latest of their times, so an address computed from a loaded value
  * carries its dependency to the next load without anybody passing it along. A result outside 0..2**64-1 is a plain int:
- * no address is. Words compare, hash, index, format and pickle as the int they hold.
+ * no address is. Words compare, hash, index, format and pickle as the int they hold, and a copy of one is the Word itself.
+ *
+ * An explored program's Word is the only way to its value, and whatever a program can learn from it is either another
+ * Word or is told to the explorer (looked_into): each operation below does one or the other, and which of the two it does
+ * is seen by what it does. So what a program knows is what it was told and the Words that are alive.
  *
  * Not a subclass of int: an int's digits end the object, so a field behind them needs a dict per instance, which costs
  * more than the access itself.
@@ -48,6 +52,12 @@ static void looked_into(PyObject *object, uint64_t what)
 {
     if (is_word(object) && ((struct word *)object)->time & PY_TAGGED)
         py_tag_looked(((struct word *)object)->time, what);
+}
+
+void py_word_look(PyObject *object)
+{
+    if (is_word(object))
+        looked_into(object, ((struct word *)object)->value);
 }
 
 static PyObject *as_int(PyObject *object)
@@ -280,8 +290,15 @@ static PyObject *word_reduce(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     struct word *word = (struct word *)self;
 
+    if (word->time & PY_TAGGED) /* a tag means nothing elsewhere: the int it holds */
+        return Py_BuildValue("O(N)", (PyObject *)&PyLong_Type, as_int(self));
     return Py_BuildValue("O(KK)", (PyObject *)word_type, (unsigned long long)word->value,
                          (unsigned long long)word->time);
+}
+
+static PyObject *word_copy(PyObject *self, PyObject *Py_UNUSED(memo))
+{
+    return Py_NewRef(self); /* it never changes */
 }
 
 static PyObject *word_create(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs)
@@ -292,14 +309,23 @@ static PyObject *word_create(PyTypeObject *Py_UNUSED(type), PyObject *args, PyOb
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:Word", names, &value, &time))
         return NULL;
+    if (!time && is_word(value))
+        return Py_NewRef(value);
+    py_word_look(value);
     if (py_word_value(value, &v, &own) || (time && py_word_value(time, &t, &own)))
         return NULL;
+    if (t & PY_TAGGED)
+        return PyErr_Format(PyExc_OverflowError, "Word: a time is less than 2**63");
     return py_word_new(v, t);
 }
 
 static PyObject *word_time(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromUnsignedLongLong(((struct word *)self)->time);
+    uint64_t time = ((struct word *)self)->time;
+
+    if (time & PY_TAGGED)
+        return PyErr_Format(PyExc_AttributeError, "time: an exploration has no clock; its values do not know when");
+    return PyLong_FromUnsignedLongLong(time);
 }
 
 static void word_free(PyObject *self)
@@ -323,6 +349,8 @@ static PyGetSetDef word_fields[] = {
 static PyMethodDef word_methods[] = {
     {"__format__", word_format, METH_O, NULL},
     {"__reduce__", word_reduce, METH_NOARGS, NULL},
+    {"__copy__", word_copy, METH_NOARGS, NULL},
+    {"__deepcopy__", word_copy, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

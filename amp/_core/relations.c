@@ -32,7 +32,8 @@ static bool coherent(const struct xp_graph *g, xp_event_id r, unsigned cell, uns
         } else {
             unsigned theirs = xp_position(g, cell, (xp_event_id)x);
 
-            if (other->order < read->order ? position < theirs : position >= theirs)
+            /* A CPU may take an interrupt while one that it rang itself later is still on its way. */
+            if (other->order < read->order ? position < theirs && other->kind != XP_DOORBELL : position >= theirs)
                 return false;
         }
     }
@@ -70,6 +71,13 @@ static bool external(const struct xp_graph *g, xp_event_id a, xp_event_id b)
     return a != XP_INITIAL && b != XP_INITIAL && g->event[a].cpu != g->event[b].cpu;
 }
 
+/* Does the read come after the write because it returns it? What a CPU reads of its own stores is forwarded to it; its own
+ * doorbell has to arrive. */
+static bool arrives(const struct xp_graph *g, xp_event_id r, xp_event_id w)
+{
+    return external(g, r, w) || (w != XP_INITIAL && g->event[w].kind == XP_DOORBELL);
+}
+
 bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sources)
 {
     const struct xp_event *read = &g->event[r];
@@ -80,7 +88,7 @@ bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sou
     for (unsigned i = 0; i < read->cells; i++) {
         unsigned level;
 
-        if (!external(g, r, sources[i]))
+        if (!arrives(g, r, sources[i]))
             continue;
         level = xp_between(g, read->cpu, g->event[sources[i]].cpu);
         if (xp_is_before(g, xp_node(g, r, level), xp_node(g, sources[i], level)))
@@ -149,7 +157,7 @@ static int read_cell(struct xp_graph *g, xp_event_id r, unsigned i, xp_event_id 
     struct xp_event *read = &g->event[r];
 
     read->source[i] = w;
-    if (external(g, r, w)) {
+    if (arrives(g, r, w)) {
         unsigned level = xp_between(g, read->cpu, g->event[w].cpu);
 
         if (xp_precede(g, xp_node(g, w, level), xp_node(g, r, level)))

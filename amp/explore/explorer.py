@@ -11,16 +11,22 @@ there, and a *redundant* one waited for a write that never came. Nothing here kn
 from __future__ import annotations
 
 import errno
+import gc
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
 from amp._core import _bridge
 from amp.errors import AmpError, Stall, UsageError, Violation
+from amp.explore.chance import Guard
+from amp.explore.looks import Looks, Refused
+from amp.explore.standing import standing
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
@@ -34,7 +40,7 @@ STALLED: Final = "wait: every processor sleeps and no doorbell is under way"  # 
 
 
 class Unlook(BaseException):
-    """A look of a poll cannot go on: it counts as one that found nothing. Programs do not catch it."""
+    """A look of a poll cannot go on: it counts as one that was not made. Programs do not catch it."""
 
 
 class RunOver(BaseException):
@@ -71,18 +77,43 @@ class Chooser(IntEnum):
 class ExploredPort(_bridge.ExploredPort, VirtioBarriers):
     """A CPU's accesses as events of the execution that is being built."""
 
+    def __init__(self, *_: Any) -> None:
+        self.looks = Looks()
+
     def poll(self, look: Callable[[], T | None], /) -> T:
         """A look in vain is undone, and made again when something that it read has changed."""
         while True:
+            found = None
+            before = self.looks.before(look)
             self.look_begin()
             try:
                 found = look()
-            except Unlook:
-                self.look_undone()
+            except (Unlook, RunOver):
+                undone = True
+            except BaseException:
+                if self.look_end(True):
+                    raise  # what it read stands: it is how the poll ended
                 continue
-            self.look_end(found is not None)
-            if found is not None:
-                return found
+            else:
+                undone = False
+            # Behind the exception: nothing that the look held is alive while others run.
+            if found is None:
+                self.looks.in_vain(look, self.look_path(), before)
+            before = None
+            if undone:
+                self.look_undone()
+            elif self.look_end(found is not None):
+                return cast(T, found)
+
+
+@dataclass(slots=True)
+class Broken:
+    """The rule that a program broke, and where it stood then. The core calls it."""
+
+    said: str | None = None
+
+    def __call__(self, rule: str) -> None:
+        self.said = f"{standing()}{rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +172,33 @@ class Explorer:
     programs: Sequence[Program]
     merging: bool = True
     core: _bridge.Explorer = field(init=False)
+    _broken: Broken = field(init=False, default_factory=Broken)
+    _looks: Looks = field(init=False, default_factory=Looks)
+    _guard: Guard = field(init=False)
+    _complete: list[tuple[tuple[Choice, ...], int]] = field(init=False, default_factory=list)
     _cpus: list[greenlet] = field(init=False)
     _idle: list[bool] = field(init=False)
     _raised: tuple[int, Exception] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         platform = self.machine.platform
-        tables = tuple((int(platform.implicit(side)), bytes(platform.table(side))) for side in Side)
-        self.core = _bridge.Explorer(*self.machine.memory, tables, Unlook, RunOver)
+        tables = tuple((int(platform.implicit(side)), bytes(platform.table(side))) for side in self._sides())
+        self.core = _bridge.Explorer(*self.machine.memory, tables, Unlook, RunOver, self._broken)
         self.core.set_merging(self.merging)
         hub = getcurrent()
         sites = site_bytes(self.machine.sites)
         ports = [ExploredPort(self.core, cpu, sites, hub.switch) for cpu in range(len(self.programs))]
+        for port in ports:
+            port.looks = self._looks
+        self._guard = Guard(lambda: getcurrent() in self._cpus)
         self._idle = [True for _ in self.programs]
         self._cpus = [greenlet(self._serve, hub) for _ in self.programs]
         for cpu, each in enumerate(self._cpus):
             each.switch(cpu, ports[cpu], self.programs[cpu], hub)
+
+    def _sides(self) -> Sequence[Side]:
+        """Where each CPU is."""
+        return tuple(Side)
 
     def _serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
         """A CPU: its part of every run, one after the other."""
@@ -165,21 +207,46 @@ class Explorer:
             idle[cpu] = True
             hub.switch()
             idle[cpu] = False
+            if self._looks.watching:
+                sys.setprofile(self._guard.watch)
             try:
                 program(port)
                 core.end(cpu)
             except RunOver:
                 pass
+            except Refused:
+                core.fail(cpu)
             except Exception as error:
                 if self._raised is None:
                     self._raised = (cpu, error)
                 core.fail(cpu)
 
     def run(self) -> Ending:
-        """One run, with the choices that are due. Raises what a program raises that is no Violation."""
+        """One run, with the choices that are due; if it meets a look that is new, the same again, watched.
+
+        Raises what a program raises that is no Violation, and Nondeterministic or UsageError for a broken rule.
+        """
+        self._looks.fresh = False
+        ending = self._run_once(again=False)
+        return self._run_watched() if self._looks.fresh else ending
+
+    def _run_watched(self) -> Ending:
+        """The last run once more: what its looks change is watched, and what it asks the system."""
+        profile, collecting = sys.getprofile(), gc.isenabled()
+        self._looks.watching = True
+        gc.disable()  # what it calls would be called in the program's name
+        try:
+            return self._run_once(again=True)
+        finally:
+            self._looks.watching = False
+            sys.setprofile(profile)
+            if collecting:
+                gc.enable()
+
+    def _run_once(self, *, again: bool) -> Ending:
         core, cpus, idle = self.core, self._cpus, self._idle
         self._raised = None
-        core.begin()
+        core.begin(again)
         while (cpu := core.next()) >= 0:
             cpus[cpu].switch()
         ending = Ending(core.ending())
@@ -188,7 +255,11 @@ class Explorer:
                 # Of a stall the program speaks itself: it knows what it waited for.
                 each.throw(Stall(STALLED) if ending is Ending.STALL else RunOver())
         if not all(idle):
-            raise AssertionError("a program goes on behind the end of its run")
+            self._abandon()
+        if self._looks.said is not None:
+            raise UsageError(self._looks.said)
+        if self._guard.said is not None:
+            raise Nondeterministic(self._guard.said)
         if self._raised is not None and not isinstance(self._raised[1], Violation):
             if ending not in (Ending.FAILED, Ending.STALL):
                 return ending  # it never was: the run was not one that can be
@@ -199,27 +270,38 @@ class Explorer:
         """What the run just made found."""
         if ending not in (Ending.FAILED, Ending.STALL):
             return None
-        assert self._raised is not None, ending
-        cpu, error = self._raised
-        assert isinstance(error, Violation), error
+        # Of a stall the program speaks itself; one that catches it has stalled all the same.
+        cpu, error = self._raised or (0, Stall(STALLED))
+        if not isinstance(error, Violation):
+            raise error
         return Finding(cpu, error, tuple(self.core.choices()))
 
     def explore(self, bounds: Bounds, progress: Callable[[Exploration], None] | None = None) -> Exploration:
         """Every execution, until one shows a violation or a bound is reached. Raises Nondeterministic."""
-        started, core = time.monotonic(), self.core
-        core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
-        core.restart()
-        self._run_twice()
-        core.restart()
-        result, runs = Exploration(), 0
+        with self._guard.held():
+            self.core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
+            self.core.restart()
+            self._run_twice()
+            self.core.restart()
+            result = self._explore(bounds, progress)
+            if result.finding is None:
+                self._repeat_some()
+        return result
+
+    def _explore(self, bounds: Bounds, progress: Callable[[Exploration], None] | None) -> Exploration:
+        started, core, result, runs = time.monotonic(), self.core, Exploration(), 0
+        self._complete.clear()
         while True:
             ending, runs = self.run(), runs + 1
             result.finding = self.finding(ending)
             if result.finding is not None:
                 break
+            if ending is Ending.COMPLETE:
+                self._keep_some()
             more = core.advance()
             if not more and self._start_again():
                 runs = 0
+                self._complete.clear()
                 continue
             if not more:
                 break
@@ -231,26 +313,48 @@ class Explorer:
                     result.bound = f"{bounds.seconds:g} s"
                 if result.bound is not None:
                     break
+                gc.collect(0)  # it is off while programs run
                 if progress is not None:
                     progress(self._counted(result))
         result.seconds = time.monotonic() - started
         return self._counted(result)
 
+    def _keep_some(self) -> None:
+        """The first, second, fourth, ... complete execution, to be made again when all have been."""
+        stats = self.core.stats()
+        executions = int(stats["executions"])
+        if executions & (executions - 1) == 0:
+            self._complete.append((tuple(self.core.choices()), int(stats["trail"])))
+
+    def _repeat_some(self) -> None:
+        """Executions of the beginning once more, now at the end: a program that has changed meanwhile is found out."""
+        for choices, trail in self._complete:
+            self.core.replay(list(choices))
+            self._run_once(again=True)
+            stats = self.core.stats()
+            if stats["error"] or int(stats["trail"]) != trail:
+                raise Nondeterministic(_WHY_NOT[errno.EPROTO][1])
+
     def replay(self, choices: Sequence[Choice]) -> Finding | None:
         """The run with these choices, and behind their end the newest values. Raises UsageError if they do not fit."""
-        self.core.replay(list(choices))
-        ending = self.run()
-        if self.core.stats()["error"]:
+        with self._guard.held():
+            self.core.replay(list(choices))
+            ending = self.run()
+        error = -int(self.core.stats()["error"])
+        if error in (errno.EAGAIN, errno.EPROTO):
             raise UsageError("the schedule does not fit this program on this machine")
+        if error:
+            self._start_again()
         return self.finding(ending)
 
     def sample(self, chooser: Chooser, seed: int, executions: int, depth: int = 3) -> tuple[int, Finding | None]:
         """Runs by chance until one shows a violation: how many, and what it was."""
         self.core.set_chooser(chooser, seed, depth)
-        for number in range(1, executions + 1):
-            finding = self.finding(self.run())
-            if finding is not None:
-                return number, finding
+        with self._guard.held():
+            for number in range(1, executions + 1):
+                finding = self.finding(self.run())
+                if finding is not None:
+                    return number, finding
         return executions, None
 
     def _counted(self, result: Exploration) -> Exploration:
@@ -268,11 +372,17 @@ class Explorer:
         if error == -errno.EAGAIN:  # cells were split, or it was seen that two CPUs write one
             self.core.restart()
             return True
-        if error == -errno.EPROTO:
-            raise Nondeterministic(
-                "the program is not deterministic: run again with the same values read, it made other accesses"
-            )
-        raise UsageError("an execution is too large to explore: fewer messages, or a smaller payload")
+        if error == -errno.EPERM:
+            raise UsageError(self._broken.said or "the program broke a rule")
+        kind, text = _WHY_NOT.get(-error, (UsageError, f"the exploration ended with error {-error}"))
+        raise kind(text)
+
+    def _abandon(self) -> None:
+        """A part goes on behind the end of its run, whatever is raised in it. Its greenlet cannot be ended."""
+        _ABANDONED.extend(self._cpus)
+        raise UsageError(
+            "the program catches what ends its run (BaseException, or a bare except:), and goes on; it must let it pass"
+        )
 
     def _run_twice(self) -> None:
         """The first execution, twice: a program that depends on more than what it reads seldom does the same again."""
@@ -280,13 +390,43 @@ class Explorer:
             self.run()
             first = self.core.stats()
             if not first["error"]:
-                self.run()  # nothing was advanced: the same choices
-                if self.core.stats()["trail"] == first["trail"]:
+                self._run_watched()  # nothing was advanced: the same choices
+                again = self.core.stats()
+                if again["error"]:
+                    self._start_again()
+                if again["trail"] == first["trail"]:
                     return
                 raise Nondeterministic(
                     "the program is not deterministic: run twice with the same values read, it made other accesses"
                 )
             self._start_again()
+
+
+_ABANDONED: Final[list[greenlet]] = []
+
+# Why an exploration ended early, by the core's error; -EAGAIN begins anew, -EPERM is a rule that the program broke.
+_WHY_NOT: Final[Mapping[int, tuple[type[AmpError], str]]] = MappingProxyType(
+    {
+        errno.EPROTO: (
+            Nondeterministic,
+            "the program is not deterministic: run again with the same values read, it made other accesses",
+        ),
+        errno.ESTALE: (
+            Nondeterministic,
+            "the program is not deterministic: it uses a value that it loaded in an earlier run",
+        ),
+        errno.EXDEV: (
+            UsageError,
+            "a processor's part uses a value that another one's loaded: they share nothing but the memory",
+        ),
+        errno.ENOTRECOVERABLE: (
+            UsageError,
+            "the program catches what ends its run (BaseException, or a bare except:) and goes on; it must let it pass",
+        ),
+        errno.E2BIG: (UsageError, "an execution is too large to explore: fewer messages, or a smaller payload"),
+        errno.ENOMEM: (UsageError, "the exploration is out of memory: fewer messages, or a smaller payload"),
+    }
+)
 
 
 def side_name(cpu: int) -> str:

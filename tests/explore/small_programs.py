@@ -26,16 +26,13 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from greenlet import getcurrent, greenlet
-
 from amp._core import _bridge
 from amp._core._bridge import ExploredBytes, LazyBytes, ModelledPort
 from amp.errors import UsageError, Violation
-from amp.explore.explorer import Bounds, Ending, Exploration, ExploredPort, Explorer, Machine, RunOver, Unlook
+from amp.explore.explorer import Bounds, Ending, Exploration, ExploredPort, Explorer, Machine
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import SiteMap
-from amp.port.doors import site_bytes
 
 MEMORY_BYTES = 4096
 LOCATIONS = {
@@ -265,17 +262,8 @@ class Part:
 class Crowd(Explorer):
     """More CPUs than two, one apart from the other: host, remote, host, ..."""
 
-    def __post_init__(self) -> None:
-        platform, sides = self.machine.platform, (Side.HOST, Side.REMOTE)
-        cpus = [sides[cpu % 2] for cpu in range(len(self.programs))]
-        tables = tuple((int(platform.implicit(side)), bytes(platform.table(side))) for side in cpus)
-        self.core = _bridge.Explorer(*self.machine.memory, tables, Unlook, RunOver)
-        self.core.set_merging(self.merging)
-        hub, sites = getcurrent(), site_bytes(self.machine.sites)
-        self._idle = [True for _ in self.programs]
-        self._cpus = [greenlet(self._serve, hub) for _ in self.programs]
-        for cpu, each in enumerate(self._cpus):
-            each.switch(cpu, ExploredPort(self.core, cpu, sites, hub.switch), self.programs[cpu], hub)
+    def _sides(self) -> Sequence[Side]:
+        return [tuple(Side)[cpu % 2] for cpu in range(len(self.programs))]
 
 
 def explorer_of(

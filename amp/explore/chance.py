@@ -1,0 +1,167 @@
+"""Chance and clocks: what an explored program must not ask, and how it is caught asking.
+
+A program that is explored runs thousands of times, and must do the same whenever it reads the same. A seeded generator
+of its own (random.Random(7)) does; a clock, or a generator that the interpreter seeded, does not, and what it decides
+is not explored: a verdict would speak of the decisions that happened to fall. So while a program runs, each of SOURCES
+says so when it is called: by its name in its module, by names that other modules gave it (`from time import time`),
+and, in runs that are watched (sys.setprofile), whatever name it goes by. Calls by anybody but the program go through.
+
+The garbage collector does not run meanwhile: what it calls would be called in the program's name.
+
+Not seen: what a program learns from a file, the environment, a device or the order of a set of objects. If it makes
+another access because of it, in a run that is repeated, that is seen (amp.explore.explorer).
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import os
+import random
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, MappingProxyType, ModuleType
+from typing import Any, Final
+
+from amp.explore.standing import standing
+
+_CLOCKS: Final = tuple(
+    f"{clock}{unit}"
+    for clock in ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+    for unit in ("", "_ns")
+)
+# By module: functions whose result no value read decides.
+SOURCES: Final[Mapping[ModuleType, tuple[str, ...]]] = MappingProxyType(
+    {
+        time: (*_CLOCKS, "clock_gettime", "clock_gettime_ns"),
+        os: ("urandom", "getrandom", "times"),
+        uuid: ("uuid1", "uuid4"),
+    }
+)
+_RANDOM: Final = tuple(  # the module's functions are methods of one generator, seeded by the system
+    name for name, value in vars(random).items() if getattr(value, "__self__", None) is random._inst
+)
+_NOW: Final = frozenset({"now", "utcnow", "today"})  # of datetime's classes, which cannot be patched
+_NUMPY: Final = "numpy.random"
+
+Record = Callable[[str], None]
+
+
+def _refusal(original: Callable[..., Any], name: str, asked: Callable[[str], None]) -> Callable[..., Any]:
+    def refused(*arguments: Any, **named: Any) -> Any:
+        asked(name)
+        return original(*arguments, **named)
+
+    return refused
+
+
+class Guard:
+    """While it holds (`with guard.held():`), `said` becomes what the program asked first, and where; None: nothing.
+
+    `is_program()` tells whether the one who runs now is the program.
+    """
+
+    def __init__(self, is_program: Callable[[], bool]) -> None:
+        self._is_program = is_program
+        self.said: str | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Restores every function when it ends."""
+        patched: list[tuple[Any, str, Any]] = []
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            for place, name, original, shown in _places():
+                patched.append((place, name, original))
+                setattr(
+                    place, name, self._seeding(original) if shown == _SEED else _refusal(original, shown, self._ask)
+                )
+            yield
+        finally:
+            for place, name, original in reversed(patched):
+                setattr(place, name, original)
+            if collecting:
+                gc.enable()
+
+    def watch(self, _: FrameType, event: str, argument: Any) -> None:
+        """For sys.setprofile: sees C functions whatever name they are called by."""
+        if event != "c_call" or not self._is_program():
+            return
+        name = getattr(argument, "__name__", "")
+        owner = getattr(argument, "__self__", None)
+        if argument in _BUILTIN:
+            self._ask(_BUILTIN[argument])
+        elif name in _NOW and isinstance(owner, type) and issubclass(owner, datetime.date):
+            self._ask(f"{owner.__name__}.{name}")
+        elif owner is random._inst and name in {"random", "getrandbits"}:
+            self._ask(f"random.{name}")
+
+    def _ask(self, name: str) -> None:
+        if self.said is None and self._is_program():
+            self.said = f"{standing()}the program is not deterministic: it calls {name}()"
+
+    def _seeding(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """random.Random.seed, which is no chance if it is given a seed."""
+
+        def seed(generator: random.Random, a: Any = None, *rest: Any, **named: Any) -> Any:
+            if a is None and not isinstance(generator, random.SystemRandom):
+                self._ask("random.Random")
+            return original(generator, a, *rest, **named)
+
+        return seed
+
+
+_SEED: Final = "random.Random.seed"
+_BUILTIN: Final[Mapping[Any, str]] = MappingProxyType(
+    {
+        vars(module)[name]: f"{module.__name__}.{name}"
+        for module in (time, os)
+        for name in SOURCES[module]
+        if name in vars(module)
+    }
+)
+_known: tuple[int, list[tuple[Any, str, Any, str]]] = (0, [])
+
+
+def _places() -> list[tuple[Any, str, Any, str]]:
+    """(module or class, name there, function, how it is called): everywhere that a source goes by a name."""
+    global _known  # noqa: PLW0603  # the scan of all modules, kept until another is imported
+    if _known[0] != len(sys.modules):
+        _known = (len(sys.modules), list(_find_places()))
+    return _known[1]
+
+
+def _find_places() -> Iterator[tuple[Any, str, Any, str]]:
+    sources = {}
+    for module, names in (*SOURCES.items(), (random, _RANDOM)):
+        for name in names:
+            if name in vars(module):
+                sources[id(vars(module)[name])] = (vars(module)[name], f"{module.__name__}.{name}")
+                yield module, name, *sources[id(vars(module)[name])]
+    yield random, "_urandom", os.urandom, "os.urandom"
+    yield random.Random, "seed", random.Random.seed, _SEED
+    if (numpy_random := sys.modules.get(_NUMPY)) is not None:
+        for name, value in list(vars(numpy_random).items()):
+            if getattr(value, "__self__", None).__class__.__name__ == "RandomState" or name == "default_rng":
+                sources[id(value)] = (value, f"{_NUMPY}.{name}")
+                yield numpy_random, name, *sources[id(value)]
+    for module in _programs():
+        for name, value in list(vars(module).items()):
+            # Bound methods of a generator are made anew at each look-up: those that a module holds are random's own.
+            if (found := sources.get(id(value))) is not None:
+                yield module, name, *found
+
+
+def _programs() -> Iterator[ModuleType]:
+    """Modules that may hold a program: neither Python's own nor ours nor installed ones."""
+    for name, module in list(sys.modules.items()):
+        root = name.partition(".")[0]
+        file = getattr(module, "__file__", None)
+        if not isinstance(module, ModuleType) or root == "amp" or root in sys.stdlib_module_names:
+            continue
+        if root == "__main__" or (file is not None and "site-packages" not in file and "dist-packages" not in file):
+            yield module

@@ -1,0 +1,51 @@
+"""Watches that a look in vain changes nothing of its program's (see amp.explore.purity).
+
+Comparing everything that a look can reach, before and after, takes longer than the look. So it is done once for each
+look that is new: another place in the program, or another path through the look. A run that meets a new one is made
+again, watched; it is the same run, as a program is deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from amp.explore.purity import State, changed, state_of
+
+
+class Refused(BaseException):
+    """The program breaks a rule of looks, and its run is given up. Programs do not catch it."""
+
+
+@dataclass(slots=True)
+class Looks:
+    """`fresh`: this run met a look that was never watched. `said`: what a look changed, and where it stands."""
+
+    watching: bool = False
+    fresh: bool = False
+    said: str | None = None
+    _known: set[int] = field(default_factory=set)
+
+    def before(self, look: Callable[[], Any]) -> State | None:
+        """What the look can reach; None if it is not watched."""
+        return state_of(look) if self.watching else None
+
+    def in_vain(self, look: Callable[[], Any], path: int, before: State | None) -> None:
+        """A look found nothing, or was given up. Raises Refused if it has changed something."""
+        if before is None:
+            self.fresh = self.fresh or path not in self._known
+            return
+        self._known.add(path)
+        where = changed(before, state_of(look))
+        if where is not None:
+            self.said = (
+                f"{_place(look)}a look of poll() that finds nothing changes {where}: it may be made any number of "
+                "times, and may only load"
+            )
+            raise Refused
+
+
+def _place(look: Callable[[], Any]) -> str:
+    code = getattr(getattr(look, "__func__", look), "__code__", None)
+    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}: "

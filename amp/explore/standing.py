@@ -1,0 +1,32 @@
+"""Where a program stands: its own file and line, for messages."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final
+
+_OURS: Final = str(Path(__file__).resolve().parents[1])  # the package amp: ports and explorer, not the program
+
+
+def _is_program(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith(_OURS)
+
+
+def standing() -> str:
+    """ "FILE:LINE: " of the innermost line that is running and not the product's; "" if there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not _is_program(frame):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}: "
+
+
+def raised_at(traceback: TracebackType | None) -> str:
+    """The same, of the innermost line of the program that an exception came through."""
+    found = ""
+    while traceback is not None:
+        if _is_program(traceback.tb_frame):
+            found = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}: "
+        traceback = traceback.tb_next
+    return found
