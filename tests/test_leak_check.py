@@ -17,7 +17,8 @@ def test_leaks():
 
 
 def test_a_test_that_leaves_an_object_in_dev_shm_fails(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    for name in ("conftest.py", "turns.py"):
+        shutil.copy(Path(__file__).with_name(name), tmp_path)
     (tmp_path / "test_planted.py").write_text(LEAK)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -22,13 +22,13 @@ def build(directory: Path, core: Path, *options: str) -> Path:
     program = directory / "ring_stress"
     inputs = [core / name for name in SOURCES]
     command = ["cc", "-std=c11", "-g", *options, f"-I{core}", C / "ring_stress.c", *inputs]
-    subprocess.run([*map(str, command), "-o", str(program), "-lpthread"], check=True, timeout=120)
+    subprocess.run([*map(str, command), "-o", str(program), "-lpthread"], check=True, timeout=300)
     return program
 
 
 def run(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [str(program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")

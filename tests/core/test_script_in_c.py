@@ -18,12 +18,12 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compile
 
 
 def cc(*arguments: object) -> None:
-    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=120)
+    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=300)
 
 
 def follow(program: Path, *, seed: int, runs: int) -> subprocess.CompletedProcess[str]:
     command = [str(program), str(seed), str(runs)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")

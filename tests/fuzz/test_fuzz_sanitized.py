@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compile
 
 
 def cc(*arguments: object) -> None:
-    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=120)
+    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=300)
 
 
 def compiled(source: Path, to: Path) -> None:
@@ -61,7 +61,7 @@ def sanitized(core: Path, inputs: int, *targets: str) -> subprocess.CompletedPro
         "PYTHONMALLOC": "malloc",  # so that each of Python's allocations has a fence of its own
     }
     command = [sys.executable, str(HERE / "sanitized.py"), str(core), str(inputs), *targets]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_targets_find_nothing_in_the_core(objects: Path, tmp_path: Path) -> None:

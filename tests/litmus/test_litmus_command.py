@@ -21,7 +21,7 @@ IRIW = DATA / "AArch64" / "IRIW+na+addr+na+ishld.litmus"
 
 def amp(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "amp.cli", "litmus", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def told(*arguments: object, status: int = 0) -> dict[str, Any]:

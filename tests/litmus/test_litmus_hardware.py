@@ -252,6 +252,6 @@ def test_without_a_compiler_one_line_says_so(sb: Path) -> None:
 
 def test_its_options_mean_nothing_without_it(sb: Path) -> None:
     command = [sys.executable, "-m", "amp.cli", "litmus", str(sb), "--time", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "--time is an option of --hardware" in done.stderr

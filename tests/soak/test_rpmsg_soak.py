@@ -20,7 +20,7 @@ from amp.remoteproc.image import read_image
 from amp.rpmsg import Endpoint, Message
 
 HERE = Path(__file__).parent
-LIMIT_S = 30.0
+LIMIT_S = 240.0
 
 
 def firmware(tmp_path: Path, streams: int) -> Path:

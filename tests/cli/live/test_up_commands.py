@@ -198,7 +198,7 @@ import os, socket, sys
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 kind = socket.SOCK_STREAM if sys.argv[2].endswith("control") else socket.SOCK_SEQPACKET
 with socket.socket(socket.AF_UNIX, kind) as connection:
-    connection.settimeout(10)
+    connection.settimeout(240)
     try:
         connection.connect(sys.argv[2])
         connection.sendall(b'{"op": "describe", "version": 1}\\n')

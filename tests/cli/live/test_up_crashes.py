@@ -25,7 +25,7 @@ def machine_of(home: Home) -> dict[str, object]:
 
 
 def readelf(what: str, path: Path) -> str:
-    run = subprocess.run(["readelf", what, "--wide", path], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run(["readelf", what, "--wide", path], capture_output=True, text=True, check=True, timeout=300)
     assert run.stderr == ""
     return run.stdout
 
