@@ -4,8 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 TRIES = 10
+_PRESSURE = Path("/proc/pressure/cpu")
+
+
+def crowded_s() -> float:
+    """Seconds so far in which somebody on this machine waited for a CPU (the kernel's PSI); 0 where nobody counts.
+
+    What an act takes without them is what it takes on an idle machine, if little else runs on it; an idle machine has
+    none of them.
+    """
+    try:
+        return int(_PRESSURE.read_text().split()[4].removeprefix("total=")) / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
+class Stopwatch:
+    """Starts when it is made."""
+
+    def __init__(self) -> None:
+        self._began_s, self._crowded_s = time.monotonic(), crowded_s()
+
+    @property
+    def uncrowded_s(self) -> float:
+        """Seconds that went by, without those in which the machine was crowded."""
+        return max(0.0, time.monotonic() - self._began_s - (crowded_s() - self._crowded_s))
 
 
 def quick(act: Callable[[], object], limit_s: float, *, before: Callable[[], object] | None = None) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from amp.region import Region
 
 LEAK = """
@@ -16,6 +18,7 @@ def test_leaks():
 """
 
 
+@pytest.mark.alone  # what it leaves, others would find
 def test_a_test_that_leaves_an_object_in_dev_shm_fails(tmp_path: Path) -> None:
     for name in ("conftest.py", "turns.py"):
         shutil.copy(Path(__file__).with_name(name), tmp_path)

@@ -62,6 +62,7 @@ def test_an_instruction_is_told_by_the_row_that_executes_it() -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere every row may be an instruction")
+@pytest.mark.alone
 def test_a_full_barrier_costs_time_and_a_compiler_barrier_none() -> None:
     cpu = max(os.sched_getaffinity(0))
     pair = (Primitive.MB, Primitive.COMPILER)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import AMP, amp
+from commands import AMP
+from commands import process as amp
 
 SMP = ("run", "echo", "--barriers", "smp", "--messages", "200")
 KEYS = {"status", "violations", "executions", "states", "seconds"}

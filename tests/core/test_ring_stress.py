@@ -57,18 +57,7 @@ def test_a_planted_error_is_found(tmp_path: Path, file: str, text: str, instead:
     source = (CORE / file).read_text()
     assert source.count(text) == 1, f"{file} has changed: {text!r}"
     (tmp_path / file).write_text(source.replace(text, instead))
-    program, inputs = tmp_path / "ring_stress", [tmp_path / name for name in SOURCES]
-    cc(
-        "-std=c11",
-        "-g",
-        "-O0",
-        "-w",
-        *SANITIZE,
-        f"-I{tmp_path}",
-        C / "ring_stress.c",
-        *inputs,
-        "-o",
-        program,
-        "-lpthread",
-    )
+    inputs = [C / "ring_stress.c", *(tmp_path / name for name in SOURCES)]
+    flags = ("-std=c11", "-g", "-O0", "-w", *SANITIZE, f"-I{tmp_path}")
+    program = linked(tmp_path / "ring_stress", [], flags=(*flags, *inputs))
     assert any(run(program, *words).returncode for words in (*((seed, 40_000) for seed in range(8)), ("bench",)))

@@ -23,7 +23,7 @@ from amp.litmus.parser import parse
 from amp.litmus.runner import run_test
 from amp.ordering.platforms import PLATFORMS
 
-pytestmark = [needs_compiler, needs_two_cpus]
+pytestmark = [needs_compiler, needs_two_cpus, pytest.mark.xdist_group("silicon")]
 TRIES = 100_000
 SEEN_TRIES = 1_000_000  # at most, until a weak outcome is seen
 WEAK_MP = "1:r0=1; 1:r1=0;"

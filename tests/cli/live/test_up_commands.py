@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, WAIT_LIMIT_S, watched
+from cli_runs import WAIT_LIMIT_S, watched
+from commands import AMP
 from live_machines import Home, a_home, image, talk_to
 
 
