@@ -182,7 +182,7 @@ def test_a_part_of_the_sample_shows_nothing_that_the_model_does_not_allow() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3600)
 def test_the_whole_sample_shows_nothing_that_the_model_does_not_allow() -> None:
     """Those with more threads than this machine has processors are skipped by the command, which says so."""
     data = nothing_outside_the_model([each.file for each in HERE + OTHERS], 200_000)
