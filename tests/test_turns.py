@@ -1,9 +1,12 @@
 """Workers beside each other: tests marked `alone` meet nobody, and what is made once is made once."""
 
 import re
+import select
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -26,8 +29,8 @@ def test_beside(number):
     with Present(f"beside-{number}"):
         time.sleep(0.005)
 
-@pytest.mark.parametrize("number", range(5))
 @pytest.mark.alone
+@pytest.mark.parametrize("number", range(5))
 def test_nobody_is_met(number):
     with Present(f"alone-{number}") as me:
         for _ in range(50):
@@ -57,9 +60,47 @@ def test_who_is_alone_meets_nobody_and_workers_make_one_thing_together(tmp_path:
     assert len({(tmp_path / f"made-{number}").read_text() for number in range(6)}) == 1
 
 
-def test_without_the_mark_somebody_is_met(tmp_path: Path) -> None:
-    """The other direction: the same test, in a group of its own only, looks until it has company."""
-    suite = SUITE.replace("mark.alone", "mark.xdist_group('held')").replace("range(50)", "range(60_000)")
-    done = run(tmp_path, suite)
-    assert done.returncode == 1
-    assert "assert not {" in done.stdout, done.stdout
+HOLD = """
+import sys
+from pathlib import Path
+from turns import Floor
+floor = Floor(Path(sys.argv[1]))
+print("begins", flush=True)
+floor.take(alone=sys.argv[2] == "alone")
+print("holds", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def holder(folder: Path, how: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds the floor as soon as it may, and until the block ends."""
+    command = [sys.executable, "-c", HOLD, str(folder), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE, bufsize=0) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begins\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def holds(process: subprocess.Popen[bytes], within_s: float) -> bool:
+    """Whether it has the floor, or gets it by then."""
+    return bool(select.select([process.stdout], [], [], within_s)[0])
+
+
+def test_many_hold_the_floor_together_and_one_alone(tmp_path: Path) -> None:
+    with holder(tmp_path, "together") as first, holder(tmp_path, "together") as second:
+        assert holds(first, 240)
+        assert holds(second, 240)
+        with holder(tmp_path, "alone") as alone:
+            assert not holds(alone, 0.5)
+            first.kill()
+            assert not holds(alone, 0.2)
+            second.kill()
+            assert holds(alone, 240)
+            with holder(tmp_path, "together") as late:
+                assert not holds(late, 0.5)
+                alone.kill()
+                assert holds(late, 240)
