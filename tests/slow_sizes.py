@@ -1,4 +1,4 @@
-"""How much the slow tests do: minutes each, or all of it, which takes hours, with AMP_SLOW=full. Not a test."""
+"""How much the slow tests do: a part, or all of it with AMP_SLOW=full. Not a test."""
 
 import os
 

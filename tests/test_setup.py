@@ -73,7 +73,7 @@ def python_without(path: Path, query: str, answer: str) -> Path:
     return script(path, f'case "$*" in *{query}*) {answer};; *) exec "{sys.executable}" "$@";; esac')
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "needs"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-slow", "check", "bench", "needs"])
 def test_a_missing_compiler_is_named_with_its_package(make: Make, path_dir: Path, target: str) -> None:
     good_python(path_dir / "python3")
     line = the_one_line(make(target, "CC=no-such-cc -m32"))

@@ -36,7 +36,7 @@ def child(program: str) -> Iterator[int]:
 def starved() -> Iterator[int]:
     """A process that could run, on a CPU that another one of its own keeps from it."""
     cpu = min(os.sched_getaffinity(0))
-    with child(SPINS) as keeper, child(SPINS) as pid:
+    with child(SPINS) as pid, child(SPINS) as keeper:  # which ends first: a starved process takes long to die
         for each in (keeper, pid):
             os.sched_setaffinity(each, {cpu})
         os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
