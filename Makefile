@@ -5,7 +5,7 @@
 .ONESHELL:
 .SHELLFLAGS = -ec
 .DEFAULT_GOAL = demo
-.PHONY: demo test check bench baselines clean needs
+.PHONY: demo test test-slow check bench baselines clean needs
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -17,8 +17,13 @@ export CC
 demo: .venv/ready
 	$(BIN)/amp demo
 
+# A worker for each core; tests/README.md says who runs alone.
 test: .venv/ready
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup
+
+# All that the suite above has a smaller number of, one after another; tests/README.md says how long it takes.
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow --durations 20
 
 check: .venv/ready
 	$(BIN)/ruff check .

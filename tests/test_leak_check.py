@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from amp.region import Region
 
 LEAK = """
@@ -16,10 +18,24 @@ def test_leaks():
 """
 
 
-def test_a_test_that_leaves_an_object_in_dev_shm_fails(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+@pytest.mark.alone  # what it leaves, others would find
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_test_that_leaves_an_object_in_dev_shm_fails(tmp_path: Path, workers: int) -> None:
+    for name in ("conftest.py", "turns.py"):
+        shutil.copy(Path(__file__).with_name(name), tmp_path)
     (tmp_path / "test_planted.py").write_text(LEAK)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+        "-n",
+        str(workers),
+        tmp_path,
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 1, run.stdout
     assert "left in /dev/shm: amp." in run.stdout

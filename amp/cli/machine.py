@@ -7,13 +7,14 @@ is told at once, and stops cleanly; if this process dies, the kernel ends both.
 
 from __future__ import annotations
 
+import select
 import selectors
 import signal
 import socket
 import subprocess
-import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,6 +25,7 @@ from amp.errors import AmpError, ScriptMismatch
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.config import Mode, Report, Request, RunConfig
 from amp.machine.model_room import model_bytes, model_config, prepare_model
+from amp.machine.patience import Patience
 from amp.machine.script import Script
 from amp.machine.small import Plan, plan_for
 from amp.ordering.platforms import Platform
@@ -33,7 +35,7 @@ from amp.port.port import CPU_NAMES
 from amp.region import Region
 
 TRACE_EVENTS: Final = 1 << 16
-STOP_LIMIT_S: Final = 5.0  # how long a side may take to stop once it is told to
+STOP_LIMIT_S: Final = 5.0  # how long a side that has a processor may take to stop once it is told to
 LINGER_LIMIT_S: Final = 60.0  # how long a side may go on after the other has ended
 MODULES: Final = ("hostside", "remoteside")
 
@@ -222,18 +224,18 @@ class Machine:
     def _survivor(self, side: _SideProcess) -> str:
         if not side.due:  # it may have noticed, and said so, before we did
             return "was idle" if side.report is None else _last_words(side.report)
-        side.control.settimeout(STOP_LIMIT_S)
+        patience = Patience(side.process.pid, STOP_LIMIT_S)
         try:
             while not side.received.endswith(b"\n"):
+                if not patience.until(lambda seconds: bool(select.select([side.control], [], [], seconds)[0])):
+                    side.process.kill()
+                    return f"did not stop within {STOP_LIMIT_S:g} s and was killed"
                 part = side.control.recv(65536)
                 if not part:
                     return "died as well"
                 side.received += part
         except ConnectionResetError:
             return "died as well"
-        except TimeoutError:
-            side.process.kill()
-            return f"did not stop within {STOP_LIMIT_S:g} s and was killed"
         return _last_words(msgspec.json.decode(side.received, type=Report))
 
     def _tell_lost(self, cpu: int) -> None:
@@ -251,15 +253,19 @@ class Machine:
         self.region.close()
 
     def _end_processes(self) -> None:
-        deadline = time.monotonic() + STOP_LIMIT_S
+        patience = [Patience(side.process.pid, STOP_LIMIT_S) for side in self._sides]
         with suppress(OSError):  # no run has prepared the model yet
             self._tell_lost(0)  # in a run: its next access fails
-        for side in self._sides:
-            try:
-                side.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        for side, its in zip(self._sides, patience, strict=True):
+            if not its.until(partial(_ended, side.process)):
                 side.process.kill()
                 side.process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes], within_s: float) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(within_s)
+    return process.returncode is not None
 
 
 def _last_words(report: Report) -> str:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -25,6 +26,7 @@ from amp.errors import RprocError
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.core import Boot, CoreState, Crash, CrashKind
 from amp.machine.core_process import LINE_LIMIT_BYTES, CrashReport, PowerOn
+from amp.machine.patience import Patience, in_line_s
 from amp.machine.soc import Soc
 from amp.port.port import REMOTE
 
@@ -106,7 +108,7 @@ class ProcessCore:
         if self._watcher is not None:
             # A signal that comes between its last look and its sleep does not wake the core; a doorbell after it does.
             self._soc.ring(REMOTE)
-            self._watcher.join(self._stop_limit_s)
+            Patience(self.pid or 0, self._stop_limit_s).until(partial(_ended, self._watcher))
         self.kill()
 
     def settle(self) -> None:
@@ -141,6 +143,11 @@ class ProcessCore:
             self._on_change(self)
 
 
+def _ended(thread: threading.Thread, within_s: float) -> bool:
+    thread.join(within_s)
+    return not thread.is_alive()
+
+
 class _Run:
     """One process from its start to its end."""
 
@@ -169,7 +176,7 @@ class _Run:
 
     def follow(self) -> Crash | None:
         """Until the process has ended. What the watchdog or its last words say; None if neither does."""
-        dog = _Watchdog(self._soc.heartbeat.value, self._watchdog_s)
+        dog = _Watchdog(self._soc.heartbeat.value, self._watchdog_s, self.process.pid)
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         poll.register(self._control, select.POLLIN)
@@ -220,11 +227,12 @@ class _Run:
 class _Watchdog:
     """Bites when the heartbeat stood still for `limit_s`, or BOOT_LIMIT_S before the first; never if `limit_s` is 0.
 
-    Counts time that it saw go by, not the clock: a machine that was stopped as a whole has lost none.
+    Counts time that it saw go by, not the clock: a machine that was stopped as a whole has lost none. Nor has a process
+    that stood in line for a processor.
     """
 
-    def __init__(self, heartbeat: int, limit_s: float) -> None:
-        self._heartbeat, self._limit_s = heartbeat, limit_s
+    def __init__(self, heartbeat: int, limit_s: float, pid: int) -> None:
+        self._heartbeat, self._limit_s, self._pid, self._line_s = heartbeat, limit_s, pid, in_line_s(pid)
         self._still_s, self._looked_s = 0.0, time.monotonic()
         self._tick_s = limit_s / LOOKS
 
@@ -236,6 +244,8 @@ class _Watchdog:
         """Look at the heartbeat. Why it bites, in words; None if it does not."""
         now = time.monotonic()
         passed, self._looked_s = min(now - self._looked_s, 2 * self._tick_s), now
+        before_s, self._line_s = self._line_s, in_line_s(self._pid)
+        passed = max(0.0, passed - (self._line_s - before_s))
         if not self._limit_s or heartbeat != self._heartbeat:
             self._heartbeat, self._still_s = heartbeat, 0.0
             return None

@@ -62,6 +62,7 @@ def test_an_instruction_is_told_by_the_row_that_executes_it() -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere every row may be an instruction")
+@pytest.mark.alone
 def test_a_full_barrier_costs_time_and_a_compiler_barrier_none() -> None:
     cpu = max(os.sched_getaffinity(0))
     pair = (Primitive.MB, Primitive.COMPILER)
@@ -127,5 +128,5 @@ def test_the_chart_has_its_units_its_machine_and_every_instruction(tmp_path: Pat
 
 def test_without_matplotlib_a_chart_is_refused_in_one_line() -> None:
     program = "import sys; sys.modules['matplotlib'] = None; from amp.bench.charts import require; require()"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert "UsageError: --chart needs matplotlib, which is not installed: pip install 'amp[bench]'" in ended.stderr

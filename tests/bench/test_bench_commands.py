@@ -11,7 +11,7 @@ import pytest
 
 def amp(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "amp.cli", "bench", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_barriers_prints_one_object_with_the_machine_and_draws_the_chart(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_a_commit_is_told_only_of_a_checkout_and_with_a_plus_if_it_was_changed(t
     def git(*words: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
         command = ["git", "-C", str(tmp_path), *identity, *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
     assert commit(tmp_path) is None
     git("init", "-q")

@@ -28,7 +28,7 @@ TWO = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two sides nee
 
 def amp(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "amp.cli", "bench", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def data_of(ended: subprocess.CompletedProcess[str]) -> dict[str, object]:

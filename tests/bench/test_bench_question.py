@@ -143,6 +143,7 @@ BARRIER = {Build.MANDATORY: Primitive.MB}
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="which barrier costs what is the CPU's")
+@pytest.mark.alone
 def test_a_real_loop_shows_what_its_full_barrier_costs_and_no_difference_where_there_is_none() -> None:
     room = mmap.mmap(-1, 1 << 16)
 

@@ -163,7 +163,7 @@ def test_cpus_that_are_not_there_are_refused() -> None:
 
 def amp(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "amp.cli", "bench", "ring", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_command_prints_one_object() -> None:
@@ -187,5 +187,5 @@ RINGTEST = Path(__file__).parents[2] / "bench" / "peers" / "ringtest.py"
 @pytest.mark.parametrize("words", [(), ("--tree", "/nowhere/at/all")])
 def test_ringtest_without_a_tree_says_so_in_one_line(words: tuple[str, ...]) -> None:
     command = [sys.executable, str(RINGTEST), *words]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (ended.returncode, ended.stdout.startswith("skipped: "), ended.stdout.count("\n")) == (0, True, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from commands import AMP, LIMIT_S
 
 from amp.cli.machine import Machine, Outcome
 from amp.cli.options import Plan, resolve
 from amp.machine.config import Mode, Report, RunConfig
 from amp.report.trace import Trace
 
-AMP = (sys.executable, "-m", "amp.cli")
-WAIT_LIMIT_S = 20.0
+WAIT_LIMIT_S = LIMIT_S
 
 
 def planned(
@@ -52,20 +51,6 @@ def repeatable(outcome: Outcome) -> tuple[int, int, int | None, list[Report]]:
     """All of an outcome but what the clock had a part in."""
     reports = [msgspec.structs.replace(report, elapsed_ns=0) for report in outcome.reports]
     return outcome.events, outcome.digest, outcome.finder, reports
-
-
-def amp(*arguments: str | Path, timeout_s: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run `amp` with its output in pipes."""
-    command = [*AMP, *map(str, arguments)]
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        **options,
-    )
 
 
 @contextmanager

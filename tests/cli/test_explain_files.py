@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import amp
+from commands import here as amp
 
 # One witness of each kind, by what is said of it: the options of `amp run`, and what its story must name.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

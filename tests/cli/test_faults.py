@@ -18,6 +18,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from cli_runs import WAIT_LIMIT_S, planned, run_seed, sides_of, started, until, watched
+from in_time import Stopwatch
+from slow_sizes import size
 
 from amp._core import _bridge
 from amp.cli.machine import STOP_LIMIT_S, Machine, SideDied
@@ -84,18 +86,18 @@ def kill_at_a_random_moment(seed: int) -> None:
     mode, victim = chance.choice(list(Mode)), chance.randrange(2)
     plan = PLANS[mode]
     with Machine(plan.at_seed(seed)) as machine, watched(*machine.pids) as all_ended:
-        wait, pid, killed_at = moment(machine, mode, chance), machine.pids[victim], 0.0
+        wait, pid, since = moment(machine, mode, chance), machine.pids[victim], Stopwatch()
 
         def kill() -> None:
-            nonlocal killed_at
+            nonlocal since
             wait()
-            killed_at = time.monotonic()
+            since = Stopwatch()
             os.kill(pid, signal.SIGKILL)
 
         with meanwhile(machine, kill), pytest.raises(SideDied) as died:
             run_seed(machine, plan, seed)
         machine.close()
-        took_s = time.monotonic() - killed_at
+        took_s = since.uncrowded_s
         all_ended()
     print(f"seed {seed}, {mode}: {died.value}; {took_s * 1e3:.0f} ms")
     said = SURVIVED.fullmatch(str(died.value))
@@ -118,9 +120,9 @@ def test_either_side_killed_at_a_random_moment_is_noticed_by_the_other() -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_two_hundred_random_kills_leave_no_deadlock_and_nothing_behind() -> None:
-    for seed in range(1000, 1200):
+@pytest.mark.timeout(3600)
+def test_many_random_kills_leave_no_deadlock_and_nothing_behind() -> None:
+    for seed in range(1000, 1000 + size(60, 200)):
         kill_at_a_random_moment(seed)
 
 
@@ -132,13 +134,13 @@ def test_a_side_killed_between_two_runs_is_noticed_at_the_next(mode: Mode, victi
         run_seed(machine, plan, 1)
         os.kill(machine.pids[victim], signal.SIGKILL)
         ended()
-        start = time.monotonic()
+        since = Stopwatch()
         # The host is asked first, so the remote has not been asked yet when its death is seen.
         other = "the remote was idle" if victim == 0 else "the host noticed"
         with pytest.raises(SideDied, match=rf"the {CPU_NAMES[victim]}'s process .* was killed by SIGKILL; {other}"):
             run_seed(machine, plan, 2)
         machine.close()
-        assert time.monotonic() - start < STOP_LIMIT_S, "nobody waits for a report that is not due"
+        assert since.uncrowded_s < STOP_LIMIT_S, "nobody waits for a report that is not due"
         all_ended()
 
 
@@ -212,11 +214,11 @@ def test_a_signal_to_amp_ends_both_sides_and_leaves_nothing(
         sides = until(lambda: sides_of(process.pid), "both sides")
         with watched(*sides) as all_ended:
             time.sleep(delay_s)
-            start = time.monotonic()
+            since = Stopwatch()
             (os.killpg if to_all else os.kill)(process.pid, number)
             _, stderr = process.communicate(timeout=WAIT_LIMIT_S)
             all_ended()
-            took_s = time.monotonic() - start
+            took_s = since.uncrowded_s
         assert process.returncode == status
         assert "Traceback" not in stderr
         assert took_s < STOP_LIMIT_S
@@ -234,10 +236,10 @@ def streaming(plan: Plan, path: Path) -> Plan:
 @pytest.mark.parametrize("mode", list(Mode))
 def test_an_exception_in_a_program_is_named_and_the_other_side_ends_at_once(mode: Mode, tmp_path: Path) -> None:
     plan = planned(None if mode is Mode.DIRECT else "sc", messages=100, mode=mode)
-    start = time.monotonic()
+    since = Stopwatch()
     with pytest.raises(SideFailed, match=r"the host's program failed: .*IsADirectoryError"):
         run(streaming(plan, tmp_path), range(1, 2))
-    assert time.monotonic() - start < STOP_LIMIT_S
+    assert since.uncrowded_s < STOP_LIMIT_S
 
 
 def test_a_machine_serves_on_after_an_exception_in_a_program(tmp_path: Path) -> None:

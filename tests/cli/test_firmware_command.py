@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_runs import amp
+from commands import here as amp
 
 SOURCE = "def main(firmware):\n    firmware.print('up')\n\ndef other(firmware):\n    pass\n"
 

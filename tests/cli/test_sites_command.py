@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from cli_runs import amp
+from commands import here as amp
 
 from amp.cli.sites import necessity, plan_of
 from amp.explore.explorer import Bounds

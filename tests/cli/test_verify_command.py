@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_runs import amp
+from commands import here, process
+from commands import here as amp
 
 from amp.cli.machine import Machine
 from amp.cli.options import Plan, resolve, ring_size_for
@@ -140,7 +141,7 @@ class TestCounterexamples:
     def test_the_saved_file_is_readable_and_explained_by_fresh_commands(self, tmp_path: Path) -> None:
         path = tmp_path / "w.json"
         assert amp("verify", "vring", "--weaken", "S1=smp", "--save", path).returncode == 1
-        replayed, explained = amp("replay", path), amp("explain", path)
+        replayed, explained = process("replay", path), process("explain", path)
         assert replayed.returncode == 1
         assert "the same violation, the same trace" in replayed.stdout
         assert "PL310 write buffer needs SYSTEM" in explained.stdout
@@ -148,7 +149,9 @@ class TestCounterexamples:
         assert any("avail.idx" in line for line in story)
 
     def test_the_same_command_finds_the_same_counterexample(self) -> None:
-        first, second = (amp("verify", "vring-flags", "--weaken", "S7=none", "--json").stdout for _ in range(2))
+        first, second = (
+            amp("verify", "vring-flags", "--weaken", "S7=none", "--json").stdout for amp in (here, process)
+        )
         told, again = json.loads(first), json.loads(second)
         told.pop("seconds")
         again.pop("seconds")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from cli_runs import amp
+from commands import here as amp
 
 from amp.cli.options import Plan, resolve, ring_size_for
 from amp.cli.verify import explorer_of, verify

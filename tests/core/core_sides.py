@@ -14,7 +14,7 @@ from amp.ordering.platforms import Side
 from amp.region import Layout, Region
 
 SCRIPT = Path(__file__).parent / "port_side.py"
-LIMIT_S = 60
+LIMIT_S = 240
 ASLEEP = [1 << 6, 1 << 7]  # bell.h, AMP_ASLEEP of CPUs 0 and 1
 
 

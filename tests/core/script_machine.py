@@ -23,7 +23,7 @@ from amp.ordering.platforms import Side
 from amp.report.trace import EventFlag, EventKind, Trace
 
 SIDE = Path(__file__).parent / "script_side.py"
-LIMIT_S = 30.0
+LIMIT_S = 240.0
 SIZES = config(mode=_bridge.LOCKSTEP, events=1 << 14)
 
 

@@ -6,40 +6,33 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import core_objects
 import pytest
+from core_objects import PLAIN, SANITIZED, cc, linked, planted
 
 C = Path(__file__).parent / "c"
-CORE = Path(__file__).parents[2] / "amp" / "_core"
-SOURCES = sorted(path for path in CORE.glob("*.c") if not path.name.startswith("py_"))
-STRICT = ["-std=c11", "-g", "-Wall", "-Wextra", "-Werror"]
 TRIES = "2500"
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 
-def cc(*arguments: object) -> None:
-    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=120)
-
-
 def output(*command: object) -> str:
-    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def patched_source(file: str, text: str, instead: str) -> str:
-    source = (CORE / file).read_text()
-    assert source.count(text) == 1, f"{file} has changed: {text!r} is there {source.count(text)} times"
-    return source.replace(text, instead)
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, timeout=300).stdout
 
 
 # --- random operations under the sanitizers ---------------------------------------------------------------------------
 
 
+@pytest.fixture
+def objects(shared: Path) -> Path:
+    return core_objects.plain(shared)
+
+
 @pytest.fixture(scope="module")
-def stress(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stress(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("stress") / "model_stress"
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    cc(*STRICT, "-O1", *sanitize, f"-I{CORE}", C / "model_stress.c", *SOURCES, "-o", program, "-lpthread")
-    return program
+    objects = core_objects.sanitized(shared).iterdir()
+    return linked(program, objects, flags=(*SANITIZED, C / "model_stress.c"))
 
 
 # cpus, store depth, log writes, trace events: the last three as small as they may be, and roomy
@@ -68,16 +61,13 @@ INCONSISTENT = [
 
 @pytest.mark.parametrize(("file", "text", "instead"), INCONSISTENT, ids=range(len(INCONSISTENT)))
 def test_random_operations_find_a_core_that_breaks_coherence(
-    tmp_path: Path, file: str, text: str, instead: str
+    objects: Path, tmp_path: Path, file: str, text: str, instead: str
 ) -> None:
-    (tmp_path / file).write_text(patched_source(file, text, instead))
-    sources = [path for path in SOURCES if path.name != file]
-    program = tmp_path / "model_stress"
-    inputs = [C / "model_stress.c", tmp_path / file, *sources]
-    cc("-std=c11", "-w", "-O0", f"-I{CORE}", *inputs, "-o", program, "-lpthread")
+    wrong = planted(tmp_path, file, text, instead)
+    program = linked(tmp_path / "model_stress", objects.iterdir(), wrong, flags=(*PLAIN, C / "model_stress.c"))
     sizes = ["15000", "3", "8", "1024", "65536"]
     runs = ([str(program), str(seed), *sizes] for seed in range(1, 9))
-    assert any(subprocess.run(command, capture_output=True, timeout=60, check=False).returncode for command in runs)
+    assert any(subprocess.run(command, capture_output=True, timeout=300, check=False).returncode for command in runs)
 
 
 # --- planted errors ---------------------------------------------------------------------------------------------------
@@ -114,33 +104,24 @@ PLANTED = [
 
 
 @pytest.fixture(scope="module")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every source of the core and the litmus program, compiled once."""
-    directory = tmp_path_factory.mktemp("objects")
-    for source in (*SOURCES, C / "litmus_shapes.c"):
-        cc(*STRICT, "-O1", f"-I{CORE}", "-c", source, "-o", directory / f"{source.stem}.o")
-    return directory
+def litmus_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The litmus program's object."""
+    to = tmp_path_factory.mktemp("shapes") / "litmus_shapes.o"
+    cc(*PLAIN, "-c", C / "litmus_shapes.c", "-o", to)
+    return to
 
 
-def link(objects: Path, program: Path, replaced: Path | None = None) -> Path:
-    names = [path for path in sorted(objects.glob("*.o")) if replaced is None or path.name != replaced.name]
-    cc(*names, *([replaced] if replaced else []), "-o", program, "-lpthread")
-    return program
+def test_the_core_shows_none_of_the_forbidden_outcomes(objects: Path, litmus_shapes: Path, tmp_path: Path) -> None:
+    assert output(linked(tmp_path / "litmus", objects.iterdir(), litmus_shapes), TRIES) == ""
 
 
-def test_the_core_shows_none_of_the_forbidden_outcomes(objects: Path, tmp_path: Path) -> None:
-    assert output(link(objects, tmp_path / "litmus"), TRIES) == ""
-
-
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: f"{planted[0]}: {planted[1].strip()[:24]}")
+@pytest.mark.parametrize("error", PLANTED, ids=lambda error: f"{error[0]}: {error[1].strip()[:24]}")
 def test_a_planted_error_is_found_by_the_shapes_that_hang_on_it(
-    objects: Path, tmp_path: Path, planted: tuple[str, str, str, str]
+    objects: Path, litmus_shapes: Path, tmp_path: Path, error: tuple[str, str, str, str]
 ) -> None:
-    file, text, instead, shapes = planted
-    (tmp_path / file).write_text(patched_source(file, text, instead))
-    patched = tmp_path / f"{Path(file).stem}.o"
-    cc("-std=c11", "-O1", "-w", f"-I{CORE}", "-c", tmp_path / file, "-o", patched)
-    shown = set(output(link(objects, tmp_path / "litmus", patched), TRIES).split())
+    *where, shapes = error
+    wrong = planted(tmp_path, *where)
+    shown = set(output(linked(tmp_path / "litmus", objects.iterdir(), wrong, litmus_shapes), TRIES).split())
     assert shown >= set(shapes.split())
 
 
@@ -159,17 +140,14 @@ EXPLORER = (
 )
 
 
-def explore_stress(directory: Path, *options: str, patched: str = "") -> Path:
-    """The random programs of `explore_stress.c`; the file `patched` is taken from `directory`."""
-    sources = [directory / name if name == patched else CORE / name for name in EXPLORER]
-    program = directory / "explore_stress"
-    cc("-std=c11", "-g", *options, f"-I{CORE}", C / "explore_stress.c", *sources, "-o", program)
-    return program
+def explore_stress(directory: Path, objects: Path, flags: tuple[str, ...], *instead: Path) -> Path:
+    """The random programs of `explore_stress.c`."""
+    chosen = [objects / f"{Path(name).stem}.o" for name in EXPLORER]
+    return linked(directory / "explore_stress", chosen, *instead, flags=(*flags, C / "explore_stress.c"))
 
 
-def test_random_programs_are_explored_soundly_and_touch_nothing_else(tmp_path: Path) -> None:
-    sanitize = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    program = explore_stress(tmp_path, "-Wall", "-Wextra", "-Werror", "-O1", *sanitize)
+def test_random_programs_are_explored_soundly_and_touch_nothing_else(shared: Path, tmp_path: Path) -> None:
+    program = explore_stress(tmp_path, core_objects.sanitized(shared), SANITIZED)
     for seed in range(3):
         assert output(program, seed, 400).startswith("ok ")
 
@@ -188,8 +166,9 @@ UNSOUND = [
 
 
 @pytest.mark.parametrize(("file", "text", "instead"), UNSOUND, ids=range(len(UNSOUND)))
-def test_random_programs_find_an_explorer_that_is_not_sound(tmp_path: Path, file: str, text: str, instead: str) -> None:
-    (tmp_path / file).write_text(patched_source(file, text, instead))
-    program = explore_stress(tmp_path, "-w", "-O1", patched=file)
-    ended = subprocess.run([str(program), "1", "2000"], capture_output=True, timeout=60, check=False)
+def test_random_programs_find_an_explorer_that_is_not_sound(
+    objects: Path, tmp_path: Path, file: str, text: str, instead: str
+) -> None:
+    program = explore_stress(tmp_path, objects, PLAIN, planted(tmp_path, file, text, instead))
+    ended = subprocess.run([str(program), "1", "2000"], capture_output=True, timeout=300, check=False)
     assert ended.returncode == 1

@@ -6,34 +6,26 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import core_objects
 import pytest
+from core_objects import CORE, SANITIZE, SANITIZED, linked
 
 C = Path(__file__).parent / "c"
-CORE = Path(__file__).parents[2] / "amp" / "_core"
 SOURCES = ("ring_bench.c", "ring_driver.c", "ring_device.c", "bell.c")
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-
-
-def build(directory: Path, core: Path, *options: str) -> Path:
-    program = directory / "ring_stress"
-    inputs = [core / name for name in SOURCES]
-    command = ["cc", "-std=c11", "-g", *options, f"-I{core}", C / "ring_stress.c", *inputs]
-    subprocess.run([*map(str, command), "-o", str(program), "-lpthread"], check=True, timeout=120)
-    return program
-
-
 def run(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [str(program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("ring"), CORE, "-O1", "-Wall", "-Wextra", "-Werror", *SANITIZE)
+def program(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    objects = [core_objects.sanitized(shared) / f"{Path(name).stem}.o" for name in SOURCES]
+    program = tmp_path_factory.mktemp("ring") / "ring_stress"
+    return linked(program, objects, flags=(*SANITIZED, C / "ring_stress.c"))
 
 
 def test_random_operations_and_random_bytes_touch_nothing_else_and_are_refused_by_name(program: Path) -> None:
@@ -65,5 +57,7 @@ def test_a_planted_error_is_found(tmp_path: Path, file: str, text: str, instead:
     source = (CORE / file).read_text()
     assert source.count(text) == 1, f"{file} has changed: {text!r}"
     (tmp_path / file).write_text(source.replace(text, instead))
-    program = build(tmp_path, tmp_path, "-O0", "-w", *SANITIZE)
+    inputs = [C / "ring_stress.c", *(tmp_path / name for name in SOURCES)]
+    flags = ("-std=c11", "-g", "-O0", "-w", *SANITIZE, f"-I{tmp_path}")
+    program = linked(tmp_path / "ring_stress", [], flags=(*flags, *inputs))
     assert any(run(program, *words).returncode for words in (*((seed, 40_000) for seed in range(8)), ("bench",)))

@@ -6,31 +6,25 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import core_objects
 import pytest
+from core_objects import PLAIN, SANITIZED, linked, planted
 
 C = Path(__file__).parent / "c"
-CORE = Path(__file__).parents[2] / "amp" / "_core"
-SOURCES = sorted(path for path in CORE.glob("*.c") if not path.name.startswith("py_"))
-SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-STRICT = ["-std=c11", "-g", "-Wall", "-Wextra", "-Werror"]
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 
-def cc(*arguments: object) -> None:
-    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=120)
-
-
 def follow(program: Path, *, seed: int, runs: int) -> subprocess.CompletedProcess[str]:
     command = [str(program), str(seed), str(runs)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
-def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sanitized(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("script") / "script_threads"
-    cc(*STRICT, "-O1", *SANITIZE, f"-I{CORE}", C / "script_threads.c", *SOURCES, "-o", program, "-lpthread")
-    return program
+    objects = core_objects.sanitized(shared).iterdir()
+    return linked(program, objects, flags=(*SANITIZED, C / "script_threads.c"))
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -64,14 +58,8 @@ PLANTED = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: f"{planted[0]}: {planted[1].strip()[:24]}")
-def test_a_planted_error_is_found(tmp_path: Path, planted: tuple[str, str, str]) -> None:
-    file, text, instead = planted
-    source = (CORE / file).read_text()
-    assert source.count(text) == 1, f"{file} has changed: {text!r} is there {source.count(text)} times"
-    (tmp_path / file).write_text(source.replace(text, instead))
-    sources = [tmp_path / file, *(path for path in SOURCES if path.name != file)]
-    program = tmp_path / "script_threads"
-    cc("-std=c11", "-O1", "-w", f"-I{CORE}", C / "script_threads.c", *sources, "-o", program, "-lpthread")
+@pytest.mark.parametrize("error", PLANTED, ids=lambda error: f"{error[0]}: {error[1].strip()[:24]}")
+def test_a_planted_error_is_found(shared: Path, tmp_path: Path, error: tuple[str, str, str]) -> None:
+    wrong, objects = planted(tmp_path, *error), core_objects.plain(shared).iterdir()
+    program = linked(tmp_path / "script_threads", objects, wrong, flags=(*PLAIN, C / "script_threads.c"))
     assert follow(program, seed=1, runs=400).returncode != 0

@@ -27,7 +27,7 @@ A, B, C = 0x40, 0x80, 0xC0
 def digest(hash_seed: int) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     command = [sys.executable, str(DIGEST)]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300).stdout
 
 
 def test_twenty_fresh_interpreters_count_and_find_the_same() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from port_strategies import platforms, programs
+from slow_sizes import size
 from small_programs import Outcome, explored, sought
 
 from amp.explore.explorer import Exploration
@@ -106,7 +107,7 @@ def test_a_violation_at_an_outcome_is_found_if_the_outcome_can_be_and_only_then(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=size(1000, 10_000), deadline=None)
 @given(programs(most=12), platforms)
 def test_many_programs_with_and_without_merging(program: tuple[str, ...], platform: str) -> None:
     assert_merging_changes_nothing(program, platform)

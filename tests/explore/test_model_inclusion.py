@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from port_strategies import platforms, programs
+from slow_sizes import size
 from small_programs import Model, explored
 
 MOST_RUNS = 3000
@@ -85,7 +86,7 @@ def test_of_the_classic_shapes_each_shows_what_the_other_finds(program: tuple[st
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=size(1000, 10_000), deadline=None)
 @given(programs(most=9), platforms, st.integers(0, 1 << 20))
 def test_many_programs_by_many_seeds(program: tuple[str, ...], platform: str, seed: int) -> None:
     assert_all_found(program, platform, 4 * SEEDS, seed)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from port_strategies import ATOMIC, SCALAR, WHOLE, programs
+from slow_sizes import size
 from small_programs import FINAL, explored, parse
 
 from amp.litmus.emit import NOTHING, Shared, Thread
@@ -156,7 +157,7 @@ def test_larger_programs_end_as_litmus_tests_do(texts: tuple[str, ...], platform
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=size(2000, 20_000), deadline=None)
 @given(programs(kinds=SCALAR, places=WHOLE, most=8, waking=False), st.sampled_from(ALIKE))
 def test_many_larger_programs_end_as_litmus_tests_do(texts: tuple[str, ...], platform: str) -> None:
     outcomes = enumerate_outcomes(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform], (0, 1))

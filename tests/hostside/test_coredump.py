@@ -24,7 +24,7 @@ def run(tool: str, *arguments: str) -> str:
     """What a tool prints, both streams; it has to be content."""
     if shutil.which(tool) is None:
         pytest.skip(f"no {tool} here")
-    done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 

@@ -6,12 +6,12 @@ import os
 import platform as host
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from commands import here
 from litmus_runs import LIMITS
 
 from amp.litmus.hardware import (
@@ -72,7 +72,4 @@ def told(found: Compared) -> Mapping[str, int]:
 
 def litmus(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """`amp litmus --hardware`, as a user types it."""
-    command = [sys.executable, "-m", "amp.cli", "litmus", "--hardware", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=1500, check=False, env={**os.environ, **environment}
-    )
+    return here("litmus", "--hardware", *arguments, **environment)

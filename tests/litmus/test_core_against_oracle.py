@@ -11,6 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from litmus_runs import compiled
 from random_programs import programs
+from slow_sizes import size
 
 from amp.errors import UsageError
 from amp.litmus.enumerate import Limits, enumerate_outcomes
@@ -20,7 +21,7 @@ from amp.ordering.platforms import PLATFORMS
 
 LIMITS = Limits(executions=1_000_000, seconds=60)
 EXAMPLES = 300
-MANY_EXAMPLES = 20_000
+MANY_EXAMPLES = size(2000, 20_000)
 
 
 def check(program: Program, platform_name: str, *, apart: bool) -> None:

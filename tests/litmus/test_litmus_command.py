@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import here
 from litmus_runs import DATA, aarch64
 
 from amp.errors import UsageError
@@ -20,8 +20,7 @@ IRIW = DATA / "AArch64" / "IRIW+na+addr+na+ishld.litmus"
 
 
 def amp(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "amp.cli", "litmus", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return here("litmus", *arguments)
 
 
 def told(*arguments: object, status: int = 0) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_a_program_is_clean_under_sanitizers_and_every_warning(tmp_path: Path) -
     (tmp_path / "t.c").write_text(native_text(model.compiled))
     flags = ("-g", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     command = [*find_compiler(), *FLAGS, *flags, str(tmp_path / "t.c"), "-o", str(tmp_path / "t")]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=300)
     observed = run_program(tmp_path / "t", Effort(5000, 20.0, PROCESSORS), 2, 2)
     assert (observed.tries, sum(observed.counts.values())) == (5000, 5000)  # two batches and a part of one
     assert 0 < observed.aligned <= 5000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from core_machine import DATA_DA, LIMIT_S, CoreMachine
+from in_time import quick
 
 from amp.errors import PeerFinished, RprocError
 from amp.machine.config import Mode
@@ -23,6 +23,17 @@ MODES = (Mode.DIRECT, Mode.FREE)
 KICKS = """
 def main(firmware):
     firmware.port.kick(0)
+"""
+
+STUBBORN = """
+def main(firmware):
+    while True:
+        try:
+            firmware.port.kick(0)
+            while True:
+                firmware.wait()
+        except BaseException:
+            pass
 """
 
 
@@ -69,22 +80,12 @@ def test_a_stop_unwinds_the_firmware(machine: CoreMachine) -> None:
 
 def test_a_firmware_that_will_not_stop_is_killed_in_time() -> None:
     with CoreMachine(Mode.DIRECT, stop_limit_s=0.2) as machine:
-        machine.boot(
-            """
-            def main(firmware):
-                while True:
-                    try:
-                        firmware.port.kick(0)
-                        while True:
-                            firmware.wait()
-                    except BaseException:
-                        pass
-            """
-        )
-        machine.rung()
-        start = time.monotonic()
-        machine.core.stop()
-        assert time.monotonic() - start < 2
+
+        def started() -> None:
+            machine.boot(STUBBORN)
+            machine.rung()
+
+        quick(machine.core.stop, 2, before=started)
         assert machine.core.state is CoreState.OFF
 
 
@@ -116,14 +117,15 @@ def test_another_runtime_is_refused_and_nothing_started(machine: CoreMachine) ->
 
 
 def _held() -> tuple[list[str], set[int], set[str]]:
-    """Descriptors by what they are, threads, objects in /dev/shm."""
+    """Descriptors by what they are, threads, objects in /dev/shm that are this process's."""
     gc.collect()  # ports of earlier tests, which keep a region mapped
     descriptors = []
     for entry in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):  # the listing's own
             descriptors.append(os.readlink(f"/proc/self/fd/{entry}"))
     threads = {thread.ident or 0 for thread in threading.enumerate()}
-    return sorted(descriptors), threads, set(os.listdir(SHM_DIRECTORY))
+    ours = {entry for entry in os.listdir(SHM_DIRECTORY) if entry.startswith(f"amp.{os.getpid()}.")}
+    return sorted(descriptors), threads, ours
 
 
 def _children() -> str:

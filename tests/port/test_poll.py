@@ -18,7 +18,7 @@ from amp.port.doors import RecordingPort
 from amp.port.port import HOST, LOOKS_LIMIT, REMOTE
 
 SCRIPT = Path(__file__).parent / "poll_side.py"
-LIMIT_S = 60
+LIMIT_S = 240
 DOORS = [DIRECT, "sc", "paranoid"]
 
 

@@ -15,6 +15,7 @@ import pytest
 from amp.region import Creator, Layout, Region
 from amp.region.names import SHM_DIRECTORY, new_name
 
+pytestmark = pytest.mark.alone  # who creates a region sweeps, and here lies what others must not sweep
 LAYOUT = Layout.plan(vrings=8192, buffers=65536, resources=4096, model=4096)
 
 CREATE = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import pytest
 from firmware_images import FULL, SOURCE, ehdr_at, image_in, patched, phdr_at, shdr_at
@@ -186,10 +186,10 @@ def test_the_largest_tables_of_notes_are_refused_in_no_time(bits: int) -> None:
     notes = elf.Part(".notes", struct.pack("<3I", 0, 0, 0) * 5000, elf.PT_NOTE, elf.PF_R, section=elf.SHT_NOTE)
     parts = [elf.Part(".text", b"x", elf.PT_LOAD, elf.PF_R, da=4096), *[notes] * 63]
     crafted = elf.write(elf.CLASSES[bits // 32], elf.ET_EXEC, elf.EM_ARM, 4096, parts)
-    started_s = perf_counter()
+    started_s = process_time()
     with pytest.raises(FirmwareError, match="number of notes is 65, allowed is at most 64"):
         read_image(crafted)
-    assert perf_counter() - started_s < 1
+    assert process_time() - started_s < 1
 
 
 @given(st.data())

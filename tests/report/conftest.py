@@ -99,7 +99,7 @@ def doorbell(m: Machine) -> Finding | None:
     m.host.store_u16(IDX, 1)
     m.host.barrier(Site.K1)
     m.host.kick(1)
-    assert m.remote.wait(10.0)
+    assert m.remote.wait(240.0)
     m.remote.barrier(Site.K2)
     return None if m.remote.load_u16(IDX) else Finding(1, "the remote sleeps and a message waits", stall=True)
 

@@ -19,7 +19,7 @@ from amp.report.html import render_html
 from amp.report.scene import scene
 from amp.report.trace import EventFlag, EventKind, Trace
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.xdist_group("browser")  # one browser is enough
 
 NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
 S1 = ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP})

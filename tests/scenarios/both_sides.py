@@ -17,7 +17,7 @@ from amp.port.port import HOST, REMOTE, Port
 from amp.region import Region
 from amp.scenarios import Scenario
 
-LIMIT_S = 60
+LIMIT_S = 240
 
 
 class Log(RecordingPort):

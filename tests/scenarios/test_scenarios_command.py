@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import here
 
 from amp.scenarios import SCENARIOS
 
-LIMIT_S = 60
 NAMES = pytest.mark.parametrize("name", SCENARIOS)
 
 
 def amp(*arguments: str, status: int = 0) -> str:
     """What `amp` prints, on stdout or for an error on stderr."""
-    command = [sys.executable, "-m", "amp.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    done = here(*arguments)
     assert done.returncode == status, done.stderr
     return done.stderr if status == 2 else done.stdout
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from slow_sizes import size
 
 from amp.cli.board import Board
 from amp.errors import LinkDown, PeerDied
@@ -27,7 +28,7 @@ from hostside.remoteproc.states import RprocState
 
 SITES = SiteMap.virtio(weak_barriers=False)
 SERVICE = "rpmsg-echo"
-LIMIT_S = 30.0
+LIMIT_S = 240.0
 RECOVERY_LIMIT_MS = 300.0  # the median's, from the core's death until its service answers again, on an idle machine
 STARTS = 12  # the same as so many starts of a bare interpreter, on a busy one
 
@@ -57,7 +58,7 @@ class Held:
             len(os.listdir("/proc/self/fd")),
             threading.active_count(),
             len(children),
-            len(os.listdir(SHM_DIRECTORY)),
+            sum(entry.startswith(f"amp.{os.getpid()}.") for entry in os.listdir(SHM_DIRECTORY)),
             int(resident.split()[1]),
         )
 
@@ -106,14 +107,14 @@ def board_for(image: Image, mode: Mode) -> Board:
 
 
 def cycles(count: int) -> object:
-    return pytest.param(count, marks=[pytest.mark.slow, pytest.mark.timeout(900)] if count > 100 else [])
+    return pytest.param(count, marks=[pytest.mark.slow, pytest.mark.timeout(3600)] if count > 100 else [])
 
 
 BOTH = pytest.mark.parametrize("mode", [Mode.DIRECT, Mode.FREE])
 
 
 @BOTH
-@pytest.mark.parametrize("count", [cycles(10), cycles(1000)])
+@pytest.mark.parametrize("count", [cycles(10), cycles(size(200, 1000))])
 def test_starting_and_stopping_leaves_nothing_behind(echo: Image, mode: Mode, count: int) -> None:
     with board_for(echo, mode) as board:
         answers(board, b"first")
@@ -132,7 +133,7 @@ def test_starting_and_stopping_leaves_nothing_behind(echo: Image, mode: Mode, co
 
 
 @BOTH
-@pytest.mark.parametrize("count", [cycles(10), cycles(1000)])
+@pytest.mark.parametrize("count", [cycles(10), cycles(size(200, 1000))])
 def test_killing_and_recovering_leaves_nothing_behind_and_takes_no_time(echo: Image, mode: Mode, count: int) -> None:
     times_ms = []
     with board_for(echo, mode) as board:

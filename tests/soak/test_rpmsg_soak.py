@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from slow_sizes import size
 from soak_messages import message
 
 from amp.cli.board import Board
@@ -20,7 +21,7 @@ from amp.remoteproc.image import read_image
 from amp.rpmsg import Endpoint, Message
 
 HERE = Path(__file__).parent
-LIMIT_S = 30.0
+LIMIT_S = 240.0
 
 
 def firmware(tmp_path: Path, streams: int) -> Path:
@@ -87,9 +88,16 @@ def test_nothing_is_lost_doubled_or_reordered_between_thirty_two_endpoints(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_nothing_is_lost_doubled_or_reordered_between_256_endpoints_with_10_000_messages_each(tmp_path: Path) -> None:
-    soak(tmp_path, streams=256, each=10_000, window=2, sites=parse_policy("dma"), platform_name="arm64-domains")
+@pytest.mark.timeout(3600)
+def test_nothing_is_lost_doubled_or_reordered_between_256_endpoints(tmp_path: Path) -> None:
+    soak(
+        tmp_path,
+        streams=256,
+        each=size(1000, 10_000),
+        window=2,
+        sites=parse_policy("dma"),
+        platform_name="arm64-domains",
+    )
 
 
 def test_with_smp_barriers_the_same_exchange_goes_wrong(tmp_path: Path) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-from cli_runs import AMP, WAIT_LIMIT_S, amp
+import commands
+from cli_runs import WAIT_LIMIT_S
+from commands import AMP
 
-from amp.cli.main import main
 from amp.remoteproc.build import build, declaration
 
 HERE = Path(__file__).parent
@@ -39,19 +37,12 @@ class Home:
         return sorted(entry.name for entry in root.iterdir() if entry.name != ".lock") if root.exists() else []
 
     def amp(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """A command; in this process, since starting one takes longer than what most of them do."""
-        out, err = io.StringIO(), io.StringIO()
-        terminated = signal.getsignal(signal.SIGTERM)
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.setenv("XDG_RUNTIME_DIR", str(self.path))
-            with pytest.raises(SystemExit) as end:
-                main([str(argument) for argument in arguments])
-            signal.signal(signal.SIGTERM, terminated)
-        return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out.getvalue(), err.getvalue())
+        """A command, in this process."""
+        return commands.here(*arguments, XDG_RUNTIME_DIR=str(self.path))
 
     def process(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """A command in a process of its own, as a user's shell starts it."""
-        return amp(*arguments, env=self.environment)
+        return commands.process(*arguments, env=self.environment)
 
     def told(self, *arguments: str | Path) -> str:
         """stdout of a command that succeeds."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, WAIT_LIMIT_S, watched
+from cli_runs import WAIT_LIMIT_S, watched
+from commands import AMP
 from live_machines import Home, a_home, image, talk_to
 
 
@@ -198,7 +199,7 @@ import os, socket, sys
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 kind = socket.SOCK_STREAM if sys.argv[2].endswith("control") else socket.SOCK_SEQPACKET
 with socket.socket(socket.AF_UNIX, kind) as connection:
-    connection.settimeout(10)
+    connection.settimeout(240)
     try:
         connection.connect(sys.argv[2])
         connection.sendall(b'{"op": "describe", "version": 1}\\n')

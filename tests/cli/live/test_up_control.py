@@ -101,7 +101,7 @@ def served(tmp_path: Path, talk: Callable[[socket.socket], Any]) -> tuple[Any, A
 
     def client() -> Any:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(10)
+            connection.settimeout(240)
             connection.connect(str(path))
             return talk(connection)
 

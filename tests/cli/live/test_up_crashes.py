@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cli_runs import until
 from live_machines import Home, Up, a_home, image, talk_to
+from slow_sizes import size
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def machine_of(home: Home) -> dict[str, object]:
 
 
 def readelf(what: str, path: Path) -> str:
-    run = subprocess.run(["readelf", what, "--wide", path], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run(["readelf", what, "--wide", path], capture_output=True, text=True, check=True, timeout=300)
     assert run.stderr == ""
     return run.stdout
 
@@ -124,7 +125,7 @@ def test_barriers_that_are_too_weak_are_found_and_reported_and_the_machine_stays
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["free", "direct"])
-def test_a_hundred_crashes_leave_nothing_behind(firmware: Path, mode: str) -> None:
+def test_many_crashes_leave_nothing_behind(firmware: Path, mode: str) -> None:
     with a_home() as home, home.up(firmware, "--mode", mode) as up:
 
         def held() -> int:
@@ -132,7 +133,7 @@ def test_a_hundred_crashes_leave_nothing_behind(firmware: Path, mode: str) -> No
             return sum(len(os.listdir(f"/proc/{up.process.pid}/{each}")) for each in ("fd", "task"))
 
         counts = []
-        for number in range(1, 101):
+        for number in range(1, size(30, 100) + 1):
             with talk_to(home.path / "amp" / "box" / "rpmsg0") as program:
                 program.send(b"x")
                 assert program.recv(100) == b"x"

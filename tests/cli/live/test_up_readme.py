@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, WAIT_LIMIT_S, until
+from cli_runs import WAIT_LIMIT_S, until
+from commands import AMP
 from live_machines import Home, a_home
 
 README = Path(__file__).parents[3] / "README.md"
