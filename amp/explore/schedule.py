@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -105,11 +106,19 @@ def script_along(execution: Execution, line: Sequence[int]) -> Script:
 
 
 def order_of(execution: Execution) -> list[int]:
-    """Event numbers, each behind all that come before it: also of an execution that has no line."""
+    """Event numbers, each behind all that come before it, else as they were issued: of any execution."""
     performed = set(execution.performed_reads())
     steps = {n for n, event in enumerate(execution.events, 1) if event.kind != READ} | performed
-    order = TopologicalSorter({n: steps.intersection(execution.before(n)) for n in sorted(steps)})
-    return list(order.static_order())
+    sorter = TopologicalSorter({n: steps.intersection(execution.before(n)) for n in sorted(steps)})
+    sorter.prepare()
+    order: list[int] = []
+    ready: list[int] = []
+    while sorter.is_active():
+        for number in sorter.get_ready():
+            heappush(ready, number)
+        order.append(heappop(ready))
+        sorter.done(order[-1])
+    return order
 
 
 def reorders_loads(execution: Execution) -> bool:
