@@ -187,3 +187,38 @@ def test_the_command_line_refuses_them_with_one_line_and_status_2(command: tuple
         told = amp(*command, "--platform", "omap4-2011", "--schedule", token)
         assert (told.returncode, told.stdout) == (2, ""), token
         assert len(told.stderr.splitlines()) == 1, told.stderr
+
+
+# --- without Python's assertions --------------------------------------------------------------------------------------
+
+
+def without_assertions(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [AMP[0], "-O", *AMP[1:], *map(str, arguments)], capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("verify", "vring", "--weaken", "S1=smp", "--json"),
+        ("verify", "vring-flags", "--platform", "paranoid", "--weaken", "S7=none", "--json"),
+        ("verify", "spsc-vring", "--json"),
+        ("verify", "vring", "--platform", "paranoid", "--weaken", "S1=none", "--chooser", "random", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_verdicts_are_the_same_without_python_s_assertions(command: tuple[str, ...]) -> None:
+    with_them, without = amp(*command), without_assertions(*command)
+    told, again = json.loads(with_them.stdout), json.loads(without.stdout)
+    told.pop("seconds")
+    again.pop("seconds")
+    assert (with_them.returncode, told) == (without.returncode, again)
+
+
+def test_refusals_are_the_same_without_python_s_assertions(known: Script) -> None:
+    foreign = Script((*known.goals[:3], Read(5, 0))).token()
+    for command in (("run", "vring", "--schedule", foreign), ("verify", "vring", "--schedule", foreign)):
+        with_them, without = amp(*command), without_assertions(*command)
+        assert (with_them.returncode, with_them.stderr) == (without.returncode, without.stderr)
+        assert with_them.returncode == 2
