@@ -36,6 +36,11 @@ ATOMIC: Final = (
 )
 
 
+OWN_BYTES: Final = (
+    "a load of some bytes of its CPU's own pending store, and of others, would have to be at two moments at once"
+)
+
+
 class Event(NamedTuple):
     """One access of an execution, as the core tells it (`Explorer.events`).
 
@@ -82,13 +87,34 @@ class Execution:
 
 def line_of(execution: Execution, *, whole: bool = False) -> list[int]:
     """Event numbers in the order of the schedule; `whole`: every store's. Raises NotALine if there is none."""
-    visible_first: set[int] = set()  # loads that are performed after the own stores that they return are visible
-    while True:
-        line = list(_in_cpu_order(execution, _needed_order(execution, whole, visible_first)))
-        mixed = _mixed(execution, line) - visible_first
-        if not mixed:
-            return line
-        visible_first |= mixed
+    # Loads that return bytes of own stores and of others: performed while those are pending, or when they are visible.
+    pending: frozenset[int] = frozenset()
+    visible: frozenset[int] = frozenset()
+    line = list(_in_cpu_order(execution, _needed_order(execution, whole, visible, pending)))
+    while mixed := _mixed(execution, line) - pending - visible:
+        for tried in ((visible, pending | mixed), (visible | mixed, pending)):
+            try:
+                line = list(_in_cpu_order(execution, _needed_order(execution, whole, *tried)))
+            except NotALine:
+                continue
+            visible, pending = tried
+            break
+        else:
+            raise NotALine(_reason(execution))
+    return line
+
+
+def _reason(execution: Execution) -> str:
+    if needs_late_loads(execution):
+        return VALUE_AT_ONCE
+    return ATOMIC if needs_late_atomics(execution) else OWN_BYTES
+
+
+def mixes_own_bytes(execution: Execution) -> bool:
+    """Does a load return bytes of a store of its own CPU's and of others?"""
+    events = execution.events
+    own = [{n > 0 and events[n - 1].cpu == event.cpu for n in event.sources} for event in events if event.kind == READ]
+    return {True, False} in own
 
 
 def script_of(execution: Execution, *, whole: bool = False) -> Script:
@@ -183,9 +209,9 @@ def stale_loads(execution: Execution, line: Sequence[int]) -> int:
     return stale
 
 
-def _needed_order(execution: Execution, whole: bool, visible_first: Set[int]) -> list[int]:
+def _needed_order(execution: Execution, whole: bool, visible: Set[int], pending: Set[int]) -> list[int]:
     """Event numbers so that each stands behind all that come before it; of the writes only those that are needed."""
-    needs, done, line = _Needs(execution, visible_first), set[int](), list[int]()
+    needs, done, line = _Needs(execution, visible, pending), set[int](), list[int]()
     for wanted in [*needs.loads, *(needs.stores if whole else ())]:
         stack: list[tuple[int, list[int]]] = [(wanted, needs.of(wanted))]
         open_: set[int] = {wanted}
@@ -199,7 +225,7 @@ def _needed_order(execution: Execution, whole: bool, visible_first: Set[int]) ->
                     done.add(number)
                     line += needs.events_of(number)
             elif following in open_:
-                raise NotALine(VALUE_AT_ONCE if needs_late_loads(execution) else ATOMIC)
+                raise NotALine(_reason(execution))
             else:
                 open_.add(following)
                 stack.append((following, needs.of(following)))
@@ -209,14 +235,19 @@ def _needed_order(execution: Execution, whole: bool, visible_first: Set[int]) ->
 class _Needs:
     """What must happen before each event. An atomic's read and write are one step, which goes by the read's number."""
 
-    def __init__(self, execution: Execution, visible_first: Set[int]) -> None:
+    def __init__(self, execution: Execution, visible: Set[int], pending: Set[int]) -> None:
         self._execution = execution
         self._events = events = execution.events
-        self._visible_first = visible_first
+        self._visible = visible
         self.loads = execution.performed_reads()
         self.stores = [n for n, event in enumerate(events, 1) if event.kind != READ and not event.partner]
         self._performed = set(self.loads)
         self._calls = [(when, events[parts[0] - 1].cpu, parts) for when, parts in _calls(execution)]
+        self._until: dict[int, float] = {}  # by own store: the loads up to here are performed while it is pending
+        for when, cpu, parts in self._calls:
+            for own in (n for part in parts if part in pending for n in events[part - 1].sources if n > 0):
+                if events[own - 1].cpu == cpu:
+                    self._until[own] = max(when, self._until.get(own, 0.0))
 
     def of(self, step: int) -> list[int]:
         """The steps before `step`."""
@@ -225,11 +256,11 @@ class _Needs:
             needed |= {n for n in self._execution.before(number) if events[n - 1].kind != READ or n in self._performed}
         if event.kind == READ:
             own = (n for n in event.sources if n > 0 and events[n - 1].cpu == event.cpu)
-            needed |= {n for n in own if events[n - 1].partner or step in self._visible_first}
+            needed |= {n for n in own if events[n - 1].partner or step in self._visible}
         if event.kind != READ or event.partner or _is_wait(self._execution, event):
             # It happens after the loads that its CPU has performed by then, each as a whole.
             for when, cpu, parts in self._calls:
-                if when < step and cpu == event.cpu:
+                if cpu == event.cpu and (when < step or when <= self._until.get(step, 0.0)):
                     needed.update(parts)
         return sorted({self._step(n) for n in needed} - {step})
 

@@ -19,7 +19,7 @@ from small_programs import explorer_of
 from amp.cli.machine import Machine
 from amp.errors import Stall, UsageError
 from amp.explore.explorer import Ending
-from amp.explore.schedule import Execution, NotALine, needs_late_atomics, needs_late_loads, script_of
+from amp.explore.schedule import Execution, NotALine, mixes_own_bytes, needs_late_atomics, needs_late_loads, script_of
 from amp.machine.config import Mode
 from amp.ordering.architectures import ARCHITECTURES, Architecture
 from amp.ordering.barriers import BarrierClass, Orders, Primitive, Reach
@@ -106,7 +106,8 @@ def assert_replays(
     try:
         script = script_of(execution, whole=told is None)
     except NotALine:
-        assert needs_late_loads(execution) or needs_late_atomics(execution), (program, platform)
+        kinds = needs_late_loads(execution), needs_late_atomics(execution), mixes_own_bytes(execution)
+        assert any(kinds), (program, platform)
         return False
     again = machine.run(program, platform, script)
     assert again.misfit is None, (program, platform, script.text(), again.misfit)
@@ -207,6 +208,7 @@ GAPS = [
     (("bulk:y,12=1", "r11=bulk:yx,2 r12=bulk:y,12 r1=xchg:xb,2"), "omap4-2011", "an atomic behind a late load"),
     (("yx=1 r0=cas:xl,1,2 r1=y", "r0=y y=1 r1=x r2=cas:yx,0,1"), "paranoid", "a cmpxchg that fails is a load"),
     (("r1=add:xh,1 r14=bulk:xx,8", "r2=xchg:xb,1 r1=x"), "arm64-domains", "an own atomic's store is never pending"),
+    (("y=1 bulk:yl,4=1", "yl=2 rmb r11=bulk:yl,12 r1=y rel:z=2"), "riscv", "own pending bytes, and a part read later"),
     (("x=1 smp_mb kick1 r0=y", "y=1 r1=wait r2=x"), "riscv", "a full barrier that does not hold a doorbell back"),
 ]
 
