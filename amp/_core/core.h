@@ -11,7 +11,7 @@
  *   -EFAULT     the access lies outside the shared memory        -EINVAL   not aligned, or not a size/number we know
  *   -EPIPE      another CPU's process died                       -EDEADLK  every CPU waits and no doorbell is under way
  *   -ESHUTDOWN  every other CPU has retired                      -ETIMEDOUT, -EINTR  as usual
- *   -EPROTO     the room does not hold a model of this version
+ *   -EPROTO     the room does not hold a model of this version, or one that something else has written into
  *   -EILSEQ     the script does not fit what the CPUs do: the run is over for all of them (amp_model_misfit says why)
  */
 #ifndef AMP_CORE_H

@@ -19,9 +19,10 @@
 int amp_free_enter(struct amp_model *m)
 {
     int error = EBUSY;
+    uint32_t lost = __atomic_load_n(&m->lost, __ATOMIC_RELAXED);
 
-    if (__atomic_load_n(&m->lost, __ATOMIC_RELAXED))
-        return -EPIPE;
+    if (lost)
+        return amp_lost_error(lost);
     for (unsigned i = 0; i < LOCK_TRIES && error == EBUSY; i++) {
         error = pthread_mutex_trylock(&m->lock);
         for (unsigned pause = 0; error == EBUSY && pause < LOCK_PAUSES; pause++)
@@ -81,6 +82,7 @@ int amp_free_wait(struct amp_cpu *cpu, int64_t timeout_ns)
         if (error)
             return error;
         __atomic_fetch_and(cpu->board, ~AMP_LOOK(cpu->id), __ATOMIC_SEQ_CST);
+        amp_settle_before_load(cpu); /* taking the interrupt is one */
         error = amp_take(cpu);
         moved = error && help_along(cpu);
         pthread_mutex_unlock(&m->lock);

@@ -32,12 +32,19 @@ int amp_take(struct amp_cpu *cpu)
 
 int amp_enter(struct amp_cpu *cpu, unsigned needs)
 {
-    int error;
+    struct amp_model *m = cpu->model;
+    bool is_free = m->config.mode == AMP_FREE;
+    int error = is_free ? amp_free_enter(m) : amp_await_turn(cpu);
 
-    if (cpu->model->config.mode == AMP_FREE)
-        return amp_free_enter(cpu->model);
-    error = amp_await_turn(cpu);
-    return error || !cpu->model->script.set ? error : amp_script_enter(cpu, needs);
+    if (error)
+        return error;
+    if (!amp_model_sane(m)) {
+        amp_model_broken(m);
+        if (is_free)
+            pthread_mutex_unlock(&m->lock);
+        return -EPROTO;
+    }
+    return is_free || !m->script.set ? 0 : amp_script_enter(cpu, needs);
 }
 
 int amp_leave(struct amp_cpu *cpu)
@@ -51,6 +58,8 @@ int amp_leave(struct amp_cpu *cpu)
     if (cpu->deferred && cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, cpu->deferred);
     amp_pass_turn(cpu);
+    if (__atomic_load_n(&cpu->model->lost, __ATOMIC_RELAXED) == AMP_BROKEN)
+        return -EPROTO;
     return cpu->model->script.misfit ? -EILSEQ : 0;
 }
 

@@ -71,6 +71,31 @@ static void remember(struct amp_cpu *cpu, uint64_t t, uint8_t mask)
     }
 }
 
+uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_seen seen = {0};
+    uint8_t missing = forward(amp_state(cpu), granule, mask, &seen);
+    unsigned back = 0;
+    uint64_t value;
+
+    if (missing && amp_following(m)) {
+        unsigned steps = steps_back(cpu, granule, missing, amp_state(cpu)->floor);
+
+        back = amp_script_would_go_back(cpu, part, granule, missing, steps);
+    }
+    memcpy(&value, cpu->memory + m->config.shared_start + (uint64_t)granule * AMP_GRANULE, sizeof value);
+    for (uint64_t t = amp_newest(cpu, granule); back > 0 && amp_logged(m, t); t = amp_earlier(m, t, missing)) {
+        const struct amp_write *write = amp_log(m, t);
+
+        if (!(write->mask & missing))
+            continue;
+        value = (value & ~amp_bits(write->mask)) | write->before;
+        back--;
+    }
+    return seen.value | (value & amp_bits(missing));
+}
+
 /* The granule as it was `back` writes (to these bytes) ago. */
 static void read_as_of(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, unsigned back, struct amp_seen *seen)
 {

@@ -39,25 +39,27 @@ static uint8_t orders_of(struct amp_cpu *cpu, unsigned primitive)
     return amp_state(cpu)->orders[primitive];
 }
 
+enum { FULL = AMP_WR | AMP_WW | AMP_WD };
+
 static unsigned needs(uint8_t orders)
 {
-    return (orders & (AMP_RR | AMP_RW) ? AMP_LOADS : 0) | (orders & AMP_WR ? AMP_STORES_OUT : 0);
+    return (orders & (AMP_RR | AMP_RW) ? AMP_LOADS : 0) | ((orders & FULL) == FULL ? AMP_STORES_OUT : 0);
 }
 
-/* The rules for one barrier, given what it orders towards the others. */
+/*
+ * The rules for one barrier, given what it orders towards the others. W->R alone does not wait: stores behind the barrier,
+ * and doorbells, may overtake those ahead of it; only the CPU's next load finds them visible. Where W->W and W->doorbell
+ * are kept as well nothing can tell the difference, so the stores leave at once.
+ */
 static void apply_orders(struct amp_cpu *cpu, uint8_t orders)
 {
-    struct amp_cpu_state *state = amp_state(cpu);
-
     if (orders & (AMP_RR | AMP_RW))
         amp_perform_all(cpu);
     if (orders & AMP_RR)
-        amp_raise_floor(cpu, state->seen);
-    amp_push_mark(cpu, orders & (AMP_WW | AMP_WD));
-    if (orders & AMP_WR) {
-        amp_drain_all(cpu);
-        amp_raise_floor(cpu, amp_max(state->made, state->seen));
-    }
+        amp_raise_floor(cpu, amp_state(cpu)->seen);
+    amp_push_mark(cpu, orders & (AMP_WR | AMP_WW | AMP_WD));
+    if ((orders & FULL) == FULL)
+        amp_settle_loads(cpu);
 }
 
 /* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
@@ -91,8 +93,7 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     number = state->loads++;
     where = place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
-    if (state->implicit & AMP_WR)
-        apply_orders(cpu, AMP_WR);
+    amp_settle_before_load(cpu);
     if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RCSC)
         amp_settle_releases(cpu);
     seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
@@ -148,6 +149,15 @@ static bool atomic_result(enum amp_atomic op, uint64_t old, uint64_t operand, ui
     return op != AMP_CMPXCHG || old == expected;
 }
 
+/* Would the comparison fail with what the load returns now? */
+static bool fails(struct amp_cpu *cpu, uint32_t number, struct place where, unsigned size, uint64_t expected)
+{
+    uint64_t value = amp_would_read(cpu, (struct amp_part){.load = number}, where.granule, where.mask);
+
+    return amp_narrow(value >> where.shift, size) != amp_narrow(expected, size);
+}
+
+/* Acts on the newest value, and is visible at once. */
 int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
                uint64_t expected, struct amp_word *out)
 {
@@ -165,9 +175,15 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
     where = place_of(m, address, size);
     amp_perform_overlapping(cpu, address, size);
     apply_orders(cpu, orders_of(cpu, SMP_MB));
-    amp_settle(cpu, where.granule, where.mask);
-    seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
-                            where.mask, m->now); /* an atomic acts on the newest value */
+    amp_settle_before_load(cpu);
+    if (op == AMP_CMPXCHG && fails(cpu, number, where, size, expected)) {
+        /* A load: a script may have it stale. By chance it is not, and what failed would fail with the newest value. */
+        seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule, where.mask,
+                                amp_following(m) ? state->floor : m->now);
+    } else {
+        amp_settle(cpu, where.granule, where.mask);
+        seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule, where.mask, m->now);
+    }
     old = amp_narrow(seen.value >> where.shift, size);
     trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
     if (atomic_result(op, old, operand, amp_narrow(expected, size), &value)) {
@@ -201,8 +217,7 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
     if (error)
         return error;
     amp_perform_overlapping(cpu, load->address, load->length);
-    if (state->implicit & AMP_WR)
-        apply_orders(cpu, AMP_WR);
+    amp_settle_before_load(cpu);
     load->number = state->loads++;
     load->floor = amp_max(state->floor, after);
     load->time = 0;

@@ -32,7 +32,7 @@ struct amp_pending {
     uint32_t granule; /* counted from the start of the shared memory */
     uint8_t mask;     /* which of its bytes; 0 for a doorbell or a mark */
     uint8_t kind;     /* enum amp_store_kind */
-    uint8_t orders;   /* MARK: AMP_WW and/or AMP_WD */
+    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD */
     uint8_t release;  /* waits for everything ahead of it */
     uint32_t number;  /* which of its CPU's stores */
     uint32_t part;    /* which of that store's granules */
@@ -66,7 +66,7 @@ struct amp_cpu_state {
     struct amp_pending pending[AMP_STORES]; /* program order */
 };
 
-enum amp_lost { AMP_DIED = 1, AMP_MISFIT };
+enum amp_lost { AMP_DIED = 1, AMP_MISFIT, AMP_BROKEN };
 
 /* Lockstep by a script: script.c. */
 struct amp_script {
@@ -151,12 +151,23 @@ static inline uint64_t amp_max(uint64_t a, uint64_t b)
 
 /* room.c: the room as a model; NULL if it holds none, or does not fit. */
 struct amp_model *amp_model_in(const void *room, size_t size);
+/* Are the sizes in it such as the model makes? What lies in the region anybody may have written. */
+bool amp_model_sane(const struct amp_model *m);
+/* It is not: the run is over, for every CPU. */
+void amp_model_broken(struct amp_model *m);
+
+/* Why a run that is over is so. */
+static inline int amp_lost_error(uint32_t lost)
+{
+    return lost == AMP_MISFIT ? -EILSEQ : lost == AMP_BROKEN ? -EPROTO : -EPIPE;
+}
 
 /* stores.c: pending stores and how they become visible. */
 unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES]);
 void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry);
 unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most); /* of those that may go now; how many did */
-void amp_drain_all(struct amp_cpu *cpu);
+void amp_settle_loads(struct amp_cpu *cpu); /* what barriers put before the CPU's next load is visible */
+void amp_settle_before_load(struct amp_cpu *cpu); /* ... and what the hardware does */
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
 void amp_push_mark(struct amp_cpu *cpu, uint8_t orders);
 void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask);
@@ -175,6 +186,8 @@ struct amp_seen {
 struct amp_part {
     uint32_t load, part;
 };
+/* What the load would return, if a script's goal or else the newest write decides; nothing happens. */
+uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask);
 struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
                                  uint64_t floor);
 

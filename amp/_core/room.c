@@ -142,6 +142,24 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     return 0;
 }
 
+bool amp_model_sane(const struct amp_model *m)
+{
+    if (m->magic != AMP_MAGIC || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
+        return false;
+    for (unsigned i = 0; i < m->config.cpus && i < AMP_CPUS; i++)
+        if (m->cpu[i].entries > AMP_STORES || m->cpu[i].status > AMP_RETIRED)
+            return false;
+    return m->config.cpus <= AMP_CPUS;
+}
+
+void amp_model_broken(struct amp_model *m)
+{
+    __atomic_store_n(&m->lost, AMP_BROKEN, __ATOMIC_SEQ_CST);
+    amp_bell_lost(&m->board);
+    __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
+    amp_futex_wake(&m->turn);
+}
+
 int amp_model_lost(void *room, size_t size, unsigned cpu)
 {
     struct amp_model *m = amp_model_in(room, size);

@@ -11,8 +11,6 @@
  */
 #include "script.h"
 
-#include <assert.h>
-
 #include "bell.h"
 #include "gate.h"
 
@@ -195,6 +193,15 @@ unsigned amp_script_back(struct amp_cpu *cpu, struct amp_part part, uint32_t gra
     return (unsigned)back;
 }
 
+unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing,
+                                  unsigned steps)
+{
+    const struct amp_goal *goal = goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    int back = goal ? steps_to_source(cpu->model, goal, granule, missing) : 0;
+
+    return back < 0 || (unsigned)back > steps ? 0 : (unsigned)back;
+}
+
 void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store)
 {
     struct amp_goal *goal = goal_now(cpu, part);
@@ -203,9 +210,9 @@ void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t st
 
     if (!goal)
         return;
-    while (state->pending[entry].store != store)
+    while (entry < state->entries && state->pending[entry].store != store)
         entry++;
-    if (goal->source_cpu == cpu->id && goal->source == state->pending[entry].number)
+    if (entry < state->entries && goal->source_cpu == cpu->id && goal->source == state->pending[entry].number)
         reach(cpu->model, goal);
     else
         refuse(cpu->model, goal, AMP_MF_FORWARDED);
@@ -251,8 +258,12 @@ bool amp_script_forget(struct amp_cpu *cpu, const struct amp_deferred *load)
 
 void amp_script_taken(struct amp_cpu *cpu)
 {
-    assert(next_goal(cpu->model)->kind == AMP_GOAL_TAKEN && next_goal(cpu->model)->cpu == cpu->id);
-    reach(cpu->model, next_goal(cpu->model));
+    struct amp_goal *goal = next_goal(cpu->model);
+
+    if (goal->kind == AMP_GOAL_TAKEN && goal->cpu == cpu->id)
+        reach(cpu->model, goal);
+    else
+        refuse(cpu->model, goal, AMP_MF_TAKEN_BEFORE);
 }
 
 /* --- turns ------------------------------------------------------------------------------------------------------- */

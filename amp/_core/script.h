@@ -27,6 +27,7 @@ enum amp_misfit {
     AMP_MF_WAITS,
     AMP_MF_NOT_RUNG,
     AMP_MF_NOT_REACHED,
+    AMP_MF_TAKEN_BEFORE,
 };
 
 static inline bool amp_following(const struct amp_model *m)
@@ -49,6 +50,9 @@ unsigned amp_script_drain(struct amp_cpu *cpu);
 void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store);
 /* How many of the `steps` allowed ones this load goes back; `missing` bytes do not come from own pending stores. */
 unsigned amp_script_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing, unsigned steps);
+/* The same without going: nothing is reached, nothing refused. */
+unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing,
+                                  unsigned steps);
 /* The load has taken all its bytes from own pending stores, the newest of which is this. */
 void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store);
 void amp_script_taken(struct amp_cpu *cpu);

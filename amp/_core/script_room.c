@@ -24,6 +24,7 @@ static const char *const reasons[] = {
     [AMP_MF_RETIRED] = "the CPU has retired",
     [AMP_MF_WAITS] = "the CPU waits for an interrupt",
     [AMP_MF_NOT_RUNG] = "the CPU waits, and no doorbell of its own has become visible",
+    [AMP_MF_TAKEN_BEFORE] = "a CPU takes its interrupt on its way to it",
     [AMP_MF_NOT_REACHED] = "the CPU has made more than 1,048,576 accesses without reaching it",
 };
 
@@ -87,6 +88,8 @@ int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, 
         return -EPROTO;
     if (!m->script.misfit)
         return 0;
+    if (m->script.misfit >= sizeof reasons / sizeof reasons[0] || m->script.failed >= m->script.goals)
+        return -EPROTO;
     describe(&amp_goals(m)[m->script.failed], what, sizeof what);
     *goal = m->script.failed + 1;
     snprintf(text, length, "the script does not fit: goal %u of %u (%s): %s; after event %llu", m->script.failed + 1,

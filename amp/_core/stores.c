@@ -5,7 +5,6 @@
  * A pending store may become visible unless something ahead of it in program order holds it back: a store to an
  * overlapping location, a mark, or (a release, or hardware that keeps W->W) any store at all.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "bell.h"
@@ -77,13 +76,15 @@ static void drop_entries(struct amp_cpu_state *state, unsigned first, unsigned n
     memmove(&state->pending[first], &state->pending[first + n], (state->entries - first) * sizeof state->pending[0]);
 }
 
-/* Marks with nothing ahead of them order nothing any more. */
-static void drop_leading_marks(struct amp_cpu_state *state)
+/* Marks with nothing ahead of them order nothing any more; what stood ahead of a W->R is visible as of now. */
+static void drop_leading_marks(struct amp_cpu *cpu, unsigned owner)
 {
+    struct amp_cpu_state *state = &cpu->model->cpu[owner];
     unsigned marks = 0;
 
-    while (marks < state->entries && state->pending[marks].kind == AMP_MARK)
-        marks++;
+    for (; marks < state->entries && state->pending[marks].kind == AMP_MARK; marks++)
+        if (state->pending[marks].orders & AMP_WR)
+            state->floor = amp_max(state->floor, cpu->model->now);
     if (marks)
         drop_entries(state, 0, marks);
 }
@@ -123,37 +124,51 @@ static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_
         m->cpu[owner].released = m->now;
 }
 
-static void deliver_doorbell(struct amp_cpu *cpu, unsigned target)
+static void ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
 {
-    cpu->model->cpu[target].rung_time = cpu->model->now;
-    amp_bell_ring(cpu->board, target);
+    struct amp_model *m = cpu->model;
+
+    amp_trace(m, (struct amp_event){.kind = AMP_EV_RUNG,
+                                    .cpu = (uint8_t)owner,
+                                    .address = (uint32_t)store->value,
+                                    .store = store->store});
+    m->cpu[store->value].rung_time = m->cpu[owner].made = m->now;
+    amp_bell_ring(cpu->board, (unsigned)store->value);
+}
+
+/* Does it lead where the model's own stores do? */
+static bool is_store(const struct amp_model *m, const struct amp_pending *store)
+{
+    uint64_t granules = (m->config.shared_end - m->config.shared_start) / AMP_GRANULE;
+
+    return store->kind == AMP_DOORBELL ? store->value < m->config.cpus
+                                       : store->kind == AMP_MEMORY && store->granule < granules;
 }
 
 void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry)
 {
     struct amp_model *m = cpu->model;
-    struct amp_cpu_state *state = &m->cpu[owner];
-    struct amp_pending store = state->pending[entry];
+    struct amp_pending store = m->cpu[owner].pending[entry];
 
-    assert(entry < state->entries && store.kind != AMP_MARK);
-    drop_entries(state, entry, 1);
-    drop_leading_marks(state);
-    if (store.kind == AMP_DOORBELL) {
-        amp_trace(m, (struct amp_event){.kind = AMP_EV_RUNG,
-                                        .cpu = (uint8_t)owner,
-                                        .address = (uint32_t)store.value,
-                                        .store = store.store});
-        deliver_doorbell(cpu, (unsigned)store.value);
+    if (!is_store(m, &store)) {
+        amp_model_broken(m);
+        m->cpu[owner].entries = 0; /* whoever waits for them to leave goes on, and is told at the end of its access */
         return;
     }
-    write_granule(cpu, owner, &store);
-    amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,
-                                    .cpu = (uint8_t)owner,
-                                    .address = (uint32_t)(m->config.shared_start +
-                                                          (uint64_t)store.granule * AMP_GRANULE),
-                                    .size = store.mask,
-                                    .value = store.value & amp_bits(store.mask),
-                                    .store = store.store});
+    drop_entries(&m->cpu[owner], entry, 1);
+    if (store.kind == AMP_DOORBELL) {
+        ring_doorbell(cpu, owner, &store);
+    } else {
+        write_granule(cpu, owner, &store);
+        amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,
+                                        .cpu = (uint8_t)owner,
+                                        .address = (uint32_t)(m->config.shared_start +
+                                                              (uint64_t)store.granule * AMP_GRANULE),
+                                        .size = store.mask,
+                                        .value = store.value & amp_bits(store.mask),
+                                        .store = store.store});
+    }
+    drop_leading_marks(cpu, owner);
 }
 
 /* `list` names entries that may go, in order. One went; from the list too, and those behind it stand further ahead now. */
@@ -183,11 +198,30 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
     return done;
 }
 
-void amp_drain_all(struct amp_cpu *cpu)
+/* How many entries stand ahead of the last mark that the CPU's next load waits for. */
+static unsigned ahead_of_loads(const struct amp_cpu_state *state)
 {
-    while (amp_drain(cpu, cpu->id, AMP_STORES))
+    unsigned i = state->entries;
+
+    while (i > 0 && !(state->pending[i - 1].kind == AMP_MARK && state->pending[i - 1].orders & AMP_WR))
+        i--;
+    return i;
+}
+
+void amp_settle_loads(struct amp_cpu *cpu)
+{
+    const struct amp_cpu_state *state = amp_state(cpu);
+    unsigned ahead;
+
+    while ((ahead = ahead_of_loads(state)) && amp_drain(cpu, cpu->id, ahead == state->entries ? AMP_STORES : 1))
         ;
-    assert(amp_state(cpu)->entries == 0);
+}
+
+void amp_settle_before_load(struct amp_cpu *cpu)
+{
+    if (amp_state(cpu)->implicit & AMP_WR)
+        amp_push_mark(cpu, AMP_WR);
+    amp_settle_loads(cpu);
 }
 
 static bool any_store_pending(const struct amp_cpu_state *state)
@@ -210,7 +244,10 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
 
     while (state->entries >= depth(cpu->model) && any_store_pending(state))
         amp_drain(cpu, cpu->id, 1 + state->entries / 8);
-    assert(state->entries < AMP_STORES);
+    if (state->entries >= AMP_STORES) { /* some store may always go, so there is room: unless another wrote here */
+        amp_model_broken(cpu->model);
+        return;
+    }
     store.number = state->stores;
     state->pending[state->entries++] = store;
 }
@@ -220,6 +257,8 @@ void amp_push_mark(struct amp_cpu *cpu, uint8_t orders)
     struct amp_cpu_state *state = amp_state(cpu);
     struct amp_pending *last = state->entries ? &state->pending[state->entries - 1] : NULL;
 
+    if (!last && orders & AMP_WR)
+        amp_raise_floor(cpu, state->made);
     if (!last || !orders)
         return;
     if (last->kind == AMP_MARK) {
@@ -227,7 +266,7 @@ void amp_push_mark(struct amp_cpu *cpu, uint8_t orders)
         return;
     }
     amp_push_store(cpu, (struct amp_pending){.kind = AMP_MARK, .orders = orders});
-    drop_leading_marks(state);
+    drop_leading_marks(cpu, cpu->id);
 }
 
 /* An atomic's write is visible at once: first let everything go that must be visible before it. */

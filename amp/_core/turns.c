@@ -23,7 +23,7 @@ int amp_await_turn(struct amp_cpu *cpu)
         uint32_t lost = __atomic_load_n(&m->lost, __ATOMIC_RELAXED);
 
         if (lost)
-            return lost == AMP_MISFIT ? -EILSEQ : -EPIPE;
+            return amp_lost_error(lost);
         if (turn == cpu->id)
             return 0;
         if (spins < TURN_SPINS) {
@@ -162,6 +162,7 @@ int amp_turns_wait(struct amp_cpu *cpu)
     if (error)
         return error;
     if (state->status == AMP_RUNNING) {
+        amp_settle_before_load(cpu); /* taking the interrupt is one */
         amp_trace(m, (struct amp_event){.kind = AMP_EV_WAIT, .cpu = (uint8_t)cpu->id});
         state->status = AMP_WAITING;
         amp_pass_turn(cpu);

@@ -83,7 +83,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 @click.option("--polls", type=int, default=16, show_default=True, help="Looks for work before a side sleeps.")
 @click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
-@click.option("--schedule", "script", metavar="TOKEN", default="", help="Lockstep: go this way instead of a seed's.")
+@click.option("--schedule", "script", metavar="TOKEN", help="Lockstep: go this way instead of a seed's.")
 @click.option("--save", metavar="F", help="Write the first witness to this file: see explain and replay.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
@@ -111,9 +111,13 @@ def run(
     from amp.cli import witness_file  # noqa: PLC0415
     from amp.cli.options import resolve, ring_size_for  # noqa: PLC0415
     from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
+    from amp.machine.script import Script  # noqa: PLC0415
     from amp.machine.small import plan_for as wire  # noqa: PLC0415
+    from amp.port.port import CPU_NAMES  # noqa: PLC0415
 
-    sizes["ring_size"] = ring_size_for(program, ring_size)
+    if sizes["script"] is not None:
+        Script.from_token(sizes["script"]).pack(len(CPU_NAMES))  # refused before anything starts
+    sizes |= {"ring_size": ring_size_for(program, ring_size), "script": sizes["script"] or ""}
     config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
     if save is not None:
@@ -224,10 +228,10 @@ def verify(
         with runs_progress(quiet=as_json) as progress:
             verdict = command.verify(plan, bounds, progress, estimated=estimated)
     found = verdict.counterexample
-    if save is not None and found is not None and found.witness is not None:
+    if save is not None and found is not None:
         witness_file.save(save, found.plan, found.witness)
     elif save is not None:
-        click.echo(f"amp: nothing written to {save}: no counterexample that two processes can show", err=True)
+        click.echo(f"amp: nothing written to {save}: no counterexample", err=True)
     if as_json:
         print_json(command.as_data(verdict))
     else:

@@ -29,12 +29,18 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One seed's violation. `trace` is None in direct mode, which keeps none; `explanation` then too."""
+    """One seed's violation. `trace` is None in direct mode, which keeps none; `explanation` then too.
+
+    One that only the explorer has seen says why two processes did not repeat it (`not_repeated`; else ""), and its
+    `story` is the explorer's execution, a step a line.
+    """
 
     seed: int
     outcome: Outcome
     trace: Trace | None
     explanation: Explanation | None
+    not_repeated: str = ""
+    story: tuple[str, ...] = ()
 
     @property
     def site(self) -> str | None:
@@ -167,6 +173,9 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     report, finder = shown.outcome.finding, shown.outcome.finder
     assert report is not None, shown
     assert finder is not None, shown
+    if shown.not_repeated:
+        render_unrepeated(console, shown)
+        return
     which = f"seed {shown.seed}" if not plan.config.script else "this schedule"
     good = shown.outcome.messages
     console.print(f"\n[bold]{which}, after {good} good message{'s' * (good != 1)}[/bold]")
@@ -178,6 +187,18 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     if replay is None:
         console.print(f"A {plan.config.mode.value} run does not repeat exactly. The same again, with luck:")
         console.print(plan.command(shown.seed), soft_wrap=True, markup=False)
+
+
+def render_unrepeated(console: Console, shown: Witness) -> None:
+    """What the explorer found and two processes did not: why, and the execution step by step."""
+    report, finder = shown.outcome.finding, shown.outcome.finder
+    assert report is not None, shown
+    assert finder is not None, shown
+    console.print(f"\nFound by the {CPU_NAMES[finder]}: {escape(report.text)}")
+    console.print(f"not repeated in two processes: {escape(shown.not_repeated)}")
+    console.print("The explorer's execution, in an order in which it may happen:")
+    for number, step in enumerate(shown.story, 1):
+        console.print(f"{number:>6} {step}", markup=False, highlight=False)
 
 
 def _replay(plan: Plan, seed: int) -> str | None:
@@ -225,6 +246,8 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "site": found.site,
         "digest": f"{found.outcome.digest:016x}",
         "events": found.outcome.events,
-        "replay": _replay(plan, found.seed),
+        "replay": None if found.not_repeated else _replay(plan, found.seed),
+        "not_repeated": found.not_repeated or None,
+        "story": list(found.story),
         "explanation": None if found.explanation is None else as_dict(found.explanation),
     }

@@ -17,6 +17,7 @@ from amp.cli.options import Plan, sites_for
 from amp.cli.run import Witness
 from amp.cli.verify import explorer_of, fewest_messages
 from amp.cli.verify import replay as show_in_two_processes
+from amp.errors import AmpError
 from amp.explore.explorer import Bounds, Exploration
 from amp.explore.shrink import Shrunk, shrink
 from amp.machine.config import RunConfig
@@ -175,7 +176,12 @@ class Search:
             return found
         plan = plan.with_config(script=shrunk.script.token())
         found = replace(found, schedule=plan.config.script, command=plan.command(plan.config.seed))
-        return _explained(found, plan, show_in_two_processes(plan, shrunk)) if replayed else found
+        if not replayed:
+            return found
+        try:
+            return _explained(found, plan, show_in_two_processes(plan, shrunk))
+        except (AmpError, OSError):  # whatever became of the replay, the finding stands; verify says why
+            return replace(found, schedule=None, command=_verify_command(self.changed(classes)))
 
     def _smallest(self, classes: Mapping[Site, BarrierClass]) -> tuple[int, Shrunk]:
         """With as few messages as it takes, and shrunk; from memory if one of the same orders has been made."""

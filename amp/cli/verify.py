@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 
 from amp.cli.machine import Machine as TwoProcesses
+from amp.cli.machine import Outcome
 from amp.cli.options import Plan
 from amp.cli.run import Witness, check_ended, finding_data, render_witness, witness
-from amp.errors import AmpError, Stall
+from amp.errors import AmpError, Stall, UsageError
 from amp.explore.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
 from amp.explore.follow import follow
-from amp.explore.schedule import Execution, script_of
-from amp.explore.shrink import Shrunk, shrink
-from amp.machine.config import RunConfig, Tally
+from amp.explore.schedule import Execution
+from amp.explore.shrink import Shrunk, shrink, told
+from amp.explore.story import story
+from amp.machine.config import Report, RunConfig, Tally
 from amp.machine.script import Script
 from amp.machine.small import plan_for
 from amp.port.port import CPU_NAMES, Port
@@ -33,17 +36,25 @@ Progress = Callable[[Exploration], None]
 
 
 class NotRepeated(AmpError):
-    """Two processes did not show what the explorer had found: a defect of amp."""
+    """Two processes did not show what the explorer had found: a gap between the two, which is a defect of amp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """`plan` is the run that shows it, with its schedule and as few messages as it takes; `smaller` says of fewer."""
+    """`plan` is the run that shows it, with its schedule and as few messages as it takes; `smaller` says of fewer.
+
+    `witness` is the run in two processes, or, if those did not repeat it, the explorer's own execution and the reason.
+    """
 
     plan: Plan
     shrunk: Shrunk
-    witness: Witness | None  # None: no schedule of two processes shows it, see Shrunk.script
+    witness: Witness
     smaller: str
+
+    @property
+    def repeated(self) -> bool:
+        """Did two processes repeat it?"""
+        return not self.witness.not_repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +124,24 @@ def sample(plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds) 
         seconds=time.monotonic() - started,
     )
     result.bound = f"{runs} runs by chance ({chooser.name.lower()})"
-    found = None
-    if finding is not None:  # by its schedule: what chance decided besides the choices is not in them
-        _, finding = follow(explorer, script_of(Execution.of(explorer.core.events())))
-        assert finding is not None, "a schedule leads where it came from"
-        found = _shown(plan, explorer, finding, "not asked of fewer")
+    found = None if finding is None else _found_by_chance(plan, explorer, finding)
     return Verdict(plan, result, found, 0.0, time.monotonic() - started)
+
+
+def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counterexample:
+    """Found again by its schedule: what chance decided besides the choices is not in them. Else it is told as it is."""
+    execution, smaller = Execution.of(explorer.core.events()), "not asked of fewer"
+    as_it_is = told(finding, execution)
+    why = as_it_is.beyond
+    if as_it_is.script is not None:
+        try:
+            _, again = follow(explorer, as_it_is.script)
+        except AmpError as error:
+            again, why = None, str(error)
+        if again is not None:
+            return _shown(plan, explorer, again, smaller)
+    why = why or "the explorer itself found nothing along its schedule: a defect of amp"
+    return Counterexample(plan, as_it_is, _unrepeated(plan, finding, execution, why), smaller)
 
 
 def along(plan: Plan, script: Script) -> Verdict:
@@ -150,29 +173,57 @@ def fewest_messages(
 
 def _shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
     """The finding made small, and shown in two processes."""
-    shrunk = shrink(explorer, finding)
-    if shrunk.script is None:
-        return Counterexample(plan, shrunk, None, smaller)
-    plan = plan.with_config(script=shrunk.script.token())
-    return Counterexample(plan, shrunk, replay(plan, shrunk), smaller)
+    execution = Execution.of(explorer.core.events())
+    shrunk = told(finding, execution)
+    try:
+        shrunk = shrink(explorer, finding)
+        if shrunk.script is not None:
+            plan = plan.with_config(script=shrunk.script.token())
+        shown = replay(plan, shrunk)
+    except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
+        with suppress(UsageError):  # the choices fitted a moment ago
+            explorer.replay(shrunk.finding.choices)
+            execution = Execution.of(explorer.core.events())
+        shown = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()))
+    return Counterexample(plan, shrunk, shown, smaller)
+
+
+def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:
+    """The finding as the explorer has it. `why` says why two processes did not repeat it."""
+    found = Report(
+        outcome="violation",
+        kind=type(finding.error).__name__,
+        text=str(finding.error),
+        address=getattr(finding.error, "address", None),
+    )
+    reports = (found, Report(outcome="done"))
+    outcome = Outcome(plan.config, reports if finding.cpu == 0 else reports[::-1], finding.cpu, 0, 0)
+    steps = tuple(story(execution, plan_for(plan.config).name_of))
+    return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
 
 
 def replay(plan: Plan, shrunk: Shrunk) -> Witness:
-    """The counterexample in two real processes. Raises NotRepeated if they show something else."""
+    """The counterexample in two real processes. Raises NotRepeated if they show something else, or cannot show it."""
+    if shrunk.script is None:
+        raise NotRepeated(shrunk.beyond)
     with TwoProcesses(plan.config) as machine:
         outcome = machine.run(plan.config, plan.platform, plan.sites)
         check_ended(outcome)
-        report, error = outcome.finding, shrunk.finding.error
-        # Of a stall each side speaks for itself; which of the two is heard first means nothing.
-        same = (
-            report is not None
-            and report.kind == type(error).__name__
-            and (isinstance(error, Stall) or report.text == str(error))
-        )
-        if not same:
-            shown = "no violation" if report is None else report.text
-            raise NotRepeated(f"the explorer found {error}; two processes with its schedule showed {shown}")
-        return witness(machine, plan, outcome, explained=True)
+        finder = _same_finder(outcome, shrunk.finding)
+        if finder is None:
+            shown = "no violation" if outcome.finding is None else outcome.finding.text
+            raise NotRepeated(f"two processes with the schedule showed {shown}; this is a defect of amp")
+        return witness(machine, plan, replace(outcome, finder=finder), explained=True)
+
+
+def _same_finder(outcome: Outcome, finding: Finding) -> int | None:
+    """Which side reported the very finding; the other may have found something as well, later. None: neither did."""
+    if isinstance(finding.error, Stall):  # each side speaks for itself; which of the two is heard first means nothing
+        found = outcome.finding
+        return outcome.finder if found is not None and found.kind == type(finding.error).__name__ else None
+    report = outcome.reports[finding.cpu]
+    same = (report.outcome, report.kind, report.text) == ("violation", type(finding.error).__name__, str(finding.error))
+    return finding.cpu if same else None
 
 
 def title(plan: Plan) -> str:
@@ -210,8 +261,7 @@ def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> N
     console.print(f"found in {counts}")
     for line in _smallness(found):
         console.print(escape(line))
-    if found.witness is not None:
-        render_witness(console, found.plan, found.witness, names)
+    render_witness(console, found.plan, found.witness, names)
 
 
 def _smallness(found: Counterexample) -> list[str]:
@@ -223,8 +273,8 @@ def _smallness(found: Counterexample) -> list[str]:
     ]
     if cost.reordered:
         lines.append("It needs load->store reordering: a load performed after a later store of its CPU is visible.")
-    if found.witness is None:
-        lines.append("Two processes cannot show it: the value of that load is used before the store.")
+    if found.repeated:
+        lines.append("repeated in two processes: yes")
     return lines
 
 
@@ -270,5 +320,7 @@ def _counterexample_data(found: Counterexample) -> dict[str, Any]:
         "steps": cost.goals,
         "changes_tried": found.shrunk.tried,
         "schedule": found.plan.config.script or None,
-        "finding": None if found.witness is None else finding_data(found.plan, found.witness),
+        "repeated": found.repeated,
+        "not_repeated": found.witness.not_repeated or None,
+        "finding": finding_data(found.plan, found.witness),
     }

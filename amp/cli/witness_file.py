@@ -35,7 +35,10 @@ TRACE_LIMIT_BYTES: Final = 1 << 26  # sixteen times what a trace holds at most t
 
 
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file's object. `platform_crc` is over everything the platform orders; `file_sha256` of what a stream sent."""
+    """The file's object. `platform_crc` is over everything the platform orders; `file_sha256` of what a stream sent.
+
+    `not_repeated` says why two processes did not repeat the finding; then there is no trace, and the story is all.
+    """
 
     format: str
     amp: str
@@ -51,6 +54,7 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     events: int
     story: tuple[str, ...]
     trace: bytes
+    not_repeated: str = ""
 
 
 def save(path: str, plan: Plan, found: Witness) -> None:
@@ -58,7 +62,7 @@ def save(path: str, plan: Plan, found: Witness) -> None:
     outcome = found.outcome
     assert plan.platform_name is not None, plan
     assert plan.platform is not None, plan
-    assert found.trace is not None, found
+    assert found.trace is not None or found.not_repeated, found
     assert outcome.finder is not None, outcome
     content = WitnessFile(
         format=FORMAT,
@@ -73,8 +77,9 @@ def save(path: str, plan: Plan, found: Witness) -> None:
         reports=(outcome.reports[0], outcome.reports[1]),
         digest=f"{outcome.digest:016x}",
         events=outcome.events,
-        story=tuple(_story(plan, found)),
-        trace=zlib.compress(found.trace.to_bytes()),
+        story=found.story or tuple(_story(plan, found)),
+        trace=b"" if found.trace is None else zlib.compress(found.trace.to_bytes()),
+        not_repeated=found.not_repeated,
     )
     try:
         Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(content)))
@@ -107,6 +112,8 @@ def replay(path: str) -> tuple[Witness, Outcome, bool]:
     Raises UsageError if it cannot be used, or the file that it sends is no longer the one that it sent.
     """
     plan, found, file_sha256 = _opened(path)
+    if found.not_repeated:
+        raise UsageError(f"witness {path}: two processes did not repeat it when it was found: {found.not_repeated}")
     if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
         raise UsageError(f"witness {path}: file {plan.config.file} is not the one that was sent: its sha256 differs")
     return found, *repeat(plan, found)
@@ -141,8 +148,8 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
     if content.finder not in (0, 1) or config.mode is Mode.DIRECT:
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
-    trace = Trace.from_bytes(_inflate(content.trace))
-    if f"{trace.digest:016x}" != content.digest or trace.last != content.events:
+    trace = None if content.not_repeated else Trace.from_bytes(_inflate(content.trace))
+    if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
     plan = Plan(
         config,
@@ -152,7 +159,9 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         content.weaken,
         sites_for(content.barriers, content.weaken, scenario),
     )
-    outcome = Outcome(config, content.reports, content.finder, content.events, trace.digest)
+    outcome = Outcome(config, content.reports, content.finder, content.events, 0 if trace is None else trace.digest)
+    if trace is None:
+        return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
     return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace))
 
 

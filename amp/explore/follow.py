@@ -21,6 +21,7 @@ OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
 
 def follow(explorer: Explorer, script: Script) -> tuple[tuple[Choice, ...], Finding | None]:
     """The choices, and what the run found. Raises UsageError if the program cannot go that way."""
+    script.pack(len(explorer.programs))  # names the goal of a CPU that is not there
     wanted = _Wanted(script)
     choices: tuple[Choice, ...] = ()
     for _ in range(RUNS_LIMIT):

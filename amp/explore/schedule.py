@@ -4,14 +4,19 @@ An execution is a partial order (`graph.h`). A schedule is one line of it that t
 step: stores become visible one by one, and each load is performed after the write that it returns, in the order in
 which its CPU performs loads. Only what some load needs is made visible, and as late as possible: that is also the
 shortest story to tell. A load that returned an older value than the newest visible one is a stale one there.
+
+Two processes give a load its value when the program uses it, perform a bulk load as a whole, and let an atomic take
+effect at once. An execution that needs more than that has no line; its own relations say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
+from heapq import heappop, heappush
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from amp.errors import AmpError
 from amp.machine.script import Goal, Read, Script, Taken, Visible
@@ -20,7 +25,20 @@ READ, WRITE, DOORBELL = 0, 1, 2  # the core's enum xp_kind
 
 
 class NotALine(AmpError):
-    """The execution needs a load, whose value the program used at once, performed after a later store of its CPU."""
+    """Two processes that give a load its value when it is used cannot show the execution: VALUE_AT_ONCE, or ATOMIC."""
+
+
+VALUE_AT_ONCE: Final = (
+    "a load whose value is used at once would have to be performed after a later store, or interrupt, of its CPU"
+)
+ATOMIC: Final = (
+    "an atomic would have to be late for the others when its CPU has gone on; in two processes it takes effect at once"
+)
+
+
+OWN_BYTES: Final = (
+    "a load of some bytes of its CPU's own pending store, and of others, would have to be at two moments at once"
+)
 
 
 class Event(NamedTuple):
@@ -67,28 +85,106 @@ class Execution:
         return [n for n, e in enumerate(self.events, 1) if e.kind == READ and e.at and e.sources and e.sources[0] >= 0]
 
 
-def line_of(execution: Execution) -> list[int]:
-    """Event numbers in the order of the schedule. Raises NotALine if there is none."""
-    return list(_in_cpu_order(execution, _needed_order(execution)))
+def line_of(execution: Execution, *, whole: bool = False) -> list[int]:
+    """Event numbers in the order of the schedule; `whole`: every store's. Raises NotALine if there is none."""
+    # Loads that return bytes of own stores and of others: performed while those are pending, or when they are visible.
+    pending: frozenset[int] = frozenset()
+    visible: frozenset[int] = frozenset()
+    line = list(_in_cpu_order(execution, _needed_order(execution, whole, visible, pending)))
+    while mixed := _mixed(execution, line) - pending - visible:
+        for tried in ((visible, pending | mixed), (visible | mixed, pending)):
+            try:
+                line = list(_in_cpu_order(execution, _needed_order(execution, whole, *tried)))
+            except NotALine:
+                continue
+            visible, pending = tried
+            break
+        else:
+            raise NotALine(_reason(execution))
+    return line
 
 
-def script_of(execution: Execution) -> Script:
-    """A schedule of the execution. Raises NotALine if there is none."""
-    return Script(tuple(_goals(execution, line_of(execution))))
+def _reason(execution: Execution) -> str:
+    if needs_late_loads(execution):
+        return VALUE_AT_ONCE
+    return ATOMIC if needs_late_atomics(execution) else OWN_BYTES
+
+
+def mixes_own_bytes(execution: Execution) -> bool:
+    """Does a load return bytes of a store of its own CPU's and of others?"""
+    events = execution.events
+    own = [{n > 0 and events[n - 1].cpu == event.cpu for n in event.sources} for event in events if event.kind == READ]
+    return {True, False} in own
+
+
+def script_of(execution: Execution, *, whole: bool = False) -> Script:
+    """A schedule of the execution. Raises NotALine if there is none.
+
+    With `whole` it also says when stores become visible that no load needs: what a side misses for ever may be a value
+    that was there and has gone again, so of a stall all of it belongs to the story.
+    """
+    return script_along(execution, line_of(execution, whole=whole))
+
+
+def script_along(execution: Execution, line: Sequence[int]) -> Script:
+    """The schedule that goes along a line of the execution."""
+    return Script(tuple(_goals(execution, line)))
+
+
+def order_of(execution: Execution) -> list[int]:
+    """Event numbers, each behind all that come before it, else as they were issued: of any execution."""
+    performed = set(execution.performed_reads())
+    steps = {n for n, event in enumerate(execution.events, 1) if event.kind != READ} | performed
+    sorter = TopologicalSorter({n: steps.intersection(execution.before(n)) for n in sorted(steps)})
+    sorter.prepare()
+    order: list[int] = []
+    ready: list[int] = []
+    while sorter.is_active():
+        for number in sorter.get_ready():
+            heappush(ready, number)
+        order.append(heappop(ready))
+        sorter.done(order[-1])
+    return order
 
 
 def reorders_loads(execution: Execution) -> bool:
     """Does the execution need load->store reordering: would it come before itself, were loads before later stores?"""
-    events = execution.events
+    return _loads_are_late(execution, behind=lambda event: event.kind != READ)
+
+
+def needs_late_loads(execution: Execution) -> bool:
+    """The same, and were loads before the interrupts that their CPU takes later."""
+    return _loads_are_late(execution, behind=lambda event: event.kind != READ or _is_wait(execution, event))
+
+
+def _loads_are_late(execution: Execution, behind: Callable[[Event], bool]) -> bool:
     loads: dict[int, set[int]] = {}
     before: dict[int, set[int]] = {}
-    for number, event in enumerate(events, 1):
+    for number, event in enumerate(execution.events, 1):
         before[number] = set(execution.before(number))
+        if behind(event):
+            before[number] |= loads.get(event.cpu, set())
         if event.kind == READ:
             loads.setdefault(event.cpu, set()).add(number)
-        else:
-            before[number] |= loads.get(event.cpu, set())
     return not _is_acyclic(before)
+
+
+def needs_late_atomics(execution: Execution) -> bool:
+    """Would the execution come before itself, did atomics take effect at once?
+
+    Then an atomic's load and store are one step, before later stores of its CPU and before loads that return its store.
+    """
+    events = execution.events
+    step = {n: event.partner if event.kind != READ and event.partner else n for n, event in enumerate(events, 1)}
+    before: dict[int, set[int]] = {}
+    atomics: dict[int, set[int]] = {}
+    for number, event in enumerate(events, 1):
+        own = {n for n in event.sources if n > 0 and events[n - 1].cpu == event.cpu and events[n - 1].partner}
+        earlier = atomics.setdefault(event.cpu, set()) if event.kind != READ else set()
+        before.setdefault(step[number], set()).update(step[n] for n in {*execution.before(number), *own, *earlier})
+        if event.partner:
+            atomics.setdefault(event.cpu, set()).add(number)
+    return not _is_acyclic({n: others - {n} for n, others in before.items()})
 
 
 def _is_acyclic(before: Mapping[int, Set[int]]) -> bool:
@@ -113,24 +209,11 @@ def stale_loads(execution: Execution, line: Sequence[int]) -> int:
     return stale
 
 
-def _needed_order(execution: Execution) -> list[int]:
+def _needed_order(execution: Execution, whole: bool, visible: Set[int], pending: Set[int]) -> list[int]:
     """Event numbers so that each stands behind all that come before it; of the writes only those that are needed."""
-    events, done, line = execution.events, set[int](), list[int]()
-    reads: dict[int, list[int]] = {}
-    for number in execution.performed_reads():
-        reads.setdefault(events[number - 1].cpu, []).append(number)
-    performed = set(execution.performed_reads())
-
-    def needed(number: int) -> list[int]:
-        event = events[number - 1]
-        earlier = [n for n in execution.before(number) if events[n - 1].kind != READ or n in performed]
-        if event.kind != READ:
-            # A store is issued after the loads that its CPU has performed by then.
-            earlier += [n for n in reads.get(event.cpu, ()) if events[n - 1].at < event.at]
-        return sorted(set(earlier) - done)
-
-    for wanted in sorted(performed):
-        stack: list[tuple[int, list[int]]] = [(wanted, needed(wanted))]
+    needs, done, line = _Needs(execution, visible, pending), set[int](), list[int]()
+    for wanted in [*needs.loads, *(needs.stores if whole else ())]:
+        stack: list[tuple[int, list[int]]] = [(wanted, needs.of(wanted))]
         open_: set[int] = {wanted}
         while stack:
             number, rest = stack[-1]
@@ -140,45 +223,153 @@ def _needed_order(execution: Execution) -> list[int]:
                 open_.discard(number)
                 if number not in done:
                     done.add(number)
-                    line.append(number)
+                    line += needs.events_of(number)
             elif following in open_:
-                raise NotALine("a load whose value was used at once would have to follow a later store of its CPU")
+                raise NotALine(_reason(execution))
             else:
                 open_.add(following)
-                stack.append((following, needed(following)))
+                stack.append((following, needs.of(following)))
     return line
+
+
+class _Needs:
+    """What must happen before each event. An atomic's read and write are one step, which goes by the read's number."""
+
+    def __init__(self, execution: Execution, visible: Set[int], pending: Set[int]) -> None:
+        self._execution = execution
+        self._events = events = execution.events
+        self._visible = visible
+        self.loads = execution.performed_reads()
+        self.stores = [n for n, event in enumerate(events, 1) if event.kind != READ and not event.partner]
+        self._performed = set(self.loads)
+        self._calls = [(when, events[parts[0] - 1].cpu, parts) for when, parts in _calls(execution)]
+        self._until: dict[int, float] = {}  # by own store: the loads up to here are performed while it is pending
+        for when, cpu, parts in self._calls:
+            for own in (n for part in parts if part in pending for n in events[part - 1].sources if n > 0):
+                if events[own - 1].cpu == cpu:
+                    self._until[own] = max(when, self._until.get(own, 0.0))
+
+    def of(self, step: int) -> list[int]:
+        """The steps before `step`."""
+        events, event, needed = self._events, self._events[step - 1], set[int]()
+        for number in self.events_of(step):
+            needed |= {n for n in self._execution.before(number) if events[n - 1].kind != READ or n in self._performed}
+        if event.kind == READ:
+            own = (n for n in event.sources if n > 0 and events[n - 1].cpu == event.cpu)
+            needed |= {n for n in own if events[n - 1].partner or step in self._visible}
+        if event.kind != READ or event.partner or _is_wait(self._execution, event):
+            # It happens after the loads that its CPU has performed by then, each as a whole.
+            for when, cpu, parts in self._calls:
+                if cpu == event.cpu and (when < step or when <= self._until.get(step, 0.0)):
+                    needed.update(parts)
+        return sorted({self._step(n) for n in needed} - {step})
+
+    def events_of(self, step: int) -> list[int]:
+        partner = self._events[step - 1].partner
+        return [step, partner] if partner else [step]
+
+    def _step(self, number: int) -> int:
+        event = self._events[number - 1]
+        return event.partner if event.kind != READ and event.partner else number
 
 
 def _in_cpu_order(execution: Execution, line: list[int]) -> Iterator[int]:
     """The line, with each load moved back behind those that its CPU performs first: it is stale then."""
     events = execution.events
-    due: dict[int, list[int]] = {}
-    for number in execution.performed_reads():
-        due.setdefault(events[number - 1].cpu, []).append(number)
-    for queue in due.values():
-        queue.sort(key=lambda number: events[number - 1].at)
+    due: dict[int, list[list[int]]] = {}
+    for _, parts in sorted(_calls(execution), key=itemgetter(0)):
+        due.setdefault(events[parts[0] - 1].cpu, []).append(parts)
     ready: set[int] = set()
     for number in line:
         event = events[number - 1]
         if event.kind != READ:
-            yield number
+            if not event.partner:
+                yield number
             continue
         ready.add(number)
         queue = due[event.cpu]
-        while queue and queue[0] in ready:
-            yield queue.pop(0)
+        while queue and ready.issuperset(queue[0]):
+            parts = queue.pop(0)
+            yield from parts
+            yield from (events[n - 1].partner for n in parts if events[n - 1].partner)
+
+
+def _calls(execution: Execution) -> list[tuple[float, list[int]]]:
+    """The loads that were performed: when, and their parts. A wait is one of its own.
+
+    When is told by the numbers of its CPU's events, which are issued in program order. A bulk load is performed as a
+    whole before the first access to any of its bytes that follows it.
+    """
+    events = execution.events
+    calls: dict[tuple[int, ...], list[int]] = {}
+    for number in execution.performed_reads():
+        event = events[number - 1]
+        key = (number,) if _is_wait(execution, event) else (event.cpu, event.call)
+        calls.setdefault(key, []).append(number)
+    times = _times(execution)
+    return [(min(times[n] for n in parts), parts) for parts in calls.values()]
+
+
+def _times(execution: Execution) -> dict[int, float]:
+    """When each load was performed, see `_calls`."""
+    times: dict[int, float] = {}
+    frontier: dict[int, int] = {}
+    started = [(event.at, n, event) for n, event in enumerate(execution.events, 1) if event.at]
+    for at, number, event in sorted(started, key=itemgetter(0, 1)):
+        frontier[event.cpu] = max(frontier.get(event.cpu, 0), number)
+        if event.kind == READ:
+            # Many may be performed behind the same event, at its end.
+            times[number] = number if frontier[event.cpu] == number else frontier[event.cpu] + 1 - 1 / (1 + at)
+    touched: dict[tuple[int, int, int], int] = {}  # by cpu, granule and byte: the first access from here on
+    for number in range(len(execution.events), 0, -1):
+        event = execution.events[number - 1]
+        places = [(event.cpu, event.address, byte) for byte in range(8) if event.mask >> byte & 1]
+        if number in times:
+            times[number] = min([times[number], *(touched[place] - 0.001 for place in places if place in touched)])
+        touched.update(dict.fromkeys(places, number))
+        step = event.partner if event.kind != READ and event.partner else number
+        for earlier in execution.before(number):
+            if earlier < step and earlier in times and execution.events[earlier - 1].cpu == event.cpu:
+                times[earlier] = min(times[earlier], step - 0.001)
+    return times
+
+
+def _mixed(execution: Execution, line: Sequence[int]) -> set[int]:
+    """Loads for which there is no one moment at which memory is as they return it.
+
+    They take some bytes from their own CPU's store, which has become visible meanwhile, and others from before that.
+    """
+    events, mixed = execution.events, set[int]()
+    visible: dict[int, list[int]] = {}  # by granule, oldest first
+    for number in line:
+        event = events[number - 1]
+        here = visible.setdefault(event.address, [])
+        if event.kind != READ:
+            here.append(number)
+            continue
+        taken = [n for n in event.sources if n in here]
+        newest = max((here.index(n) for n in taken), default=-1)
+        covered = 0
+        for n in reversed(here[: newest + 1]):
+            fresh = events[n - 1].mask & event.mask & ~covered
+            covered |= fresh
+            if fresh and n not in event.sources:
+                mixed.add(number)
+    return mixed
 
 
 def _goals(execution: Execution, order: Sequence[int]) -> Iterator[Goal]:
     events = execution.events
+    visible: dict[int, int] = {}  # when, by number
     for number in order:
         event = events[number - 1]
         if event.kind != READ:
+            visible[number] = len(visible)
             yield Visible(event.cpu, event.call, event.part)
         elif _is_wait(execution, event):
             yield Taken(event.cpu)
         else:
-            yield Read(event.cpu, event.call, event.part, _source(execution, event))
+            yield Read(event.cpu, event.call, event.part, _source(execution, event, visible))
 
 
 def _is_wait(execution: Execution, event: Event) -> bool:
@@ -186,12 +377,14 @@ def _is_wait(execution: Execution, event: Event) -> bool:
     return source > 0 and execution.events[source - 1].kind == DOORBELL
 
 
-def _source(execution: Execution, event: Event) -> tuple[int, int] | None:
-    """Whose store it returns: of several, the newest that is not its own CPU's, else its own newest."""
-    writes = [execution.events[n - 1] for n in event.sources if n > 0]
-    if not writes:
+def _source(execution: Execution, event: Event, visible: Mapping[int, int]) -> tuple[int, int] | None:
+    """Whose store it returns: of those visible the newest; else memory's first; else the newest of its own CPU's."""
+    from_memory = [n for n in event.sources if n in visible]
+    if from_memory:
+        newest = max(from_memory, key=visible.__getitem__)
+    elif 0 in event.sources:
         return None
-    numbers = sorted(n for n in event.sources if n > 0)
-    others = [n for n in numbers if execution.events[n - 1].cpu != event.cpu]
-    write = execution.events[(others or numbers)[-1] - 1]
+    else:
+        newest = max(event.sources)
+    write = execution.events[newest - 1]
     return write.cpu, write.call

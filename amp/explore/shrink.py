@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from amp.errors import UsageError
+from amp.errors import AmpError, Stall, UsageError
 from amp.explore.explorer import Choice, Explorer, Finding
-from amp.explore.schedule import Execution, NotALine, line_of, reorders_loads, script_of, stale_loads
+from amp.explore.schedule import Execution, NotALine, line_of, reorders_loads, script_along, stale_loads
 from amp.machine.script import Goal, Script, Visible
 
 OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
@@ -44,19 +44,25 @@ class Shrunk:
     script: Script | None  # None: it cannot be one, see schedule.NotALine
     cost: Cost
     tried: int
+    beyond: str = ""  # why it cannot
+
+
+class NotAgain(AmpError):
+    """A finding that its own choices do not lead to."""
 
 
 def shrink(explorer: Explorer, finding: Finding) -> Shrunk:
-    """The finding, locally minimal. `explorer` is the one that found it."""
+    """The finding, locally minimal. `explorer` is the one that found it. Raises NotAgain if it does not again."""
     best = measured(explorer, finding.choices, type(finding.error))
-    assert best is not None, "a finding repeats"
+    if best is None:
+        raise NotAgain("the explorer, with the same choices, did not find it again: a defect of amp")
     for _ in range(ROUNDS_LIMIT):
         candidates = list(simpler(best.finding.choices))
         cheaper = _first_cheaper(explorer, candidates, best)
         if cheaper is None:
             return replace(best, tried=len(candidates))
         best = cheaper
-    raise AssertionError("shrinking does not end")
+    return best
 
 
 def _first_cheaper(explorer: Explorer, candidates: list[tuple[Choice, ...]], best: Shrunk) -> Shrunk | None:
@@ -89,11 +95,16 @@ def measured(explorer: Explorer, choices: tuple[Choice, ...], kind: type[Excepti
         return None
     if finding is None or type(finding.error) is not kind:
         return None
-    execution = Execution.of(explorer.core.events())
+    return told(finding, Execution.of(explorer.core.events()))
+
+
+def told(finding: Finding, execution: Execution) -> Shrunk:
+    """A finding of that execution, as it is: nothing was tried to make it smaller."""
     try:
-        line, script = line_of(execution), script_of(execution)
-    except NotALine:
-        line, script = [], None
+        line = line_of(execution, whole=isinstance(finding.error, Stall))
+        script, beyond = script_along(execution, line), ""
+    except NotALine as error:
+        line, script, beyond = [], None, str(error)
     goals = () if script is None else script.goals
     cost = Cost(
         reorders_loads(execution),
@@ -102,7 +113,7 @@ def measured(explorer: Explorer, choices: tuple[Choice, ...], kind: type[Excepti
         len(goals),
         sum(choice != NEWEST for choice in finding.choices),
     )
-    return Shrunk(finding, script, cost, 0)
+    return Shrunk(finding, script, cost, 0, beyond)
 
 
 def _switches(goals: tuple[Goal, ...]) -> int:

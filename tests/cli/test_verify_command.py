@@ -100,7 +100,7 @@ class TestCounterexamples:
         found = verdict.counterexample
         assert verdict.status == "violation"
         assert found is not None
-        assert found.witness is not None
+        assert found.repeated
         assert (found.plan.config.messages, type(found.shrunk.finding.error).__name__) == (takes, kind)
         assert found.witness.site == weakened.partition("=")[0]
         for fewer in range(1, takes):
@@ -129,7 +129,7 @@ class TestCounterexamples:
     ) -> None:
         found = lost_entry.counterexample
         assert found is not None
-        assert found.witness is not None
+        assert found.repeated
         path = str(tmp_path / "witness.json")
         save(path, found.plan, found.witness)
         plan, witness = load(path)
@@ -169,7 +169,7 @@ class TestSchedules:
         plan = planned(scenario, "paranoid", weakened, messages=3)
         found = verify(plan, BOUNDS).counterexample
         assert found is not None
-        assert found.witness is not None
+        assert found.repeated
         _, finding = follow(explorer_of(found.plan), Script.from_token(found.plan.config.script))
         assert finding is not None
         assert type(finding.error) is type(found.shrunk.finding.error)

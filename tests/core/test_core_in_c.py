@@ -54,7 +54,7 @@ INCONSISTENT = [
     ("loads.c", "if (t <= floor || write->known[cpu->id] & mask)", "if (t <= floor)"),
     ("stores.c", "granules & bit && overlaps_earlier(state, i)", "granules & bit && !overlaps_earlier(state, i)"),
     ("loads.c", "value = (value & ~bits) | write->before;", "value = (value & ~bits) | (write->before + 1);"),
-    ("stores.c", "drop_entries(state, entry, 1);", "drop_entries(state, 0, 1);"),
+    ("stores.c", "drop_entries(&m->cpu[owner], entry, 1);", "drop_entries(&m->cpu[owner], 0, 1);"),
     ("stores.c", "while (amp_logged(m, t) && !(amp_log(m, t)->mask & ~mask))", "while (amp_logged(m, t))"),
 ]
 
@@ -88,9 +88,10 @@ PLANTED = [
     ("loads.c", "if (t <= floor || write", "if (write", "MP SB MP-addr MP-irq"),
     ("loads.c", "if (state->implicit & AMP_RR)", "if (0)", "MP-tso"),
     ("loads.c", "store->granule == granule ?", "store->granule == granule + 1 ?", "CoWR"),
-    ("model.c", "if (orders & AMP_RR)\n        amp_raise_floor(cpu, state->seen);", "", "MP"),
-    ("model.c", "        amp_drain_all(cpu);\n", "", "SB SB-sc"),
-    ("model.c", "amp_raise_floor(cpu, amp_max(state->made, state->seen));", "", "SB SB-sc"),
+    ("model.c", "if (orders & AMP_RR)\n        amp_raise_floor(cpu, amp_state(cpu)->seen);", "", "MP"),
+    ("stores.c", "while ((ahead = ahead_of_loads(state)) &&", "while ((ahead = 0) &&", "SB SB-sc"),
+    ("stores.c", "state->floor = amp_max(state->floor, cpu->model->now);", ";", "SB SB-sc"),
+    ("stores.c", "    if (!last && orders & AMP_WR)\n", "    if (0)\n", "SB"),
     ("model.c", "where.mask, amp_max(state->floor, after));", "where.mask, state->floor + 0 * after);", "MP-addr"),
     ("model.c", "if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)", "if (0)", "MP-rel-acq"),
     ("model.c", "        amp_settle_releases(cpu);", "        (void)0;", "SB-rel-acq"),
@@ -98,7 +99,7 @@ PLANTED = [
     ("model.c", "    if (orders & AMP_RW)\n        amp_perform_all(cpu);", "", "LB-rel"),
     ("model.c", "state->implicit & (AMP_RR | AMP_RW) ||", "", "LB-tso"),
     ("model.c", "amp_perform_overlapping(cpu, address, size);\n    if (orders", "if (orders", "CoRW"),
-    ("model.c", "where.mask, m->now); /*", "where.mask, 0); /*", "add"),
+    ("model.c", "where.granule, where.mask, m->now);", "where.granule, where.mask, 0);", "add"),
     ("gate.c", "amp_raise_floor(cpu, state->rung_time);", "(void)state;", "MP-irq"),
 ]
 

@@ -135,6 +135,27 @@ FOLLOWED: dict[str, tuple[str, str, str, list[Goal], dict[str, int]]] = {
         ],
         {"r1": int.from_bytes(bytes((1 + i) & 255 for i in range(2552, 2560)), "little"), "r2": 0},
     ),
+    "a doorbell overtakes a store and a full barrier that does not name it": (
+        "x=1 smp_mb kick",
+        "r1=woken r2=x",
+        "riscv",
+        [Visible(P0, 1), Taken(P1), Read(P1, 0), Visible(P0, 0)],
+        {"r2": 0},
+    ),
+    "a load finds the stores before such a barrier visible, whatever went first": (
+        "x=1 smp_mb kick r0=y",
+        "y=1 r1=woken r2=x",
+        "riscv",
+        [Visible(P0, 1), Visible(P1, 0), Taken(P1), Read(P1, 0), Visible(P0, 0), Read(P0, 0, source=(P1, 0))],
+        {"r0": 1, "r2": 0},
+    ),
+    "a cmpxchg that fails reads what is stale": (
+        "x=1",
+        "r0=cas:x,1,2 r1=x",
+        "paranoid",
+        [Visible(P0, 0), Read(P1, 0), Read(P1, 1, source=(P0, 0))],
+        {"r0": 0, "r1": 1},
+    ),
     "nothing": ("x=1 mb r0=x", "r1=y", "arm64", [], {"r0": 1, "r1": 0}),
 }
 # 3,072 bytes are 384 granules; 256 may be pending, so the last parts cannot come first.
@@ -209,6 +230,22 @@ REFUSED: dict[str, tuple[str, str, str, list[Goal], int, str]] = {
         "arm64",
         [Read(P0, 0), Visible(P0, 0)],
         2,
+        "cannot go on before this store is visible",
+    ),
+    "a load behind a barrier that does not complete needs a store that comes later": (
+        "x=1 smp_mb r0=y",
+        "none",
+        "riscv",
+        [Read(P0, 0), Visible(P0, 0)],
+        2,
+        "cannot go on before this store is visible",
+    ),
+    "so does taking an interrupt": (
+        "x=1 smp_mb r0=woken",
+        "kick",
+        "riscv",
+        [Visible(P1, 0), Taken(P0), Visible(P0, 0)],
+        3,
         "cannot go on before this store is visible",
     ),
     "an atomic needs a store that comes later": (

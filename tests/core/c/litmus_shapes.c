@@ -166,7 +166,8 @@ static int try_once(struct machine *machine, const struct shape *shape, uint64_t
     }
     for (unsigned id = 0; id < 2; id++) {
         use_lazy(machine, shape, id);
-        amp_drain_all(&machine->cpu[id]);
+        while (amp_drain(&machine->cpu[id], id, AMP_STORES))
+            ;
     }
     return matches(machine, shape);
 }

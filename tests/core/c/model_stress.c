@@ -239,7 +239,8 @@ static void finish(struct machine *machine)
     for (unsigned cpu = 0; cpu < machine->config.cpus; cpu++) {
         for (unsigned which = 0; which < LAZY; which++)
             use_lazy(machine, cpu, which);
-        amp_drain_all(&machine->cpu[cpu]);
+        while (amp_drain(&machine->cpu[cpu], cpu, AMP_STORES))
+            ;
         follow(machine);
         CHECK(amp_cpu_retire(&machine->cpu[cpu]) == 0);
     }
@@ -279,6 +280,55 @@ static void open_cpus(struct machine *machine)
     }
 }
 
+/* A CPU with a store under way, and a full barrier. */
+static struct amp_pending *store_under_way(struct machine *machine, struct amp_cpu *cpu)
+{
+    static const uint8_t orders[] = {[2] = AMP_RR | AMP_RW | AMP_WR | AMP_WW | AMP_WD};
+    struct amp_model *model = machine->room;
+
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        CHECK(amp_model_reset(machine->room, machine->size, seed) == 0);
+        CHECK(amp_model_set_orders(machine->room, machine->size, 0, 0, orders, sizeof orders) == 0);
+        CHECK(amp_cpu_open(cpu, machine->room, machine->size, machine->memory, 0) == 0);
+        CHECK(amp_store(cpu, START, 4, 1, 0) == 0);
+        if (model->cpu[0].entries)
+            return model->cpu[0].pending;
+    }
+    CHECK(!"a store that stays");
+    return NULL;
+}
+
+/* What is written into the room while it runs ends the run: no access goes on from it, none is out of bounds. */
+static void corrupt_while_running(struct machine *machine)
+{
+    struct amp_model *model = machine->room;
+    struct amp_pending *store;
+    struct amp_word word;
+    struct amp_cpu cpu;
+
+#define NOTICED(change)                                                   \
+    do {                                                                  \
+        int error;                                                        \
+                                                                          \
+        store = store_under_way(machine, &cpu);                           \
+        change;                                                           \
+        error = amp_barrier(&cpu, 2, 0);                                  \
+        CHECK(error == 0 || error == -EPROTO);                            \
+        CHECK(amp_load(&cpu, START, 4, 0, 0, &word) == -EPROTO);          \
+        model->magic = AMP_MAGIC;                                         \
+        model->script.goals = model->script.next = 0;                     \
+    } while (0)
+    NOTICED(model->cpu[0].entries = AMP_STORES + 1);
+    NOTICED(model->cpu[1].entries = UINT32_MAX);
+    NOTICED(model->cpu[0].status = 7);
+    NOTICED(model->magic++);
+    NOTICED(model->script.next = 1);
+    NOTICED(model->script.goals = AMP_GOALS + 1);
+    NOTICED(store->kind = 0);
+    NOTICED(store->granule = UINT32_MAX);
+    NOTICED((store->kind = AMP_DOORBELL, store->value = 99));
+}
+
 static int corrupt(void)
 {
     static struct machine machine = {.config = {.cpus = 2, .shared_start = START, .shared_end = END, .store_depth = 8,
@@ -313,6 +363,7 @@ static int corrupt(void)
     CHECK(amp_cpu_open(&cpu, machine.room, 8, machine.memory, 0) == -EPROTO);
     CHECK(amp_cpu_open(&cpu, (uint8_t *)machine.room + 8, machine.size - 8, machine.memory, 0) == -EPROTO);
     CHECK(amp_cpu_open(&cpu, machine.room, machine.size, machine.memory, 2) == -EINVAL);
+    corrupt_while_running(&machine);
     free(machine.memory);
     free(machine.room);
     puts("ok");
