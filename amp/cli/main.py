@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from amp import __version__
+from amp.cli import output
+from amp.cli.applies import checked
 from amp.cli.bench import bench
+from amp.cli.ending import INTERRUPTED, check_descriptors, told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware
 from amp.cli.live.commands import COMMANDS
+from amp.cli.output import echo
 from amp.errors import AmpError, UsageError
 from amp.machine.config import HEADED, SMALL, Mode, RunConfig
-
-if TYPE_CHECKING:
-    from amp.cli.options import Plan
 
 SEEDS_LIMIT = 1_000_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="amp")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """An AMP machine in software: two processors, vrings in non-cacheable memory, and every ordering bug in between."""
+    if context.invoked_subcommand in {command.name for command in COMMANDS}:
+        context.obj.raising()  # what a machine says has no end: its reader's is the command's
 
 
 @cli.command()
@@ -116,34 +118,20 @@ def run(
     sizes["ring_size"] = ring_size_for(program, ring_size)
     config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
-    if save is not None:
-        _check_save(save, plan)
+    output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
-    with seeds_progress(seeds, quiet=as_json) as progress:
+    with seeds_progress(seeds) as progress:
         result = command.run(plan, range(seed, seed + seeds), progress)
-    if save is not None and result.holds:
-        click.echo(f"amp: nothing written to {save}: no violation", err=True)
-    elif save is not None:
-        witness_file.save(save, result.plan, result.witnesses[0])
     if as_json:
         print_json(command.as_data(result))
     else:
         command.render(make_console(), result, wire(plan.config).name_of)
-    return 0 if result.holds else 1
-
-
-def _check_save(path: str, plan: Plan) -> None:
-    """Before anything runs: can a witness be written there?"""
-    if plan.platform is None:
-        raise UsageError("--save has no meaning in direct mode: it keeps no trace")
-    was_there = os.path.exists(path)
-    try:
-        with open(path, "ab"):
-            pass
-        if not was_there:
-            os.unlink(path)  # it comes with what is in it, or not at all
-    except OSError as error:
-        raise UsageError(f"witness {path}: {error.strerror}") from None
+    if save is None:
+        return result.exit_status
+    if result.holds:
+        output.complain(f"nothing written to {save}: no violation")
+        return result.exit_status
+    return witness_file.save(save, result.plan, result.witnesses[0], result.exit_status)
 
 
 def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
@@ -209,30 +197,31 @@ def verify(
 
     config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, ring_size))
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
-    if save is not None:
-        _check_save(save, plan)
+    output.check_output("--save", save)
     bounds, by_chance = Bounds(max_executions, max_seconds), Chooser[chooser.upper()]
     console = make_console()
     if schedule is not None:
         verdict = command.along(plan, Script.from_token(schedule))
     elif by_chance is not Chooser.EXHAUSTIVE:
-        verdict = command.sample(plan, by_chance, seed, depth, bounds)
+        with runs_progress() as progress:
+            verdict = command.sample(plan, by_chance, seed, depth, bounds, progress=progress)
     else:
         estimated = command.estimate(plan)
         if not as_json:
             command.render_estimate(console, estimated)
-        with runs_progress(quiet=as_json) as progress:
+        with runs_progress() as progress:
             verdict = command.verify(plan, bounds, progress, estimated=estimated)
-    found = verdict.counterexample
-    if save is not None and found is not None and found.witness is not None:
-        witness_file.save(save, found.plan, found.witness)
-    elif save is not None:
-        click.echo(f"amp: nothing written to {save}: no counterexample that two processes can show", err=True)
     if as_json:
         print_json(command.as_data(verdict))
     else:
         command.render(console, verdict, plan_for(plan.config).name_of)
-    return verdict.exit_status
+    if save is None:
+        return verdict.exit_status
+    found = verdict.counterexample
+    if found is None or found.witness is None:
+        output.complain(f"nothing written to {save}: no counterexample that two processes can show")
+        return verdict.exit_status
+    return witness_file.save(save, found.plan, found.witness, verdict.exit_status)
 
 
 @cli.command()
@@ -250,14 +239,14 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
 
     plan, found = witness_file.load(witness)
     names = wire(plan.config).name_of
-    asked = {"html": html, "perfetto": perfetto}
-    files.write(witness, plan, found, names, {form: path for form, path in asked.items() if path is not None})
+    asked = {form: path for form, path in (("html", html), ("perfetto", perfetto)) if path is not None}
+    files.check(witness, found, asked)
     if as_json:
         told = {"command": "explain", "status": "violation", "violations": 1}
         print_json({**NOTHING_RUN, **told, **command.finding_data(plan, found)})
     else:
         command.render_witness(make_console(), plan, found, names)
-    return 1
+    return files.write(plan, found, names, asked, 1)
 
 
 @cli.command()
@@ -266,8 +255,10 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
 def replay(witness: str, *, as_json: bool) -> int:
     """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
     from amp.cli import witness_file  # noqa: PLC0415
+    from amp.cli.terminal import working  # noqa: PLC0415
 
-    found, outcome, same = witness_file.replay(witness)
+    with working("replaying"):
+        found, outcome, same = witness_file.replay(witness)
     if as_json:
         text = outcome.finding.text if outcome.finding is not None else None
         status = "violation" if outcome.finding is not None else "holds"
@@ -286,7 +277,7 @@ def replay(witness: str, *, as_json: bool) -> int:
             }
         )
     elif same:
-        click.echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
+        echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
     if not same:
         raise Diverged(f"the run took another way: digest {outcome.digest:016x}, not {found.outcome.digest:016x}")
     return 1
@@ -371,6 +362,7 @@ def sites(
     reached in some cell.
     """
     from amp.cli import sites as command  # noqa: PLC0415
+    from amp.cli.interrupt import stoppable  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.explore.explorer import Bounds  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
@@ -379,17 +371,15 @@ def sites(
     plan = command.plan_of(
         scenario, platform=platform, barriers=barriers, weaken=weaken, messages=messages, ring_size=ring_size
     )
-    if html is not None:
-        command.check_page(html)
-    with command.cells_progress(quiet=as_json) as progress:
-        matrix = command.necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay)
-    if html is not None:
-        command.write_page(html, matrix)
+    output.check_output("--html", html)
+    with command.cells_progress() as progress, stoppable() as stop:
+        matrix = command.necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)
     if as_json:
         print_json(matrix_data(matrix))
     else:
         render_matrix(make_console(), matrix)
-    return matrix.exit_status
+    status = INTERRUPTED if stop.asked else matrix.exit_status
+    return status if html is None else command.write_page(html, matrix, status)
 
 
 @cli.command()
@@ -460,7 +450,7 @@ def firmware_build(*, module: str, output: str, config: str | None, bits: int, e
     """
     from amp.cli import firmware as command  # noqa: PLC0415
 
-    click.echo(command.make(module, output, config, bits, entry))
+    echo(command.make(module, output, config, bits, entry))
     return 0
 
 
@@ -482,6 +472,8 @@ def firmware_show(file: str, *, as_json: bool) -> int:
 
 for _command in (*COMMANDS, bench):
     cli.add_command(_command)
+for _command in cli.commands.values():
+    checked(_command)
 
 # What every --json object has, of a command that looks up and runs nothing.
 NOTHING_RUN: Final = {
@@ -503,45 +495,20 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)  # as an exception: whatever is open is closed on the way
 
 
-def _drop_output() -> None:
-    """What is still buffered is for nobody."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _internal_error(error: Exception) -> int:
-    """One line, and the whole story for who asks for it."""
-    if os.environ.get("AMP_TRACEBACK"):
-        traceback.print_exception(error)
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    click.echo(f"amp: internal error: {text} (AMP_TRACEBACK=1 shows where)", err=True)
-    _drop_output()
-    return AmpError.exit_status
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status."""
+    output.hold_descriptors()
+    streams = output.Streams()
     signal.signal(signal.SIGTERM, _terminated)
-    status = 0
     try:
+        check_descriptors()
         # Not cli.main(): it would end a command whose reader left with status 1.
-        with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments)) as context:
-            status = cli.invoke(context)
-        sys.stdout.flush()
-    except click.exceptions.Exit as done:  # --help, --version
-        status = done.exit_code
-    except click.exceptions.NoArgsIsHelpError as help_asked:
-        click.echo(help_asked.format_message())
-        status = 2
-    except click.ClickException as mistake:
-        click.echo(f"amp: {' '.join(mistake.format_message().split())}", err=True)
-        status = 2
-    except AmpError as error:
-        click.echo(f"amp: {error}", err=True)
-        status = error.exit_status
-    except (KeyboardInterrupt, click.Abort):
-        status = 128 + signal.SIGINT
-    except BrokenPipeError:  # our reader left: nothing is wrong
-        _drop_output()
-    except Exception as error:  # our bug or the machine's trouble, but never a finding
-        status = _internal_error(error)
+        with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments), obj=streams) as context:
+            status = int(cli.invoke(context))
+    except (Exception, KeyboardInterrupt) as error:
+        status = 0 if isinstance(error, BrokenPipeError) and streams.left else told(error)
+    lost = streams.lost()
+    if lost is not None:
+        output.complain(f"standard output: {lost}")
+        status = status or UsageError.exit_status
     sys.exit(status)

@@ -14,6 +14,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 
+from amp.cli.ending import INTERRUPTED
+from amp.cli.interrupt import Progress, Stop, explore, stoppable
 from amp.cli.machine import Machine as TwoProcesses
 from amp.cli.options import Plan
 from amp.cli.run import Witness, check_ended, finding_data, render_witness, witness
@@ -28,8 +30,8 @@ from amp.machine.small import plan_for
 from amp.port.port import CPU_NAMES, Port
 from amp.scenarios import SCENARIOS
 
+LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 PROBES: Final = 32  # random runs that the estimate is made of
-Progress = Callable[[Exploration], None]
 
 
 class NotRepeated(AmpError):
@@ -55,6 +57,7 @@ class Verdict:
     counterexample: Counterexample | None
     estimate: float
     seconds: float
+    interrupted: bool = False  # Ctrl-C
 
     @property
     def status(self) -> str:
@@ -64,6 +67,8 @@ class Verdict:
 
     @property
     def exit_status(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
         return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
 
 
@@ -92,33 +97,48 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, esti
     """Explore `plan`; make a counterexample small and show it in two processes."""
     started = time.monotonic()
     explorer = explorer_of(plan)
-    exploration = explorer.explore(bounds, progress)
-    found = None
-    if exploration.finding is not None:
-        found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds))
-    return Verdict(plan, exploration, found, estimated, time.monotonic() - started)
+    with stoppable() as stop:
+        exploration = explore(explorer, bounds, stop, progress)
+        found = None
+        if exploration.finding is not None:
+            found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
+    return Verdict(plan, exploration, found, estimated, time.monotonic() - started, stop.asked)
 
 
-def sample(plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds) -> Verdict:
-    """Runs by chance, until one shows a violation or there are `bounds.executions` of them. Never "verified"."""
+def sample(
+    plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds, *, progress: Progress | None = None
+) -> Verdict:
+    """Runs by chance, until one shows a violation or a bound is reached. Never "verified"."""
     started = time.monotonic()
     explorer = explorer_of(plan)
-    runs, finding = explorer.sample(chooser, seed, bounds.executions, depth)
-    stats = explorer.core.stats()
-    result = Exploration(
-        runs=runs,
-        executions=int(stats["executions"]),
-        redundant=int(stats["redundant"]),
-        finding=finding,
-        seconds=time.monotonic() - started,
-    )
-    result.bound = f"{runs} runs by chance ({chooser.name.lower()})"
-    found = None
+    with stoppable() as stop:
+        result = _by_chance(explorer, (chooser, seed, depth), bounds, stop, progress)
+    finding, found = result.finding, None
     if finding is not None:  # by its schedule: what chance decided besides the choices is not in them
         _, finding = follow(explorer, script_of(Execution.of(explorer.core.events())))
         assert finding is not None, "a schedule leads where it came from"
         found = _shown(plan, explorer, finding, "not asked of fewer")
-    return Verdict(plan, result, found, 0.0, time.monotonic() - started)
+    return Verdict(plan, result, found, 0.0, time.monotonic() - started, stop.asked)
+
+
+def _by_chance(
+    explorer: Explorer, chooser: tuple[Chooser, int, int], bounds: Bounds, stop: Stop, progress: Progress | None
+) -> Exploration:
+    """Run by run, as `chooser` (who, seed, depth) has it."""
+    result, started = Exploration(), time.monotonic()
+    explorer.core.set_chooser(*chooser)
+    while result.finding is None and result.runs < bounds.executions:
+        result.finding = explorer.finding(explorer.run())
+        result.runs, result.seconds = result.runs + 1, time.monotonic() - started
+        if result.runs % LOOK_EVERY == 0:
+            if stop.asked or result.seconds > bounds.seconds:
+                break
+            if progress is not None:
+                progress(result)
+    stats = explorer.core.stats()
+    result.executions, result.redundant = int(stats["executions"]), int(stats["redundant"])
+    result.bound = f"{result.runs} runs by chance ({chooser[0].name.lower()})"
+    return result
 
 
 def along(plan: Plan, script: Script) -> Verdict:
@@ -133,14 +153,14 @@ def along(plan: Plan, script: Script) -> Verdict:
 
 
 def fewest_messages(
-    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds
+    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds, stop: Stop
 ) -> tuple[Plan, Explorer, Finding, str]:
     """The same with as few messages as it takes to find anything, and what is known of still fewer."""
     smaller = "a single message is the least there is"
     for messages in range(1, plan.config.messages):
         fewer = plan.with_config(messages=messages)
         attempt = explorer_of(fewer)
-        result = attempt.explore(bounds)
+        result = explore(attempt, bounds, stop)
         if result.finding is not None:
             return fewer, attempt, result.finding, smaller
         known = "none" if result.bound is None else f"none within {result.bound}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,8 +17,10 @@ import msgspec
 from amp import __version__
 from amp.cli.machine import Machine, Outcome
 from amp.cli.options import PROGRAMS, Plan, sites_for
+from amp.cli.output import complain, write_output
 from amp.cli.run import Witness, check_ended, explain, trace_of
 from amp.errors import UsageError
+from amp.files import open_regular, read_whole
 from amp.machine.config import Mode, Report, RunConfig
 from amp.machine.small import plan_for
 from amp.ordering import platform as find_platform
@@ -32,6 +33,7 @@ from amp.scenarios import SCENARIOS
 FORMAT: Final = "amp witness 2"
 STORY_LIMIT: Final = 400  # events; a longer run is not read line by line
 TRACE_LIMIT_BYTES: Final = 1 << 26  # sixteen times what a trace holds at most today
+FILE_LIMIT_BYTES: Final = 1 << 27  # such a trace that cannot be deflated, in base 64, and its story
 
 
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +55,18 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     trace: bytes
 
 
-def save(path: str, plan: Plan, found: Witness) -> None:
-    """Write `found`. Raises UsageError if the path cannot be written."""
+def save(path: str, plan: Plan, found: Witness, status: int = 1) -> int:
+    """Write `found`, and say so; gives the exit status of a command that else ends with `status`."""
+    try:
+        content = _content(plan, found)
+    except UsageError as error:
+        complain(f"--save {path}: {error}: not written")
+        return status
+    return write_output("--save", path, content, status)
+
+
+def _content(plan: Plan, found: Witness) -> bytes:
+    """The file. Raises UsageError if what a stream has sent is gone."""
     outcome = found.outcome
     assert plan.platform_name is not None, plan
     assert plan.platform is not None, plan
@@ -76,10 +88,7 @@ def save(path: str, plan: Plan, found: Witness) -> None:
         story=tuple(_story(plan, found)),
         trace=zlib.compress(found.trace.to_bytes()),
     )
-    try:
-        Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(content)))
-    except OSError as error:
-        raise UsageError(f"witness {path}: {error.strerror}") from None
+    return msgspec.json.format(msgspec.json.encode(content))
 
 
 def _story(plan: Plan, found: Witness) -> Iterator[str]:
@@ -114,10 +123,10 @@ def replay(path: str) -> tuple[Witness, Outcome, bool]:
 
 def _opened(path: str) -> tuple[Plan, Witness, str | None]:
     try:
-        content = msgspec.json.decode(Path(path).read_bytes(), type=WitnessFile)
+        content = msgspec.json.decode(read_whole(path, FILE_LIMIT_BYTES), type=WitnessFile)
     except OSError as error:
         raise UsageError(f"witness {path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"witness {path}: not a witness file: {error}") from None
     try:
         return *_checked(content), content.file_sha256
@@ -169,7 +178,7 @@ def _inflate(data: bytes) -> bytes:
 
 def _sha256(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"file {path}: {error.strerror}") from None

@@ -21,6 +21,7 @@ from typing import Final
 
 import amp._core
 from amp.errors import AmpError, UsageError
+from amp.files import write_whole
 from amp.litmus.compile import Compiled
 from amp.litmus.native import native_text
 from amp.litmus.outcomes import Judged, Values, judge
@@ -147,7 +148,7 @@ def run_on_silicon(
         if keep:
             directory = Path(keep) / test.dialect
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / f"{Path(test.file).stem}.c").write_text(text)
+            write_whole(directory / f"{Path(test.file).stem}.c", text.encode())
         with tempfile.TemporaryDirectory(prefix="amp-litmus-") as temporary:
             program = build(text, Path(temporary), compiler)
             return run_program(program, effort, len(test.threads), len(compiled.columns))
