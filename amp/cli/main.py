@@ -19,7 +19,7 @@ from amp.cli.ending import INTERRUPTED, check_descriptors, told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware
 from amp.cli.live.commands import COMMANDS
 from amp.cli.output import echo
-from amp.errors import AmpError, UsageError
+from amp.errors import UsageError
 from amp.machine.config import HEADED, SMALL, Mode, RunConfig
 
 SEEDS_LIMIT = 1_000_000
@@ -279,12 +279,10 @@ def replay(witness: str, *, as_json: bool) -> int:
     elif same:
         echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
     if not same:
-        raise Diverged(f"the run took another way: digest {outcome.digest:016x}, not {found.outcome.digest:016x}")
+        raise witness_file.Diverged(
+            f"the run took another way: digest {outcome.digest:016x}, not {found.outcome.digest:016x}"
+        )
     return 1
-
-
-class Diverged(AmpError):
-    """A witness did not repeat: the program, the file it sends, or the machine's tables are not what they were."""
 
 
 @cli.command()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -19,9 +19,10 @@ from amp.cli.machine import Machine, Outcome
 from amp.cli.options import PROGRAMS, Plan, sites_for
 from amp.cli.output import complain, write_output
 from amp.cli.run import Witness, check_ended, explain, trace_of
-from amp.errors import UsageError
+from amp.errors import AmpError, UsageError
 from amp.files import open_regular, read_whole
 from amp.machine.config import Mode, Report, RunConfig
+from amp.machine.script import Script
 from amp.machine.small import plan_for
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
@@ -31,9 +32,15 @@ from amp.report.words import Words
 from amp.scenarios import SCENARIOS
 
 FORMAT: Final = "amp witness 2"
+ADDRESS_LIMIT: Final = (1 << 32) - 1  # struct amp_event's
 STORY_LIMIT: Final = 400  # events; a longer run is not read line by line
-TRACE_LIMIT_BYTES: Final = 1 << 26  # sixteen times what a trace holds at most today
-FILE_LIMIT_BYTES: Final = 1 << 27  # such a trace that cannot be deflated, in base 64, and its story
+TRACE_LIMIT_BYTES: Final = 1 << 22  # a trace holds TRACE_EVENTS of 40 bytes
+FILE_LIMIT_BYTES: Final = 1 << 24  # such a trace that cannot be deflated, in base 64, and its story
+TEXT_LIMIT: Final = 4096  # characters that one side says of a violation
+
+
+class Diverged(UsageError):
+    """A witness did not repeat: the program, the file it sends, or the machine's tables are not what they were."""
 
 
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,8 +56,8 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     file_sha256: str | None
     finder: int
     reports: tuple[Report, Report]
-    digest: str
-    events: int
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
+    events: Annotated[int, msgspec.Meta(ge=0)]
     story: tuple[str, ...]
     trace: bytes
 
@@ -116,8 +123,11 @@ def replay(path: str) -> tuple[Witness, Outcome, bool]:
     Raises UsageError if it cannot be used, or the file that it sends is no longer the one that it sent.
     """
     plan, found, file_sha256 = _opened(path)
-    if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
-        raise UsageError(f"witness {path}: file {plan.config.file} is not the one that was sent: its sha256 differs")
+    try:
+        if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
+            raise UsageError(f"file {plan.config.file} is not the one that was sent: its sha256 differs")
+    except UsageError as error:
+        raise UsageError(f"witness {path}: {error}") from None
     return found, *repeat(plan, found)
 
 
@@ -140,6 +150,10 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
             raise UsageError(f"{field} is {value!r}, this is {expected!r}")
     config = content.config
     config.check()
+    if config.script:
+        Script.from_token(config.script)
+    if config.sites:
+        raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
     if config.program not in PROGRAMS:
         raise UsageError(f"program is {config.program!r}, expected {' or '.join(PROGRAMS)}")
     scenario = SCENARIOS.get(config.program)
@@ -150,6 +164,7 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
     if content.finder not in (0, 1) or config.mode is Mode.DIRECT:
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
+    _check_reports(content)
     trace = Trace.from_bytes(_inflate(content.trace))
     if f"{trace.digest:016x}" != content.digest or trace.last != content.events:
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
@@ -163,6 +178,21 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     )
     outcome = Outcome(config, content.reports, content.finder, content.events, trace.digest)
     return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace))
+
+
+def _check_reports(content: WitnessFile) -> None:
+    """Raises UsageError unless the finder's report is of a violation."""
+    for number, report in enumerate(content.reports):
+        longest = max(map(len, (report.text, report.kind, report.sha256)))
+        if longest > TEXT_LIMIT:
+            raise UsageError(f"reports[{number}] has a text of {longest} characters, expected at most {TEXT_LIMIT}")
+    found = content.reports[content.finder]
+    if found.outcome != "violation" or not found.kind:
+        raise UsageError(
+            f"reports[{content.finder}] has outcome {found.outcome!r} and kind {found.kind!r}, expected a violation"
+        )
+    if found.address is not None and found.address > ADDRESS_LIMIT:
+        raise UsageError(f"reports[{content.finder}].address is {found.address}, expected at most {ADDRESS_LIMIT}")
 
 
 def _inflate(data: bytes) -> bytes:
@@ -189,12 +219,28 @@ def _crc(platform: Platform) -> int:
     return zlib.crc32(bytes(orders))
 
 
+def _what(outcome: Outcome) -> tuple[str, str, int | None] | None:
+    """What was found."""
+    found = outcome.finding
+    return None if found is None else (found.kind, found.text, found.address)
+
+
 def repeat(plan: Plan, found: Witness) -> tuple[Outcome, bool]:
-    """Run it again in two fresh processes; is it the very same run? Raises UsageError for one that cannot repeat."""
+    """Run it again in two fresh processes; is it the very same run? Raises UsageError for one that cannot repeat.
+
+    A run that goes on behind the events of the witness is another one, and stopped.
+    """
     if plan.config.mode is not Mode.LOCKSTEP:
         raise UsageError(f"a run in mode {plan.config.mode.value} does not repeat; only lockstep does")
     with Machine(plan.config) as machine:
-        outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites)
-        check_ended(outcome)
-        same = outcome.digest == found.outcome.digest and trace_of(machine) == found.trace
+        outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites, events=found.outcome.events)
+        try:
+            check_ended(outcome)
+        except AmpError as error:
+            raise Diverged(f"the run took another way: {error}") from None
+        same = (
+            outcome.digest == found.outcome.digest
+            and trace_of(machine) == found.trace
+            and _what(outcome) == _what(found.outcome)
+        )
     return outcome, same
