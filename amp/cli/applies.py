@@ -49,7 +49,8 @@ ROWS: Final = (
     Idle("run", ("seed",), _is_direct, "in direct mode: this machine's own timing decides"),
     Idle("run", ("save",), _is_direct, "in direct mode: it keeps no trace"),
     Idle("run", ("script",), lambda has: has["mode"] != Mode.LOCKSTEP, "but in lockstep: only that follows one"),
-    Idle("run", ("seed", "seeds"), _by_schedule, "with --schedule: nothing is left to chance, every run is the same"),
+    # --seed may stand beside --schedule: the line that repeats a run has both.
+    Idle("run", ("seeds",), _by_schedule, "with --schedule: nothing is left to chance, every run is the same"),
     Idle(
         "run",
         ("payload", "window", "segments", "align", "event_idx", "indirect", "suppression", "polls"),

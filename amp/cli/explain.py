@@ -6,7 +6,7 @@ import os
 
 from amp.cli import run
 from amp.cli.options import Plan
-from amp.cli.output import check_output, write_output
+from amp.cli.output import check_output, visible, write_output
 from amp.cli.run import Witness
 from amp.errors import UsageError
 from amp.machine.config import Mode
@@ -41,7 +41,7 @@ def write(plan: Plan, found: Witness, names: Names, outputs: dict[str, str], sta
     for form, path in outputs.items():
         render = {"html": render_html, "perfetto": render_perfetto}[form]
         text = render(found.trace, found.explanation, names, verdict=verdict(plan, found), replay=replay)
-        status = write_output(f"--{form}", path, text.encode("utf-8", "backslashreplace"), status)
+        status = write_output(f"--{form}", path, visible(text).encode(), status)
     return status
 
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from amp.cli.hardware_options import SECONDS, SEED, TRIES
 from amp.cli.litmus import INCONCLUSIVE, find_files
-from amp.cli.output import complain, echo
+from amp.cli.output import complain, echo, visible
+from amp.cli.terminal import working
 from amp.errors import AmpError, UsageError
 from amp.litmus.compile import Compiled
 from amp.litmus.enumerate import Limits
@@ -268,7 +269,8 @@ def main(paths: Iterable[str], asked: Request, *, as_json: bool) -> tuple[int, d
     summary = Summary()
     for file in files:
         try:
-            done = run_file(file, asked)
+            with working(visible(file)):
+                done = run_file(file, asked)
         except (UsageError, NativeFailed) as error:
             summary.errors.append(error)
             complain(str(error))

@@ -16,7 +16,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from amp.cli.output import complain, echo
+from amp.cli.output import complain, echo, visible
+from amp.cli.terminal import working
 from amp.errors import UsageError
 from amp.files import read_whole
 from amp.litmus.compile import DEFAULT_PLATFORM
@@ -143,7 +144,8 @@ def run_files(files: Iterable[str], asked: Request, summary: Summary) -> Iterato
     """Runs each file; gives what came of it, or the line that says why it cannot be used; `summary` has both."""
     for file in files:
         try:
-            ran = _run_file(file, asked)
+            with working(visible(file)):
+                ran = _run_file(file, asked)
         except UsageError as error:
             summary.errors.append(str(error))
             yield str(error)

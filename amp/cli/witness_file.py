@@ -156,6 +156,8 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
     if config.program not in PROGRAMS:
         raise UsageError(f"program is {config.program!r}, expected {' or '.join(PROGRAMS)}")
+    if config.file is not None and config.program != "stream":
+        raise UsageError(f"file has no meaning for {config.program}")
     scenario = SCENARIOS.get(config.program)
     if scenario is not None:
         config = scenario.settle(config)

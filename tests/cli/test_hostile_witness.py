@@ -28,7 +28,7 @@ TEXTS = st.sampled_from(["", "x", "S1=none", "smp", "free", "/dev/zero", "../x",
 NESTED = "nested"  # where it stands in the file, so many lists stand in each other
 DEPTH = 100_000
 EXAMPLES = int(os.environ.get("AMP_WITNESSES", "48"))  # so many altered files of each kind; a night has thousands
-OTHERS = st.sampled_from([None, True, [], {}, [[]], {"a": 1}])
+OTHERS = st.sampled_from([None, True, [], {}, [[]], {"a": 1}]).map(copy.deepcopy)
 
 
 @pytest.fixture(scope="module")
