@@ -65,28 +65,44 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
     help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.",
 )
 @click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
-@click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, (1 << 64) - 1),
+    default=1,
+    show_default=True,
+    help="Decides all chance of the model; direct mode has no model.",
+)
 @click.option(
     "--seeds",
     type=click.IntRange(1, SEEDS_LIMIT),
     default=1,
     show_default=True,
-    help="Run so many seeds, from --seed on.",
+    help="Run this many times, with one seed after the other from --seed on.",
 )
 @click.option("--messages", type=click.IntRange(1), help="[default: 1000; stream: the whole file; scenarios: 2]")
-@click.option("--payload", type=int, default=64, show_default=True, help="Bytes of a message, header of 16 included.")
+@click.option(
+    "--payload",
+    type=int,
+    default=64,
+    show_default=True,
+    help="Bytes of a message of echo or stream, with its header of 16.",
+)
 @click.option("--ring-size", type=int, help="[default: 8; scenarios: 2]")
-@click.option("--window", type=int, default=0, help="Messages under way; 0: breathing between 1 and all.")
+@click.option(
+    "--window", type=int, default=0, help="Most messages under way at a time; 0: grows from 1 to all, and again."
+)
 @click.option("--segments", type=int, default=1, show_default=True, help="Descriptors a buffer is split over.")
-@click.option("--align", type=int, default=4096, show_default=True, help="Of the used ring, in bytes.")
+@click.option("--align", type=int, default=4096, show_default=True, help="Alignment of the used ring, in bytes.")
 @click.option("--event-idx/--no-event-idx", default=False, show_default=True)
 @click.option("--indirect/--no-indirect", default=False, show_default=True)
 @click.option("--suppression/--no-suppression", default=True, show_default=True, help="Ring only who wants to be rung.")
 @click.option("--polls", type=int, default=16, show_default=True, help="Looks for work before a side sleeps.")
 @click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
-@click.option("--schedule", "script", metavar="TOKEN", default="", help="Lockstep: go this way instead of a seed's.")
-@click.option("--save", metavar="F", help="Write the first witness to this file: see explain and replay.")
+@click.option(
+    "--schedule", "script", metavar="TOKEN", default="", help="Follow this schedule instead of a seed; lockstep only."
+)
+@click.option("--save", metavar="F", help="Write the first violation to this file, for `amp explain` and `amp replay`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
     *,
@@ -152,8 +168,12 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
 @_coded_scenario
 @click.option("--messages", type=click.IntRange(1), help="[default: the scenario's, 2]")
 @click.option("--ring-size", type=int, help="[default: the scenario's]")
-@click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Runs, at most.")
-@click.option("--max-seconds", type=click.FloatRange(0, 86_400), default=600.0, show_default=True)
+@click.option(
+    "--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Stop after so many runs."
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, 86_400), default=600.0, show_default=True, help="Stop after so long."
+)
 @click.option(
     "--chooser",
     type=click.Choice(["exhaustive", "sc", "random", "pct", "urw"]),
@@ -161,10 +181,22 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
     show_default=True,
     help="All executions; or runs by chance, until one shows a violation.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Of runs by chance.")
-@click.option("--depth", type=click.IntRange(1, 16), default=3, show_default=True, help="Of pct.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=1,
+    show_default=True,
+    help="Seed of --chooser random, pct, urw and sc.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 16),
+    default=3,
+    show_default=True,
+    help="Changes of priority in a run of --chooser pct.",
+)
 @click.option("--schedule", metavar="TOKEN", help="Only the execution that this schedule names.")
-@click.option("--save", metavar="F", help="Write the counterexample to this file: see explain and replay.")
+@click.option("--save", metavar="F", help="Write the counterexample to this file, for `amp explain` and `amp replay`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def verify(
     *,
