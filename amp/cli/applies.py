@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from amp.errors import UsageError
-from amp.machine.config import SMALL, Mode
+from amp.machine.config import SMALL, Mode, RunConfig
 
 Values = Mapping[str, Any]  # a command's parameters, by name
 
@@ -35,6 +35,20 @@ def _is_direct(values: Values) -> bool:
 
 def _is_small(values: Values) -> bool:
     return values["program"] in SMALL
+
+
+def _is_wrong(values: Values, option: str) -> bool:
+    """Is it another wish than what a small program has fixed? That is said with its value, where it is settled."""
+    if values.get("program") not in SMALL:
+        return False
+    from amp.scenarios import SCENARIOS  # noqa: PLC0415  (the programs themselves)
+    from amp.scenarios.scenario import FIXED_FIELDS  # noqa: PLC0415
+
+    field = {"payload": "payload_bytes"}.get(option, option)
+    if field not in FIXED_FIELDS:
+        return False
+    plain = getattr(RunConfig(program=values["program"], mode=Mode(values["mode"])), field)
+    return values[option] not in (plain, SCENARIOS[values["program"]].fixed.get(field, plain))
 
 
 def _by_schedule(values: Values) -> bool:
@@ -76,7 +90,8 @@ def checked(command: click.Command) -> click.Command:
         context = click.get_current_context()
         for row in rows:
             for option in row.options:
-                if context.get_parameter_source(option) is ParameterSource.COMMANDLINE and row.where(values):
+                given = context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+                if given and row.where(values) and not _is_wrong(values, option):
                     raise UsageError(f"{spelled(command, option)} has no meaning {row.why}")
         return run(*arguments, **values)
 
