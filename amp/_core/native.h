@@ -24,6 +24,7 @@
 #endif
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +32,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fences.h"
 #include "native_clock.h"
@@ -371,6 +374,14 @@ static bool amp_make_workers(struct run *run, struct worker *workers)
     return made && run->values && run->cells;
 }
 
+/* The death of who started this ends it, if it gives its pid in AMP_PARENT. False: it has died already. */
+static bool amp_die_with_parent(void)
+{
+    const char *parent = getenv("AMP_PARENT");
+
+    return !parent || (!prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() == (pid_t)strtol(parent, NULL, 10));
+}
+
 static int amp_native_main(const struct amp_test *test, int argc, char **argv)
 {
     static struct state states[STATES_MAX];
@@ -380,6 +391,8 @@ static int amp_native_main(const struct amp_test *test, int argc, char **argv)
 
     if (test->threads > THREADS_MAX || test->locations > LOCATIONS_MAX || argc != 4 + (int)test->threads)
         return amp_give_up("usage: PROGRAM tries seconds seed cpu..., a cpu for each thread");
+    if (!amp_die_with_parent())
+        return amp_give_up("nobody waits for it");
     run.test = test;
     run.tries = strtoull(argv[1], NULL, 10);
     run.deadline_ns = amp_now_ns() + (uint64_t)(strtod(argv[2], NULL) * 1e9);

@@ -24,6 +24,7 @@ import msgspec
 
 from amp.bench.stats import Interval
 from amp.errors import UsageError
+from amp.files import write_whole
 
 MARGIN: Final = 0.05  # of the span's upper end: less is nobody's regression on a machine that others use too
 DIGITS: Final = 4  # that a saved ratio keeps
@@ -228,7 +229,7 @@ def write(folder: Path, baseline: Baseline) -> Path:
     """Its file, over an older one."""
     path = _path(folder, baseline.suite)
     folder.mkdir(exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(baseline), indent=2) + b"\n")
+    write_whole(path, msgspec.json.format(msgspec.json.encode(baseline), indent=2) + b"\n")
     return path
 
 

@@ -6,6 +6,7 @@ Shapes and greys tell the series apart, not colours: a chart must survive a prin
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amp.bench.stats import Interval
 from amp.errors import UsageError
+from amp.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +49,10 @@ def check(path: str | Path) -> Path:
         raise UsageError(f"--chart {path}: the name ends in {' or '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise UsageError(f"--chart {path}: there is no folder {path.parent}")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise UsageError(f"--chart {path}: {error.strerror}") from None
     return path
 
 
@@ -136,8 +142,10 @@ def write(figure: Figure, path: Path) -> None:
     import matplotlib  # noqa: PLC0415
 
     metadata = {"Date": None} if path.suffix == ".svg" else {}
+    file = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(file, format=path.suffix[1:], dpi=_DOTS_PER_INCH, facecolor="white", metadata=metadata)
     try:
-        with matplotlib.rc_context(_STYLE):
-            figure.savefig(path, dpi=_DOTS_PER_INCH, facecolor="white", metadata=metadata)
+        write_whole(path, file.getvalue())
     except OSError as error:
-        raise UsageError(f"chart {path}: {error.strerror}") from None
+        raise UsageError(f"--chart {path}: {error.strerror}: not written") from None

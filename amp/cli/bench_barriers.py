@@ -20,6 +20,7 @@ from amp.bench.stats import PAIRS_MIN
 from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
 from amp.cli.main import print_json
+from amp.cli.output import wrote
 from amp.cli.terminal import make_console
 from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
@@ -180,19 +181,20 @@ def chart(costs: Costs, known: dict[str, Any]) -> Figure:
 
 
 def main(time_s: float, cpus: Sequence[int], chart_path: str | None, *, as_json: bool) -> int:
-    """Measure, draw, print; the exit status."""
+    """Measure, print, draw; the exit status."""
     path = None
     if chart_path is not None:
         charts.require()
         path = charts.check(chart_path)
     cpu = one_cpu(cpus)
-    with share_progress("barriers", quiet=as_json) as progress:
+    with share_progress("barriers") as progress:
         costs = run(cpu, time_s, progress)
     known = facts((cpu,))
-    if path is not None:
-        charts.write(chart(costs, known), path)
     if as_json:
         print_json(as_data(costs, known))
     else:
         render(make_console(), costs, known)
+    if path is not None:
+        charts.write(chart(costs, known), path)
+        wrote(path)
     return exit_status(costs)

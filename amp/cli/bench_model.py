@@ -189,7 +189,7 @@ def render(console: Console, measured: Measured, known: dict[str, Any]) -> None:
 def main(cpus: Sequence[int], time_s: float, *, as_json: bool) -> int:
     """Measure, print; the exit status."""
     placed = two_cpus(cpus)
-    with share_progress("model", quiet=as_json) as progress:
+    with share_progress("model") as progress:
         measured = measure(placed, time_s, progress)
     known = facts(placed)
     if as_json:

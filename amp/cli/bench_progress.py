@@ -10,10 +10,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def share_progress(what: str, *, quiet: bool) -> Iterator[Callable[[float], None] | None]:
+def share_progress(what: str) -> Iterator[Callable[[float], None] | None]:
     """Gives the function to call with the share that is done, 0 to 1; None where there is nothing to draw."""
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if not console.is_terminal:
         yield None
         return
     columns = (TextColumn(what), BarColumn(), TimeElapsedColumn())

@@ -20,6 +20,7 @@ from amp.bench.stats import PAIRS_MIN, Interval, Kept, Ratio, Sample, percent
 from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
 from amp.cli.main import print_json
+from amp.cli.output import wrote
 from amp.cli.terminal import make_console
 from amp.ordering.barriers import BarrierClass
 
@@ -194,7 +195,7 @@ def main(
     *,
     as_json: bool,
 ) -> int:
-    """Measure each use of the ring, (wait, outstanding), for its part of the time; draw, print; the exit status."""
+    """Measure each use of the ring, (wait, outstanding), for its part of the time; print, draw; the exit status."""
     paths: tuple[Path, ...] = ()
     if chart_prefix is not None:
         charts.require()
@@ -204,15 +205,16 @@ def main(
     answers = {}
     for setup in setups:
         use = use_text(setup)
-        with share_progress(use, quiet=as_json) as progress:
+        with share_progress(use) as progress:
             answers[use] = ask_ring(setup, bound, time_s / len(setups), progress)
     known, text = facts(bound), setup_text(base)
-    for path in paths:
-        charts.write(chart(answers, known, text), path)
     if as_json:
         print_json(as_data(answers, known, {**base.as_dict(), "uses": [[wait, most] for wait, most in uses]}))
     else:
         render(make_console(), answers, known, text)
+    for path in paths:
+        charts.write(chart(answers, known, text), path)
+        wrote(path)
     return exit_status(answers)
 
 

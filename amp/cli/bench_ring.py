@@ -20,7 +20,7 @@ from amp.cli.terminal import make_console
 def main(setup: RingSetup, time_s: float, cpus: tuple[int, ...], count: int | None, *, as_json: bool) -> int:
     """Measure and print. Exit status 3: no sample was undisturbed."""
     placed = two_cpus(cpus)
-    with RingPair(setup, placed) as pair, share_progress("ring", quiet=as_json) as progress:
+    with RingPair(setup, placed) as pair, share_progress("ring") as progress:
         measured = measure(pair, setup, time_s, count=count, progress=progress)
     known = facts(placed)
     if as_json:

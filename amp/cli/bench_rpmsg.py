@@ -307,7 +307,7 @@ def ways_of(modes: Sequence[str], waits: Sequence[str], sizes: Sequence[int]) ->
 def main(ways: Sequence[Way], cpus: Sequence[int], time_s: float, *, as_json: bool) -> int:
     """Measure, print; the exit status."""
     placed = two_cpus(cpus)
-    with share_progress("rpmsg", quiet=as_json) as progress:
+    with share_progress("rpmsg") as progress:
         measured = measure(ways, placed, time_s, progress)
     known = facts(placed)
     if as_json:

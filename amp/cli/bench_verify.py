@@ -163,7 +163,7 @@ def main(
     for name in most:
         if name not in SCENARIOS:
             raise UsageError(f"--scenario {name}: there is none of that name (there are {', '.join(SCENARIOS)})")
-    with share_progress("verify", quiet=as_json) as progress:
+    with share_progress("verify") as progress:
         measured = measure(most, platform, cpu, time_s, progress=progress)
     known = facts((cpu,))
     if as_json:

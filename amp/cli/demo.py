@@ -21,7 +21,7 @@ from amp.cli import silicon
 from amp.cli.main import print_json
 from amp.cli.options import Plan, resolve
 from amp.cli.run import Result, SideFailed, Witness, by_symptom, finding_data, render_witness, run
-from amp.cli.terminal import make_console
+from amp.cli.terminal import make_console, seeds_progress, working
 from amp.cli.witness_file import repeat
 from amp.machine.config import Mode, RunConfig
 from amp.machine.wiring import plan as wire
@@ -106,13 +106,16 @@ def _open(console: Console, plan: Plan, size: int, digest: str) -> None:
 def _first_act(console: Console, plan: Plan, seed: int) -> tuple[Result, Witness | None, bool]:
     """SMP barriers: all seeds, a witness of S1, and whether repeating it gave the very same trace."""
     console.rule("[bold]1. SMP barriers on omap4-2011: what the 2011 thread reported[/bold]", align="left")
-    searched = run(plan, range(seed, seed + SEEDS), explained=SEEDS)
-    found = len(searched.witnesses)
+    with seeds_progress(SEEDS) as progress:
+        searched = run(plan, range(seed, seed + SEEDS), progress, explained=SEEDS)
+    found, done = len(searched.witnesses), len(searched.outcomes)
     console.print(
-        f"{found} of {SEEDS} seeds end in a violation, after {searched.messages / SEEDS:.0f} good messages on average"
+        f"{found} of {done} seeds end in a violation, after {searched.messages / max(1, done):.0f} good messages on "
+        "average"
     )
     for line in by_symptom(searched.witnesses):
         console.print(f"  {escape(line)}")
+    _unless_interrupted(searched)
     names = wire(plan.config).name_of
     at_s1 = [each for each in searched.witnesses if each.site == Site.S1.name]
     shown = max(at_s1, key=lambda each: _telling(each, names), default=None)
@@ -136,7 +139,9 @@ def _telling(found: Witness, names: Callable[[int], str]) -> tuple[bool, int]:
 
 def _whole_file(console: Console, heading: str, plan: Plan, seed: int, digest: str) -> Result:
     console.rule(f"[bold]{heading}[/bold]", align="left")
-    result = run(plan, range(seed, seed + 1))
+    with working("the whole file"):
+        result = run(plan, range(seed, seed + 1))
+    _unless_interrupted(result)
     if not result.holds:
         console.print("[red]violation[/red]")
         render_witness(console, plan, result.witnesses[0], wire(plan.config).name_of)
@@ -151,6 +156,12 @@ def _whole_file(console: Console, heading: str, plan: Plan, seed: int, digest: s
     return result
 
 
+def _unless_interrupted(result: Result) -> None:
+    """What there is to see was told act by act; there is no table of half of it."""
+    if result.interrupted:
+        raise KeyboardInterrupt
+
+
 def _silicon(console: Console) -> list[silicon.SiliconResult]:
     console.rule("[bold]4. This machine's own silicon, no model: payload by non-temporal stores[/bold]", align="left")
     reason = silicon.available()
@@ -158,7 +169,8 @@ def _silicon(console: Console) -> list[silicon.SiliconResult]:
         console.print(f"skipped: {reason}")
         return []
     try:
-        results = [silicon.run(primitive) for primitive in (Primitive.SMP_WMB, Primitive.WMB)]
+        with working("this machine's own silicon"):
+            results = [silicon.run(primitive) for primitive in (Primitive.SMP_WMB, Primitive.WMB)]
     except silicon.SiliconUnfinished as error:
         console.print(f"skipped: {escape(str(error))}")
         return []

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from amp.cli import run
 from amp.cli.options import Plan
+from amp.cli.output import check_output, visible, write_output
 from amp.cli.run import Witness
 from amp.errors import UsageError
 from amp.machine.config import Mode
 from amp.report.words import Names
 
 
-def write(witness_path: str, plan: Plan, found: Witness, names: Names, outputs: dict[str, str]) -> None:
-    """Write `outputs`, file names by format ("html", "perfetto"). `names` gives the region's places their names.
+def check(witness_path: str, found: Witness, outputs: dict[str, str]) -> None:
+    """Can `outputs`, file names by format ("html", "perfetto"), be written?
 
     Raises UsageError if a file cannot be written, is the witness itself, or there is nothing to draw.
     """
-    for option, path in outputs.items():
+    for form, path in outputs.items():
         if os.path.exists(path) and os.path.samefile(path, witness_path):
-            raise UsageError(f"--{option} {path}: that is the witness itself")
+            raise UsageError(f"--{form} {path}: that is the witness itself")
         if found.trace is None or found.explanation is None:
-            raise UsageError(f"--{option}: witness {witness_path} holds no event: there is nothing to draw")
-        # The renderers load what other commands never need.
-        from amp.report.html import render_html  # noqa: PLC0415
-        from amp.report.perfetto import render_perfetto  # noqa: PLC0415
+            raise UsageError(f"--{form}: witness {witness_path} holds no event: there is nothing to draw")
+        check_output(f"--{form}", path)
 
-        render = {"html": render_html, "perfetto": render_perfetto}[option]
-        replay = plan.command(found.seed) if plan.config.mode is Mode.LOCKSTEP else None
+
+def write(plan: Plan, found: Witness, names: Names, outputs: dict[str, str], status: int) -> int:
+    """Write `outputs`, which `check` has found possible. `names` gives the region's places their names.
+
+    Gives the exit status of a command that else ends with `status`.
+    """
+    # The renderers load what other commands never need.
+    from amp.report.html import render_html  # noqa: PLC0415
+    from amp.report.perfetto import render_perfetto  # noqa: PLC0415
+
+    assert found.trace is not None, found
+    assert found.explanation is not None, found
+    replay = plan.command(found.seed) if plan.config.mode is Mode.LOCKSTEP else None
+    for form, path in outputs.items():
+        render = {"html": render_html, "perfetto": render_perfetto}[form]
         text = render(found.trace, found.explanation, names, verdict=verdict(plan, found), replay=replay)
-        try:
-            Path(path).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--{option} {path}: {error.strerror}") from None
+        status = write_output(f"--{form}", path, visible(text).encode(), status)
+    return status
 
 
 def verdict(plan: Plan, found: Witness) -> str:

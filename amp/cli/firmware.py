@@ -13,6 +13,7 @@ from rich.text import Text
 
 from amp.cli.terminal import print_grid
 from amp.errors import UsageError
+from amp.files import read_whole, write_whole
 from amp.remoteproc import elf, table
 from amp.remoteproc.build import build, declaration, find_module
 from amp.remoteproc.image import FILE_LIMIT_BYTES, Image, read_image
@@ -27,7 +28,7 @@ def make(module: str, output: str, config: str | None, bits: int, entry: str | N
     firmware = declaration(path, None if config is None else Path(config), entry=entry)
     data = build(path, firmware, bits=bits)
     try:
-        Path(output).write_bytes(data)
+        write_whole(output, data)
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
     return f"{output}: {len(data)} bytes, ELF{bits}, entry {firmware.entry}"
@@ -36,8 +37,7 @@ def make(module: str, output: str, config: str | None, bits: int, entry: str | N
 def load(path: str) -> tuple[Image, table.Table | None]:
     """The image in a file, and its resource table. UsageError for the file, FirmwareError for what is in it."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(FILE_LIMIT_BYTES + 1)
+        data = read_whole(path, FILE_LIMIT_BYTES)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     image = read_image(data)

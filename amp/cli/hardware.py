@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import click
-
 from amp.cli.hardware_options import SECONDS, SEED, TRIES
 from amp.cli.litmus import INCONCLUSIVE, find_files
+from amp.cli.output import complain, echo, visible
+from amp.cli.terminal import working
 from amp.errors import AmpError, UsageError
 from amp.litmus.compile import Compiled
 from amp.litmus.enumerate import Limits
@@ -269,19 +269,20 @@ def main(paths: Iterable[str], asked: Request, *, as_json: bool) -> tuple[int, d
     summary = Summary()
     for file in files:
         try:
-            done = run_file(file, asked)
+            with working(visible(file)):
+                done = run_file(file, asked)
         except (UsageError, NativeFailed) as error:
             summary.errors.append(error)
-            click.echo(f"amp: {error}", err=True)
+            complain(str(error))
             continue
         if isinstance(done, Skipped):
             summary.skipped.append(done)
         else:
             summary.ran.append(done)
         if not as_json:
-            click.echo(f"Skipped {done.file}: {done.why}" if isinstance(done, Skipped) else text(done, asked))
+            echo(f"Skipped {done.file}: {done.why}" if isinstance(done, Skipped) else text(done, asked))
     if as_json:
         return summary.exit_status, as_data(summary, asked, time.monotonic() - begin)
     if len(files) > 1:
-        click.echo(summary_text(summary))
+        echo(summary_text(summary))
     return summary.exit_status, None

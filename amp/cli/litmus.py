@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import click
 import msgspec
 
+from amp.cli.output import complain, echo, visible
+from amp.cli.terminal import working
 from amp.errors import UsageError
+from amp.files import read_whole
 from amp.litmus.compile import DEFAULT_PLATFORM
 from amp.litmus.enumerate import Limits
 from amp.litmus.outcomes import herd_text, state_text
@@ -27,6 +29,7 @@ from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
 
 SUFFIX: Final = ".litmus"
+EXPECT_LIMIT_BYTES: Final = 1 << 24  # a suite of a thousand tests has some hundred thousand
 INCONCLUSIVE: Final = "inconclusive"
 # The kernel's own model allows what any machine may do: what it forbids must not be seen, the rest is the machine's.
 UPPER_BOUND: Final = "LKMM"
@@ -125,10 +128,10 @@ def find_files(paths: Iterable[str]) -> list[str]:
 def load_expected(path: str) -> dict[str, Expected]:
     """The entries of an --expect file, by absolute path of the test. Raises UsageError."""
     try:
-        entries = msgspec.json.decode(Path(path).read_bytes(), type=list[Expected])
+        entries = msgspec.json.decode(read_whole(path, EXPECT_LIMIT_BYTES), type=list[Expected])
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
     return {_absolute(Path(path).parent / entry.file): entry for entry in entries}
 
@@ -141,7 +144,8 @@ def run_files(files: Iterable[str], asked: Request, summary: Summary) -> Iterato
     """Runs each file; gives what came of it, or the line that says why it cannot be used; `summary` has both."""
     for file in files:
         try:
-            ran = _run_file(file, asked)
+            with working(visible(file)):
+                ran = _run_file(file, asked)
         except UsageError as error:
             summary.errors.append(str(error))
             yield str(error)
@@ -263,11 +267,11 @@ def main(paths: Iterable[str], asked: Request, *, as_json: bool) -> tuple[int, d
     summary = Summary()
     for each in run_files(files, asked, summary):
         if isinstance(each, str):
-            click.echo(f"amp: {each}", err=True)
+            complain(each)
         elif not as_json:
-            click.echo(text(each, asked.limits))
+            echo(text(each, asked.limits))
     if as_json:
         return summary.exit_status, as_data(summary, time.monotonic() - begin)
     if len(files) > 1:
-        click.echo(summary_text(summary))
+        echo(summary_text(summary))
     return summary.exit_status, None

@@ -35,6 +35,7 @@ from amp.port.port import CPU_NAMES
 from amp.region import Region
 
 TRACE_EVENTS: Final = 1 << 16
+EVENTS_LOOK_S: Final = 0.2  # between two looks at how far a run has come
 STOP_LIMIT_S: Final = 5.0  # how long a side that has a processor may take to stop once it is told to
 LINGER_LIMIT_S: Final = 60.0  # how long a side may go on after the other has ended
 MODULES: Final = ("hostside", "remoteside")
@@ -119,8 +120,16 @@ class Machine:
     def model_offset(self) -> int:
         return self.region.layout["model"].offset
 
-    def run(self, config: RunConfig, platform: Platform | None = None, sites: SiteMap | None = None) -> Outcome:
-        """One run on fresh memory. `platform` is needed unless the mode is direct.
+    def run(
+        self,
+        config: RunConfig,
+        platform: Platform | None = None,
+        sites: SiteMap | None = None,
+        *,
+        events: int | None = None,
+    ) -> Outcome:
+        """One run on fresh memory. `platform` is needed unless the mode is direct. With `events` a run that goes on
+        behind so many of them is stopped: its sides are lost.
 
         Raises SideDied, and ScriptMismatch if the config's script does not fit the run.
         """
@@ -131,7 +140,7 @@ class Machine:
         if sites is not None:
             config = msgspec.structs.replace(config, sites=site_bytes(sites))
         self._send(msgspec.structs.replace(config, script=""))  # the core has it
-        reports = self._collect()
+        reports = self._collect(events)
         self._check_script(config)
         state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
         return Outcome(config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0)))
@@ -179,15 +188,18 @@ class Machine:
             carveout = self.region.layout[name]
             self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
 
-    def _collect(self) -> tuple[Report, ...]:
+    def _collect(self, events: int | None = None) -> tuple[Report, ...]:
         """Both reports. The first side found dead makes the other one stop, and raises SideDied."""
         reports: dict[int, Report] = {}
         with selectors.DefaultSelector() as selector:
             for cpu, side in enumerate(self._sides):
                 selector.register(side.control, selectors.EVENT_READ, cpu)
             while len(reports) < len(self._sides):
-                ready = selector.select(LINGER_LIMIT_S if reports else None)
-                if not ready:  # one side has ended long ago: the other polls for what will never come
+                ready = selector.select(LINGER_LIMIT_S if reports else None if events is None else EVENTS_LOOK_S)
+                if not ready and not reports and events is not None:
+                    if self._events() > events:
+                        self._tell_lost(0)
+                elif not ready:  # one side has ended long ago: the other polls for what will never come
                     self._tell_lost(min(reports))
                 for key, _ in ready:
                     report = self._receive(key.data)
@@ -195,6 +207,10 @@ class Machine:
                         reports[key.data] = report
                         selector.unregister(key.fileobj)
         return tuple(reports[cpu] for cpu in range(len(self._sides)))
+
+    def _events(self) -> int:
+        """Of the run so far, while it goes on: at least so many."""
+        return int(_bridge.model_state(self.region.memory, self.model_offset)["events"])
 
     def _receive(self, cpu: int) -> Report | None:
         """A side's report, once it is here as a whole."""

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from amp import __version__
+from amp.cli import output
+from amp.cli.applies import checked
 from amp.cli.bench import bench
+from amp.cli.ending import INTERRUPTED, check_descriptors, told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware
 from amp.cli.live.commands import COMMANDS
-from amp.errors import AmpError, UsageError
+from amp.cli.output import echo
+from amp.errors import UsageError
 from amp.machine.config import HEADED, SMALL, Mode, RunConfig
-
-if TYPE_CHECKING:
-    from amp.cli.options import Plan
 
 SEEDS_LIMIT = 1_000_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="amp")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """An AMP machine in software: two processors, vrings in non-cacheable memory, and every ordering bug in between."""
+    if context.invoked_subcommand in {command.name for command in COMMANDS}:
+        context.obj.raising()  # what a machine says has no end: its reader's is the command's
 
 
 @cli.command()
@@ -63,20 +65,34 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
     help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.",
 )
 @click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
-@click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, (1 << 64) - 1),
+    default=1,
+    show_default=True,
+    help="Decides all chance of the model; direct mode has no model.",
+)
 @click.option(
     "--seeds",
     type=click.IntRange(1, SEEDS_LIMIT),
     default=1,
     show_default=True,
-    help="Run so many seeds, from --seed on.",
+    help="Run this many times, with one seed after the other from --seed on.",
 )
 @click.option("--messages", type=click.IntRange(1), help="[default: 1000; stream: the whole file; scenarios: 2]")
-@click.option("--payload", type=int, default=64, show_default=True, help="Bytes of a message, header of 16 included.")
+@click.option(
+    "--payload",
+    type=int,
+    default=64,
+    show_default=True,
+    help="Bytes of a message of echo or stream, with its header of 16.",
+)
 @click.option("--ring-size", type=int, help="[default: 8; scenarios: 2]")
-@click.option("--window", type=int, default=0, help="Messages under way; 0: breathing between 1 and all.")
+@click.option(
+    "--window", type=int, default=0, help="Most messages under way at a time; 0: grows from 1 to all, and again."
+)
 @click.option("--segments", type=int, default=1, show_default=True, help="Descriptors a buffer is split over.")
-@click.option("--align", type=int, default=4096, show_default=True, help="Of the used ring, in bytes.")
+@click.option("--align", type=int, default=4096, show_default=True, help="Alignment of the used ring, in bytes.")
 @click.option("--event-idx/--no-event-idx", default=False, show_default=True)
 @click.option("--indirect/--no-indirect", default=False, show_default=True)
 @click.option("--suppression/--no-suppression", default=True, show_default=True, help="Ring only who wants to be rung.")
@@ -84,7 +100,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 @click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
 @click.option("--schedule", "script", metavar="TOKEN", help="Lockstep: go this way instead of a seed's.")
-@click.option("--save", metavar="F", help="Write the first witness to this file: see explain and replay.")
+@click.option("--save", metavar="F", help="Write the first violation to this file, for `amp explain` and `amp replay`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
     *,
@@ -120,34 +136,20 @@ def run(
     sizes |= {"ring_size": ring_size_for(program, ring_size), "script": sizes["script"] or ""}
     config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
-    if save is not None:
-        _check_save(save, plan)
+    output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
-    with seeds_progress(seeds, quiet=as_json) as progress:
+    with seeds_progress(seeds) as progress:
         result = command.run(plan, range(seed, seed + seeds), progress)
-    if save is not None and result.holds:
-        click.echo(f"amp: nothing written to {save}: no violation", err=True)
-    elif save is not None:
-        witness_file.save(save, result.plan, result.witnesses[0])
     if as_json:
         print_json(command.as_data(result))
     else:
         command.render(make_console(), result, wire(plan.config).name_of)
-    return 0 if result.holds else 1
-
-
-def _check_save(path: str, plan: Plan) -> None:
-    """Before anything runs: can a witness be written there?"""
-    if plan.platform is None:
-        raise UsageError("--save has no meaning in direct mode: it keeps no trace")
-    was_there = os.path.exists(path)
-    try:
-        with open(path, "ab"):
-            pass
-        if not was_there:
-            os.unlink(path)  # it comes with what is in it, or not at all
-    except OSError as error:
-        raise UsageError(f"witness {path}: {error.strerror}") from None
+    if save is None:
+        return result.exit_status
+    if result.holds:
+        output.complain(f"nothing written to {save}: no violation")
+        return result.exit_status
+    return witness_file.save(save, result.plan, result.witnesses[0], result.exit_status)
 
 
 def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
@@ -168,8 +170,12 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
 @_coded_scenario
 @click.option("--messages", type=click.IntRange(1), help="[default: the scenario's, 2]")
 @click.option("--ring-size", type=int, help="[default: the scenario's]")
-@click.option("--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Runs, at most.")
-@click.option("--max-seconds", type=click.FloatRange(0, 86_400), default=600.0, show_default=True)
+@click.option(
+    "--max-executions", type=click.IntRange(1), default=1_000_000, show_default=True, help="Stop after so many runs."
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, 86_400), default=600.0, show_default=True, help="Stop after so long."
+)
 @click.option(
     "--chooser",
     type=click.Choice(["exhaustive", "sc", "random", "pct", "urw"]),
@@ -177,10 +183,22 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
     show_default=True,
     help="All executions; or runs by chance, until one shows a violation.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Of runs by chance.")
-@click.option("--depth", type=click.IntRange(1, 16), default=3, show_default=True, help="Of pct.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=1,
+    show_default=True,
+    help="Seed of --chooser random, pct, urw and sc.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 16),
+    default=3,
+    show_default=True,
+    help="Changes of priority in a run of --chooser pct.",
+)
 @click.option("--schedule", metavar="TOKEN", help="Only the execution that this schedule names.")
-@click.option("--save", metavar="F", help="Write the counterexample to this file: see explain and replay.")
+@click.option("--save", metavar="F", help="Write the counterexample to this file, for `amp explain` and `amp replay`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def verify(
     *,
@@ -213,30 +231,31 @@ def verify(
 
     config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, ring_size))
     plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
-    if save is not None:
-        _check_save(save, plan)
+    output.check_output("--save", save)
     bounds, by_chance = Bounds(max_executions, max_seconds), Chooser[chooser.upper()]
     console = make_console()
     if schedule is not None:
         verdict = command.along(plan, Script.from_token(schedule))
     elif by_chance is not Chooser.EXHAUSTIVE:
-        verdict = command.sample(plan, by_chance, seed, depth, bounds)
+        with runs_progress() as progress:
+            verdict = command.sample(plan, by_chance, seed, depth, bounds, progress=progress)
     else:
         estimated = command.estimate(plan)
         if not as_json:
             command.render_estimate(console, estimated)
-        with runs_progress(quiet=as_json) as progress:
+        with runs_progress() as progress:
             verdict = command.verify(plan, bounds, progress, estimated=estimated)
-    found = verdict.counterexample
-    if save is not None and found is not None:
-        witness_file.save(save, found.plan, found.witness)
-    elif save is not None:
-        click.echo(f"amp: nothing written to {save}: no counterexample", err=True)
     if as_json:
         print_json(command.as_data(verdict))
     else:
         command.render(console, verdict, plan_for(plan.config).name_of)
-    return verdict.exit_status
+    if save is None:
+        return verdict.exit_status
+    found = verdict.counterexample
+    if found is None or found.witness is None:
+        output.complain(f"nothing written to {save}: no counterexample that two processes can show")
+        return verdict.exit_status
+    return witness_file.save(save, found.plan, found.witness, verdict.exit_status)
 
 
 @cli.command()
@@ -254,14 +273,14 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
 
     plan, found = witness_file.load(witness)
     names = wire(plan.config).name_of
-    asked = {"html": html, "perfetto": perfetto}
-    files.write(witness, plan, found, names, {form: path for form, path in asked.items() if path is not None})
+    asked = {form: path for form, path in (("html", html), ("perfetto", perfetto)) if path is not None}
+    files.check(witness, found, asked)
     if as_json:
         told = {"command": "explain", "status": "violation", "violations": 1}
         print_json({**NOTHING_RUN, **told, **command.finding_data(plan, found)})
     else:
         command.render_witness(make_console(), plan, found, names)
-    return 1
+    return files.write(plan, found, names, asked, 1)
 
 
 @cli.command()
@@ -270,8 +289,10 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
 def replay(witness: str, *, as_json: bool) -> int:
     """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
     from amp.cli import witness_file  # noqa: PLC0415
+    from amp.cli.terminal import working  # noqa: PLC0415
 
-    found, outcome, same = witness_file.replay(witness)
+    with working("replaying"):
+        found, outcome, same = witness_file.replay(witness)
     if as_json:
         text = outcome.finding.text if outcome.finding is not None else None
         status = "violation" if outcome.finding is not None else "holds"
@@ -290,14 +311,12 @@ def replay(witness: str, *, as_json: bool) -> int:
             }
         )
     elif same:
-        click.echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
+        echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
     if not same:
-        raise Diverged(f"the run took another way: digest {outcome.digest:016x}, not {found.outcome.digest:016x}")
+        raise witness_file.Diverged(
+            f"the run took another way: digest {outcome.digest:016x}, not {found.outcome.digest:016x}"
+        )
     return 1
-
-
-class Diverged(AmpError):
-    """A witness did not repeat: the program, the file it sends, or the machine's tables are not what they were."""
 
 
 @cli.command()
@@ -375,6 +394,7 @@ def sites(
     reached in some cell.
     """
     from amp.cli import sites as command  # noqa: PLC0415
+    from amp.cli.interrupt import stoppable  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.explore.explorer import Bounds  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
@@ -383,17 +403,15 @@ def sites(
     plan = command.plan_of(
         scenario, platform=platform, barriers=barriers, weaken=weaken, messages=messages, ring_size=ring_size
     )
-    if html is not None:
-        command.check_page(html)
-    with command.cells_progress(quiet=as_json) as progress:
-        matrix = command.necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay)
-    if html is not None:
-        command.write_page(html, matrix)
+    output.check_output("--html", html)
+    with command.cells_progress() as progress, stoppable() as stop:
+        matrix = command.necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)
     if as_json:
         print_json(matrix_data(matrix))
     else:
         render_matrix(make_console(), matrix)
-    return matrix.exit_status
+    status = INTERRUPTED if stop.asked else matrix.exit_status
+    return status if html is None else command.write_page(html, matrix, status)
 
 
 @cli.command()
@@ -464,7 +482,7 @@ def firmware_build(*, module: str, output: str, config: str | None, bits: int, e
     """
     from amp.cli import firmware as command  # noqa: PLC0415
 
-    click.echo(command.make(module, output, config, bits, entry))
+    echo(command.make(module, output, config, bits, entry))
     return 0
 
 
@@ -486,6 +504,8 @@ def firmware_show(file: str, *, as_json: bool) -> int:
 
 for _command in (*COMMANDS, bench):
     cli.add_command(_command)
+for _command in cli.commands.values():
+    checked(_command)
 
 # What every --json object has, of a command that looks up and runs nothing.
 NOTHING_RUN: Final = {
@@ -507,45 +527,20 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)  # as an exception: whatever is open is closed on the way
 
 
-def _drop_output() -> None:
-    """What is still buffered is for nobody."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _internal_error(error: Exception) -> int:
-    """One line, and the whole story for who asks for it."""
-    if os.environ.get("AMP_TRACEBACK"):
-        traceback.print_exception(error)
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    click.echo(f"amp: internal error: {text} (AMP_TRACEBACK=1 shows where)", err=True)
-    _drop_output()
-    return AmpError.exit_status
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status."""
+    output.hold_descriptors()
+    streams = output.Streams()
     signal.signal(signal.SIGTERM, _terminated)
-    status = 0
     try:
+        check_descriptors()
         # Not cli.main(): it would end a command whose reader left with status 1.
-        with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments)) as context:
-            status = cli.invoke(context)
-        sys.stdout.flush()
-    except click.exceptions.Exit as done:  # --help, --version
-        status = done.exit_code
-    except click.exceptions.NoArgsIsHelpError as help_asked:
-        click.echo(help_asked.format_message())
-        status = 2
-    except click.ClickException as mistake:
-        click.echo(f"amp: {' '.join(mistake.format_message().split())}", err=True)
-        status = 2
-    except AmpError as error:
-        click.echo(f"amp: {error}", err=True)
-        status = error.exit_status
-    except (KeyboardInterrupt, click.Abort):
-        status = 128 + signal.SIGINT
-    except BrokenPipeError:  # our reader left: nothing is wrong
-        _drop_output()
-    except Exception as error:  # our bug or the machine's trouble, but never a finding
-        status = _internal_error(error)
+        with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments), obj=streams) as context:
+            status = int(cli.invoke(context))
+    except (Exception, KeyboardInterrupt) as error:
+        status = 0 if isinstance(error, BrokenPipeError) and streams.left else told(error)
+    lost = streams.lost()
+    if lost is not None:
+        output.complain(f"standard output: {lost}")
+        status = status or UsageError.exit_status
     sys.exit(status)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 
+from amp.cli.ending import INTERRUPTED
 from amp.cli.machine import Machine, Outcome, SideDied
 from amp.cli.options import Plan
 from amp.errors import AmpError
@@ -57,6 +58,11 @@ class Result:
     outcomes: list[Outcome] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False  # Ctrl-C: not all that were asked for
+
+    @property
+    def exit_status(self) -> int:
+        return INTERRUPTED if self.interrupted else int(not self.holds)
 
     @property
     def holds(self) -> bool:
@@ -81,19 +87,23 @@ class SideFailed(AmpError):
 def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained: int = EXPLAINED_LIMIT) -> Result:
     """Run `plan` once per seed, in one pair of processes; explain the first so many witnesses.
 
-    Raises SideDied, SideFailed.
+    Ctrl-C gives what there is so far. Raises SideDied, SideFailed.
     """
     result = Result(plan)
     start = time.monotonic()
-    with Machine(plan.at_seed(seeds.start)) as machine:
-        for done, seed in enumerate(seeds, 1):
-            outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
-            check_ended(outcome)
-            result.outcomes.append(outcome)
-            if outcome.finding is not None:
-                result.witnesses.append(witness(machine, plan, outcome, explained=len(result.witnesses) < explained))
-            if progress is not None:
-                progress(done)
+    try:
+        with Machine(plan.at_seed(seeds.start)) as machine:
+            for done, seed in enumerate(seeds, 1):
+                outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
+                check_ended(outcome)
+                if outcome.finding is not None:
+                    first = len(result.witnesses) < explained
+                    result.witnesses.append(witness(machine, plan, outcome, explained=first))
+                result.outcomes.append(outcome)
+                if progress is not None:
+                    progress(done)
+    except KeyboardInterrupt:
+        result.interrupted = True
     result.seconds = time.monotonic() - start
     return result
 
@@ -143,6 +153,8 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
     """The result for a reader."""
     plan, runs = result.plan, len(result.outcomes)
     console.print(f"[bold]{escape(title(plan))}[/bold]")
+    if result.interrupted:
+        console.print("[yellow]interrupted[/yellow]: what follows is of the runs that had ended")
     if result.holds:
         console.print(
             f"[green]0 violations[/green] in {runs} run{'s' * (runs != 1)}: {result.messages} messages there and back, "
@@ -211,7 +223,7 @@ def as_data(result: Result) -> dict[str, Any]:
     plan = result.plan
     return {
         "command": "run",
-        "status": "holds" if result.holds else "violation",
+        "status": "violation" if not result.holds else "inconclusive" if result.interrupted else "holds",
         "program": plan.config.program,
         "mode": plan.config.mode.value,
         "platform": plan.platform_name,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
+from amp.cli.interrupt import BY_USER, Stop, explore
 from amp.cli.options import Plan, sites_for
 from amp.cli.run import Witness
 from amp.cli.verify import explorer_of, fewest_messages
@@ -103,6 +104,7 @@ class Search:
     plan: Plan
     bounds: Bounds
     progress: CellsDone | None
+    stop: Stop = field(default_factory=Stop)
     known: dict[Key, Explored] = field(default_factory=dict)
     _small: dict[Key, tuple[int, Shrunk]] = field(default_factory=dict)
     _what: str = "as coded"
@@ -154,8 +156,10 @@ class Search:
         """What the exploration with these classes comes to; from memory if one of the same orders has been made."""
         plan = self.changed(classes)
         key = self.key(plan.sites)
+        if key not in self.known and self.stop.asked:
+            return _told(Exploration(bound=BY_USER))
         if key not in self.known:
-            self.known[key] = _told(explorer_of(plan).explore(self.bounds))
+            self.known[key] = _told(explore(explorer_of(plan), self.bounds, self.stop))
             if self.progress is not None:
                 self.progress(self._what, len(self.known), max(self._of, len(self.known)))
         return self.known[key]
@@ -192,7 +196,7 @@ class Search:
             # What was found within the bounds is found again; only the clock might say otherwise.
             finding = explorer.explore(Bounds(self.bounds.executions)).finding
             assert finding is not None, plan
-            plan, explorer, finding, _ = fewest_messages(plan, explorer, finding, self.bounds)
+            plan, explorer, finding, _ = fewest_messages(plan, explorer, finding, self.bounds, self.stop)
             self._small[key] = plan.config.messages, shrink(explorer, finding)
         return self._small[key]
 
@@ -214,7 +218,7 @@ class Search:
             cells.append(Cell(each, self._named(site, primitive), explored, None if same is each else same, None))
         why = unjudged(self.plan.config) if site is Site.B1 else None
         row = Row(site, self._named(site, self.plan.sites[site]), tuple(cells), None, why is None)
-        decisive = row.decisive if replayed else None
+        decisive = row.decisive if replayed and not self.stop.asked else None
         shown = tuple(
             replace(cell, counterexample=self.counterexample({site: cell.barrier_class}, replayed=cell is decisive))
             if cell.explored.verdict is Verdict.BROKEN

@@ -10,15 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from amp.cli.interrupt import Stop
 from amp.cli.options import Plan, resolve, ring_size_for
+from amp.cli.output import write_output
 from amp.cli.site_search import REUSE, CellsDone, Search, unjudged
 from amp.cli.verify import title
-from amp.errors import UsageError
 from amp.explore.explorer import Bounds
 from amp.machine.config import Mode, RunConfig
 from amp.ordering.sites import Site
@@ -49,14 +49,22 @@ def plan_of(
     return resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
 
 
-def necessity(plan: Plan, bounds: Bounds, progress: CellsDone | None = None, *, replayed: bool = True) -> Matrix:
+def necessity(
+    plan: Plan,
+    bounds: Bounds,
+    progress: CellsDone | None = None,
+    *,
+    replayed: bool = True,
+    stop: Stop | None = None,
+) -> Matrix:
     """The matrix of `plan`, `bounds` for each exploration.
 
     With `replayed` one counterexample a site, that of the strongest class that is not enough, is run in two processes;
-    or only that of the program as coded, if that is broken.
+    or only that of the program as coded, if that is broken. What is left to explore when `stop` is asked for is
+    unknown.
     """
     started = time.monotonic()
-    search = Search(plan, bounds, progress)
+    search = Search(plan, bounds, progress, stop or Stop())
     coded = search.explored({})
     broken = coded.verdict is Verdict.BROKEN
     shown = search.counterexample({}, replayed=replayed) if broken else None
@@ -87,10 +95,10 @@ def necessity(plan: Plan, bounds: Bounds, progress: CellsDone | None = None, *, 
 
 
 @contextmanager
-def cells_progress(*, quiet: bool) -> Iterator[CellsDone | None]:
+def cells_progress() -> Iterator[CellsDone | None]:
     """A bar of explorations done; gives the function to call with them, or None where there is nothing to draw."""
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if not console.is_terminal:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -99,20 +107,8 @@ def cells_progress(*, quiet: bool) -> Iterator[CellsDone | None]:
         yield lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
 
 
-def check_page(path: str) -> None:
-    """Before anything is explored: can the page be written there? Raises UsageError."""
-    try:
-        with open(path, "ab"):
-            pass
-    except OSError as error:
-        raise UsageError(f"--html {path}: {error.strerror}") from None
-
-
-def write_page(path: str, matrix: Matrix) -> None:
-    """Write the matrix as a page. Raises UsageError if it cannot be."""
+def write_page(path: str, matrix: Matrix, status: int) -> int:
+    """Write the matrix as a page; gives the exit status of a command that else ends with `status`."""
     from amp.report.matrix_page import render_matrix_html  # noqa: PLC0415  (loads what other commands never need)
 
-    try:
-        Path(path).write_text(render_matrix_html(matrix), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--html {path}: {error.strerror}") from None
+    return write_output("--html", path, render_matrix_html(matrix).encode(), status)

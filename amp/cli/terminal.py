@@ -1,25 +1,42 @@
-"""The terminal: as wide as it is; in a pipe 100 columns, no colour, no progress."""
+"""The terminal: as wide as it is; in a pipe 100 columns, no colour, no progress.
+
+Whatever is printed on a console made here is made visible first: no text of a user's or a firmware's can drive the
+terminal, whichever way it came.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from amp.cli.output import visible
 
 if TYPE_CHECKING:
     from amp.explore.explorer import Exploration
 
 PIPE_COLUMNS: Final = 100
+SILENCE_S: Final = 2.0  # longer than that, a terminal is told that there is something going on
 
 
 class _Console(Console):
-    """A console that leaves it to the command line what a reader who left means."""
+    """A console that shows what a terminal would act upon, and does not draw ":sparkles:" where it is in a text."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, highlight=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            shown = segment.text if segment.control else visible(segment.text)
+            yield segment if shown is segment.text or shown == segment.text else Segment(shown, segment.style)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -27,8 +44,8 @@ class _Console(Console):
 
 def make_console() -> Console:
     """The console that results are printed on."""
-    console = _Console(highlight=False)
-    return console if console.is_terminal else _Console(width=PIPE_COLUMNS, highlight=False)
+    console = _Console()
+    return console if console.is_terminal else _Console(width=PIPE_COLUMNS)
 
 
 def say(console: Console, text: str, style: str = "") -> None:
@@ -47,10 +64,32 @@ def print_grid(console: Console, columns: Iterable[str], rows: Iterable[Iterable
 
 
 @contextmanager
-def runs_progress(*, quiet: bool) -> Iterator[Callable[[Exploration], None] | None]:
+def working(what: str, after_s: float = SILENCE_S) -> Iterator[None]:
+    """A line on stderr that says for how long `what` has gone on, once that is long enough to wonder."""
+    console = _Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    # A thread redraws it, seldom enough to take nothing from who is measured.
+    progress = Progress(*columns, console=console, transient=True, refresh_per_second=2)
+    progress.add_task(what)
+    timer = threading.Timer(after_s, progress.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        progress.stop()
+
+
+@contextmanager
+def runs_progress() -> Iterator[Callable[[Exploration], None] | None]:
     """A line with runs, states and runs per second; gives the function to call with the exploration so far."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    console = _Console(stderr=True)
+    if not console.is_terminal:
         yield None
         return
     with console.status("exploring") as status:
@@ -63,11 +102,12 @@ def runs_progress(*, quiet: bool) -> Iterator[Callable[[Exploration], None] | No
 
 
 @contextmanager
-def seeds_progress(total: int, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+def seeds_progress(total: int) -> Iterator[Callable[[int], None] | None]:
     """A bar of seeds done; gives the function to call with their number, or None where there is nothing to draw."""
-    console = Console(stderr=True)
-    if quiet or total == 1 or not console.is_terminal:
-        yield None
+    console = _Console(stderr=True)
+    if total == 1 or not console.is_terminal:
+        with working("running"):
+            yield None
         return
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:

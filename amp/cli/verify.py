@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 
+from amp.cli.ending import INTERRUPTED
+from amp.cli.interrupt import Progress, Stop, explore, stoppable
 from amp.cli.machine import Machine as TwoProcesses
 from amp.cli.machine import Outcome
 from amp.cli.options import Plan
@@ -31,8 +33,8 @@ from amp.machine.small import plan_for
 from amp.port.port import CPU_NAMES, Port
 from amp.scenarios import SCENARIOS
 
+LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 PROBES: Final = 32  # random runs that the estimate is made of
-Progress = Callable[[Exploration], None]
 
 
 class NotRepeated(AmpError):
@@ -66,6 +68,7 @@ class Verdict:
     counterexample: Counterexample | None
     estimate: float
     seconds: float
+    interrupted: bool = False  # Ctrl-C
 
     @property
     def status(self) -> str:
@@ -75,6 +78,8 @@ class Verdict:
 
     @property
     def exit_status(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
         return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
 
 
@@ -103,29 +108,46 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, esti
     """Explore `plan`; make a counterexample small and show it in two processes."""
     started = time.monotonic()
     explorer = explorer_of(plan)
-    exploration = explorer.explore(bounds, progress)
-    found = None
-    if exploration.finding is not None:
-        found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds))
-    return Verdict(plan, exploration, found, estimated, time.monotonic() - started)
+    with stoppable() as stop:
+        exploration = explore(explorer, bounds, stop, progress)
+        found = None
+        if exploration.finding is not None:
+            found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
+    return Verdict(plan, exploration, found, estimated, time.monotonic() - started, stop.asked)
 
 
-def sample(plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds) -> Verdict:
-    """Runs by chance, until one shows a violation or there are `bounds.executions` of them. Never "verified"."""
+def sample(
+    plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds, *, progress: Progress | None = None
+) -> Verdict:
+    """Runs by chance, until one shows a violation or a bound is reached. Never "verified"."""
     started = time.monotonic()
     explorer = explorer_of(plan)
-    runs, finding = explorer.sample(chooser, seed, bounds.executions, depth)
+    with stoppable() as stop:
+        result = _by_chance(explorer, (chooser, seed, depth), bounds, stop, progress)
+        found = None if result.finding is None else _found_by_chance(plan, explorer, result.finding)
+    return Verdict(plan, result, found, 0.0, time.monotonic() - started, stop.asked)
+
+
+def _by_chance(
+    explorer: Explorer, chooser: tuple[Chooser, int, int], bounds: Bounds, stop: Stop, progress: Progress | None
+) -> Exploration:
+    """Run by run, as `chooser` (who, seed, depth) has it."""
+    result, started = Exploration(), time.monotonic()
+    with closing(explorer.samples(*chooser)) as samples:
+        for finding in samples:
+            result.finding = finding
+            result.runs, result.seconds = result.runs + 1, time.monotonic() - started
+            if finding is not None or result.runs >= bounds.executions:
+                break
+            if result.runs % LOOK_EVERY == 0:
+                if stop.asked or result.seconds > bounds.seconds:
+                    break
+                if progress is not None:
+                    progress(result)
     stats = explorer.core.stats()
-    result = Exploration(
-        runs=runs,
-        executions=int(stats["executions"]),
-        redundant=int(stats["redundant"]),
-        finding=finding,
-        seconds=time.monotonic() - started,
-    )
-    result.bound = f"{runs} runs by chance ({chooser.name.lower()})"
-    found = None if finding is None else _found_by_chance(plan, explorer, finding)
-    return Verdict(plan, result, found, 0.0, time.monotonic() - started)
+    result.executions, result.redundant = int(stats["executions"]), int(stats["redundant"])
+    result.bound = f"{result.runs} runs by chance ({chooser[0].name.lower()})"
+    return result
 
 
 def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counterexample:
@@ -156,14 +178,14 @@ def along(plan: Plan, script: Script) -> Verdict:
 
 
 def fewest_messages(
-    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds
+    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds, stop: Stop
 ) -> tuple[Plan, Explorer, Finding, str]:
     """The same with as few messages as it takes to find anything, and what is known of still fewer."""
     smaller = "a single message is the least there is"
     for messages in range(1, plan.config.messages):
         fewer = plan.with_config(messages=messages)
         attempt = explorer_of(fewer)
-        result = attempt.explore(bounds)
+        result = explore(attempt, bounds, stop)
         if result.finding is not None:
             return fewer, attempt, result.finding, smaller
         known = "none" if result.bound is None else f"none within {result.bound}"

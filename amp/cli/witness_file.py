@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from amp import __version__
 from amp.cli.machine import Machine, Outcome
 from amp.cli.options import PROGRAMS, Plan, sites_for
+from amp.cli.output import complain, write_output
 from amp.cli.run import Witness, check_ended, explain, trace_of
-from amp.errors import UsageError
+from amp.errors import AmpError, UsageError
+from amp.files import open_regular, read_whole
 from amp.machine.config import Mode, Report, RunConfig
+from amp.machine.script import Script
 from amp.machine.small import plan_for
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
@@ -30,8 +32,15 @@ from amp.report.words import Words
 from amp.scenarios import SCENARIOS
 
 FORMAT: Final = "amp witness 2"
+ADDRESS_LIMIT: Final = (1 << 32) - 1  # struct amp_event's
 STORY_LIMIT: Final = 400  # events; a longer run is not read line by line
-TRACE_LIMIT_BYTES: Final = 1 << 26  # sixteen times what a trace holds at most today
+TRACE_LIMIT_BYTES: Final = 1 << 22  # a trace holds TRACE_EVENTS of 40 bytes
+FILE_LIMIT_BYTES: Final = 1 << 24  # such a trace that cannot be deflated, in base 64, and its story
+TEXT_LIMIT: Final = 4096  # characters that one side says of a violation
+
+
+class Diverged(UsageError):
+    """A witness did not repeat: the program, the file it sends, or the machine's tables are not what they were."""
 
 
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,15 +59,25 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     file_sha256: str | None
     finder: int
     reports: tuple[Report, Report]
-    digest: str
-    events: int
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
+    events: Annotated[int, msgspec.Meta(ge=0)]
     story: tuple[str, ...]
     trace: bytes
     not_repeated: str = ""
 
 
-def save(path: str, plan: Plan, found: Witness) -> None:
-    """Write `found`. Raises UsageError if the path cannot be written."""
+def save(path: str, plan: Plan, found: Witness, status: int = 1) -> int:
+    """Write `found`, and say so; gives the exit status of a command that else ends with `status`."""
+    try:
+        content = _content(plan, found)
+    except UsageError as error:
+        complain(f"--save {path}: {error}: not written")
+        return status
+    return write_output("--save", path, content, status)
+
+
+def _content(plan: Plan, found: Witness) -> bytes:
+    """The file. Raises UsageError if what a stream has sent is gone."""
     outcome = found.outcome
     assert plan.platform_name is not None, plan
     assert plan.platform is not None, plan
@@ -81,10 +100,7 @@ def save(path: str, plan: Plan, found: Witness) -> None:
         trace=b"" if found.trace is None else zlib.compress(found.trace.to_bytes()),
         not_repeated=found.not_repeated,
     )
-    try:
-        Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(content)))
-    except OSError as error:
-        raise UsageError(f"witness {path}: {error.strerror}") from None
+    return msgspec.json.format(msgspec.json.encode(content))
 
 
 def _story(plan: Plan, found: Witness) -> Iterator[str]:
@@ -114,17 +130,20 @@ def replay(path: str) -> tuple[Witness, Outcome, bool]:
     plan, found, file_sha256 = _opened(path)
     if found.not_repeated:
         raise UsageError(f"witness {path}: two processes did not repeat it when it was found: {found.not_repeated}")
-    if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
-        raise UsageError(f"witness {path}: file {plan.config.file} is not the one that was sent: its sha256 differs")
+    try:
+        if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
+            raise UsageError(f"file {plan.config.file} is not the one that was sent: its sha256 differs")
+    except UsageError as error:
+        raise UsageError(f"witness {path}: {error}") from None
     return found, *repeat(plan, found)
 
 
 def _opened(path: str) -> tuple[Plan, Witness, str | None]:
     try:
-        content = msgspec.json.decode(Path(path).read_bytes(), type=WitnessFile)
+        content = msgspec.json.decode(read_whole(path, FILE_LIMIT_BYTES), type=WitnessFile)
     except OSError as error:
         raise UsageError(f"witness {path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"witness {path}: not a witness file: {error}") from None
     try:
         return *_checked(content), content.file_sha256
@@ -138,8 +157,14 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
             raise UsageError(f"{field} is {value!r}, this is {expected!r}")
     config = content.config
     config.check()
+    if config.script:
+        Script.from_token(config.script)
+    if config.sites:
+        raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
     if config.program not in PROGRAMS:
         raise UsageError(f"program is {config.program!r}, expected {' or '.join(PROGRAMS)}")
+    if config.file is not None and config.program != "stream":
+        raise UsageError(f"file has no meaning for {config.program}")
     scenario = SCENARIOS.get(config.program)
     if scenario is not None:
         config = scenario.settle(config)
@@ -148,6 +173,7 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
     if content.finder not in (0, 1) or config.mode is Mode.DIRECT:
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
+    _check_reports(content)
     trace = None if content.not_repeated else Trace.from_bytes(_inflate(content.trace))
     if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
@@ -165,6 +191,21 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace))
 
 
+def _check_reports(content: WitnessFile) -> None:
+    """Raises UsageError unless the finder's report is of a violation."""
+    for number, report in enumerate(content.reports):
+        longest = max(map(len, (report.text, report.kind, report.sha256)))
+        if longest > TEXT_LIMIT:
+            raise UsageError(f"reports[{number}] has a text of {longest} characters, expected at most {TEXT_LIMIT}")
+    found = content.reports[content.finder]
+    if found.outcome != "violation" or not found.kind:
+        raise UsageError(
+            f"reports[{content.finder}] has outcome {found.outcome!r} and kind {found.kind!r}, expected a violation"
+        )
+    if found.address is not None and found.address > ADDRESS_LIMIT:
+        raise UsageError(f"reports[{content.finder}].address is {found.address}, expected at most {ADDRESS_LIMIT}")
+
+
 def _inflate(data: bytes) -> bytes:
     inflater = zlib.decompressobj()
     try:
@@ -178,7 +219,7 @@ def _inflate(data: bytes) -> bytes:
 
 def _sha256(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"file {path}: {error.strerror}") from None
@@ -189,12 +230,28 @@ def _crc(platform: Platform) -> int:
     return zlib.crc32(bytes(orders))
 
 
+def _what(outcome: Outcome) -> tuple[str, str, int | None] | None:
+    """What was found."""
+    found = outcome.finding
+    return None if found is None else (found.kind, found.text, found.address)
+
+
 def repeat(plan: Plan, found: Witness) -> tuple[Outcome, bool]:
-    """Run it again in two fresh processes; is it the very same run? Raises UsageError for one that cannot repeat."""
+    """Run it again in two fresh processes; is it the very same run? Raises UsageError for one that cannot repeat.
+
+    A run that goes on behind the events of the witness is another one, and stopped.
+    """
     if plan.config.mode is not Mode.LOCKSTEP:
         raise UsageError(f"a run in mode {plan.config.mode.value} does not repeat; only lockstep does")
     with Machine(plan.config) as machine:
-        outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites)
-        check_ended(outcome)
-        same = outcome.digest == found.outcome.digest and trace_of(machine) == found.trace
+        outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites, events=found.outcome.events)
+        try:
+            check_ended(outcome)
+        except AmpError as error:
+            raise Diverged(f"the run took another way: {error}") from None
+        same = (
+            outcome.digest == found.outcome.digest
+            and trace_of(machine) == found.trace
+            and _what(outcome) == _what(found.outcome)
+        )
     return outcome, same

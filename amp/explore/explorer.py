@@ -14,9 +14,11 @@ import errno
 import gc
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
@@ -349,13 +351,21 @@ class Explorer:
 
     def sample(self, chooser: Chooser, seed: int, executions: int, depth: int = 3) -> tuple[int, Finding | None]:
         """Runs by chance until one shows a violation: how many, and what it was."""
-        self.core.set_chooser(chooser, seed, depth)
-        with self._guard.held():
-            for number in range(1, executions + 1):
-                finding = self.finding(self.run())
+        with closing(self.samples(chooser, seed, depth)) as samples:
+            for number, finding in enumerate(islice(samples, executions), 1):
                 if finding is not None:
                     return number, finding
         return executions, None
+
+    def samples(self, chooser: Chooser, seed: int, depth: int = 3) -> Generator[Finding | None]:
+        """What runs by chance find, one after the other, without end."""
+        self.core.set_chooser(chooser, seed, depth)
+        with self._guard.held():
+            while True:
+                finding = self.finding(self.run())
+                if self.core.stats()["error"]:
+                    self._start_again()
+                yield finding
 
     def _counted(self, result: Exploration) -> Exploration:
         stats = self.core.stats()

@@ -7,13 +7,17 @@ says nothing: it may be rare, or this CPU does not use its freedom.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform as host
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +25,7 @@ from typing import Final
 
 import amp._core
 from amp.errors import AmpError, UsageError
+from amp.files import write_whole
 from amp.litmus.compile import Compiled
 from amp.litmus.native import native_text
 from amp.litmus.outcomes import Judged, Values, judge
@@ -35,6 +40,7 @@ FLAGS: Final = (
     *("-Wno-pointer-to-int-cast", "-Wno-int-to-pointer-cast"),
 )
 COMPILE_S: Final = 60.0
+FOLDER_PREFIX: Final = "amp-litmus-"
 GRACE_S: Final = 30.0  # for a program to end after its time
 
 
@@ -147,10 +153,13 @@ def run_on_silicon(
         if keep:
             directory = Path(keep) / test.dialect
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / f"{Path(test.file).stem}.c").write_text(text)
-        with tempfile.TemporaryDirectory(prefix="amp-litmus-") as temporary:
-            program = build(text, Path(temporary), compiler)
-            return run_program(program, effort, len(test.threads), len(compiled.columns))
+            write_whole(directory / f"{Path(test.file).stem}.c", text.encode())
+        with ExitStack() as undo:
+            with _workshop() as folder:
+                program = os.open(build(text, folder, compiler), os.O_RDONLY | os.O_CLOEXEC)
+                undo.callback(os.close, program)
+            # Its folder is gone, so nothing is left of it whatever ends us from here on.
+            return run_program(Path(f"/proc/self/fd/{program}"), effort, len(test.threads), len(compiled.columns))
     except OSError as error:
         raise UsageError(f"{error.filename or test.file}: {error.strerror}") from None
     except AmpError as error:
@@ -161,7 +170,8 @@ def build(text: str, directory: Path, compiler: tuple[str, ...]) -> Path:
     """The program of the C text, in `directory`. Raises UsageError with the compiler's first complaint."""
     source, program = directory / "test.c", directory / "test"
     source.write_text(text)
-    done = _run([*compiler, *FLAGS, str(source), "-o", str(program)], COMPILE_S)
+    own = {**os.environ, "TMPDIR": str(directory)}  # what a compiler that is killed leaves is found there
+    done = _run([*compiler, *FLAGS, str(source), "-o", str(program)], COMPILE_S, own)
     if done.returncode:
         complaints = [line for line in done.stderr.splitlines() if "rror" in line] or done.stderr.splitlines() or ["-"]
         raise UsageError(f"{compiler[0]} refuses it: {complaints[0].replace(str(directory), '').lstrip('/')}")
@@ -171,7 +181,8 @@ def build(text: str, directory: Path, compiler: tuple[str, ...]) -> Path:
 def run_program(program: Path, effort: Effort, threads: int, columns: int, grace_s: float = GRACE_S) -> Observed:
     """Run it to its end, for which it has `grace_s` more than its time. Raises NativeFailed."""
     numbers = (effort.tries, effort.seconds, effort.seed, *effort.cpus[:threads])
-    done = _run([str(program), *map(str, numbers)], effort.seconds + grace_s)
+    own = {**os.environ, "AMP_PARENT": str(os.getpid())}
+    done = _run([str(program), *map(str, numbers)], effort.seconds + grace_s, own)
     if done.returncode < 0:
         raise NativeFailed(f"the compiled test was ended by signal {-done.returncode}")
     if done.returncode:
@@ -179,11 +190,60 @@ def run_program(program: Path, effort: Effort, threads: int, columns: int, grace
     return _read(done.stdout, columns)
 
 
-def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        raise NativeFailed(f"{Path(command[0]).name} had no end within {seconds:g} s") from None
+def _run(command: list[str], seconds: float, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """In a process group of its own: whatever ends us here, but SIGKILL, ends all that it has started."""
+    inherited = [int(command[0].rpartition("/")[2])] if command[0].startswith("/proc/self/fd/") else []
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        pass_fds=inherited,
+        process_group=0,
+        env=environment,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                what = "the compiled test" if inherited else Path(command[0]).name
+                raise NativeFailed(f"{what} had no end within {seconds:g} s") from None
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """A folder to compile in, gone at the end. Folders that killed processes of ours have left are removed first.
+
+    Who works in one holds a lock on it.
+    """
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
+        lock = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(lock)
+
+
+def _sweep() -> None:
+    """A folder that is younger than a compilation may take is left: its maker may not hold the lock yet."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):  # somebody else's, in use, or just removed
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                status = os.fstat(lock)
+                if status.st_uid == os.geteuid() and time.time() - status.st_mtime > COMPILE_S:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder)
+            finally:
+                os.close(lock)
 
 
 def _read(text: str, columns: int) -> Observed:

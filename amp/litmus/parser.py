@@ -6,6 +6,7 @@ Nothing is compiled or looked up here: `FROB X1` is a fine instruction to this m
 
 from __future__ import annotations
 
+import errno
 import re
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from amp.errors import UsageError
+from amp.files import read_whole
 from amp.litmus import syntax, trees
 from amp.litmus.source import MAX_BYTES, Section, Source, split
 from amp.litmus.syntax import Dialect, refuse
@@ -28,12 +30,9 @@ _NOT_SUPPORTED_C = re.compile(
 def load(path: str) -> syntax.LitmusTest:
     """Parse the file at `path`. Raises UsageError if it cannot be read, is no text, or is not supported."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_whole(path, MAX_BYTES)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{path}: more than {MAX_BYTES} bytes: no litmus test")
+        raise UsageError(f"{path}: {error.strerror}{': no litmus test' * (error.errno == errno.EFBIG)}") from None
     try:
         return parse(path, data.decode())
     except UnicodeDecodeError as error:

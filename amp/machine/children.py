@@ -5,6 +5,7 @@ A child's arguments are the region's descriptor, the control socket's, its paren
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -12,6 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_STDERR: Final = 2
 
 
 @contextmanager
@@ -33,15 +37,41 @@ def start_child(
     """`python -m module` and our end of its control socket; `numbers` are its own arguments. Raises OSError."""
     ours, theirs = socket.socketpair()
     try:
-        with theirs:
-            arguments = map(str, (region_fd, theirs.fileno(), os.getpid(), *numbers))
+        with theirs, _clear_of_streams(region_fd) as region, _clear_of_streams(theirs.fileno()) as control:
+            arguments = map(str, (region, control, os.getpid(), *numbers))
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *arguments],  # -P: nothing is imported from where the user stands
+                [sys.executable, "-P", "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
-                pass_fds=(region_fd, theirs.fileno()),
+                pass_fds=(region, control),
+                env=_environment(),
             )
     except BaseException:
         ours.close()
         raise
     return process, ours
+
+
+@contextmanager
+def _clear_of_streams(fd: int) -> Iterator[int]:
+    """`fd`, or a copy of it where it has the number of a standard stream: the child's own streams come there."""
+    if fd > _STDERR:
+        yield fd
+        return
+    copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but for what brings modules from where the user stands, whoever may have put them there.
+
+    `-P` keeps the current folder out of the module path; so do PYTHONPATH's empty and relative entries not get in. Its
+    absolute ones are the user's own choice, and stay: amp itself may have been found by them. PYTHONSTARTUP is read by
+    interactive interpreters only; PYTHONINSPECT would make one of a child that has ended.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONINSPECT")}
+    path = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(entry)]
+    return {**kept, "PYTHONPATH": os.pathsep.join(path)} if path else kept

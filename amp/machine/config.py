@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -14,6 +15,9 @@ from amp.virtio.split import RING_SIZE_LIMIT
 HEADER_BYTES: Final = 16  # amp.machine.messages
 PAYLOAD_LIMIT_BYTES: Final = 1 << 20
 SEGMENTS_LIMIT: Final = 64
+ALIGN_LIMIT_BYTES: Final = 1 << 16
+SPIN_LIMIT_NS: Final = 1_000_000_000
+PATH_LIMIT_BYTES: Final = 4095  # limits.h, PATH_MAX
 HEADED: Final = ("echo", "stream")  # programs whose messages start with a header
 SMALL: Final = (  # amp.scenarios
     "spsc-vring",
@@ -73,17 +77,24 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             ("segments", self.segments, 1, SEGMENTS_LIMIT),
             ("window", self.window, 0, RING_SIZE_LIMIT),
             ("polls", self.polls, 0, 1 << 20),
+            ("align", self.align, 4, ALIGN_LIMIT_BYTES),
+            ("spin_ns", self.spin_ns, 0, SPIN_LIMIT_NS),
             ("seed", self.seed, 0, (1 << 64) - 1),
         )
         for name, value, least, most in limits:
             if not least <= value <= most:
                 raise UsageError(f"{name} is {value}, expected {least} to {most}")
+        if self.file is not None and not 1 <= len(os.fsencode(self.file)) <= PATH_LIMIT_BYTES:
+            raise UsageError(f"file is a name of {len(os.fsencode(self.file))} bytes, expected 1 to {PATH_LIMIT_BYTES}")
         if self.segments > self.ring_size:
             raise UsageError(f"segments is {self.segments}, expected at most the ring size, {self.ring_size}")
         if self.segments > self.payload_bytes:
             raise UsageError(f"segments is {self.segments}, expected at most the payload, {self.payload_bytes} bytes")
         if self.script and self.mode is not Mode.LOCKSTEP:
             raise UsageError(f"script has no meaning in mode {self.mode.value}: only lockstep follows one")
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,13 +105,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     outcome: str
-    messages: int = 0
-    elapsed_ns: int = 0
-    notifications: int = 0
-    waits: int = 0
+    messages: Count = 0
+    elapsed_ns: Count = 0
+    notifications: Count = 0
+    waits: Count = 0
     kind: str = ""
     text: str = ""
-    address: int | None = None
+    address: Count | None = None
     number: int | None = None
     sha256: str = ""
     data: dict[str, int] = {}

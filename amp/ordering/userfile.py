@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from amp.errors import UsageError
+from amp.files import read_whole
 from amp.ordering.architectures import ARCHITECTURES, FENCES, Architecture, Row, with_fences
 from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach
 from amp.ordering.platforms import PLATFORMS, Platform, Processor, Side, Stage
@@ -210,12 +211,9 @@ def _lookup(tree: Any, path: str) -> Any:
 
 def _parse(path: Path, fail: Callable[[str, str], UsageError]) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise fail("file", f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise fail("file", f"has more than {MAX_BYTES} bytes; a platform is a page of TOML")
+        data = read_whole(path, MAX_BYTES)
+    except OSError as error:
+        raise fail("file", f"cannot be read: {error.strerror}; a platform is a page of TOML") from None
     try:
         return tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:

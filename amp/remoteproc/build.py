@@ -24,6 +24,7 @@ from typing import Final
 import msgspec
 
 from amp.errors import UsageError
+from amp.files import read_whole
 from amp.remoteproc import elf
 from amp.remoteproc.image import FILE_LIMIT_BYTES, NOTE_ENTRY, NOTE_NAME, read_image
 from amp.remoteproc.spec import PAGE_BYTES, Firmware, VdevSpec, checked, from_toml
@@ -189,15 +190,12 @@ def _source(module: Path) -> str:
 
 def _text(path: Path, limit: int) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        data = read_whole(path, limit)
         text = data.decode("utf-8")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8: byte {error.start} is {data[error.start]:#04x}") from None
-    if len(data) > limit:
-        raise UsageError(f"{path}: more than {limit} bytes")
     return text
 
 

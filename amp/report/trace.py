@@ -28,6 +28,7 @@ MAGIC = b"AMPTRACE"
 VERSION = 1
 _HEADER = struct.Struct("<8sIIQQQ")
 _CHECKSUM = struct.Struct("<I")
+_SIZE_LIMIT_BYTES = 1 << 20  # of one access: a whole payload, amp.machine.config.PAYLOAD_LIMIT_BYTES
 _EVENT = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
 _FIELDS = (
     ("value", "<u8"),
@@ -202,10 +203,11 @@ class Trace:
     def _check(self) -> None:
         """A file with a good checksum may still be made by somebody else."""
         for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
-            _, _, _, _, _, cpu, kind, _, _, orders, flags, load = fields
+            _, _, _, _, size, cpu, kind, _, _, orders, flags, load = fields
             for name, value, limit, bad in (
                 ("kind", kind, f"1 to {max(EventKind)}", not 1 <= kind <= max(EventKind)),
                 ("cpu", cpu, f"0 to {_bridge.CPUS - 1}", cpu >= _bridge.CPUS),
+                ("size", size, f"at most {_SIZE_LIMIT_BYTES} bytes", size > _SIZE_LIMIT_BYTES),
                 ("orders", orders, "what the core knows", orders & ~_ALL_ORDERS),
                 ("flags", flags, "what the core knows", flags & ~_KNOWN_FLAGS),
                 ("load's number", load, "0 but for a LOAD", load and kind != EventKind.LOAD),

@@ -40,7 +40,7 @@ def test_all_three_say_the_same(witness: tuple[str, Path], tmp_path: Path) -> No
     kind, path = witness
     page, perfetto = tmp_path / "page.html", tmp_path / "trace.json"
     done = amp("explain", path, "--html", page, "--perfetto", perfetto)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (1, f"amp: wrote {page}\namp: wrote {perfetto}\n")
     assert done.stdout == amp("explain", path).stdout
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Replay: ")) <= 100
     prose = " ".join(done.stdout.split())

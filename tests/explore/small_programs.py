@@ -29,7 +29,7 @@ from typing import Any
 from amp._core import _bridge
 from amp._core._bridge import ExploredBytes, LazyBytes, ModelledPort
 from amp.errors import UsageError, Violation
-from amp.explore.explorer import Bounds, Ending, Exploration, ExploredPort, Explorer, Machine
+from amp.explore.explorer import Bounds, Ending, Exploration, Explorer, Machine
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import SiteMap

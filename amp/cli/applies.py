@@ -1,0 +1,104 @@
+"""Which option applies where: an option that is given where it changes nothing is a mistake, and said to be one.
+
+The rows are all there are. An option without a row has an effect wherever its command takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from amp.errors import UsageError
+from amp.machine.config import SMALL, Mode, RunConfig
+
+Values = Mapping[str, Any]  # a command's parameters, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """`options`, by their parameters' names, have no effect in `command` where `where` is true of its parameters."""
+
+    command: str
+    options: tuple[str, ...]
+    where: Callable[[Values], bool]
+    why: str
+
+
+def _is_direct(values: Values) -> bool:
+    return bool(values["mode"] == Mode.DIRECT)
+
+
+def _is_small(values: Values) -> bool:
+    return values["program"] in SMALL
+
+
+def _is_wrong(values: Values, option: str) -> bool:
+    """Is it another wish than what a small program has fixed? That is said with its value, where it is settled."""
+    if values.get("program") not in SMALL:
+        return False
+    from amp.scenarios import SCENARIOS  # noqa: PLC0415  (the programs themselves)
+    from amp.scenarios.scenario import FIXED_FIELDS  # noqa: PLC0415
+
+    field = {"payload": "payload_bytes"}.get(option, option)
+    if field not in FIXED_FIELDS:
+        return False
+    plain = getattr(RunConfig(program=values["program"], mode=Mode(values["mode"])), field)
+    return values[option] not in (plain, SCENARIOS[values["program"]].fixed.get(field, plain))
+
+
+def _by_schedule(values: Values) -> bool:
+    return bool(values.get("schedule") or values.get("script"))
+
+
+def _by_chance(values: Values) -> bool:
+    return bool(values["chooser"] != "exhaustive")
+
+
+ROWS: Final = (
+    Idle("run", ("seed",), _is_direct, "in direct mode: this machine's own timing decides"),
+    Idle("run", ("save",), _is_direct, "in direct mode: it keeps no trace"),
+    Idle("run", ("script",), lambda has: has["mode"] != Mode.LOCKSTEP, "but in lockstep: only that follows one"),
+    # --seed may stand beside --schedule: the line that repeats a run has both.
+    Idle("run", ("seeds",), _by_schedule, "with --schedule: nothing is left to chance, every run is the same"),
+    Idle(
+        "run",
+        ("payload", "window", "segments", "align", "event_idx", "indirect", "suppression", "polls"),
+        _is_small,
+        "for the small programs: `amp scenarios NAME` shows what is fixed",
+    ),
+    Idle("verify", ("chooser", "seed", "depth", "max_executions", "max_seconds"), _by_schedule, "with --schedule"),
+    Idle("verify", ("seed",), lambda has: not _by_chance(has), "where everything is explored: see --chooser"),
+    Idle("verify", ("depth",), lambda has: has["chooser"] != "pct", "but for --chooser pct"),
+    Idle("up", ("seed",), _is_direct, "in direct mode: this machine's own timing decides"),
+    Idle("send", ("timeout",), lambda has: not has["reply"], "without --reply: nothing is waited for"),
+)
+
+
+def checked(command: click.Command) -> click.Command:
+    """The command, which now refuses options that have no effect."""
+    run = command.callback
+    assert run is not None, command.name
+    rows = [row for row in ROWS if row.command == command.name]
+
+    @wraps(run)
+    def refusing(*arguments: Any, **values: Any) -> Any:
+        context = click.get_current_context()
+        for row in rows:
+            for option in row.options:
+                given = context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+                if given and row.where(values) and not _is_wrong(values, option):
+                    raise UsageError(f"{spelled(command, option)} has no meaning {row.why}")
+        return run(*arguments, **values)
+
+    command.callback = refusing
+    return command
+
+
+def spelled(command: click.Command, option: str) -> str:
+    """The option as it is typed; of a pair the first."""
+    return next(each.opts[-1] for each in command.params if each.name == option)

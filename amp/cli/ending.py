@@ -1,0 +1,78 @@
+"""How a command ends that an exception ends: what is said of it, in one line, and the exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import traceback
+from typing import Final
+
+import click
+
+from amp.cli import output
+from amp.errors import AmpError, UsageError
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+
+# What this machine has not enough of, or does not let this process have: no fault of amp's, and no finding.
+_SCARCE: Final = {
+    errno.EMFILE: "ulimit -n",
+    errno.ENFILE: "fs.file-max",
+    errno.ENOMEM: "ulimit -v",
+    errno.EAGAIN: "ulimit -u",
+    errno.ENOSPC: "a full disk, or /dev/shm",
+    errno.EDQUOT: "a quota",
+    errno.EFBIG: "ulimit -f",
+}
+_DESCRIPTORS_NEEDED: Final = 32  # at a time, by the command with the most of them
+
+
+def check_descriptors() -> None:
+    """Raises UsageError if too few files can be opened: a module that cannot be read would be called missing."""
+    opened: list[int] = []
+    try:
+        opened.extend(os.dup(0) for _ in range(_DESCRIPTORS_NEEDED))
+    except OSError as error:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        raise UsageError(
+            f"{error.strerror}: {len(opened)} more can be opened, amp needs {_DESCRIPTORS_NEEDED} (ulimit -n: {limit})"
+        ) from None
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def told(error: BaseException) -> int:
+    """Say what ended the command. Gives its exit status."""
+    if isinstance(error, click.exceptions.Exit):  # --help, --version
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED
+    text, status = _ending(error)
+    if status == AmpError.exit_status and os.environ.get("AMP_TRACEBACK"):  # the whole story for who asks for it
+        traceback.print_exception(error)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        output.echo(text)
+    else:
+        output.complain(text)
+    return status
+
+
+def _ending(error: BaseException) -> tuple[str, int]:
+    """What to say, and the exit status."""
+    usage = UsageError.exit_status
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            return error.format_message(), usage
+        case click.ClickException():
+            return " ".join(error.format_message().split()), usage
+        case AmpError():
+            return str(error), error.exit_status
+        case MemoryError():
+            return "not enough memory (ulimit -v)", usage
+        case OSError() if error.errno in _SCARCE:
+            return f"{error.strerror} ({_SCARCE[error.errno]})", usage
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"internal error: {text} (AMP_TRACEBACK=1 shows where)", AmpError.exit_status

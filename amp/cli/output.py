@@ -1,0 +1,155 @@
+"""What a command prints and writes: descriptors that are there, a reader who may leave, text that is safe to show.
+
+Loads nothing but click, since every command starts here.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import select
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from amp.errors import UsageError
+from amp.files import check_writable, write_whole
+
+# What a terminal acts upon instead of showing it: C0 but tab and newline, DEL, C1, the line and paragraph separators,
+# what changes the direction of writing (Unicode UAX 9), and bytes of a file name that were no text.
+_ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""`text` with every character that a terminal would act upon shown as \xNN or \uNNNN; newlines and tabs stay."""
+    return _ACTS.sub(_shown, text)
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no text, as Python keeps it (PEP 383)
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Lines, on stdout or stderr."""
+    click.echo(visible(text), err=err)
+
+
+def complain(text: str) -> None:
+    """One line on stderr, whatever is in `text`."""
+    echo(f"amp: {' '.join(text.splitlines())}", err=True)
+
+
+# --- the standard streams
+
+
+def hold_descriptors() -> None:
+    """0, 1 and 2 are open from here on: else the first file that is opened takes their place, and their traffic."""
+    for fd, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the lowest number that is free: `fd`
+
+
+class _Patient(io.FileIO):
+    """A descriptor whose reader may leave: what comes later is for nobody, and no error of the command's.
+
+    `failed` is the first error. With `raising` each is raised as well: for commands that have no end of their own.
+    """
+
+    raising = False
+    failed: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        try:
+            written: int | None
+            while (written := super().write(data)) is None:  # somebody has made it non-blocking, and it is full
+                select.select([], [self], [])
+        except OSError as error:
+            self.failed = self.failed or error
+            if self.raising:
+                raise
+            return len(memoryview(data).cast("B"))
+        return written
+
+
+class Streams:
+    """stdout and stderr of a command. Streams that somebody has put in their place (a test) are left alone."""
+
+    def __init__(self) -> None:
+        self._patient: dict[str, _Patient] = {}
+        for name, fd in (("stdout", 1), ("stderr", 2)):
+            stream = getattr(sys, name)
+            if stream is not None and (stream is not getattr(sys, f"__{name}__") or stream.fileno() != fd):
+                continue
+            if stream is not None:
+                with suppress(OSError):
+                    stream.flush()
+            raw = self._patient[name] = _Patient(fd, "wb", closefd=False)
+            text = io.TextIOWrapper(
+                io.BufferedWriter(raw),
+                encoding=getattr(stream, "encoding", "utf-8"),
+                errors="backslashreplace",  # a terminal that cannot show a line of a drawing shows the rest
+                line_buffering=name == "stderr" or raw.isatty(),
+            )
+            setattr(sys, name, text)
+
+    def raising(self) -> None:
+        """From here on a reader who leaves ends the command: BrokenPipeError."""
+        if "stdout" in self._patient:
+            self._patient["stdout"].raising = True
+
+    @property
+    def left(self) -> bool:
+        """Has the reader of stdout left?"""
+        raw = self._patient.get("stdout")
+        return raw is not None and raw.failed is not None and raw.failed.errno == errno.EPIPE
+
+    def lost(self) -> str | None:
+        """Why what was printed did not arrive, if so; a reader who left is no such reason. Flushes."""
+        raw = self._patient.get("stdout")
+        if raw is None:
+            sys.stdout.flush()
+            return None
+        raw.raising = False
+        sys.stdout.flush()
+        return None if raw.failed is None or self.left else str(raw.failed.strerror)
+
+
+# --- files
+
+
+def check_output(option: str, path: str | None) -> None:
+    """Before anything runs: can the file be written that `option` asks for? Raises UsageError."""
+    if path is not None:
+        try:
+            check_writable(path)
+        except OSError as error:
+            raise UsageError(f"{option} {path}: {error.strerror}") from None
+
+
+def write_output(option: str, path: str, data: bytes, status: int) -> int:
+    """Write a file, and say so in a line on stderr; or why not.
+
+    Gives the exit status of a command that else ends with `status`: a violation stays one whatever becomes of the file.
+    """
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        complain(f"{option} {path}: {error.strerror}: not written")
+        return status if status == 1 else UsageError.exit_status
+    wrote(path)
+    return status
+
+
+def wrote(path: str | Path) -> None:
+    """Say so on stderr: stdout stays the command's answer, the same with and without a file."""
+    complain(f"wrote {path}")
