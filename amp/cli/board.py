@@ -48,7 +48,7 @@ def core_on(
 
     core = ProcessCore(soc, ROM, on_change=on_change)
     driver = rpmsg_driver(on_probe, clock=time.monotonic, log=log, buffers=buffers, last_look=last_look)
-    return core, Rproc(soc, core, drivers={ID_RPMSG: driver}, **rproc)
+    return core, Rproc(soc, core, drivers={ID_RPMSG: driver}, log=log, **rproc)
 
 
 class Board:

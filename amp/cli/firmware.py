@@ -98,7 +98,7 @@ def _kind(entry: table.Entry) -> str:
 
 
 def _fields(entry: table.Entry) -> dict[str, Any]:
-    if isinstance(entry, table.Vendor):
+    if isinstance(entry, table.Vendor | table.Unknown):
         return {"type": entry.type, "data_hex": entry.data.hex()}
     if isinstance(entry, table.Vdev):
         return {
@@ -119,9 +119,10 @@ def _fields(entry: table.Entry) -> dict[str, Any]:
 
 
 def _text(entry: table.Entry) -> str:
-    if isinstance(entry, table.Vendor):
+    if isinstance(entry, table.Vendor | table.Unknown):
         more = "..." if len(entry.data) > _SHOWN_BYTES else ""
-        return f"type {entry.type}, {len(entry.data)} bytes: {entry.data[:_SHOWN_BYTES].hex(' ')}{more}"
+        skipped = ", skipped" if isinstance(entry, table.Unknown) else ""
+        return f"type {entry.type}{skipped}, {len(entry.data)} bytes: {entry.data[:_SHOWN_BYTES].hex(' ')}{more}"
     if isinstance(entry, table.Vdev):
         return (
             f"virtio id {entry.id}, features {entry.dfeatures:#x}, notify id {entry.notifyid}, "

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from amp.errors import RprocError
+from amp.errors import FirmwareError, RprocError
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.core import Boot, CoreState, Crash, CrashKind
 from amp.machine.core_process import LINE_LIMIT_BYTES, CrashReport, PowerOn
@@ -77,12 +77,28 @@ class ProcessCore:
         run = self._run
         return run.process.pid if run is not None and self._state is CoreState.RUNNING else None
 
+    def check(self, runtime: str, entry: str, /) -> None:
+        """Python only, from a function that the firmware's own text defines: no path through other modules."""
+        if not runtime:
+            raise FirmwareError(
+                "firmware image: has no AMP note, so this core cannot run it: it runs Python source that "
+                "`amp firmware build` has packaged, no machine code"
+            )
+        if runtime != RUNTIME:
+            raise FirmwareError(f"firmware image: AMP note's runtime is {runtime!r}, this core runs {RUNTIME!r}")
+        if not entry.isidentifier():
+            raise FirmwareError(
+                f"firmware image: AMP note's entry is {entry!r}, expected a name that the image's own text defines"
+            )
+
     def boot(self, boot: Boot, /) -> None:
-        """Start the process. Raises RprocError unless the core is OFF and can run what `boot` says."""
+        """Start the process. Raises RprocError unless the core is OFF, and for what `check` refuses."""
         if self._state is not CoreState.OFF:
             raise RprocError(f"the core is {self._state.value}, expected {CoreState.OFF.value}: stop it first")
-        if boot.runtime != RUNTIME:
-            raise RprocError(f"the firmware's runtime is {boot.runtime!r}, this core runs {RUNTIME!r}")
+        try:
+            self.check(boot.runtime, boot.entry)
+        except FirmwareError as error:
+            raise RprocError(str(error)) from None
         soc = self._soc
         order = PowerOn(boot=boot, cpu=REMOTE, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns)
         with ctrl_c_waits():
