@@ -156,7 +156,12 @@ class Rproc:
         if self._state is not RprocState.OFFLINE:
             raise RprocError(f"load: the remote processor is {self._state}, expected {RprocState.OFFLINE}")
         note = image.note
-        self._core.check(note.runtime if note is not None else "", note.entry if note is not None else "")
+        try:
+            self._core.check(note.runtime if note is not None else "", note.entry if note is not None else "")
+        except FirmwareError as error:
+            raise (
+                FirmwareError(f"{error}; it has no resource table, either") if image.table is None else error
+            ) from None
         table_of(image)
         self._image = image
 
