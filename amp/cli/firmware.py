@@ -72,6 +72,7 @@ def render(console: Console, image: Image, resources: table.Table | None) -> Non
     """Headline, segments, resource table."""
     runs = f"runtime {image.note.runtime}, entry {image.note.entry}" if image.note else "no AMP note"
     console.print(Text(f"ELF{image.bits} {image.machine}, entry address {image.entry_da:#x}, {runs}"), soft_wrap=True)
+    console.print(Text(_code(image)), soft_wrap=True)
     print_grid(
         console,
         ("segment", "da", "bytes in file", "bytes in memory", "flags"),
@@ -91,6 +92,13 @@ def render(console: Console, image: Image, resources: table.Table | None) -> Non
         if isinstance(entry, table.Vdev):
             rows += [("", f"  vring {number}", _vring_text(ring)) for number, ring in enumerate(entry.vrings)]
     print_grid(console, ("offset", "resource", "what it asks for"), rows)
+
+
+def _code(image: Image) -> str:
+    """What `amp up` makes of it: firmware is code."""
+    if image.note is None:
+        return "code: none that amp up runs: it runs Python source packaged by amp firmware build, no machine code"
+    return "code: amp up runs this image's text with all that you may do, amp up --confine with less"
 
 
 def _kind(entry: table.Entry) -> str:

@@ -40,7 +40,7 @@ _SIGNALS: Final[Mapping[int, CrashKind]] = {signal.SIGSEGV: CrashKind.MMUFAULT, 
 
 class ProcessCore:
     """`module` is the boot ROM (`python -m module`). `on_change(core)` is called by the watcher when the core has died.
-    An orderly stop may take `stop_limit_s`.
+    An orderly stop may take `stop_limit_s`. A `confined` core runs as amp.machine.confine says.
 
     boot, stop and kill belong to one thread, and on_change must not call them. When the thread that called boot ends,
     the kernel ends the core (prctl(2), PR_SET_PDEATHSIG). A core that died is stopped, which clears it, before the next
@@ -54,7 +54,9 @@ class ProcessCore:
         *,
         on_change: Callable[[ProcessCore], None] | None = None,
         stop_limit_s: float = STOP_LIMIT_S,
+        confined: bool = False,
     ) -> None:
+        self.confined = confined
         self._soc, self._module, self._on_change, self._stop_limit_s = soc, module, on_change, stop_limit_s
         self._lock = threading.Lock()  # over _state, _crash, _asked, _run's descriptors
         self._state = CoreState.OFF
@@ -100,7 +102,9 @@ class ProcessCore:
         except FirmwareError as error:
             raise RprocError(str(error)) from None
         soc = self._soc
-        order = PowerOn(boot=boot, cpu=REMOTE, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns)
+        order = PowerOn(
+            boot=boot, cpu=REMOTE, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns, confined=self.confined
+        )
         with ctrl_c_waits():
             self._run = run = _Run(soc, self._module, boot.watchdog_s)
             self._asked, self._crash, self._state = False, None, CoreState.RUNNING
@@ -227,7 +231,8 @@ class _Run:
         os.close(self._pidfd)
         self._control.close()
         if status >= 0:
-            return Crash(CrashKind.FATAL, f"the core's process (pid {pid}) ended with status {status}")
+            early = "" if self._soc.heartbeat.value else " before its boot ROM ran"
+            return Crash(CrashKind.FATAL, f"the core's process (pid {pid}) ended with status {status}{early}")
         known = {number.value: number.name for number in signal.Signals}  # not all of the real-time ones
         name = known.get(-status, f"signal {-status}")
         return Crash(_SIGNALS.get(-status, CrashKind.FATAL), f"the core's process (pid {pid}) was killed by {name}")

@@ -67,6 +67,11 @@ class NoAnswer(AmpError):
 @click.option(
     "--detach", is_flag=True, help="Return when a boot has held, or none has; without, it goes down with Ctrl-C."
 )
+@click.option(
+    "--confine",
+    is_flag=True,
+    help="Fence the firmware in: no network, no processes, no file that changes, limits. No sandbox: docs/rpmsg.md.",
+)
 @_json_option
 def up(
     *,
@@ -81,11 +86,14 @@ def up(
     no_recovery: bool,
     watchdog: float,
     detach: bool,
+    confine: bool,
     as_json: bool,
 ) -> int:
     """Boot FIRMWARE, an ELF image, and stay up until Ctrl-C, SIGTERM or `amp down`.
 
     Its services are devices for other programs: `amp ps` shows them, `amp send` and `amp listen` use them.
+
+    Firmware is code: what the image's text says is run, with all that you may do; with --confine, with less.
     """
     from amp.cli.firmware import load  # noqa: PLC0415
     from amp.cli.live.detach import detached  # noqa: PLC0415
@@ -110,7 +118,10 @@ def up(
         memory_bytes=memory,
         recovery=not no_recovery,
         watchdog_s=watchdog,
+        confined=confine,
     )
+    if confine:
+        _check_confine()
     called = Path(firmware).stem if name is None else name
     if not detach:
         return _in_foreground(called, settings)
@@ -124,6 +135,18 @@ def up(
         for channel in machine.channels:
             click.echo(f"channel {channel.name} addr {channel.addr}: {channel.path}")
     return 0
+
+
+def _check_confine() -> None:
+    """UsageError where firmware cannot be confined; a line on stderr for what is missing."""
+    from amp.machine import confine  # noqa: PLC0415
+
+    confine.check()
+    refused = confine.namespaces_refused()
+    if refused is not None:
+        click.echo(
+            f"amp: --confine: no network namespace ({refused}); its filter of system calls refuses sockets", err=True
+        )
 
 
 def _in_foreground(name: str, settings: Settings) -> int:

@@ -140,6 +140,7 @@ class _Daemon:
             crashes=machine.rproc.crash_count,
             last_crash=machine.last_crash,
             recovery=settings.recovery,
+            confined=settings.confined,
             channels=machine.channels(),
         )
 

@@ -73,6 +73,7 @@ class Settings:
     memory_bytes: int
     recovery: bool
     watchdog_s: float
+    confined: bool = False
 
 
 class LiveMachine:
@@ -88,6 +89,7 @@ class LiveMachine:
             on_change=self._core_changed,
             recovery=False,  # it is done here: not before the session's pump and programs are gone
             watchdog_s=settings.watchdog_s,
+            confined=settings.confined,
         )
         self._buses: list[Bus] = []  # since the core was last booted
         self._userspace: UserSpace | None = None
@@ -185,7 +187,8 @@ class LiveMachine:
         self.rproc.load(self.settings.image)
         self.rproc.start()
         self._rings.booted(self.rproc, self._buses)
-        self._log(f"booted {self.settings.firmware}, core pid {self.core_pid}")
+        confined = ", confined" if self.settings.confined else ""
+        self._log(f"booted {self.settings.firmware}, core pid {self.core_pid}{confined}")
 
     def end(self) -> None:
         """The machine is to go down."""

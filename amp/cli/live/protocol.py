@@ -104,6 +104,7 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     last_crash: str | None
     recovery: bool
     channels: tuple[ChannelInfo, ...]
+    confined: bool = False
 
 
 class RingInfo(msgspec.Struct, frozen=True, kw_only=True):

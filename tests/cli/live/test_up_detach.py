@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, WAIT_LIMIT_S
+from cli_runs import AMP, WAIT_LIMIT_S, until
 from live_machines import Home, a_home, image
 
 NO_RPMSG = "from amp.remoteproc.spec import Firmware\nFIRMWARE = Firmware(vdevs=())\n"
@@ -70,6 +70,22 @@ def test_a_firmware_whose_second_boot_holds_is_up(tmp_path: Path) -> None:
         assert "channel doomed addr 1024" in run.stdout
         assert home.json("ps")["machines"][0]["crashes"] == 1
         home.told("down")
+
+
+def test_confined_firmware_is_up_and_what_it_may_not_is_its_crash(tmp_path: Path) -> None:
+    with a_home() as home:
+        body = ANNOUNCES + "bus.serve()"
+        run = home.process("up", firmware(tmp_path, body), "--confine", "--detach", "--json")
+        assert (run.returncode, run.stderr) == (0, "")
+        [machine] = home.json("ps")["machines"]
+        assert (machine["confined"], machine["state"], machine["crashes"]) == (True, "running", 0)
+        assert "Seccomp:\t2" in Path(f"/proc/{machine['core_pid']}/status").read_text()
+        assert home.told("crash").endswith("; recovered\n")
+        again = Path(f"/proc/{home.json('ps')['machines'][0]['core_pid']}/status")
+        until(lambda: "Seccomp:\t2" in again.read_text(), "confined again")
+        home.told("down")
+        thief = firmware(tmp_path, "import socket\nsocket.create_connection(('127.0.0.1', 9))")
+        nothing_is_up(home, home.process("up", thief, "--confine", "--detach"), "PermissionError")
 
 
 def limited(home: Home, what: int, limit: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
