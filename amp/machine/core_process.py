@@ -70,12 +70,16 @@ def serve_core(arguments: list[str], rom: Rom) -> NoReturn:
     port: Port | None = None
     try:
         signal.signal(signal.SIGTERM, _stop)
-        region = Region.from_fd(region_fd)
-        order = msgspec.json.decode(_read_line(control_fd), type=PowerOn)
-        port = open_port(region, order.cpu, order.mode, order.sites, order.spin_ns)
-        crash = _confined(parent) if order.confined else None
-        if crash is None:
-            crash = rom(port, order.boot, Mailbox(region))
+        try:
+            region = Region.from_fd(region_fd)
+            order = msgspec.json.decode(_read_line(control_fd), type=PowerOn)
+            port = open_port(region, order.cpu, order.mode, order.sites, order.spin_ns)
+        except (AmpError, OSError, MemoryError) as error:
+            text = " ".join(f"the core cannot start: {type(error).__name__}: {error}".split())
+            crash = Crash(CrashKind.FATAL, text)
+        else:
+            refused = _confined(parent) if order.confined else None
+            crash = rom(port, order.boot, Mailbox(region)) if refused is None else refused
         report = msgspec.json.encode(CrashReport(kind=crash.kind, text=crash.text, da=crash.da)) + b"\n"
         while report:
             report = report[os.write(control_fd, report) :]

@@ -173,3 +173,29 @@ def test_limits_that_are_lower_already_stay() -> None:
         check=True,
     )
     assert run.stdout == "(32, 32)\n"
+
+
+WITHOUT_NAMESPACES = """
+import ctypes, socket
+from amp.machine import confine
+ctypes.CDLL(None).unshare(confine.CLONE_NEWUSER)  # where it may be said that there are no more
+try:
+    with open("/proc/sys/user/max_user_namespaces", "w") as most:
+        most.write("0")
+except OSError:
+    pass
+print(confine.namespaces_refused() is not None)
+confine.confine()
+for family in (socket.AF_INET, socket.AF_UNIX, socket.AF_NETLINK):
+    try:
+        socket.socket(family)
+    except PermissionError:
+        print("refused")
+"""
+
+
+def test_where_the_kernel_gives_no_namespaces_the_filter_refuses_sockets_all_the_same() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NAMESPACES], stdout=subprocess.PIPE, text=True, timeout=30, check=True
+    )
+    assert run.stdout == "True\nrefused\nrefused\nrefused\n"

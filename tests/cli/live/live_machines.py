@@ -49,9 +49,9 @@ class Home:
             signal.signal(signal.SIGTERM, terminated)
         return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out.getvalue(), err.getvalue())
 
-    def process(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def process(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """A command in a process of its own, as a user's shell starts it."""
-        return amp(*arguments, env=self.environment)
+        return amp(*arguments, env=self.environment, cwd=cwd)
 
     def told(self, *arguments: str | Path) -> str:
         """stdout of a command that succeeds."""
