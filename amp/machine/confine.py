@@ -8,7 +8,7 @@ none of which can be undone from inside:
 |---------------------------------------------------------|-----------------------------------------------------|
 | resource limits, setrlimit(2)                           | memory, size of files, descriptors, core dumps       |
 | no new privileges, no capabilities; prctl(2), capset(2) | set-user-ID programs; root's rights                 |
-| namespaces of its own, unshare(2): user and network     | a network with nothing in it                        |
+| namespaces of its own, unshare(2): user, network, IPC   | a network with nothing in it                        |
 | a filter of system calls, seccomp(2)                    | sockets, processes, signals, files that change      |
 
 Where the kernel gives no namespaces (`namespaces_refused`) the other three hold; the filter alone keeps sockets away.
@@ -44,8 +44,8 @@ LIMITS: Final = (
 PR_SET_NO_NEW_PRIVS: Final = 38  # include/uapi/linux/prctl.h
 PR_SET_SECCOMP: Final = 22
 SECCOMP_MODE_FILTER: Final = 2  # include/uapi/linux/seccomp.h
-CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000  # include/uapi/linux/sched.h
-NAMESPACES: Final = CLONE_NEWUSER | CLONE_NEWNET
+CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x0800_0000, 0x1000_0000, 0x4000_0000  # include/uapi/linux/sched.h
+NAMESPACES: Final = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC
 CLONE_THREAD: Final = 0x0001_0000
 LINUX_CAPABILITY_VERSION_3: Final = 0x2008_0522  # include/uapi/linux/capability.h
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -153,6 +153,11 @@ OPENS: Final = (("open", 2, -1, 1), ("openat", 257, 56, 2))  # with any of WRITE
 CLONE: Final = ("clone", 56, 220, 0)  # without CLONE_THREAD
 KILLS: Final = (("kill", 62, 129, 0), ("tgkill", 234, 131, 0))  # of another process
 PRLIMIT: Final = ("prlimit64", 302, 261, 0)  # of another process; its own is 0
+# With one of these values: what types into the terminal of who started the machine, and what sends signals for it.
+VALUES: Final = (
+    ("ioctl", 16, 29, 1, (0x5412, 0x541C)),  # TIOCSTI, TIOCLINUX; include/uapi/asm-generic/ioctls.h
+    ("fcntl", 72, 25, 1, (8, 10, 15)),  # F_SETOWN, F_SETSIG, F_SETOWN_EX; include/uapi/asm-generic/fcntl.h
+)
 
 
 class Instruction(NamedTuple):
@@ -189,6 +194,9 @@ def program(machine: Machine, pid: int) -> tuple[Instruction, ...]:
     for each in KILLS:
         rows += _by_argument(each, column, EQUAL, pid, refused=False)
     rows += _by_argument(PRLIMIT, column, EQUAL, 0, refused=False)
+    for name, x86_64, aarch64, argument, values in VALUES:
+        for value in values:
+            rows += _by_argument((name, x86_64, aarch64, argument), column, EQUAL, value, refused=True)
     return (*rows, Instruction(RETURN, 0, 0, ALLOW))
 
 
@@ -204,7 +212,7 @@ def _by_argument(
         Instruction(LOAD, 0, 0, AT_ARGUMENTS + 8 * argument),
         Instruction(test, 0 if refused else 1, 1 if refused else 0, value),
         Instruction(RETURN, 0, 0, ERRNO | EPERM),
-        Instruction(RETURN, 0, 0, ALLOW),
+        Instruction(LOAD, 0, 0, AT_NUMBER),  # for the rows that follow
     ]
 
 

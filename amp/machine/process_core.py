@@ -32,6 +32,7 @@ RUNTIME: Final = "python"  # of the firmware's note: what this core can run
 STOP_LIMIT_S: Final = 2.0  # how long an orderly stop may take
 BOOT_LIMIT_S: Final = 10.0  # to the first heartbeat: an interpreter's start on a machine that is busy
 SETTLE_LIMIT_S: Final = 2.0  # between the death of a process and its parent's knowing
+WORDS_LIMIT: Final = 4096  # of a core's last words, which are the firmware's: one line
 LOOKS: Final = 4  # at the heartbeat, within the watchdog's time
 
 # What a signal that ended the process was, if it was no mere kill: accesses that this machine's own MMU refused.
@@ -223,7 +224,7 @@ class _Run:
             report = msgspec.json.decode(self._received, type=CrashReport)
         except msgspec.DecodeError as error:
             return Crash(CrashKind.FATAL, f"the core's report cannot be read: {error}")
-        return Crash(report.kind, report.text, report.da)
+        return Crash(report.kind, " ".join(report.text.split())[:WORDS_LIMIT], report.da)
 
     def end(self) -> Crash:
         """Take the exit status, close everything. What the status says."""

@@ -37,7 +37,15 @@ def test_the_numbers_of_calls_are_those_of_the_kernels_headers(column: int, tmp_
     command = ["cc", "-E", "-dM", *ASKED, str(tmp_path / "all.c")]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     defined = dict(re.findall(r"#define __NR(?:3264)?_(\w+) (\d+)", told))
-    calls = (*confine.REFUSED, *confine.ABSENT, *confine.OPENS, confine.CLONE, *confine.KILLS, confine.PRLIMIT)
+    calls = (
+        *confine.REFUSED,
+        *confine.ABSENT,
+        *confine.OPENS,
+        confine.CLONE,
+        *confine.KILLS,
+        confine.PRLIMIT,
+        *confine.VALUES,
+    )
     assert {call[0]: str(call[1:3][column]) for call in calls if call[1:3][column] >= 0} == {
         call[0]: defined.get(call[0]) for call in calls if call[1:3][column] >= 0
     }
@@ -65,6 +73,8 @@ REFUSED = [
     ("import os; os.kill(os.getppid(), 0)", "PermissionError"),
     ("import signal; signal.pidfd_send_signal(__import__('os').pidfd_open(PARENT), 0)", "PermissionError"),
     ("import resource as r; r.prlimit(PARENT, r.RLIMIT_NOFILE, (999, 999))", "PermissionError"),
+    ("import fcntl; fcntl.ioctl(2, 0x5412, b'x')", "PermissionError"),  # else: no terminal, or typed into it
+    ("import fcntl, os; fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, PARENT)", "PermissionError"),
     ("bytearray(8 << 30)", "MemoryError"),
     ("import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (999, 999))", "ValueError"),
     ("import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0", "AssertionError"),

@@ -107,7 +107,7 @@ def test_with_too_few_descriptors_one_line_says_so(tmp_path: Path, descriptors: 
     with a_home() as home:
         quiet = firmware(tmp_path, "pass")
         run = limited(home, resource.RLIMIT_NOFILE, descriptors, "up", quiet, *detach)
-        nothing_is_up(home, run, f"the limit of open files is {descriptors}, a machine needs 64 (ulimit -n)")
+        nothing_is_up(home, run, "(ulimit -n")
 
 
 @pytest.mark.parametrize("kib", [60_000, 90_000, 120_000, 200_000])
