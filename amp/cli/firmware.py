@@ -51,6 +51,7 @@ def as_data(image: Image, resources: table.Table | None) -> dict[str, Any]:
         "bits": image.bits,
         "machine": image.machine,
         "entry_da": image.entry_da,
+        "code": _code(image),
         "runtime": image.note.runtime if image.note else None,
         "entry": image.note.entry if image.note else None,
         "segments": [

@@ -63,7 +63,7 @@ def test_last_words_are_one_line_of_bounded_length_whatever_the_core_says() -> N
             r"""
             import os, sys
             def main(firmware):
-                said = b'{"kind": "fatal error", "text": "first\nsecond ' + b"x" * 100_000 + b'"}' + bytes([10])
+                said = b'{"kind": "fatal error", "text": "first\\nsecond ' + b"x" * 100_000 + b'"}' + bytes([10])
                 os.write(int(sys.argv[2]), said)
                 os._exit(1)
             """

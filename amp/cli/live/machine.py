@@ -339,6 +339,7 @@ class LiveMachine:
             self._rings.booted(self.rproc, self._buses)
         except AmpError as error:
             self._log(f"recovery failed: {error}")
+            self.last_crash = f"{self.last_crash}; recovery failed: {error}"
         else:
             took_ms = 1000 * (time.perf_counter() - started)
             self._log(f"recovered in {took_ms:.1f} ms, core pid {self.core_pid}")
