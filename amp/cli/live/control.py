@@ -110,19 +110,29 @@ class ControlServer:
         assert client is not None
         while (request := await self._request(reader, writer)) is not None:
             self._silent.pop(client, None)
-            if not isinstance(request, protocol.Find | protocol.Trace):
-                await self._answer(request, reader, writer)
-            elif self._patient < PATIENT_LIMIT:
+            await self._admit(request, reader, writer)
+            async with asyncio.timeout(self._silent_limit_s):  # for a client that does not read
+                await writer.drain()
+            self._silent[client] = writer
+
+    async def _admit(
+        self, request: protocol.AnyRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer at once, or keep one of the places for those who follow or wait as long as that takes."""
+        match request:
+            case protocol.Find(timeout_s=timeout_s) if timeout_s > 0 and self._patient >= PATIENT_LIMIT:
+                request = msgspec.structs.replace(request, timeout_s=0.0)
+            case protocol.Trace(follow=True) if self._patient >= PATIENT_LIMIT:
+                _write(writer, Reply(error=f"{PATIENT_LIMIT} others follow or wait: try again later", status=BUSY))
+                return
+            case protocol.Find() | protocol.Trace(follow=True):
                 self._patient += 1
                 try:
                     await self._answer(request, reader, writer)
                 finally:
                     self._patient -= 1
-            else:
-                _write(writer, Reply(error=f"{PATIENT_LIMIT} others follow or wait: try again later", status=BUSY))
-            async with asyncio.timeout(self._silent_limit_s):  # for a client that does not read
-                await writer.drain()
-            self._silent[client] = writer
+                return
+        await self._answer(request, reader, writer)
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> protocol.AnyRequest | None:
         """The next request. None at the end, and after what is none, of which the client has been told."""

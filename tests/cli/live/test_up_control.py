@@ -214,13 +214,16 @@ def test_followers_leave_room_for_orders(tmp_path: Path) -> None:
             for each in followers:
                 each.sendall(FOLLOW)
                 told.append(json.loads(each.recv(1000)))
-            first.sendall(b'{"op": "down", "version": 1}\n')
-            return told, first.recv(1000)
+            for op in (b'"find", "service": "x", "timeout_s": 60', b'"trace"', b'"down"'):
+                first.sendall(b'{"version": 1, "op": %s}\n' % op)
+            first.shutdown(socket.SHUT_WR)
+            return told, until_the_end(first)
 
-    (told, down), answers = served(tmp_path, talk)
+    (told, orders), answers = served(tmp_path, talk)
     assert [each.get("result") for each in told] == [{"trace0": "text"}] * PATIENT_LIMIT + [None] * 2
     assert told[-1] == {"error": f"{PATIENT_LIMIT} others follow or wait: try again later", "status": 3}
-    assert (down, answers.was_told_down) == (b"{}\n", True)
+    assert orders == b'{"error":"no x in 0.0 s","status":2}\n{"result":{"trace0":"text"}}\n{}\n'
+    assert answers.was_told_down
 
 
 def test_who_does_not_read_is_hung_up_on_after_a_while(tmp_path: Path) -> None:
