@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,10 @@ def a_home() -> Iterator[Home]:
     try:
         yield Home(path)
     finally:
-        shutil.rmtree(path)
+        for left in path.glob("amp/*/pid"):  # a detached one, of a test that failed
+            with suppress(OSError, ValueError):
+                os.kill(int(left.read_text()), signal.SIGTERM)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def image(path: Path, module: Path = HERE / "up_firmware.py") -> Path:

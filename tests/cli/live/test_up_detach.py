@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import textwrap
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, WAIT_LIMIT_S, until
+from cli_runs import AMP, WAIT_LIMIT_S, until, watched
 from live_machines import Home, a_home, image
 
 NO_RPMSG = "from amp.remoteproc.spec import Firmware\nFIRMWARE = Firmware(vdevs=())\n"
@@ -83,7 +84,9 @@ def test_confined_firmware_is_up_and_what_it_may_not_is_its_crash(tmp_path: Path
         assert home.told("crash").endswith("; recovered\n")
         again = Path(f"/proc/{home.json('ps')['machines'][0]['core_pid']}/status")
         until(lambda: "Seccomp:\t2" in again.read_text(), "confined again")
-        home.told("down")
+        with watched(int(again.parent.name)) as ended:
+            os.kill(machine["pid"], signal.SIGKILL)
+            ended()
         thief = firmware(tmp_path, "import socket\nsocket.create_connection(('127.0.0.1', 9))")
         nothing_is_up(home, home.process("up", thief, "--confine", "--detach"), "PermissionError")
 
