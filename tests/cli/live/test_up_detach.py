@@ -6,13 +6,15 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, WAIT_LIMIT_S, until, watched
+from cli_runs import WAIT_LIMIT_S, until, watched
 from live_machines import Home, a_home, image
 
+AMP = (sys.executable, "-m", "amp.cli")
 NO_RPMSG = "from amp.remoteproc.spec import Firmware\nFIRMWARE = Firmware(vdevs=())\n"
 ANNOUNCES = "bus = firmware.rpmsg()\nbus.create_endpoint('doomed', lambda *_: None)\n"
 DIES = [

@@ -96,13 +96,14 @@ def test_what_linux_boots_is_booted(tmp_path: Path) -> None:
         assert home.told("down") == "box is down\n"
 
 
-def test_a_name_in_an_image_imports_nothing(tmp_path: Path) -> None:
+def test_a_name_in_an_image_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The note's entry, the carveouts' names and the file's are all of a module that would leave a mark."""
     (tmp_path / "mark.py").write_text("open('marked', 'w')\n")
     names = image(Carveout(TEXT_DA, 0, 8192, 0, "mark"), text=b"mark = 1\n", runs=b"python:mark\0")
     (tmp_path / "mark.elf").write_bytes(names)
+    monkeypatch.chdir(tmp_path)
     with a_home() as home:
-        run = home.process("up", tmp_path / "mark.elf", "--detach", "--no-recovery", cwd=tmp_path)
+        run = home.process("up", tmp_path / "mark.elf", "--detach", "--no-recovery")
         assert (run.returncode, run.stdout) == (2, "")
         assert "TypeError: 'int' object is not callable" in run.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mark.elf", "mark.py"]
