@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType, TracebackType
 
@@ -29,7 +30,7 @@ def run(port: Port, boot: Boot, mailbox: Mailbox) -> Crash:
     try:
         module, source = load(firmware)
         exec(compile(source, source_name(firmware), "exec"), module.__dict__)
-        getattr(module, boot.entry)(firmware)
+        entry_of(module, boot.entry)(firmware)
         while True:
             firmware.wait()
     except Stopped:
@@ -49,6 +50,14 @@ def load(firmware: Firmware) -> tuple[ModuleType, bytes]:
     module = sys.modules[MODULE] = ModuleType(MODULE)
     module.__file__ = source_name(firmware)
     return module, source.partition(b"\0")[0]  # the window may be larger than the text: a source has no NUL
+
+
+def entry_of(module: ModuleType, name: str) -> Callable[[Firmware], object]:
+    """What the firmware's own text calls `name`; nothing that every module has. AttributeError if there is none."""
+    if name not in vars(module) or name in vars(ModuleType("empty")) or name == "__builtins__":
+        raise AttributeError(f"module {MODULE!r} has no attribute {name!r}")
+    entry: Callable[[Firmware], object] = vars(module)[name]
+    return entry
 
 
 def source_name(firmware: Firmware) -> str:

@@ -37,11 +37,19 @@ class CoreMachine:
     """`boot(source)` powers on and boots; `port` is then the host's, new. Leaves nothing, whatever happened."""
 
     def __init__(
-        self, mode: Mode, *, table: Table | None = None, rom: str = ROM, stop_limit_s: float = LIMIT_S
+        self,
+        mode: Mode,
+        *,
+        table: Table | None = None,
+        rom: str = ROM,
+        stop_limit_s: float = LIMIT_S,
+        confined: bool = False,
     ) -> None:
         self.soc = open_soc(mode)
         self.died = threading.Event()
-        self.core = ProcessCore(self.soc, rom, on_change=lambda _core: self.died.set(), stop_limit_s=stop_limit_s)
+        self.core = ProcessCore(
+            self.soc, rom, on_change=lambda _core: self.died.set(), stop_limit_s=stop_limit_s, confined=confined
+        )
         self.table = table.encode() if table is not None else b""
         self.text_pa = self.soc.pools["buffers"][0]
         self.data_pa = self.text_pa + TEXT_BYTES

@@ -38,6 +38,7 @@ def core_on(
     log: Log | None = None,
     buffers: int | None = None,
     on_change: Callable[[ProcessCore], None] | None = None,
+    confined: bool = False,
     **rproc: Any,
 ) -> tuple[ProcessCore, Rproc]:
     """A Python core on `soc`, and its life cycle with rpmsg for a driver. The arguments are Board's."""
@@ -46,9 +47,9 @@ def core_on(
         """At what is visible, past the model: the core is dead, and the model's port with it."""
         return open_direct(soc.region, HOST, SiteMap.for_class(BarrierClass.MANDATORY))
 
-    core = ProcessCore(soc, ROM, on_change=on_change)
+    core = ProcessCore(soc, ROM, on_change=on_change, confined=confined)
     driver = rpmsg_driver(on_probe, clock=time.monotonic, log=log, buffers=buffers, last_look=last_look)
-    return core, Rproc(soc, core, drivers={ID_RPMSG: driver}, **rproc)
+    return core, Rproc(soc, core, drivers={ID_RPMSG: driver}, log=log, **rproc)
 
 
 class Board:

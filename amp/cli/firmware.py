@@ -51,6 +51,7 @@ def as_data(image: Image, resources: table.Table | None) -> dict[str, Any]:
         "bits": image.bits,
         "machine": image.machine,
         "entry_da": image.entry_da,
+        "code": _code(image),
         "runtime": image.note.runtime if image.note else None,
         "entry": image.note.entry if image.note else None,
         "segments": [
@@ -72,6 +73,7 @@ def render(console: Console, image: Image, resources: table.Table | None) -> Non
     """Headline, segments, resource table."""
     runs = f"runtime {image.note.runtime}, entry {image.note.entry}" if image.note else "no AMP note"
     console.print(Text(f"ELF{image.bits} {image.machine}, entry address {image.entry_da:#x}, {runs}"), soft_wrap=True)
+    console.print(Text(_code(image)), soft_wrap=True)
     print_grid(
         console,
         ("segment", "da", "bytes in file", "bytes in memory", "flags"),
@@ -93,12 +95,19 @@ def render(console: Console, image: Image, resources: table.Table | None) -> Non
     print_grid(console, ("offset", "resource", "what it asks for"), rows)
 
 
+def _code(image: Image) -> str:
+    """What `amp up` makes of it: firmware is code."""
+    if image.note is None:
+        return "code: none that amp up runs: it runs Python source packaged by amp firmware build, no machine code"
+    return "code: amp up runs this image's text with all that you may do, amp up --confine with less"
+
+
 def _kind(entry: table.Entry) -> str:
     return type(entry).__name__.lower()
 
 
 def _fields(entry: table.Entry) -> dict[str, Any]:
-    if isinstance(entry, table.Vendor):
+    if isinstance(entry, table.Vendor | table.Unknown):
         return {"type": entry.type, "data_hex": entry.data.hex()}
     if isinstance(entry, table.Vdev):
         return {
@@ -119,9 +128,10 @@ def _fields(entry: table.Entry) -> dict[str, Any]:
 
 
 def _text(entry: table.Entry) -> str:
-    if isinstance(entry, table.Vendor):
+    if isinstance(entry, table.Vendor | table.Unknown):
         more = "..." if len(entry.data) > _SHOWN_BYTES else ""
-        return f"type {entry.type}, {len(entry.data)} bytes: {entry.data[:_SHOWN_BYTES].hex(' ')}{more}"
+        skipped = ", skipped" if isinstance(entry, table.Unknown) else ""
+        return f"type {entry.type}{skipped}, {len(entry.data)} bytes: {entry.data[:_SHOWN_BYTES].hex(' ')}{more}"
     if isinstance(entry, table.Vdev):
         return (
             f"virtio id {entry.id}, features {entry.dfeatures:#x}, notify id {entry.notifyid}, "

@@ -76,6 +76,10 @@ class Core(Protocol):
         """Why the core is DEAD; None in every other state."""
         ...
 
+    def check(self, runtime: str, entry: str, /) -> None:
+        """Can this core run firmware whose note says so? Both are "" where it has none. Raises FirmwareError."""
+        ...
+
     def boot(self, boot: Boot, /) -> None:
         """Power up. Returns once the core is on its way, not when its firmware is ready. RprocError if it cannot."""
         ...

@@ -32,13 +32,17 @@ LINE_LIMIT_BYTES: Final = 1 << 20  # of JSON; a boot with its windows is some hu
 
 
 class PowerOn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that a core's process is told. `sites`: the primitive at each site (amp.port.doors.site_bytes)."""
+    """All that a core's process is told. `sites`: the primitive at each site (amp.port.doors.site_bytes).
+
+    `confined`: it gives up what amp.machine.confine says before it reads its firmware.
+    """
 
     boot: Boot
     cpu: int
     mode: Mode
     sites: bytes
     spin_ns: int
+    confined: bool = False
 
 
 class CrashReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,10 +70,16 @@ def serve_core(arguments: list[str], rom: Rom) -> NoReturn:
     port: Port | None = None
     try:
         signal.signal(signal.SIGTERM, _stop)
-        region = Region.from_fd(region_fd)
-        order = msgspec.json.decode(_read_line(control_fd), type=PowerOn)
-        port = open_port(region, order.cpu, order.mode, order.sites, order.spin_ns)
-        crash = rom(port, order.boot, Mailbox(region))
+        try:
+            region = Region.from_fd(region_fd)
+            order = msgspec.json.decode(_read_line(control_fd), type=PowerOn)
+            port = open_port(region, order.cpu, order.mode, order.sites, order.spin_ns)
+        except (AmpError, OSError, MemoryError) as error:
+            text = " ".join(f"the core cannot start: {type(error).__name__}: {error}".split())
+            crash = Crash(CrashKind.FATAL, text)
+        else:
+            refused = _confined(parent) if order.confined else None
+            crash = rom(port, order.boot, Mailbox(region)) if refused is None else refused
         report = msgspec.json.encode(CrashReport(kind=crash.kind, text=crash.text, da=crash.da)) + b"\n"
         while report:
             report = report[os.write(control_fd, report) :]
@@ -80,6 +90,19 @@ def serve_core(arguments: list[str], rom: Rom) -> NoReturn:
                 port.retire()
         _end(0)
     _end(1)
+
+
+def _confined(parent: int) -> Crash | None:
+    """Confine this process; why it cannot be. That is no core then: no instruction of its firmware is run."""
+    from amp.machine.confine import confine  # noqa: PLC0415  (no other core needs it)
+
+    try:
+        confine()
+    except (AmpError, OSError, ValueError) as error:
+        return Crash(CrashKind.FATAL, f"the core cannot be confined: {error}")
+    if not _bridge.die_with_parent(parent):  # the kernel may forget it with a change of credentials (prctl(2))
+        _end(1)
+    return None
 
 
 def _end(status: int) -> NoReturn:

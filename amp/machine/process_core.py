@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from amp.errors import RprocError
+from amp.errors import FirmwareError, RprocError
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.core import Boot, CoreState, Crash, CrashKind
 from amp.machine.core_process import LINE_LIMIT_BYTES, CrashReport, PowerOn
@@ -34,6 +34,7 @@ RUNTIME: Final = "python"  # of the firmware's note: what this core can run
 STOP_LIMIT_S: Final = 2.0  # how long an orderly stop may take
 BOOT_LIMIT_S: Final = 10.0  # to the first heartbeat: an interpreter's start on a machine that is busy
 SETTLE_LIMIT_S: Final = 2.0  # between the death of a process and its parent's knowing
+WORDS_LIMIT: Final = 4096  # of a core's last words, which are the firmware's: one line
 LOOKS: Final = 4  # at the heartbeat, within the watchdog's time
 
 # What a signal that ended the process was, if it was no mere kill: accesses that this machine's own MMU refused.
@@ -42,7 +43,7 @@ _SIGNALS: Final[Mapping[int, CrashKind]] = {signal.SIGSEGV: CrashKind.MMUFAULT, 
 
 class ProcessCore:
     """`module` is the boot ROM (`python -m module`). `on_change(core)` is called by the watcher when the core has died.
-    An orderly stop may take `stop_limit_s`.
+    An orderly stop may take `stop_limit_s`. A `confined` core runs as amp.machine.confine says.
 
     boot, stop and kill belong to one thread, and on_change must not call them. When the thread that called boot ends,
     the kernel ends the core (prctl(2), PR_SET_PDEATHSIG). A core that died is stopped, which clears it, before the next
@@ -56,7 +57,9 @@ class ProcessCore:
         *,
         on_change: Callable[[ProcessCore], None] | None = None,
         stop_limit_s: float = STOP_LIMIT_S,
+        confined: bool = False,
     ) -> None:
+        self.confined = confined
         self._soc, self._module, self._on_change, self._stop_limit_s = soc, module, on_change, stop_limit_s
         self._lock = threading.Lock()  # over _state, _crash, _asked, _run's descriptors
         self._state = CoreState.OFF
@@ -79,14 +82,32 @@ class ProcessCore:
         run = self._run
         return run.process.pid if run is not None and self._state is CoreState.RUNNING else None
 
+    def check(self, runtime: str, entry: str, /) -> None:
+        """Python only, from a function that the firmware's own text defines: no path through other modules."""
+        if not runtime:
+            raise FirmwareError(
+                "firmware image: has no AMP note, so this core cannot run it: it runs Python source that "
+                "`amp firmware build` has packaged, no machine code"
+            )
+        if runtime != RUNTIME:
+            raise FirmwareError(f"firmware image: AMP note's runtime is {runtime!r}, this core runs {RUNTIME!r}")
+        if not entry.isidentifier():
+            raise FirmwareError(
+                f"firmware image: AMP note's entry is {entry!r}, expected a name that the image's own text defines"
+            )
+
     def boot(self, boot: Boot, /) -> None:
-        """Start the process. Raises RprocError unless the core is OFF and can run what `boot` says."""
+        """Start the process. Raises RprocError unless the core is OFF, and for what `check` refuses."""
         if self._state is not CoreState.OFF:
             raise RprocError(f"the core is {self._state.value}, expected {CoreState.OFF.value}: stop it first")
-        if boot.runtime != RUNTIME:
-            raise RprocError(f"the firmware's runtime is {boot.runtime!r}, this core runs {RUNTIME!r}")
+        try:
+            self.check(boot.runtime, boot.entry)
+        except FirmwareError as error:
+            raise RprocError(str(error)) from None
         soc = self._soc
-        order = PowerOn(boot=boot, cpu=REMOTE, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns)
+        order = PowerOn(
+            boot=boot, cpu=REMOTE, mode=soc.mode, sites=soc.sites, spin_ns=soc.spin_ns, confined=self.confined
+        )
         with ctrl_c_waits():
             self._run = run = _Run(soc, self._module, boot.watchdog_s)
             self._asked, self._crash, self._state = False, None, CoreState.RUNNING
@@ -210,7 +231,7 @@ class _Run:
             report = msgspec.json.decode(self._received, type=CrashReport)
         except msgspec.DecodeError as error:
             return Crash(CrashKind.FATAL, f"the core's report cannot be read: {error}")
-        return Crash(report.kind, report.text, report.da)
+        return Crash(report.kind, " ".join(report.text.split())[:WORDS_LIMIT], report.da)
 
     def end(self) -> Crash:
         """Take the exit status, close everything. What the status says."""
@@ -218,7 +239,8 @@ class _Run:
         os.close(self._pidfd)
         self._control.close()
         if status >= 0:
-            return Crash(CrashKind.FATAL, f"the core's process (pid {pid}) ended with status {status}")
+            early = "" if self._soc.heartbeat.value else " before its boot ROM ran"
+            return Crash(CrashKind.FATAL, f"the core's process (pid {pid}) ended with status {status}{early}")
         known = {number.value: number.name for number in signal.Signals}  # not all of the real-time ones
         name = known.get(-status, f"signal {-status}")
         return Crash(_SIGNALS.get(-status, CrashKind.FATAL), f"the core's process (pid {pid}) was killed by {name}")

@@ -149,8 +149,20 @@ class Vendor:
     data: bytes
 
 
-Entry = Carveout | Devmem | Trace | Vdev | Vendor
-_E = TypeVar("_E", Carveout, Devmem, Trace, Vdev, Vendor)
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An entry of a type that is neither Linux's nor a vendor's. `data` as a vendor's.
+
+    Whoever serves the table warns and goes on (Linux v6.1, drivers/remoteproc/remoteproc_core.c,
+    rproc_handle_resources: "unsupported resource").
+    """
+
+    type: int
+    data: bytes
+
+
+Entry = Carveout | Devmem | Trace | Vdev | Vendor | Unknown
+_E = TypeVar("_E", Carveout, Devmem, Trace, Vdev, Vendor, Unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +218,7 @@ def decode(data: bytes, *, limit: int = TABLE_LIMIT_BYTES) -> Table:
     Raises FirmwareError, one line with field, value and limit, for everything malformed; nothing else, whatever the
     bytes. Checks of Linux v6.1: rproc_elf_loader.c find_table; remoteproc_core.c rproc_handle_resources,
     rproc_handle_carveout, _devmem, _trace, _vdev and rproc_parse_vring. amp also refuses what Linux would stumble over
-    later: unknown types, empty or overlapping ranges, entries that overlap, names that cannot be printed.
+    later: empty or overlapping ranges, entries that overlap, names that cannot be printed.
     """
     data = bytes(data)
     _CHECKS.at_most("size", len(data), limit)
@@ -253,11 +265,10 @@ class _Reader:
                 f"{self.label} room", self.end - self.offset, f"{_HDR} or more, before the next entry or the end"
             )
         kind = FW_RSC_HDR.unpack(self.data, self.offset)["type"]
-        if VENDOR_START <= kind <= VENDOR_END:
-            return Vendor(kind, self.data[self.offset + _HDR : self.end])
-        if kind not in _READERS:
-            _CHECKS.refuse(f"{self.label} type", kind, f"{RSC_CARVEOUT} to {RSC_VDEV}, {VENDOR_START} to {VENDOR_END}")
-        return _READERS[kind](self)
+        if kind in _READERS:
+            return _READERS[kind](self)
+        rest = self.data[self.offset + _HDR : self.end]
+        return Vendor(kind, rest) if VENDOR_START <= kind <= VENDOR_END else Unknown(kind, rest)
 
     def unpack(self, layout: Layout, at: int, label: str) -> dict[str, Any]:
         """The structure at `at` bytes from the entry's start, inside the entry and with its reserved fields zero."""
@@ -380,6 +391,8 @@ def _packed(entries: tuple[Entry, ...]) -> tuple[int, ...]:
 
 
 def _size(entry: Entry) -> int:
+    if isinstance(entry, Unknown):
+        return _HDR + len(entry.data)
     if isinstance(entry, Vendor):
         return _HDR + align_up(len(entry.data), 4)
     if isinstance(entry, Vdev):
@@ -397,8 +410,9 @@ _MEMORY: Final[Mapping[type, tuple[int, Layout]]] = MappingProxyType(
 
 
 def _pack(label: str, entry: Entry) -> bytes:
-    if isinstance(entry, Vendor):
-        header = _fields(f"{label} (vendor)", FW_RSC_HDR, {"type": entry.type})
+    if isinstance(entry, Vendor | Unknown):
+        _check_type(label, entry)
+        header = _fields(f"{label} ({type(entry).__name__.lower()})", FW_RSC_HDR, {"type": entry.type})
         return (header + entry.data).ljust(_size(entry), b"\0")
     if isinstance(entry, Vdev):
         return _pack_vdev(f"{label} (vdev)", entry)
@@ -410,6 +424,15 @@ def _pack(label: str, entry: Entry) -> bytes:
     if not isinstance(entry, Trace):
         values |= {"pa": entry.pa, "flags": entry.flags}
     return FW_RSC_HDR.pack({"type": kind}) + _fields(label, layout, values)
+
+
+def _check_type(label: str, entry: Vendor | Unknown) -> None:
+    """A vendor's type is in its range; one that is unknown is none of the known ones."""
+    vendors = VENDOR_START <= entry.type <= VENDOR_END
+    if isinstance(entry, Vendor) and not vendors:
+        _CHECKS.refuse(f"{label} (vendor) type", entry.type, f"{VENDOR_START} to {VENDOR_END}")
+    if isinstance(entry, Unknown) and (vendors or entry.type in _READERS):
+        _CHECKS.refuse(f"{label} (unknown) type", entry.type, "one that has no other meaning")
 
 
 def _pack_vdev(label: str, vdev: Vdev) -> bytes:

@@ -80,12 +80,14 @@ class DeviceMemory:
         pool: str,
         da: int = FW_RSC_ADDR_ANY,
         align: int = PAGE_SIZE,
+        label: str = "",
     ) -> MemEntry:
         """The first piece of `pool` that is free, at a multiple of `align`; with a `da`, as far behind one as da is
         behind a word.
 
-        Raises FirmwareError if there is none, or if `da` overlaps another entry's.
+        Raises FirmwareError if there is none, or if `da` overlaps another entry's; it calls the entry by `label`.
         """
+        label = label or f"carveout {name!r}"
         # Without a da of its own the entry has its pa as da, so other entries' das are in its way, too.
         ways = [entry.pa_range for entry in self]
         if da == FW_RSC_ADDR_ANY:
@@ -98,10 +100,10 @@ class DeviceMemory:
                 pa = align_up(way[1], align) + skew
         if pa + length > end:
             raise FirmwareError(
-                f"carveout {name!r}: length is {length}, and no free piece of the {end - start} bytes of pool {pool} "
-                f"is as long; asked for by the firmware"
+                f"{label}: length is {length}, and no free piece of the {end - start} bytes of pool {pool} is as long; "
+                f"asked for by the firmware"
             )
-        return self._enter(MemEntry(name, pa if da == FW_RSC_ADDR_ANY else da, pa, length))
+        return self._enter(MemEntry(name, pa if da == FW_RSC_ADDR_ANY else da, pa, length), label)
 
     def place(self, name: str, *, da: int, pa: int, length: int, dumped: bool = True) -> MemEntry:
         """An entry at this very pa: device memory, or what another host gave out.
@@ -126,19 +128,17 @@ class DeviceMemory:
                     f"memory {name!r}: pa is {pa:#x} to {pa + length:#x}, which overlaps {other.name!r} at "
                     f"{other.pa:#x} to {other.pa_range[1]:#x}"
                 )
-        return self._enter(entry)
+        return self._enter(entry, f"carveout {name!r}")
 
-    def _enter(self, entry: MemEntry) -> MemEntry:
+    def _enter(self, entry: MemEntry, label: str) -> MemEntry:
         if entry.name in self._entries:
-            raise FirmwareError(f"carveout {entry.name!r}: the name is taken; asked for twice by the firmware")
+            raise FirmwareError(f"{label}: the name is taken; asked for twice by the firmware")
         if entry.da + entry.length > ADDRESS_END:
-            raise FirmwareError(
-                f"carveout {entry.name!r}: da ends at {sum((entry.da, entry.length)):#x}, beyond 32 bits"
-            )
+            raise FirmwareError(f"{label}: da ends at {sum((entry.da, entry.length)):#x}, beyond 32 bits")
         for other in self:
             if _overlap(other.da_range, entry.da_range):
                 raise FirmwareError(
-                    f"carveout {entry.name!r}: da is {entry.da:#x} to {entry.da_range[1]:#x}, which overlaps "
+                    f"{label}: da is {entry.da:#x} to {entry.da_range[1]:#x}, which overlaps "
                     f"{other.name!r} at {other.da:#x} to {other.da_range[1]:#x}"
                 )
         self._entries[entry.name] = entry

@@ -43,7 +43,10 @@ BufferBytes = Callable[[rsc.Vdev], int]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Memory that is wanted. `pa` is given for device memory alone; `patch` is the carveout entry's offset."""
+    """Memory that is wanted. `pa` is given for device memory alone; `patch` is the carveout entry's offset.
+
+    `label` is how an error calls it: by default as the carveout that the firmware asks for by `name`.
+    """
 
     name: str
     da: int
@@ -52,6 +55,7 @@ class Request:
     align: int = PAGE_SIZE
     pa: int | None = None
     patch: int | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Resources:
     traces: list[TraceBuffer] = field(default_factory=list)
     vdevs: list[VdevPlan] = field(default_factory=list)
     vendor: list[tuple[int, VendorAnswer]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # of what was skipped, a line each
     notifyids: int = 0  # given out so far: an idr that nobody takes from, 0 first
 
     def register(self, request: Request) -> None:
@@ -119,6 +124,9 @@ class Resources:
         if there.da != rsc.FW_RSC_ADDR_ANY and there.da % wanted.align:
             raise FirmwareError(f"{what} da is {there.da:#x}, the device needs a multiple of {wanted.align}")
         self.requests[wanted.name] = replace(there, align=max(there.align, wanted.align))
+
+    def warn(self, offset: int, what: str) -> None:
+        self.warnings.append(f"resource table: entry at offset {offset}: {what}, skipped")
 
     def covers(self, da: int, length: int) -> bool:
         """Is `length` bytes at `da` inside one request of fixed address?"""
@@ -167,6 +175,13 @@ def _vendor(resources: Resources, offset: int, entry: rsc.Vendor) -> None:
     hook = resources.hooks.get(entry.type)
     answer = hook(entry, offset) if hook is not None else VendorAnswer.IGNORED
     resources.vendor.append((entry.type, answer))
+    if answer is VendorAnswer.IGNORED:
+        resources.warn(offset, f"unsupported vendor resource {entry.type}")
+
+
+def _unknown(resources: Resources, offset: int, entry: rsc.Unknown) -> None:
+    """rproc_handle_resources, type >= RSC_LAST: a warning, "unsupported resource", and on with the next."""
+    resources.warn(offset, f"unsupported resource {entry.type}")
 
 
 # rproc_loading_handlers, with the vendor's types beside it.
@@ -177,6 +192,7 @@ LOADING_HANDLERS: Final[Mapping[type, Callable[[Resources, int, Any], None]]] = 
         rsc.Trace: _trace,
         rsc.Vdev: _vdev,
         rsc.Vendor: _vendor,
+        rsc.Unknown: _unknown,
     }
 )
 
@@ -204,7 +220,7 @@ def allocate(resources: Resources, memory: DeviceMemory) -> None:
         if each.pa is not None:
             memory.place(each.name, da=each.da, pa=each.pa, length=each.length, dumped=False)
         else:
-            memory.allocate(each.name, each.length, pool=each.pool, da=each.da, align=each.align)
+            memory.allocate(each.name, each.length, pool=each.pool, da=each.da, align=each.align, label=each.label)
     check(resources, memory)
 
 

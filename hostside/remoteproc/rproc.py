@@ -14,7 +14,7 @@ that is being dumped and given back. A detached core keeps its negotiated table 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -55,7 +55,7 @@ class Rproc:
 
     `recovery`: a crash is followed by a new start. `coredump`: a crash leaves a core file. `vendor_hooks` are called
     for table entries of their type, `drivers` bound to devices of their id. `watchdog_s`: a core whose heartbeat stands
-    still for so long has crashed; 0: nobody watches.
+    still for so long has crashed; 0: nobody watches. `log` is given a line for each table entry that is skipped.
     """
 
     def __init__(
@@ -68,8 +68,9 @@ class Rproc:
         vendor_hooks: Mapping[int, VendorHook] = MappingProxyType({}),
         drivers: Mapping[int, VirtioDriver] = MappingProxyType({}),
         watchdog_s: float = WATCHDOG_S,
+        log: Callable[[str], None] | None = None,
     ) -> None:
-        self._soc, self._core = soc, core
+        self._soc, self._core, self._log = soc, core, log
         self.recovery, self.dumps = recovery, coredump
         self._hooks, self._drivers, self._watchdog_s = vendor_hooks, drivers, watchdog_s
         self._state = RprocState.OFFLINE
@@ -147,12 +148,20 @@ class Rproc:
         return self._coredump
 
     def load(self, image: Image) -> None:
-        """Take the firmware for the next start. Raises FirmwareError if its resource table is malformed.
+        """Take the firmware for the next start. Raises FirmwareError if its resource table is malformed, or if the core
+        cannot run it.
 
         Only while OFFLINE (rproc_set_firmware: -EBUSY, "can't change firmware while running").
         """
         if self._state is not RprocState.OFFLINE:
             raise RprocError(f"load: the remote processor is {self._state}, expected {RprocState.OFFLINE}")
+        note = image.note
+        try:
+            self._core.check(note.runtime if note is not None else "", note.entry if note is not None else "")
+        except FirmwareError as error:
+            raise (
+                FirmwareError(f"{error}; it has no resource table, either") if image.table is None else error
+            ) from None
         table_of(image)
         self._image = image
 
@@ -287,6 +296,9 @@ class Rproc:
         if image is None:
             raise RprocError(f"{what}: no firmware is loaded")
         session = planned(image, self._handled(table_of(image)), self._soc.pools, watchdog_s=self._watchdog_s)
+        if self._log is not None:
+            for warning in session.resources.warnings:
+                self._log(warning)
         try:
             fill_memory(self._soc, image, session)
             self._soc.power_on()

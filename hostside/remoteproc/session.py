@@ -17,10 +17,20 @@ from amp.port.port import Port
 from amp.remoteproc.image import Image
 from amp.remoteproc.table import FW_RSC_ADDR_ANY, Table, decode
 from hostside.remoteproc.memory import DeviceMemory, Range
-from hostside.remoteproc.resources import RESOURCES, TABLE_NAME, Request, Resources, allocate, check, negotiated
+from hostside.remoteproc.resources import (
+    BUFFERS,
+    RESOURCES,
+    TABLE_NAME,
+    Request,
+    Resources,
+    allocate,
+    check,
+    negotiated,
+)
 from hostside.remoteproc.vdev import RprocVdev, VdevDriver
 
 TABLE_ALIGN: Final = 4  # of its widest fields, u32
+NAMED_LIMIT: Final = 4  # carveouts that an error names
 
 
 @dataclass(slots=True)
@@ -42,19 +52,20 @@ def table_of(image: Image) -> Table:
 
 def planned(image: Image, resources: Resources, pools: Mapping[str, Range], *, watchdog_s: float) -> Session:
     """Where everything of `image` goes. `resources` is what its table asks for. Raises FirmwareError."""
+    table_entry = ""
     if image.table is not None:
-        _register_table(resources, image, len(image.table))
+        table_entry = _register_table(resources, image, len(image.table), pools)
     memory = DeviceMemory(pools)
     allocate(resources, memory)
     for segment in image.segments:
         if not memory.holds(segment.da, segment.memsz):
             raise FirmwareError(
-                f"firmware image: segment da is {segment.da:#x}, {segment.memsz} bytes, expected inside one carveout "
-                f"of its resource table"
+                f"firmware image: segment da is {segment.da:#x}, {segment.memsz} bytes, expected inside one carveout"
+                f"{_carveouts_of(image, resources)}"
             )
     table_da, table_bytes, table_at = 0, 0, None
     if image.table is not None:
-        table_da = image.table_da if image.table_da is not None else memory[TABLE_NAME].da
+        table_da = image.table_da if image.table_da is not None else memory[table_entry].da
         table_bytes = len(image.table)
         table_at = memory.to_pa(table_da, table_bytes)
         if table_at % TABLE_ALIGN:
@@ -74,17 +85,36 @@ def planned(image: Image, resources: Resources, pools: Mapping[str, Range], *, w
     return Session(memory, resources, boot, table_at)
 
 
-def _register_table(resources: Resources, image: Image, length: int) -> None:
-    """See to it that the core can reach its table: where the firmware keeps it, or in a carveout of its own.
+def _register_table(resources: Resources, image: Image, length: int, pools: Mapping[str, Range]) -> str:
+    """See to it that the core can reach its table: where the firmware keeps it, or in a window of its own.
 
-    After rproc_find_loaded_rsc_table. A table that no segment carries goes where there is room, one to one.
+    After rproc_find_loaded_rsc_table. A table that no segment carries goes where there is room, one to one. What is
+    longer than the pool for tables comes out of the one for buffers. Returns the window's name; "": it needs none.
     """
-    da = FW_RSC_ADDR_ANY
+    da, label = FW_RSC_ADDR_ANY, "the resource table, which is in no segment"
     for segment in image.segments:
         if image.table_da is not None and segment.da <= image.table_da < segment.da + segment.memsz:
             da, length = segment.da, segment.memsz
-    if da == FW_RSC_ADDR_ANY or not resources.covers(da, length):
-        resources.register(Request(TABLE_NAME, da, length, RESOURCES))
+            label = f"the segment at {da:#x}, which holds the resource table"
+    if da != FW_RSC_ADDR_ANY and resources.covers(da, length):
+        return ""
+    name = TABLE_NAME
+    while name in resources.requests:  # a carveout of the firmware's own that is somewhere else
+        name = f".{name}"
+    start, end = pools[RESOURCES]
+    pool = RESOURCES if length <= end - start else BUFFERS
+    resources.register(Request(name, da, length, pool, label=f"firmware image: {label}"))
+    return name
+
+
+def _carveouts_of(image: Image, resources: Resources) -> str:
+    """What a segment could have been in, for an error."""
+    if image.table is None:
+        return ", and the image has no resource table to ask for one"
+    fixed = [each for each in resources.requests.values() if each.da != FW_RSC_ADDR_ANY and not each.label]
+    has = ", ".join(f"{each.name} {each.da:#x} to {each.da + each.length:#x}" for each in fixed[:NAMED_LIMIT])
+    more = f" and {len(fixed) - NAMED_LIMIT} more" if len(fixed) > NAMED_LIMIT else ""
+    return f" of its resource table (it has {has or 'none of a fixed address'}{more})"
 
 
 def fill_memory(soc: Soc, image: Image, session: Session) -> None:

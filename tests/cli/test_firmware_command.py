@@ -28,6 +28,7 @@ def test_what_is_built_can_be_shown(module: Path, tmp_path: Path, option: str, b
     assert (shown.returncode, shown.stderr) == (0, "")
     for text in (
         f"ELF{bits} {machine}, entry address 0x10000000, runtime python, entry main",
+        "code: amp up runs this image's text with all that you may do, amp up --confine with less",
         "text: 4096 bytes at 0x10000000",
         "trace0: 4096 bytes at 0x10001000",
         "virtio id 7, features 0x1",

@@ -65,6 +65,9 @@ class QuietCore:
     state: CoreState
     crash: Crash | None
 
+    def check(self, runtime: str, entry: str, /) -> None:
+        """Runs nothing, so anything."""
+
     def boot(self, boot: Boot, /) -> None:
         if self.state is not CoreState.OFF:
             raise RprocError(f"the core is {self.state}")

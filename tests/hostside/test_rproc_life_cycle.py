@@ -33,9 +33,9 @@ from amp.errors import FirmwareError, PeerDied, RprocError
 from amp.machine.core import CoreState, CrashKind
 from amp.machine.process_core import ProcessCore
 from amp.remoteproc.build import build
-from amp.remoteproc.image import Image, Segment, read_image
+from amp.remoteproc.image import EntryNote, Image, Segment, read_image
 from amp.remoteproc.spec import Firmware
-from amp.remoteproc.table import Carveout, Devmem, Vdev, decode, vring_da_at
+from amp.remoteproc.table import Carveout, Devmem, Unknown, Vdev, decode, vring_da_at
 from hostside.remoteproc.rproc import Rproc
 from hostside.remoteproc.states import TRANSITIONS, Event, RprocState, after, allowed
 
@@ -127,12 +127,30 @@ def broken(**changes: object) -> Image:
     return replace(FIRMWARE, **changes)  # type: ignore[arg-type]
 
 
+def table_in_a_segment_of(length: int) -> Image:
+    """Data of the firmware's follows the table in its segment, for which the table asks for no carveout."""
+    *others, segment = FIRMWARE.segments
+    return broken(segments=(*others, replace(segment, memsz=length)))
+
+
 CANNOT_BE_SERVED = [
     (image(TEXT, Carveout(0x3000_0000, 0, 64 << 20, 0, "huge")), "carveout 'huge': length is 67108864, and no free"),
     (image(TEXT, segments=(Segment(0x100, b"x", 1, 5),)), "segment da is 0x100, 1 bytes, expected inside one carveout"),
     (image(TEXT, segments=(Segment(TEXT_DA, b"x", 8193, 5),)), "segment da is 0x10000000, 8193 bytes"),
     (image(TEXT, Devmem(0x4000_0000, 0x4800_2000, 64, 0, "uart")), "memory 'uart': pa is 0x48002000"),
-    (broken(table=None, table_da=None), "segment da is 0x10000000, 4096 bytes, expected inside one carveout"),
+    (
+        broken(table=None, table_da=None),
+        "segment da is 0x10000000, 4096 bytes, expected inside one carveout, and the image has no resource table",
+    ),
+    (
+        image(TEXT, segments=(Segment(0x1001_0000, b"x", 16, 5),)),
+        "segment da is 0x10010000, 16 bytes, expected inside one carveout of its resource table "
+        "(it has text 0x10000000 to 0x10002000)",
+    ),
+    (
+        table_in_a_segment_of(64 << 20),
+        "the segment at 0x20000000, which holds the resource table: length is 67108864, and no free piece",
+    ),
 ]
 
 
@@ -152,6 +170,64 @@ def test_an_image_that_cannot_be_served_starts_nothing_and_takes_nothing(firmwar
         rproc.load(FIRMWARE)
         rproc.start()
         rproc.stop()
+
+
+@pytest.mark.parametrize("length", [8192, 8193, 100_000])
+def test_a_segment_that_holds_the_table_may_be_as_long_as_memory_goes(length: int) -> None:
+    with make_soc() as soc:
+        core = QuietCore(soc)
+        rproc = make_rproc(soc, core=core)
+        rproc.load(table_in_a_segment_of(length))
+        rproc.start()
+        [boot] = core.boots
+        window = next(row for row in boot.windows if row.da == TABLE_DA)
+        assert window.length == length
+        assert decode(core.at_boot(boot.table_da, boot.table_bytes)).entries[1:2] == (TRACE,)
+        rproc.stop()
+
+
+def test_a_table_in_no_segment_finds_room_beside_a_carveout_that_has_its_name() -> None:
+    loose = image(TEXT, Carveout(0x3000_0000, 0, 64, 0, "resource_table"))
+    loose = replace(loose, segments=loose.segments[:-1], table_da=None)
+    with make_soc() as soc:
+        core = QuietCore(soc)
+        rproc = make_rproc(soc, core=core)
+        rproc.load(loose)
+        rproc.start()
+        [boot] = core.boots
+        assert len(decode(core.at_boot(boot.table_da, boot.table_bytes)).entries) == 2
+        rproc.stop()
+
+
+def test_what_is_skipped_of_a_table_is_logged_at_each_boot() -> None:
+    with make_soc() as soc:
+        log: list[str] = []
+        rproc = make_rproc(soc, log=log.append)
+        rproc.load(image(Unknown(77, b""), TEXT))
+        rproc.start()
+        rproc.report_crash(CrashKind.FATAL, "told so")
+        assert log == ["resource table: entry at offset 24: unsupported resource 77, skipped"] * 2
+        rproc.stop()
+
+
+@pytest.mark.parametrize(
+    ("note", "why"),
+    [
+        (None, "firmware image: has no AMP note, so this core cannot run it"),
+        (EntryNote("elf", "main"), "AMP note's runtime is 'elf', this core runs 'python'"),
+        (EntryNote("python", "os.abort"), "AMP note's entry is 'os.abort', expected a name that the image's own text"),
+    ],
+)
+def test_what_the_core_cannot_run_is_refused_at_load(note: EntryNote | None, why: str) -> None:
+    with make_soc() as soc:
+        core = ProcessCore(soc, "remoteside.core")
+        rproc = Rproc(soc, core)
+        with pytest.raises(FirmwareError) as error:
+            rproc.load(broken(note=note))
+        assert why in str(error.value)
+        assert error.value.exit_status == 2
+        with pytest.raises(RprocError, match="no firmware is loaded"):
+            rproc.start()
 
 
 def test_a_malformed_table_is_refused_at_load_and_the_image_before_it_stays() -> None:

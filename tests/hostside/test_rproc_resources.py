@@ -6,7 +6,7 @@ import pytest
 from rproc_machine import ANY, TEXT, TEXT_DA, TRACE, vdev
 
 from amp.errors import FirmwareError
-from amp.remoteproc.table import Carveout, Devmem, Entry, Table, Trace, Vdev, Vendor, Vring, decode
+from amp.remoteproc.table import Carveout, Devmem, Entry, Table, Trace, Unknown, Vdev, Vendor, Vring, decode
 from amp.virtio.device import ID_RPMSG
 from hostside.remoteproc.memory import DeviceMemory
 from hostside.remoteproc.resources import LOADING_HANDLERS, Resources, VendorAnswer, allocate, handle, negotiated
@@ -153,5 +153,18 @@ def test_a_hook_can_refuse_the_firmware() -> None:
         handle(Table((Vendor(200, b""),)), hooks={200: hook})
 
 
+def test_entries_that_nobody_serves_are_skipped_with_a_warning_each_as_linux_does() -> None:
+    """rproc_handle_resources: "unsupported resource" and "unsupported vendor resource", then on with the next."""
+    resources, memory, table = served(Unknown(77, b"what"), Vendor(200, b""), TEXT)
+    assert resources.warnings == [
+        "resource table: entry at offset 28: unsupported resource 77, skipped",
+        "resource table: entry at offset 36: unsupported vendor resource 200, skipped",
+    ]
+    assert memory["text"].length == 8192
+    assert table[28:40] == struct.pack("<I4sI", 77, b"what", 200), "as the firmware wrote it"
+    hooked = handle(Table((Vendor(200, b""),)), hooks={200: lambda _entry, _offset: VendorAnswer.HANDLED})
+    assert hooked.warnings == []
+
+
 def test_every_kind_of_entry_has_its_handler() -> None:
-    assert set(LOADING_HANDLERS) == {Carveout, Devmem, Trace, Vdev, Vendor}
+    assert set(LOADING_HANDLERS) == {Carveout, Devmem, Trace, Vdev, Vendor, Unknown}

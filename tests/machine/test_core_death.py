@@ -57,6 +57,21 @@ def test_a_rom_that_is_not_there_is_a_crash() -> None:
         assert "ended with status 1" in machine.crash().text
 
 
+def test_last_words_are_one_line_of_bounded_length_whatever_the_core_says() -> None:
+    with CoreMachine(Mode.DIRECT) as machine:
+        machine.boot(
+            r"""
+            import os, sys
+            def main(firmware):
+                said = b'{"kind": "fatal error", "text": "first\\nsecond ' + b"x" * 100_000 + b'"}' + bytes([10])
+                os.write(int(sys.argv[2]), said)
+                os._exit(1)
+            """
+        )
+        crash = machine.crash()
+    assert crash.text == "first second " + "x" * (4096 - 13)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_is_killed_is_a_crash_and_who_waits_is_told(
     machine: CoreMachine, number: signal.Signals

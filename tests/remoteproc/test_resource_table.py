@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from amp.errors import FirmwareError
 from amp.remoteproc import table
 from amp.remoteproc.layout import LAYOUTS
-from amp.remoteproc.table import Carveout, Devmem, Table, Trace, Vdev, Vendor, Vring, decode
+from amp.remoteproc.table import Carveout, Devmem, Table, Trace, Unknown, Vdev, Vendor, Vring, decode
 
 ANY = table.FW_RSC_ADDR_ANY
 
@@ -212,8 +212,6 @@ BROKEN = [
     ("offset twice", words(1, 2, 0, 0, 24, 24) + TRACE, "offset[1] is 24, allowed is another than offset[0]"),
     ("overlap", words(1, 2, 0, 0, 24, 28) + TRACE * 2, "entry 0 (trace) room is 0, allowed is 44 or more"),
     ("cut short", one(TRACE[:-1]), "entry 0 (trace) room is 43, allowed is 44 or more"),
-    ("type unknown", one(words(4) + bytes(60)), "entry 0 type is 4, allowed is 0 to 3, 128 to 512"),
-    ("type behind vendors", one(words(513)), "entry 0 type is 513"),
     ("carveout reserved", one(words(0, 1, 0, 1, 0, 1) + name(b"")), "entry 0 (carveout) reserved is 1, allowed is 0"),
     ("trace reserved", one(words(2, 1, 1, 1) + name(b"")), "entry 0 (trace) reserved is 1, allowed is 0"),
     ("carveout empty", one(carveout(1, 0)), "entry 0 (carveout) len is 0, allowed is at least 1"),
@@ -263,6 +261,19 @@ def test_what_the_broken_tables_were_made_from_is_accepted() -> None:
         decode(data)
 
 
+@pytest.mark.parametrize("kind", [4, 127, 513, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_an_entry_of_a_type_that_nobody_knows_is_read_as_it_is_for_its_server_to_skip(kind: int) -> None:
+    read = decode(two(words(kind) + b"some", TRACE))
+    assert read.entries[0] == Unknown(kind, b"some")
+    assert isinstance(read.entries[1], Trace)
+
+
+def test_an_unknown_entry_is_written_as_it_was_read_to_the_last_byte() -> None:
+    data = one(words(77) + b"odd")
+    assert decode(data).entries == (Unknown(77, b"odd"),)
+    assert decode(data).encode() == data
+
+
 def test_a_table_may_be_longer_than_its_reader_wants_and_is_refused() -> None:
     with pytest.raises(FirmwareError, match="size is 17, allowed is at most 16"):
         decode(words(1, 0, 0, 0) + b"\0", limit=16)
@@ -284,6 +295,9 @@ UNWRITABLE: list[tuple[table.Entry, str]] = [
     (Trace(0, 1, "t" * 33), "name is 't{33}', allowed is 32 ASCII characters at most"),
     (Trace(0, 1, "\N{SNOWMAN}"), "name is"),
     (Vendor(127, b""), "type is 127"),
+    (Unknown(3, bytes(60)), "type is 3"),
+    (Unknown(128, b""), "type is 128"),
+    (Unknown(1 << 32, b""), "type is 4294967296"),
     (replace(VDEV, status=256), "status is 256, allowed is 0 to 0xff"),
     (replace(VDEV, vrings=VDEV.vrings * 2), "num_of_vrings is 4"),
 ]
@@ -306,6 +320,11 @@ ENTRIES: st.SearchStrategy[Any] = st.one_of(
         Vdev, U32, U32, U32, U32, st.binary(max_size=9), st.integers(0, 255), st.lists(RINGS, max_size=2).map(tuple)
     ),
     st.builds(Vendor, st.integers(128, 512), st.binary(max_size=3).map(lambda data: data * 4)),
+    st.builds(
+        Unknown,
+        st.integers(4, 127) | st.integers(513, 0xFFFFFFFF),
+        st.binary(max_size=3).map(lambda data: data * 4),
+    ),
 )
 TABLES = st.lists(ENTRIES, max_size=4).map(lambda entries: Table(tuple(entries)))
 

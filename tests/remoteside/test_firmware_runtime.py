@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from core_machine import DATA_BYTES, DATA_DA, TABLE_DA, TEXT_BYTES, TEXT_DA, CoreMachine, open_soc
@@ -132,12 +133,14 @@ def test_what_leaves_the_entry_is_the_cores_crash(line: str, kind: CrashKind, te
     [
         ("def main(firmware:\n", {}, "SyntaxError: '(' was never closed (text, line 1)"),
         ("x = 1\n", {}, "AttributeError: module 'firmware' has no attribute 'main'"),
+        ("x = 1\n", {"entry": "__class__"}, "AttributeError: module 'firmware' has no attribute '__class__'"),
+        ("x = 1\n", {"entry": "__doc__"}, "AttributeError: module 'firmware' has no attribute '__doc__'"),
         ("", {"entry_da": 0x10}, "MmuFault: 1 bytes at device address 0x10: in no window"),
         ("def main(f):\n    f.table\n", {"table_da": TEXT_DA, "table_bytes": 64}, "FirmwareError: "),
         ("def main(f):\n    f.table\n", {"table_da": 0, "table_bytes": 64}, "MmuFault: 64 bytes at device address 0x0"),
     ],
 )
-def test_a_boot_that_goes_wrong_is_a_crash_and_says_why(source: str, changes: dict[str, int], text: str) -> None:
+def test_a_boot_that_goes_wrong_is_a_crash_and_says_why(source: str, changes: dict[str, Any], text: str) -> None:
     with CoreMachine(Mode.DIRECT) as machine:
         machine.boot(source, **changes)
         assert machine.crash().text.startswith(text)

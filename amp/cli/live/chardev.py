@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Final
 
-from amp.cli.live.device import ChannelPort, end_endpoint, powers_of_two
+from amp.cli.live.device import ChannelPort, count_of, end_endpoint, lost_with_the_core, powers_of_two
 from amp.cli.live.peers import peer_of
-from amp.cli.live.streams import Outbox, hung_up, readable
+from amp.cli.live.streams import Outbox, has_hung_up, hung_up, readable
 from amp.errors import RpmsgError, Violation
 from amp.rpmsg.endpoint import Endpoint, Message
 
@@ -46,6 +47,7 @@ class CharDevice:
         """OSError if the socket cannot be made."""
         self._port = port
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self._had: dict[int, str] = {}  # who had an address last: as many as there are addresses at a time
         self._room = asyncio.Event()
         self._room.set()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -88,6 +90,8 @@ class CharDevice:
 
         def ended(_: asyncio.Task[None]) -> None:
             connection.close()
+            if connection.addr is not None:
+                self._had[connection.addr] = f"pid {connection.pid}"
             del self._connections[connection]
             self._room.set()
 
@@ -95,6 +99,8 @@ class CharDevice:
 
     def close(self) -> None:
         self._port.path.unlink(missing_ok=True)  # somebody may have tidied up
+        living = {each.addr for each in self._connections if each.addr is not None}
+        lost_with_the_core(self._port, living, self._had)
         for task in (self._accepting, *self._connections.values()):
             task.cancel()
 
@@ -107,16 +113,25 @@ class _Connection:
 
     def __init__(self, port: ChannelPort, connection: socket.socket) -> None:
         self._port, self._socket = port, connection
+        self.pid = peer_of(connection).pid
+        self._taken = False  # a message of the program's, and not yet sent
         connection.setblocking(False)
         self._outbox = Outbox(connection.fileno(), self._write)
         self._endpoint: Endpoint | None = None
+
+    @property
+    def addr(self) -> int | None:
+        """Its endpoint's address."""
+        return self._endpoint.addr if self._endpoint is not None else None
 
     async def serve(self) -> None:
         port = self._port
         try:
             self._endpoint = endpoint = port.bus.open_channel(port.channel, self._deliver)
             while (data := await self._next()) is not None:
+                self._taken = True
                 await port.pump.send(endpoint, data, None)
+                self._taken = False
                 await asyncio.sleep(0)  # the others' turn
             await hung_up(self._socket.fileno())  # it has no more to say, but may still read: `echo hi | socat - ...`
         except OverflowError as error:
@@ -142,7 +157,25 @@ class _Connection:
         self._socket.send(data, socket.MSG_NOSIGNAL)
         return len(data)
 
+    def _unsent(self) -> int:
+        """How many messages the program has written, and nobody will send.
+
+        Those that it wrote and nobody has read count if it has left: else it is told itself (ECONNRESET).
+        """
+        count = int(self._taken)
+        with suppress(OSError, OverflowError):
+            while has_hung_up(self._socket.fileno()):
+                if receive_packet(self._socket, self._port.payload_bytes) is None:
+                    break
+                count += 1
+        return count
+
     def close(self) -> None:
+        unsent = self._unsent()
+        if unsent:
+            self._port.log(
+                f"{self._port.path.name}: {count_of(unsent, 'message')} of pid {self.pid} taken and not sent"
+            )
         if self._endpoint is not None:
             end_endpoint(self._port, self._endpoint)
         self._outbox.close()

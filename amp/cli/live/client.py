@@ -9,8 +9,9 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -26,6 +27,8 @@ from amp.rpmsg.wire import SEND_TIMEOUT_S
 ANSWER_LIMIT_S: Final = 30.0  # a machine that is stopping a core or making a core file
 FIND_S: Final = 5.0  # for the services of a core that was booted just now
 DOWN_LIMIT_S: Final = 20.0
+CONNECT_LIMIT_S: Final = 5.0  # while as many wait at its socket as the kernel lets
+CONNECT_LOOKS_S: Final = 0.01
 MESSAGE_LIMIT_BYTES: Final = 1 << 16  # the header's len is 16 bits
 
 Record = TypeVar("Record")
@@ -63,25 +66,51 @@ class Refused(AmpError):
         super().__init__(text)
 
 
+class HasGone(UsageError):
+    """The machine went down before it answered."""
+
+
 class Control:
-    """A connection to a machine's control socket. UsageError if nobody is there, Refused for what is refused."""
+    """A connection to a machine's control socket. UsageError if nobody is there, Refused for what is refused.
+
+    Whatever becomes of the socket is told as an error of this command: an OSError of it never gets out.
+    """
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(ANSWER_LIMIT_S)
         try:
-            self._socket.connect(str(path / directory.CONTROL))
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            raise UsageError(f"machine {self.name}: {error.strerror}") from None
+        try:
+            self._connect(str(path / directory.CONTROL))
             self.peer = peer_of(self._socket)
             if not self.peer.is_ours:
                 raise UsageError(f"machine {self.name} is of uid {self.peer.uid}")
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
             self._socket.close()
             raise UsageError(f"machine {self.name} is not up yet, or going down") from None
+        except OSError as error:
+            self._socket.close()
+            raise UsageError(f"machine {self.name}: {error.strerror}") from None
         except BaseException:
             self._socket.close()
             raise
+        self._socket.settimeout(ANSWER_LIMIT_S)
         self._file = self._socket.makefile("rb")
+
+    def _connect(self, path: str) -> None:
+        """Without blocking: where the queue of those who wait to be accepted is full, connect(2) would for ever."""
+        self._socket.setblocking(False)
+        deadline = time.monotonic() + CONNECT_LIMIT_S
+        while True:
+            try:
+                self._socket.connect(path)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise UsageError(f"machine {self.name} does not answer: others wait at its socket") from None
+                time.sleep(CONNECT_LOOKS_S)
 
     def __enter__(self) -> Self:
         return self
@@ -94,49 +123,74 @@ class Control:
 
     def ask(self, request: protocol.AnyRequest) -> Any:
         """One request and its result, as JSON values."""
-        self._socket.sendall(msgspec.json.encode(request) + b"\n")
+        try:
+            self._socket.sendall(msgspec.json.encode(request) + b"\n")
+        except TimeoutError:
+            raise UsageError(f"machine {self.name} does not answer") from None
+        except OSError:  # it may have said why before it hung up
+            return self._reply()
         return self._reply()
 
     def ask_for(self, request: protocol.AnyRequest, kind: type[Record]) -> Record:
         """One request and its result, as that record."""
-        return msgspec.convert(self.ask(request), kind)
+        result = self.ask(request)
+        try:
+            return msgspec.convert(result, kind)
+        except msgspec.ValidationError as error:
+            raise self._nonsense(error) from None
 
     def _reply(self) -> Any:
-        try:
-            line = self._file.readline(protocol.REPLY_LIMIT_BYTES)
-        except TimeoutError:
-            raise UsageError(f"machine {self.name} does not answer") from None
-        except ConnectionResetError:
-            line = b""
+        line = self._read(lambda: self._file.readline(protocol.REPLY_LIMIT_BYTES))
         if not line.endswith(b"\n"):
-            raise UsageError(f"machine {self.name} has gone down")
-        reply = msgspec.json.decode(line, type=protocol.Reply)
+            raise HasGone(f"machine {self.name} has gone down")
+        try:
+            reply = msgspec.json.decode(line, type=protocol.Reply)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise self._nonsense(error) from None
         if reply.error is not None:
             raise Refused(reply.error, reply.status)
         return reply.result
 
+    def _read(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            return read()
+        except TimeoutError:
+            raise UsageError(f"machine {self.name} does not answer") from None
+        except OSError:  # reset: it has gone down
+            return b""
+
+    def _nonsense(self, error: Exception) -> UsageError:
+        text = " ".join(str(error).split())[:100]
+        return UsageError(f"machine {self.name}: its answer is not of protocol version {protocol.VERSION}: {text}")
+
     def coredump(self) -> bytes:
-        length = self.ask(protocol.Coredump(version=protocol.VERSION))
-        data = self._file.read(length)
+        length = self.ask_for(protocol.Coredump(version=protocol.VERSION), int)
+        data = self._read(lambda: self._file.read(length))
         if len(data) != length:
-            raise UsageError(f"machine {self.name} has gone down")
+            raise HasGone(f"machine {self.name} has gone down")
         return data
 
     def follow(self) -> Iterator[dict[str, str]]:
         """The trace buffers' text, then what is new, by buffer, until the machine goes down."""
-        yield self.ask(protocol.Trace(version=protocol.VERSION, follow=True))
+        yield self.ask_for(protocol.Trace(version=protocol.VERSION, follow=True), dict[str, str])
         self._socket.settimeout(None)
         while True:
             try:
                 yield self._reply()
-            except UsageError:
+            except HasGone:
                 return
 
     def down(self) -> None:
-        """Returns when the machine's process has ended. UsageError if it does not."""
-        process = os.pidfd_open(self.peer.pid)
+        """Returns when the machine's process has ended, by this order or another's. UsageError if it does not."""
         try:
-            self.ask(protocol.Down(version=protocol.VERSION))
+            process = os.pidfd_open(self.peer.pid)
+        except ProcessLookupError:
+            return  # it was going down when we came
+        except OSError as error:
+            raise UsageError(f"machine {self.name}: {error.strerror}") from None
+        try:
+            with suppress(HasGone):
+                self.ask(protocol.Down(version=protocol.VERSION))
             ended, _, _ = select.select([process], [], [], DOWN_LIMIT_S)
         finally:
             os.close(process)
@@ -164,8 +218,13 @@ class PacketConversation:
     def __init__(self, path: str, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # receive_packet
-        self._socket.connect(path)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # receive_packet
+            self._socket.settimeout(CONNECT_LIMIT_S)
+            self._socket.connect(path)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def send(self, data: bytes) -> None:
         if len(data) > self._limit_bytes:
@@ -175,14 +234,16 @@ class PacketConversation:
             self._socket.send(data)
         except TimeoutError:
             raise NotTaken(f"the message was not taken in {SEND_TIMEOUT_S:g} s: no transmit buffer is free") from None
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:  # EPIPE, ECONNRESET
             raise Gone("the channel went before the message was sent") from None
 
     def receive(self, timeout_s: float | None) -> bytes | None:
         self._socket.settimeout(timeout_s)
         try:
             return receive_packet(self._socket, MESSAGE_LIMIT_BYTES)
-        except ConnectionResetError:
+        except TimeoutError:
+            raise
+        except OSError:  # ECONNRESET
             return None
 
     def close(self) -> None:
@@ -232,6 +293,10 @@ def converse(control: Control, service: str) -> Iterator[Conversation]:
             if channel.kind == "pty"
             else PacketConversation(channel.path, channel.payload_bytes)
         )
+    except BlockingIOError:  # connect(2), in place of waiting in a queue that is full
+        raise NotTaken(f"{channel.path}: as many programs wait for it as can") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise Gone(f"the channel of {service} went before it was opened") from None
     except OSError as error:
         raise UsageError(f"{channel.path}: {error.strerror}") from None
     with closing(conversation):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from amp.machine.config import Mode
 if TYPE_CHECKING:
     from amp.cli.live.client import Control
     from amp.cli.live.machine import Settings
+    from amp.cli.live.protocol import MachineInfo
 
 BARRIERS: Final = "virtio-strong"  # what remoteproc_virtio.c asks for: weak_barriers=False
 WATCHDOG_S: Final = 5.0
@@ -64,7 +64,14 @@ class NoAnswer(AmpError):
     metavar="S",
     help="A core that shows no life for so long has crashed; 0: nobody watches.",
 )
-@click.option("--detach", is_flag=True, help="Return when it is up; without, it goes down with Ctrl-C.")
+@click.option(
+    "--detach", is_flag=True, help="Return when a boot has held, or none has; without, it goes down with Ctrl-C."
+)
+@click.option(
+    "--confine",
+    is_flag=True,
+    help="Fence the firmware in: no network, no processes, no file that changes, limits. No sandbox: docs/rpmsg.md.",
+)
 @_json_option
 def up(
     *,
@@ -79,11 +86,14 @@ def up(
     no_recovery: bool,
     watchdog: float,
     detach: bool,
+    confine: bool,
     as_json: bool,
 ) -> int:
     """Boot FIRMWARE, an ELF image, and stay up until Ctrl-C, SIGTERM or `amp down`.
 
     Its services are devices for other programs: `amp ps` shows them, `amp send` and `amp listen` use them.
+
+    Firmware is code: what the image's text says is run, with all that you may do; with --confine, with less.
     """
     from amp.cli.firmware import load  # noqa: PLC0415
     from amp.cli.live.detach import detached  # noqa: PLC0415
@@ -108,13 +118,16 @@ def up(
         memory_bytes=memory,
         recovery=not no_recovery,
         watchdog_s=watchdog,
+        confined=confine,
     )
+    if confine:
+        _check_confine()
     called = Path(firmware).stem if name is None else name
     if not detach:
         return _in_foreground(called, settings)
     from amp.cli.live.daemon import stay_up  # noqa: PLC0415
 
-    machine = detached(lambda ready: stay_up(called, settings, lambda _: None, ready))
+    machine = detached(lambda ready: stay_up(called, settings, lambda _: None, ready, must_hold=True))
     if as_json:
         _print_json("up", machine=machine)
     else:
@@ -124,40 +137,68 @@ def up(
     return 0
 
 
+def _check_confine() -> None:
+    """UsageError where firmware cannot be confined; a line on stderr for what is missing."""
+    from amp.machine import confine  # noqa: PLC0415
+
+    confine.check()
+    refused = confine.namespaces_refused()
+    if refused is not None:
+        click.echo(
+            f"amp: --confine: no network namespace ({refused}); its filter of system calls refuses sockets", err=True
+        )
+
+
 def _in_foreground(name: str, settings: Settings) -> int:
     from amp.cli.live.daemon import stay_up  # noqa: PLC0415
     from amp.cli.live.log import LogWriter  # noqa: PLC0415
 
+    def ready(machine: MachineInfo) -> None:
+        but = "" if machine.state == "running" else f"no boot has held, the core is {machine.state}; "
+        log(f"{machine.name} is up; {but}Ctrl-C or amp down ends it")
+
     with LogWriter(_STDOUT) as log:
-        stay_up(name, settings, log, lambda machine: log(f"{machine.name} is up; Ctrl-C or amp down ends it"))
+        stay_up(name, settings, log, ready)
     return 0
 
 
 @click.command()
+@_machine_option
 @_json_option
-def ps(*, as_json: bool) -> int:
+def ps(*, machine: str | None, as_json: bool) -> int:
     """The machines that are up, and their services."""
     from amp.cli.live import client, directory, protocol  # noqa: PLC0415
     from amp.cli.live.render import render_machines  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
 
-    machines = []
-    for path in directory.machines().values():
-        with suppress(UsageError), client.Control(path) as control:  # it is coming up, or going down
-            machines.append(control.ask_for(protocol.Describe(version=protocol.VERSION), protocol.MachineInfo))
+    paths = directory.machines().values() if machine is None else (client.machine_path(machine),)
+    machines, unanswered = [], {}
+    for path in paths:
+        try:
+            with client.Control(path) as control:
+                machines.append(control.ask_for(protocol.Describe(version=protocol.VERSION), protocol.MachineInfo))
+        except AmpError as error:  # it is coming up, or going down; or it does not answer
+            if machine is not None:
+                raise
+            unanswered[path.name] = str(error)
+    for why in unanswered.values():
+        click.echo(f"amp: {why}", err=True)
     if as_json:
-        _print_json("ps", machines=machines)
-    else:
+        _print_json("ps", machines=machines, unanswered=unanswered)
+    elif machines or not unanswered:
         render_machines(make_console(), machines)
     return 0
 
 
 @click.command()
 @click.argument("name", required=False)
+@_machine_option
 @_json_option
-def down(*, name: str | None, as_json: bool) -> int:
+def down(*, name: str | None, machine: str | None, as_json: bool) -> int:
     """Stop the machine NAME, or the only one. Nothing of it is left when this returns."""
-    with _control(name) as control:
+    if name is not None and machine is not None and name != machine:
+        raise UsageError(f"down: NAME is {name!r:.80} and --machine {machine!r:.80}: say one of them")
+    with _control(machine if name is None else name) as control:
         control.down()
     if as_json:
         _print_json("down", machine=control.name)
@@ -189,6 +230,8 @@ def send(*, service: str, data: str, reply: bool, timeout: float, machine: str |
         _print_json("send", service=service, sent_bytes=len(message), **_message(answer))
     elif answer is not None:
         click.echo(_text(answer))
+    else:
+        click.echo(f"amp: {service} was sent {len(message)} bytes", err=True)
     return 0
 
 
@@ -245,10 +288,13 @@ def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
                 for text in news.values():
                     click.echo(text, nl=False)
                 sys.stdout.flush()
+            click.echo(f"amp: machine {control.name} has gone down", err=True)
             return 0
         texts = control.ask(protocol.Trace(version=protocol.VERSION))
     if as_json:
         _print_json("trace", traces=texts)
+    elif not any(texts.values()):
+        click.echo("amp: the firmware has printed nothing yet" if texts else "amp: the firmware has no trace", err=True)
     else:
         for name, text in texts.items():
             if len(texts) > 1:

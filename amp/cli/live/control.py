@@ -1,12 +1,15 @@
 """The control socket: a second terminal's requests, one JSON line each. See amp.cli.live.protocol.
 
-Whoever connects must be of our user; nothing that comes is taken to be well formed.
+Whoever connects must be of our user; nothing that comes is taken to be well formed. Nobody's silence keeps others out:
+who says nothing for SILENT_LIMIT_S is hung up on, and where all places are taken whoever has been silent longest has to
+go. Only if every place's holder waits for an answer is a newcomer sent away. All of them are told why.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,7 +22,15 @@ from amp.cli.live.protocol import Reply
 from amp.errors import AmpError, UsageError
 
 CONNECTIONS_LIMIT: Final = 64
+SILENT_LIMIT_S: Final = 10.0  # for a request, from its connection or the answer before it on; and for reading an answer
+PATIENT_LIMIT: Final = (
+    CONNECTIONS_LIMIT // 2
+)  # of them may follow a trace or wait for a service: the rest is for orders
+BUSY: Final = 3  # the exit status of who was sent away: nothing is wrong with what it asked for
 UNREAD_LIMIT_BYTES: Final = 1 << 20  # of a follower that does not read: it is hung up on
+
+
+Log = Callable[[str], None]
 
 
 class Answers(Protocol):
@@ -41,9 +52,13 @@ class Answers(Protocol):
 class ControlServer:
     """`async with ControlServer(path, answers):` listens until the block ends; then every client is hung up on."""
 
-    def __init__(self, path: Path, answers: Answers) -> None:
-        self._path, self._answers = path, answers
+    def __init__(
+        self, path: Path, answers: Answers, *, silent_limit_s: float = SILENT_LIMIT_S, log: Log = lambda _: None
+    ) -> None:
+        self._path, self._answers, self._silent_limit_s, self._log = path, answers, silent_limit_s, log
         self._clients: set[asyncio.Task[None]] = set()
+        self._silent: dict[asyncio.Task[None], asyncio.StreamWriter] = {}  # who is to say something, longest first
+        self._patient = 0  # who follows, or waits for what may not come
 
     async def __aenter__(self) -> None:
         self._server = await asyncio.start_unix_server(
@@ -58,37 +73,85 @@ class ControlServer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))
-        if not peer.is_ours or len(self._clients) >= CONNECTIONS_LIMIT:
+        if not peer.is_ours:
             writer.transport.abort()
+            return
+        if len(self._clients) >= CONNECTIONS_LIMIT and not self._make_room():
+            _write(writer, Reply(error=f"{CONNECTIONS_LIMIT} others wait for an answer: try again later", status=BUSY))
+            writer.close()
             return
         client = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._clients.add(client)
+        self._silent[client] = writer
         client.add_done_callback(partial(self._gone, writer))
 
-    def _gone(self, writer: asyncio.StreamWriter, client: asyncio.Task[None]) -> None:
+    def _make_room(self) -> bool:
+        """Hang up on whoever has been silent longest. False if nobody is."""
+        for client, writer in self._silent.items():
+            _write(writer, Reply(error=f"{CONNECTIONS_LIMIT} others came, and this one said nothing", status=BUSY))
+            self._forget(client)
+            client.cancel()
+            return True
+        return False
+
+    def _forget(self, client: asyncio.Task[None]) -> None:
         self._clients.discard(client)
-        writer.close()
+        self._silent.pop(client, None)
+
+    def _gone(self, writer: asyncio.StreamWriter, client: asyncio.Task[None]) -> None:
+        self._forget(client)
+        writer.close()  # once all is written; for one that does not read, after a while all the same
+        asyncio.get_running_loop().call_later(self._silent_limit_s, writer.transport.abort)
         if not client.cancelled():
             client.exception()  # the client has hung up, most likely: nobody is left to be told
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                line = await reader.readuntil(b"\n")
-            except asyncio.IncompleteReadError:
-                return
-            except asyncio.LimitOverrunError:
-                _write(writer, Reply(error=f"a request has at most {protocol.LINE_LIMIT_BYTES} bytes", status=2))
+        client = asyncio.current_task()
+        assert client is not None
+        while (request := await self._request(reader, writer)) is not None:
+            self._silent.pop(client, None)
+            await self._admit(request, reader, writer)
+            async with asyncio.timeout(self._silent_limit_s):  # for a client that does not read
                 await writer.drain()
+            self._silent[client] = writer
+
+    async def _admit(
+        self, request: protocol.AnyRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer at once, or keep one of the places for those who follow or wait as long as that takes."""
+        match request:
+            case protocol.Find(timeout_s=timeout_s) if timeout_s > 0 and self._patient >= PATIENT_LIMIT:
+                request = msgspec.structs.replace(request, timeout_s=0.0)
+            case protocol.Trace(follow=True) if self._patient >= PATIENT_LIMIT:
+                _write(writer, Reply(error=f"{PATIENT_LIMIT} others follow or wait: try again later", status=BUSY))
                 return
-            try:
-                request = parse(line)
-            except UsageError as error:
-                _write(writer, Reply(error=str(error), status=2))
+            case protocol.Find() | protocol.Trace(follow=True):
+                self._patient += 1
+                try:
+                    await self._answer(request, reader, writer)
+                finally:
+                    self._patient -= 1
+                return
+        await self._answer(request, reader, writer)
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> protocol.AnyRequest | None:
+        """The next request. None at the end, and after what is none, of which the client has been told."""
+        try:
+            async with asyncio.timeout(self._silent_limit_s):
+                return parse(await reader.readuntil(b"\n"))
+        except asyncio.IncompleteReadError:
+            return None
+        except TimeoutError:
+            refusal = Reply(error=f"no request came in {self._silent_limit_s:g} s", status=BUSY)
+        except asyncio.LimitOverrunError:
+            refusal = Reply(error=f"a request has at most {protocol.LINE_LIMIT_BYTES} bytes", status=2)
+        except UsageError as error:
+            refusal = Reply(error=str(error), status=2)
+        _write(writer, refusal)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._silent_limit_s):
                 await writer.drain()
-                return
-            await self._answer(request, reader, writer)
-            await writer.drain()
+        return None
 
     async def _answer(
         self, request: protocol.AnyRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -115,6 +178,11 @@ class ControlServer:
                     answers.down()
         except AmpError as error:
             _write(writer, Reply(error=str(error), status=error.exit_status))
+            return
+        except Exception as error:  # our own fault: said here and there, and the machine stays up
+            text = " ".join(f"internal error: {type(error).__name__}: {error}".split())
+            self._log(f"control: {type(request).__name__}: {text}")
+            _write(writer, Reply(error=text, status=AmpError.exit_status))
             return
         _write(writer, Reply(result=result))
         writer.write(data)

@@ -7,29 +7,74 @@ after a SIGKILL the kernel ends the core, and the next command removes the direc
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from amp.cli.live import directory, protocol
 from amp.cli.live.control import ControlServer
 from amp.cli.live.machine import LiveMachine, Log, Settings
-from amp.errors import RprocError, UsageError
+from amp.errors import AmpError, RprocError, UsageError
 from amp.machine.soc import Soc
 
-SETTLED_S: Final = 2.0  # how long "up" waits for the firmware's first channel
+TOLD_DOWN: Final = 3  # the exit status of what was to come up, and was told to go down: nothing is wrong
+DESCRIPTORS: Final = 64  # an interpreter's, a loop's and a core's some 20; the rest for programs and a second terminal
+# What this machine is short of, rather than we are wrong about.
+_SHORT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT)
 
 Ready = Callable[[protocol.MachineInfo], None]
 
 
-def stay_up(name: str, settings: Settings, log: Log, ready: Ready) -> None:
-    """Boot, call `ready` once the first channel is there, and return when the machine is down.
+class NotUp(AmpError):
+    """The machine did not come up, in one line."""
 
-    UsageError for the name or the sizes, FirmwareError or RprocError if it does not boot.
+    def __init__(self, text: str, status: int = UsageError.exit_status) -> None:
+        self.exit_status = status
+        super().__init__(text)
+
+
+def stay_up(name: str, settings: Settings, log: Log, ready: Ready, *, must_hold: bool = False) -> None:
+    """Boot, call `ready` once a boot has held or none will, and return when the machine is down.
+
+    With `must_hold` a machine of which no boot has held goes down, and is not up: NotUp says why. UsageError for the
+    name, the sizes, or what this computer is short of; FirmwareError or NotUp if it does not boot.
     """
+    check_descriptors()
+    try:
+        _stay_up(name, settings, log, ready, must_hold=must_hold)
+    except RprocError as error:
+        raise NotUp(str(error)) from error
+    except (OSError, MemoryError, RuntimeError) as error:
+        short = shortage(error)
+        if short is None:
+            raise
+        raise UsageError(f"machine {name}: {short}") from error
+
+
+def check_descriptors() -> None:
+    """UsageError unless this process may have as many descriptors as a machine needs."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and limit < DESCRIPTORS:
+        raise UsageError(f"the limit of open files is {limit}, a machine needs {DESCRIPTORS} (ulimit -n)")
+
+
+def shortage(error: BaseException) -> str | None:
+    """What there is too little of, if that is what the error says."""
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, RuntimeError):  # of threading: it has no errno
+        return "no more threads can be started" if "start new thread" in str(error) else None
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        return os.strerror(error.errno)
+    return None
+
+
+def _stay_up(name: str, settings: Settings, log: Log, ready: Ready, *, must_hold: bool) -> None:
     home = directory.claim(name)
     try:
         soc = Soc(
@@ -40,7 +85,7 @@ def stay_up(name: str, settings: Settings, log: Log, ready: Ready) -> None:
             seed=settings.seed,
         )
         with soc:
-            asyncio.run(_Daemon(home, settings, log).main(soc, ready))
+            asyncio.run(_Daemon(home, settings, log).main(soc, ready, must_hold=must_hold))
     finally:
         home.close()
 
@@ -52,18 +97,33 @@ class _Daemon:
         self._home, self._settings, self._log = home, settings, log
         self._started_s = time.monotonic()
 
-    async def main(self, soc: Soc, ready: Ready) -> None:
+    async def main(self, soc: Soc, ready: Ready, *, must_hold: bool) -> None:
         self._machine = machine = LiveMachine(self._settings, soc, self._home.path, self._log)
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._trouble)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 loop.add_signal_handler(number, machine.end)
         machine.start()
         running = loop.create_task(machine.run())
-        async with ControlServer(self._home.control, self):
-            await machine.settled(SETTLED_S)
-            ready(self.describe())
+        async with ControlServer(self._home.control, self, log=self._log):
+            coming = loop.create_task(machine.held())
+            await asyncio.wait((running, coming), return_when=asyncio.FIRST_COMPLETED)
+            why_not = coming.result() if coming.done() else "it was told to go down before a boot had held"
+            coming.cancel()
+            if must_hold and why_not is not None:
+                machine.end()
+                status = TOLD_DOWN if running.done() else 1 if machine.broke_rules else UsageError.exit_status
+            elif not running.done():
+                ready(self.describe())
             await running
+        if must_hold and why_not is not None:
+            raise NotUp(f"machine {self._home.name}: {why_not}", status)
+
+    def _trouble(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio would print: no more descriptors for who connects, most likely."""
+        error = context.get("exception")
+        self._log(f"{context.get('message', 'trouble')}{f': {error}' if error is not None else ''}")
 
     def describe(self) -> protocol.MachineInfo:
         machine, settings = self._machine, self._settings
@@ -80,6 +140,7 @@ class _Daemon:
             crashes=machine.rproc.crash_count,
             last_crash=machine.last_crash,
             recovery=settings.recovery,
+            confined=settings.confined,
             channels=machine.channels(),
         )
 

@@ -1,33 +1,33 @@
 """`amp up --detach`: the machine in a process and session of its own, and a parent that returns when it is up.
 
 The child is forked before there is any thread, region or loop. It tells the parent one Reply: the machine, or why not.
+Whatever was open as 0, 1 and 2 before, or was not, is /dev/null in the child.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
+from amp.cli.live.daemon import TOLD_DOWN, NotUp, shortage
 from amp.cli.live.protocol import MachineInfo, Reply
-from amp.errors import AmpError
+from amp.errors import AmpError, UsageError
 
-
-class NotUp(AmpError):
-    """The machine did not come up; its own error and exit status."""
-
-    def __init__(self, text: str, status: int) -> None:
-        self.exit_status = status
-        super().__init__(text)
+FIRST: Final = 3  # descriptors that are no standard stream
 
 
 def detached(run: Callable[[Callable[[MachineInfo], None]], None]) -> MachineInfo:
     """`run(ready)` in a new process, as far as its call of `ready`. Raises NotUp."""
-    reading, writing = os.pipe()
-    child = os.fork()
+    try:
+        reading, writing = _pipe()
+        child = os.fork()
+    except OSError as error:
+        raise UsageError(f"the machine's process cannot be started: {error.strerror}") from None
     if child == 0:
         os.close(reading)
         _child(run, writing)
@@ -39,7 +39,7 @@ def detached(run: Callable[[Callable[[MachineInfo], None]], None]) -> MachineInf
         os.kill(child, signal.SIGTERM)
         raise
     if not told:
-        raise NotUp("the machine's process died while it came up", AmpError.exit_status)
+        raise NotUp(f"the machine's process {_end_of(child)} while it came up", AmpError.exit_status)
     reply = msgspec.json.decode(told, type=Reply)
     if reply.error is not None:
         os.waitpid(child, 0)
@@ -47,14 +47,33 @@ def detached(run: Callable[[Callable[[MachineInfo], None]], None]) -> MachineInf
     return msgspec.convert(reply.result, MachineInfo)
 
 
+def _pipe() -> tuple[int, int]:
+    """A pipe that is no standard stream, though those may be closed."""
+    low = os.pipe()
+    try:
+        reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST) for end in low)
+    finally:
+        for end in low:
+            os.close(end)
+    return reading, writing
+
+
+def _end_of(child: int) -> str:
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"ended with status {os.waitstatus_to_exitcode(status)}"
+
+
 def _child(run: Callable[[Callable[[MachineInfo], None]], None], pipe: int) -> NoReturn:
     status = 0
     try:
         os.setsid()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
+        for stream in range(FIRST):
             os.dup2(nowhere, stream)
-        os.close(nowhere)
+        if nowhere >= FIRST:
+            os.close(nowhere)
 
         def ready(machine: MachineInfo) -> None:
             os.write(pipe, msgspec.json.encode(Reply(result=machine)))
@@ -65,10 +84,13 @@ def _child(run: Callable[[Callable[[MachineInfo], None]], None], pipe: int) -> N
         status = error.exit_status
         _tell(pipe, Reply(error=str(error), status=status))
     except Exception as error:
-        status = AmpError.exit_status
-        _tell(pipe, Reply(error=f"internal error: {type(error).__name__}: {error}", status=status))
+        short = shortage(error)
+        status = AmpError.exit_status if short is None else UsageError.exit_status
+        text = f"internal error: {type(error).__name__}: {error}" if short is None else f"the machine: {short}"
+        _tell(pipe, Reply(error=" ".join(text.split()), status=status))
     except SystemExit:  # SIGTERM, before anything listened for it
-        status = AmpError.exit_status
+        status = TOLD_DOWN
+        _tell(pipe, Reply(error="the machine was told to go down before it was up", status=status))
     finally:
         os._exit(status)
 

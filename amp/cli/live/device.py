@@ -10,7 +10,7 @@ Both have tasks in the event loop's thread, which send by the bus's pump and end
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -59,7 +59,10 @@ class Device(Protocol):
         ...
 
     def close(self) -> None:
-        """The channel is gone: the path goes now, whoever has the device open is hung up on in the loop's next turn."""
+        """The channel is gone: the path goes now, whoever has the device open is hung up on in the loop's next turn.
+
+        What was taken of programs and is lost with the core is logged, of those that have left, too.
+        """
         ...
 
     async def closed(self) -> None:
@@ -74,6 +77,26 @@ def powers_of_two(count: int) -> bool:
 
 def end_endpoint(port: ChannelPort, endpoint: Endpoint) -> None:
     """Close a program's endpoint, and say what the core had not acknowledged when it went."""
-    if endpoint.unacknowledged:
-        port.log(f"{port.path.name}: {len(endpoint.unacknowledged)} messages sent and not acknowledged")
+    mine = [sent for sent in endpoint.unacknowledged if sent.dest == port.channel.addr]
+    if mine:
+        port.log(f"{port.path.name}: {count_of(len(mine), 'message')} sent and not acknowledged")
     endpoint.close()
+
+
+def lost_with_the_core(port: ChannelPort, living: Collection[int], names: Mapping[int, str]) -> None:
+    """Say what the core had not acknowledged of programs that have left: nobody else is there to be told.
+
+    `living` are the addresses of endpoints that say so themselves; `names` say who had an address last.
+    """
+    lost: dict[int, int] = {}
+    for sent in port.bus.unacknowledged:
+        if sent.dest == port.channel.addr and sent.source not in living:
+            lost[sent.source] = lost.get(sent.source, 0) + 1
+    for source, count in sorted(lost.items()):
+        who = names.get(source, f"endpoint {source}")
+        port.log(f"{port.path.name}: {who} has left; {count_of(count, 'message')} of it sent and not acknowledged")
+
+
+def count_of(number: int, what: str) -> str:
+    """1 message, 2 messages."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -14,6 +14,7 @@ own directory only, and by whoever sweeps.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -67,12 +68,16 @@ def _check_owner(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    fd = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    """Hold the lock of the runtime directory. What this process cannot do there meanwhile is a UsageError."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+        fd = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise UsageError(f"runtime directory {path}: {error.strerror}") from None
 
 
 class MachineDirectory:
@@ -136,7 +141,9 @@ def _sweep(root: Path) -> None:
 def _lives(path: Path) -> bool:
     try:
         fd = os.open(path / PID, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # that says nothing about the machine
+            raise
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

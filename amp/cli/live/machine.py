@@ -27,7 +27,7 @@ from amp.cli.live.recovery import CrashLoop
 from amp.cli.live.rings import Rings
 from amp.cli.live.traces import Traces
 from amp.cli.live.userspace import Numbers, UserSpace
-from amp.errors import AmpError, UsageError
+from amp.errors import AmpError, UsageError, Violation
 from amp.machine.config import Mode
 from amp.machine.core import CoreState, Crash, CrashKind
 from amp.machine.process_core import ProcessCore
@@ -49,6 +49,10 @@ HOST_DRIVERS: Final[Mapping[str, Callable[[Bus, Callable[[str], None]], Driver]]
 )
 KILL: Final = "kill"
 TICK_S: Final = 0.1  # how often traces and rings are looked at
+LOOKS_S: Final = 0.02  # at a core that is coming up
+HELD_S: Final = 0.3  # how long a core has lived, at least, when its boot has held
+SETTLED_S: Final = 2.0  # the same of one that has announced no service
+UP_LIMIT_S: Final = 30.0  # for a boot that holds
 FIND_QUIET_S: Final = 0.25
 QUIET_S: Final = 0.05  # firmware that announces several services does it in one go
 
@@ -69,6 +73,7 @@ class Settings:
     memory_bytes: int
     recovery: bool
     watchdog_s: float
+    confined: bool = False
 
 
 class LiveMachine:
@@ -84,6 +89,7 @@ class LiveMachine:
             on_change=self._core_changed,
             recovery=False,  # it is done here: not before the session's pump and programs are gone
             watchdog_s=settings.watchdog_s,
+            confined=settings.confined,
         )
         self._buses: list[Bus] = []  # since the core was last booted
         self._userspace: UserSpace | None = None
@@ -96,7 +102,10 @@ class LiveMachine:
         self.traces = Traces(self.rproc, log)
         self._rings = Rings(soc)
         self._stays_down = False
+        self._changed_s = self._alive_s = time.monotonic()
+        self._alive = False
         self.last_crash: str | None = None
+        self.broke_rules = False  # was the last crash a broken ring or message, found by the host?
 
     def _probed(self, bus: Bus) -> None:
         self._buses.append(bus)
@@ -128,14 +137,33 @@ class LiveMachine:
                 return found
         return None
 
-    async def settled(self, timeout_s: float) -> None:
-        """Returns when channels have come and no more do for QUIET_S, or none can, or the time is up."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while self._buses and not self._stays_down and not self.channels():
-                    await self._changed.wait()
-                while self.channels() and await self._changes_within(QUIET_S):
-                    pass
+    async def held(self) -> str | None:
+        """Returns when a boot has held: None; or when none has, and why: the core stays down, or UP_LIMIT_S are over.
+
+        It has held when its services are announced and the core has lived for HELD_S, or without any for SETTLED_S. To
+        live is to pet the watchdog, which the boot ROM does once before the firmware's first instruction.
+        """
+        deadline = time.monotonic() + UP_LIMIT_S
+        while not self._stays_down and time.monotonic() < deadline:
+            if self._holds():
+                return None
+            await self._changes_within(LOOKS_S)
+        why = f": {self.last_crash}" if self.last_crash is not None else ""
+        if self._stays_down:
+            return f"no boot has held, and the core stays down{why}"
+        return f"no boot has held in {UP_LIMIT_S:g} s{why}"
+
+    def _holds(self) -> bool:
+        now, beats = time.monotonic(), self._soc.heartbeat.value
+        if self._core.state is not CoreState.RUNNING or self._trouble is None or self._trouble.done() or not beats:
+            self._alive = False
+            return False
+        if not self._alive:
+            self._alive, self._alive_s = True, now
+        if beats < 2 and self.settings.watchdog_s:  # the ROM's own: who pets no more is no boot that holds
+            return False
+        announced = bool(self.channels()) and now - self._changed_s >= QUIET_S
+        return now - self._alive_s >= (HELD_S if announced else SETTLED_S)
 
     async def _changes_within(self, seconds: float) -> bool:
         try:
@@ -148,6 +176,7 @@ class LiveMachine:
         return next((channel for channel in self.channels() if channel.name == service), None)
 
     def _channels_changed(self) -> None:
+        self._changed_s = time.monotonic()
         self._changed.set()  # whoever waits looks again
         self._changed = asyncio.Event()
 
@@ -158,7 +187,8 @@ class LiveMachine:
         self.rproc.load(self.settings.image)
         self.rproc.start()
         self._rings.booted(self.rproc, self._buses)
-        self._log(f"booted {self.settings.firmware}, core pid {self.core_pid}")
+        confined = ", confined" if self.settings.confined else ""
+        self._log(f"booted {self.settings.firmware}, core pid {self.core_pid}{confined}")
 
     def end(self) -> None:
         """The machine is to go down."""
@@ -244,10 +274,12 @@ class LiveMachine:
 
     def _look_at_core(self) -> None:
         if self._core.state is CoreState.DEAD:
+            self.broke_rules = False
             self._give_trouble(self._core.crash)
 
     def _wrong(self, error: AmpError) -> None:
         """The host cannot go on with what the core, or a barrier, has made of the rings."""
+        self.broke_rules = isinstance(error, Violation)
         self._give_trouble(Crash(CrashKind.FATAL, f"found by the host: {type(error).__name__}: {error}"))
 
     def _give_trouble(self, crash: Crash | None) -> None:
@@ -262,13 +294,16 @@ class LiveMachine:
         kinds = [*(str(each) for each in CrashKind), KILL]
         if kind not in kinds:
             raise UsageError(f"crash kind {kind!r} is unknown (known: {', '.join(kinds)})")
+        if self._ending.is_set():
+            raise UsageError("crash: the machine is going down")
         pid = self._core.pid
         if self._trouble is None or self._trouble.done() or pid is None:
             raise UsageError(f"crash: the remote processor is {self.rproc.state}")
         told: asyncio.Future[CrashInfo] = self._loop.create_future()
         self._waits_for_crash.append(told)
         if kind == KILL:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just died by itself, which is told as this crash
+                os.kill(pid, signal.SIGKILL)
         else:
             self._give_trouble(Crash(CrashKind(kind), "reported by amp crash"))
         return await told
@@ -304,6 +339,7 @@ class LiveMachine:
             self._rings.booted(self.rproc, self._buses)
         except AmpError as error:
             self._log(f"recovery failed: {error}")
+            self.last_crash = f"{self.last_crash}; recovery failed: {error}"
         else:
             took_ms = 1000 * (time.perf_counter() - started)
             self._log(f"recovered in {took_ms:.1f} ms, core pid {self.core_pid}")

@@ -37,10 +37,15 @@ async def hung_up(fd: int) -> None:
 
     Looked at now and then: of an end that is shut down for writing epoll says again and again that it can be read.
     """
+    while not has_hung_up(fd):
+        await asyncio.sleep(HANG_UP_LOOKS_S)
+
+
+def has_hung_up(fd: int) -> bool:
+    """Is nobody left at the socket's other end?"""
     poll = select.poll()
     poll.register(fd, 0)  # POLLHUP is told without being asked for (poll(2))
-    while not poll.poll(0):
-        await asyncio.sleep(HANG_UP_LOOKS_S)
+    return bool(poll.poll(0))
 
 
 class Outbox:

@@ -14,11 +14,15 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
+from contextlib import suppress
+from typing import Final
 
-from amp.cli.live.device import ChannelPort, end_endpoint, powers_of_two
+from amp.cli.live.device import ChannelPort, count_of, end_endpoint, powers_of_two
 from amp.cli.live.streams import Outbox, readable
 from amp.errors import RpmsgError, Violation
 from amp.rpmsg.endpoint import Endpoint, Message
+
+UNREAD_BYTES: Final = 1 << 16
 
 
 class TtyDevice:
@@ -30,6 +34,7 @@ class TtyDevice:
     def __init__(self, port: ChannelPort) -> None:
         """OSError if there is no pty, RpmsgError if there is no endpoint."""
         self._port = port
+        self._taken = 0  # bytes of programs', and not yet sent
         self._master, self._slave = os.openpty()
         try:
             tty.setraw(self._slave)
@@ -57,7 +62,9 @@ class TtyDevice:
                 except BlockingIOError:
                     await readable(self._master)
                     continue
+                self._taken = len(data)
                 await port.pump.send(self._endpoint, data, None)
+                self._taken = 0
                 await asyncio.sleep(0)
         except (OSError, RpmsgError):
             return  # the core is gone
@@ -65,6 +72,11 @@ class TtyDevice:
             port.wrong(error)
 
     def _release(self, _: asyncio.Task[None]) -> None:
+        with suppress(OSError):  # nothing more, or nobody
+            while data := os.read(self._master, UNREAD_BYTES):
+                self._taken += len(data)
+        if self._taken:
+            self._port.log(f"{self._port.path.name}: {count_of(self._taken, 'byte')} taken and not sent")
         end_endpoint(self._port, self._endpoint)
         self._outbox.close()
         os.close(self._master)

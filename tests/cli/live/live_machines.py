@@ -129,7 +129,9 @@ def a_home() -> Iterator[Home]:
     try:
         yield Home(path)
     finally:
-        shutil.rmtree(path)
+        # A detached machine is left by a test that failed.
+        subprocess.run(["sh", "-c", "kill $(cat amp/*/pid)"], cwd=path, stderr=subprocess.DEVNULL, check=False)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def image(path: Path, module: Path = HERE / "up_firmware.py") -> Path:

@@ -15,6 +15,8 @@ from cli_runs import WAIT_LIMIT_S, watched
 from commands import AMP
 from live_machines import Home, a_home, image, talk_to
 
+from amp.cli.live.commands import COMMANDS
+
 
 @pytest.fixture(scope="module")
 def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -55,7 +57,8 @@ def test_send_prints_the_reply(home: Home) -> None:
     sent = home.process("send", "rpmsg-echo", "hello", "--reply")
     assert (sent.returncode, sent.stdout, sent.stderr) == (0, "hello\n", "")
     assert home.told("send", "rpmsg-echo", "", "--reply", "--machine", "box") == "\n"
-    assert home.told("send", "rpmsg-echo", "nobody waits") == ""
+    told = home.amp("send", "rpmsg-echo", "nobody waits")
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "amp: rpmsg-echo was sent 12 bytes\n")
     assert home.told("send", "rpmsg-tty", "by the pty", "--reply") == "by the pty\n"
     assert home.json("send", "rpmsg-echo", "é", "--reply")["hex"] == "c3a9"
 
@@ -157,6 +160,50 @@ def test_with_two_machines_up_a_command_wants_a_name(home: Home, firmware: Path)
             assert follower.wait(WAIT_LIMIT_S) == 0, "its end is no error"
         all_ended()
     assert home.entries == ["box"]
+
+
+WITH_A_MACHINE = {
+    "ps": (),
+    "down": (),
+    "send": ("rpmsg-echo", "x"),
+    "listen": ("rpmsg-echo", "--count", "1", "--send", "x"),
+    "trace": (),
+    "vrings": (),
+    "crash": (),
+    "coredump": ("-o", "core"),
+}
+
+
+@pytest.mark.parametrize("option", ["-m", "--machine"])
+@pytest.mark.parametrize("command", WITH_A_MACHINE)
+def test_every_command_takes_the_machine_by_the_same_option(home: Home, command: str, option: str) -> None:
+    assert "-m, --machine NAME" in home.told(command, "--help")
+    told = home.refusal(command, *WITH_A_MACHINE[command], option, "bax")
+    assert told == "amp: no machine 'bax' is up (there is box)\n"
+
+
+def test_no_other_command_takes_a_machine_and_the_docs_know_the_option() -> None:
+    named = {command.name for command in COMMANDS if any("--machine" in each.opts for each in command.params)}
+    assert named == set(WITH_A_MACHINE) == {command.name for command in COMMANDS} - {"up"}
+    docs = (Path(__file__).parents[3] / "docs" / "rpmsg.md").read_text()
+    assert "`-m NAME` (`--machine NAME`)" in docs
+    assert all(f"| `amp {name}" in docs for name in named)
+
+
+def test_a_machine_goes_down_by_name_whichever_way_it_is_said(firmware: Path) -> None:
+    with a_home() as home:
+        for arguments in (
+            ("down", "-m", "box"),
+            ("down", "--machine", "box"),
+            ("down", "box"),
+            ("down", "box", "-m", "box"),
+        ):
+            with home.up(firmware, "--mode", "direct") as up:
+                assert [each["name"] for each in home.json("ps", "-m", "box")["machines"]] == ["box"]
+                told = home.refusal("down", "box", "-m", "bax")
+                assert told == "amp: down: NAME is 'box' and --machine 'bax': say one of them\n"
+                assert home.told(*arguments) == "box is down\n"
+                assert up.ended() == ""
 
 
 def test_nobody_is_up_and_commands_say_so() -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amp.cli.live import protocol
-from amp.cli.live.control import ControlServer, parse
+from amp.cli.live.control import CONNECTIONS_LIMIT, PATIENT_LIMIT, ControlServer, parse
 from amp.errors import RprocError, UsageError
 
 REQUESTS = (
@@ -95,7 +98,7 @@ class Answers:
         self.was_told_down = True
 
 
-def served(tmp_path: Path, talk: Callable[[socket.socket], Any]) -> tuple[Any, Answers]:
+def served(tmp_path: Path, talk: Callable[[socket.socket], Any], silent_limit_s: float = 10.0) -> tuple[Any, Answers]:
     """What `talk` returns of a client's connection, made in another thread."""
     answers, path = Answers(), tmp_path / "control"
 
@@ -106,7 +109,7 @@ def served(tmp_path: Path, talk: Callable[[socket.socket], Any]) -> tuple[Any, A
             return talk(connection)
 
     async def both() -> Any:
-        async with ControlServer(path, answers):
+        async with ControlServer(path, answers, silent_limit_s=silent_limit_s):
             return await asyncio.to_thread(client)
 
     return asyncio.run(both()), answers
@@ -157,4 +160,130 @@ def test_a_follower_is_told_until_it_hangs_up(tmp_path: Path) -> None:
 
     data, answers = served(tmp_path, talk)
     assert json.loads(data) == {"result": {"trace0": "text"}}
+    assert answers.followers == []
+
+
+DESCRIBE = b'{"op": "vrings", "version": 1}\n'
+FOLLOW = b'{"op": "trace", "version": 1, "follow": true}\n'
+
+
+def another(connection: socket.socket) -> socket.socket:
+    """One more connection to where that one goes."""
+    more = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    more.settimeout(10)
+    more.connect(connection.getpeername())
+    return more
+
+
+def test_who_is_silent_makes_room_for_who_has_something_to_say(tmp_path: Path) -> None:
+    def talk(first: socket.socket) -> list[bytes]:
+        answers = []
+        with ExitStack() as stack:
+            for _ in range(3 * CONNECTIONS_LIMIT):
+                silent = stack.enter_context(another(first))
+                silent.sendall(b'{"op": ')  # half a line is no request
+                with another(first) as speaks:
+                    speaks.sendall(DESCRIBE)
+                    answers.append(speaks.recv(1000))
+            answers.append(until_the_end(first))  # it was silent longest
+            silent.sendall(b'"vrings", "version": 1}\n')
+            answers.append(silent.recv(1000))
+        return answers
+
+    data, _ = served(tmp_path, talk)
+    assert data[: 3 * CONNECTIONS_LIMIT] == [b'{"result":[]}\n'] * (3 * CONNECTIONS_LIMIT)
+    told, last = data[-2:]
+    assert json.loads(told) == {"error": "64 others came, and this one said nothing", "status": 3}
+    assert last == b'{"result":[]}\n', "the last half line is made whole"
+
+
+def test_who_says_nothing_for_long_is_told_so_and_hung_up_on(tmp_path: Path) -> None:
+    def talk(connection: socket.socket) -> bytes:
+        connection.sendall(DESCRIBE + DESCRIBE[:5])
+        return until_the_end(connection)
+
+    data, _ = served(tmp_path, talk, silent_limit_s=0.2)
+    assert data == b'{"result":[]}\n{"error":"no request came in 0.2 s","status":3}\n'
+
+
+def test_followers_leave_room_for_orders(tmp_path: Path) -> None:
+    def talk(first: socket.socket) -> tuple[list[dict[str, Any]], bytes]:
+        with ExitStack() as stack:
+            followers = [stack.enter_context(another(first)) for _ in range(PATIENT_LIMIT + 2)]
+            told = []
+            for each in followers:
+                each.sendall(FOLLOW)
+                told.append(json.loads(each.recv(1000)))
+            for op in (b'"find", "service": "x", "timeout_s": 60', b'"trace"', b'"down"'):
+                first.sendall(b'{"version": 1, "op": %s}\n' % op)
+            first.shutdown(socket.SHUT_WR)
+            return told, until_the_end(first)
+
+    (told, orders), answers = served(tmp_path, talk)
+    assert [each.get("result") for each in told] == [{"trace0": "text"}] * PATIENT_LIMIT + [None] * 2
+    assert told[-1] == {"error": f"{PATIENT_LIMIT} others follow or wait: try again later", "status": 3}
+    assert orders == b'{"error":"no x in 0.0 s","status":2}\n{"result":{"trace0":"text"}}\n{}\n'
+    assert answers.was_told_down
+
+
+def test_who_does_not_read_is_hung_up_on_after_a_while(tmp_path: Path) -> None:
+    def talk(connection: socket.socket) -> int:
+        connection.setblocking(False)
+        answers = 0
+        try:
+            for _ in range(100_000):
+                select.select([], [connection], [], 10)
+                connection.send(DESCRIBE * 50)
+                answers += 50
+        except OSError:  # hung up on
+            return answers
+        return 0
+
+    data, _ = served(tmp_path, talk, silent_limit_s=0.2)
+    assert data > 0
+
+
+def test_a_machine_that_stumbles_over_a_request_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(_: Answers) -> dict[str, str]:
+        raise ZeroDivisionError("a bug\nof ours")
+
+    monkeypatch.setattr(Answers, "traces", stumble)
+
+    def talk(connection: socket.socket) -> bytes:
+        connection.sendall(b'{"op": "trace", "version": 1}\n' + DESCRIBE)
+        connection.shutdown(socket.SHUT_WR)
+        return until_the_end(connection)
+
+    data, _ = served(tmp_path, talk)
+    stumbled = b'{"error":"internal error: ZeroDivisionError: a bug of ours","status":4}\n'
+    assert data == stumbled + b'{"result":[]}\n'
+
+
+PIECES = st.sampled_from(
+    [DESCRIBE, FOLLOW, DESCRIBE[:-1], DESCRIBE[:7], b"\n", b"\0", b"{}\n", b"[" * 999, b"\xff\xfe\n", b"1e999\n"]
+) | st.binary(max_size=60)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.lists(PIECES, max_size=6), st.booleans()), min_size=1, max_size=4))
+def test_whatever_clients_say_and_whenever_they_leave_the_next_one_is_answered(
+    talks: list[tuple[list[bytes], bool]],
+) -> None:
+    def talk(first: socket.socket) -> bytes:
+        for pieces, reads in talks:
+            with another(first) as client, suppress(BrokenPipeError, ConnectionResetError):
+                for piece in pieces:
+                    client.sendall(piece)
+                if reads:
+                    client.shutdown(socket.SHUT_WR)
+                    for line in until_the_end(client).splitlines():
+                        assert json.loads(line).keys() <= {"result", "error", "status"}
+        first.sendall(DESCRIBE)
+        return first.recv(1000)
+
+    with TemporaryDirectory() as directory:
+        data, answers = served(Path(directory), talk)
+    assert data == b'{"result":[]}\n'
     assert answers.followers == []

@@ -88,6 +88,7 @@ def test_a_firmware_that_crashes_for_ever_is_left_alone_at_last(tmp_path: Path) 
     with a_home() as home, home.up(image(tmp_path / "dies.elf", module)) as up:
         until(lambda: up.look() and "5 crashes within 10 s: the core stays down" in up.log, "the end of the loop")
         assert len(re.findall(r"crash \d: fatal error: Panic: as always", up.log)) == 5
+        assert "dies is up; no boot has held, the core is crashed; Ctrl-C" in up.log
         machine = machine_of(home)
         assert (machine["state"], machine["crashes"]) == ("crashed", 5)
 

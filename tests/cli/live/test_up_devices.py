@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from cli_runs import WAIT_LIMIT_S, until
 from live_machines import Up, a_home, image, talk_to
 
 PAYLOAD_BYTES = 496
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return image(tmp_path_factory.mktemp("up") / "box.elf")
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +163,48 @@ def test_services_come_and_go_and_beyond_a_limit_have_no_device(tmp_path: Path) 
         assert not (directory / "rpmsg7").exists()
         assert home.amp("send", "service8", "leave", "--reply").returncode == 3
         assert len(list(directory.glob("rpmsg*"))) == 254
+
+
+@pytest.mark.parametrize("kind", ["fatal error", "kill"])
+def test_what_a_program_that_has_left_loses_in_a_crash_is_logged(firmware: Path, kind: str) -> None:
+    with a_home() as home, home.up(firmware, "--mode", "direct") as machine:
+        few = left_behind(home.path / "amp" / "box" / "rpmsg1", 3)
+        until(lambda: home.json("vrings")["rings"][1]["in_flight"] >= 3, "three messages")
+        until(lambda: home.json("ps")["machines"][0]["channels"][2]["connections"] == 0, "its end")
+        home.told("crash", "--kind", kind)
+        machine.line(f"rpmsg1: pid {few} has left; 3 messages of it sent and not acknowledged")
+        machine.line("recovered in ")
+        until(lambda: len(home.json("ps")["machines"][0]["channels"]) == 4, "the channels")
+        many = left_behind(home.path / "amp" / "box" / "rpmsg1", 20)
+        until(lambda: home.json("vrings")["rings"][1]["in_flight"] == 16, "no buffer left")
+        home.told("crash", "--kind", kind)
+        machine.line("crash 2: ")
+        until(lambda: machine.look() and "recovered" in machine.log.partition("crash 2: ")[2], "the recovery")
+        lost = machine.log.partition("recovered in ")[2]
+        assert "rpmsg1: 16 messages sent and not acknowledged" in lost
+        assert f"rpmsg1: 4 messages of pid {many} taken and not sent" in lost
+
+
+def left_behind(device: Path, messages: int) -> int:
+    """The pid of a program that has written so many messages, and is gone."""
+    script = f"""
+import os, socket
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as echo:
+    echo.connect({str(device)!r})
+    for number in range({messages}):
+        echo.send(b"%d" % number)
+print(os.getpid())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    return int(run.stdout)
+
+
+def test_bytes_that_a_tty_has_taken_and_nobody_will_send_are_logged(firmware: Path) -> None:
+    with a_home() as home, home.up(firmware, "--mode", "direct") as machine:
+        left_behind(home.path / "amp" / "box" / "rpmsg1", 16)
+        until(lambda: home.json("vrings")["rings"][1]["in_flight"] == 16, "no buffer left")
+        tty = os.open(home.path / "amp" / "box" / "ttyRPMSG0", os.O_RDWR | os.O_NOCTTY)
+        os.write(tty, bytes(range(97, 117)))
+        os.close(tty)
+        home.told("crash")
+        machine.line("ttyRPMSG0: 20 bytes taken and not sent")
