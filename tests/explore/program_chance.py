@@ -208,6 +208,7 @@ class Chance:
                 f"g0 = iter([{word}, {self.word()}])",
                 f"g0 = map(operator.index, [{word}])",
                 f"t0 = sorted([{word}, {self.word()}])",
+                f"port.note(1, {word} & 0xff)",
             )
         )
 

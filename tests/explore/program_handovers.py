@@ -153,6 +153,17 @@ def left_over(random: Random) -> Parts:
     return host, (*remote, line("port.wait()"), line("w0 = port.load_u32(Z)"))
 
 
+def own_doorbell(random: Random) -> Parts:
+    """A part that rings itself, twice perhaps before it takes the first."""
+    host: list[Statement] = [line("port.kick(0)"), line("port.kick(0)"), line("port.wait()"), line("port.wait()")]
+    if random.random() < 0.5:
+        host.insert(random.randrange(4), line("w0 = port.load_u32(X)"))
+    remote: Block = (line("port.store_u32(X, 1)"),)
+    if random.random() < 0.5:
+        remote = (*remote, line("port.kick(0)"))
+    return tuple(host), remote
+
+
 def asked(random: Random) -> Parts:
     """Sleep until it is there: look, and wait if it is not."""
     host: Block = line("port.store_u32(X, 1)"), fence(random, "MB"), line("port.kick(1)")
@@ -186,7 +197,7 @@ def locked(random: Random) -> Parts:
 def sized(random: Random) -> Parts:
     """A message, and behind it its length, by which it is read."""
     host: Block = (line("port.write(X, b'\\1\\1\\1\\1')"), fence(random, "WMB"), line("port.store_u32(Y, 4)"))
-    length = random.choice(("w0", "w0 & 7", "(w0 & 4) + 0"))
+    length = random.choice(("w0 & 15", "w0 & 7", "(w0 & 4) + 0"))
     read = line(f"b0 = port.read(X, {length})", f"b0 = port.read(X, int({length}))")
     return host, (line("w0 = port.load_u32(Y)"), fence(random, "RMB"), read, line("w1 = sum(bytes(b0))"))
 
@@ -226,6 +237,19 @@ def overtaken(random: Random) -> Parts:
 
 
 HANDOVERS: Final[tuple[Callable[[Random], Parts], ...]] = (
-    *(flag, remembered, complained, rounds, ring, one_index, cleared, fetched_twice, rung, left_over, asked),
+    *(
+        flag,
+        remembered,
+        complained,
+        rounds,
+        ring,
+        one_index,
+        cleared,
+        fetched_twice,
+        rung,
+        left_over,
+        own_doorbell,
+        asked,
+    ),
     *(doorbells_both_ways, locked, sized, pointed, overtaken),
 )

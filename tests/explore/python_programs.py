@@ -21,7 +21,7 @@ import re
 import struct
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,6 +111,9 @@ class Program:
     def size(self) -> int:
         return sum(len(list(each.lines())) for part in self.parts for each in part)
 
+    def rings_itself(self) -> bool:
+        return any(f"port.kick({cpu})" in self.function(cpu) for cpu in range(2))
+
     def on(self, platform: str) -> Program:
         return replace(self, platform=platform)
 
@@ -172,7 +175,7 @@ def missed(word: Any) -> Any:
 def returned(word: Any) -> Any:
     """... through a generator's end."""
 
-    def ends() -> Iterator[Any]:
+    def ends() -> Generator[int, None, Any]:
         yield 0
         return word
 
