@@ -172,8 +172,10 @@ class InterleavedMachine:
         while True:
             seen: dict[int, int] = {}
             self._run.looking[cpu] = seen
-            found = look()
-            self._run.looking[cpu] = None
+            try:
+                found = look()
+            finally:
+                self._run.looking[cpu] = None
             if found is not None:
                 return found
             if not self._changed(seen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from program_words import KEPT, TOLD
@@ -138,6 +138,7 @@ class Chance:
                 f"{PAYLOADS[0]} = {PAYLOADS[1]}",
                 f"{word} = int({PAYLOADS[0]} == bytes({PAYLOADS[1]}))",
                 f"{word} = len({payload})",
+                f'{word} = bytes({payload}).find(b"\\1") & 7',
                 f"{payload} = memoryview({payload})[:1]",
             )
         )
@@ -145,6 +146,8 @@ class Chance:
     # --- order ---
 
     def fence(self) -> Statement:
+        if self.odds(0.05):
+            return line(self.pick(f"port.fence(2 + ({self.word()} & 1))", f"port.barrier(1 + ({self.word()} & 1))"))
         if self.odds(0.3):
             return line(f"port.barrier(Site.{self.pick(*SITES)})")
         if self.odds(0.15):
@@ -209,6 +212,7 @@ class Chance:
                 f"g0 = map(operator.index, [{word}])",
                 f"t0 = sorted([{word}, {self.word()}])",
                 f"port.note(1, {word} & 0xff)",
+                f"cycle = [{word}]; cycle.append(cycle)",
             )
         )
 
@@ -238,6 +242,8 @@ class Chance:
     # --- the other CPU ---
 
     def kick(self) -> Statement:
+        if self.odds(0.1):
+            return line(f"port.kick({self.word()} & 1)")
         return line(f"port.kick({1 - self.cpu if self.odds(0.85) else self.cpu})")
 
     def wait(self) -> Statement:
@@ -252,9 +258,29 @@ class Chance:
         if self.waits <= 0:
             return self.load()
         self.waits -= 1
-        return self.look(self.word())
+        if self.odds(0.1):
+            return self.fetch()
+        look, target = self.look(), self.word()
+        call = f"{target} = port.poll(look)"
+        if self.odds(0.75):
+            return replace(look, tail=(*look.tail, call))
+        raises = (
+            f"    if {self.pick('v0 == 1', 'v0', 'v1', 'v0 != v1')}: raise LookupError({self.pick('v0', 'v1', '5')})"
+        )
+        catch = ("try:", f"    {call}", "except LookupError as error:", f"    {target} = error.args[0]")
+        return replace(look, tail=(raises, *look.tail, *catch))
 
-    def look(self, target: str) -> Statement:
+    def fetch(self) -> Statement:
+        """What a look finds is a payload that nobody has used yet."""
+        (text, _), (other, bits) = self.place(), self.place()
+        found = "v0" if self.odds(0.7) else "bytes(data)[0]"
+        body = (line(f"data = port.read({text}, {self.pick('1', '4', '8')})"), line(f"v0 = port.load_u{bits}({other})"))
+        head = ("def look():", "    v0 = 1", '    data = b"\\0"')
+        return Statement(
+            head, body, (f"    return data if {found} else None", f"{self.pick(*PAYLOADS)} = port.poll(look)")
+        )
+
+    def look(self) -> Statement:
         """A look of one to three loads, of one location twice perhaps; it finds a Word or a number."""
         names = ("v0", "v1", "v2")
         places = [self.place() for _ in range(2)]
@@ -269,6 +295,10 @@ class Chance:
             if self.odds(0.08):
                 address = f"{text.split()[0]} + ({names[max(0, number - 1)]} & 1)"
                 load = f"{names[number]} = attempt(lambda: port.load_u32({address}))"
+            if self.odds(0.08):
+                bases = ", ".join(text.partition(" ")[0] for text, _ in places)
+                both = f"(port.load_u32(place) for place in ({bases}))"
+                load = f"{names[number]} = {self.pick(f'sum({both})', f'next((v for v in {both} if v), 0)')}"
             body.append(line(load))
             if self.odds(0.15):
                 body.append(line(f"port.fence(P.{self.pick('RMB', 'SMP_RMB', 'MB', 'DMA_RMB', 'LOAD_ACQUIRE')})"))
@@ -281,9 +311,7 @@ class Chance:
         result = self.pick(a, b, "1", f"{b} + 1", f"{a} * 4 + {b}", f"int({b})")
         other = "None" if found != "True" and self.odds(0.85) else "9"
         head = ("def look():", "    v0 = v1 = v2 = 0")
-        return Statement(
-            head, tuple(body), (f"    return {result} if {found} else {other}", f"{target} = port.poll(look)")
-        )
+        return Statement(head, tuple(body), (f"    return {result} if {found} else {other}",))
 
     # --- together ---
 

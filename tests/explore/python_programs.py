@@ -112,7 +112,7 @@ class Program:
         return sum(len(list(each.lines())) for part in self.parts for each in part)
 
     def rings_itself(self) -> bool:
-        return any(f"port.kick({cpu})" in self.function(cpu) for cpu in range(2))
+        return any(re.search(rf"port\.kick\(({cpu}|w)", self.function(cpu)) for cpu in range(2))
 
     def on(self, platform: str) -> Program:
         return replace(self, platform=platform)
@@ -188,8 +188,8 @@ def returned(word: Any) -> Any:
 
 
 def again(word: Any) -> Any:
-    """A Word made anew from the value and the time of one."""
-    return Word(word, word.time) if isinstance(word, Word) else word
+    """A Word made anew from the value and the time of one, where it has one."""
+    return Word(word, getattr(word, "time", 0)) if isinstance(word, Word) else word
 
 
 class Slots:

@@ -82,6 +82,8 @@ class TurningPort(VirtioBarriers):
         self._direct = True
         try:
             return look()
+        except LookupError:  # that is an end as well
+            return True
         finally:
             self._direct = False
 
