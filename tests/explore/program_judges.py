@@ -234,12 +234,13 @@ def smaller(program: Program) -> Iterator[Program]:
 
 
 def like(difference: Difference, program: Program, effort: Effort, seed: int) -> Difference | None:
-    """The same judge's difference on another program."""
+    """The same judge's difference on another program, about an end of the same CPU, or about a stall as well."""
     try:
         found = list(differences(program, effort, seed, Tally()))
     except (NameError, UnboundLocalError, SyntaxError, TypeError):  # too much was deleted
         return None
-    return next((each for each in found if each.judge == difference.judge), None)
+    kind = difference.judge, difference.fact and difference.fact.cpu
+    return next((each for each in found if (each.judge, each.fact and each.fact.cpu) == kind), None)
 
 
 def shrink(difference: Difference, effort: Effort, seed: int) -> Difference:

@@ -49,7 +49,7 @@ CARRIERS: Final = (
     "next(itertools.chain([{a}], [{b}]))",
     "list(zip([{a}], [{b}]))[0][0]",
     "numpy.array([{a}], dtype=object)[0]",
-    "numpy.add({a}, 1)",
+    "numpy.add(numpy.array([{a}], dtype=object), 1)[0]",
     "{a} or {b}",
     "{a} and {b}",
 )
@@ -165,7 +165,7 @@ TOLD: Final = (
     "int(slice({a} & 3).stop)",
     "max([({a}, 1), ({b}, 2)])[1]",
     "int(bytes([{a} & 255]).hex(), 16)",
-    "divmod({a} & 3, 2.0)[1] and 1",
+    "attempt(lambda: int(divmod({a} & 3, 2.0)[1]))",
     "{{**{{{a}: 7}}, 1: 8}}.get(0, 9)",
     "list({{{a}, 1}}).index(1)",
     "int(divmod({a}, 2)[0] == 1)",

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 from interleaved_machine import InterleavedMachine
 from program_judges import Difference, Effort, Tally, differences, like, report, shrink, smaller
 from program_words import KEPT, TOLD
-from python_programs import WORDS, Fact, Program, line
+from python_programs import SPACE, WORDS, Fact, Program, line
 from random_programs import program_of
 from sampled_machine import SampledMachine
+
+from amp._core._bridge import Word
 
 PROJECT = Path(__file__).parents[2]
 FEW, MANY, CHUNK = 300, 20_000, 1000
@@ -74,6 +77,14 @@ def test_the_programs_use_every_method_of_a_port_and_every_way_to_use_a_word() -
     names = [(a, b) for a in WORDS for b in WORDS]
     rows = {row for row in (*KEPT, *TOLD) if not any(f"= {row.format(a=a, b=b)}\n" in text for a, b in names)}
     assert rows == set()
+
+
+def test_every_way_to_use_a_word_gives_a_number() -> None:
+    for row in (*KEPT, *TOLD):
+        for a, b in product((0, 1, 97, 1 << 40), repeat=2):
+            for kinds in ((Word, Word), (Word, int), (int, Word), (int, int)):
+                names = {"w0": kinds[0](a), "w1": kinds[1](b)}
+                assert isinstance(eval(row.format(a="w0", b="w1"), SPACE | names), int | Word), row
 
 
 # --- the machines they are compared with ------------------------------------------------------------------------------

@@ -1,0 +1,35 @@
+"""Look for a program on which a C core that was built elsewhere, with an error in it say, differs.
+
+    python tests/explore/planted_search.py BRIDGE.so FIRST PROGRAMS [JUDGE]
+
+Prints the number of the first program from FIRST on of which JUDGE, or any judge, sees it, and all that do; nothing if
+there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+
+
+def main() -> None:
+    sys.path[:0] = [str(TESTS / "explore"), str(TESTS / "fuzz"), str(TESTS.parent)]
+    core, first, programs, *judge = sys.argv[1:]
+    from sanitized import load_core  # noqa: PLC0415
+
+    load_core(core)
+    from program_judges import Effort, Tally, differences  # noqa: PLC0415
+    from random_programs import program_of  # noqa: PLC0415
+
+    effort = Effort(unmerged=300, merged=1500, sampled=12, interleavings=200, sought=0)
+    for seed in range(int(first), int(first) + int(programs)):
+        judges = sorted({each.judge for each in differences(program_of(seed), effort, seed, Tally())})
+        if judges and set(judge) <= set(judges):
+            print(f"{seed}: {', '.join(judges)}")
+            return
+
+
+if __name__ == "__main__":
+    main()
