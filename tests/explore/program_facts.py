@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -55,14 +57,29 @@ class _Part:
         return any(e[1] == READ and e[-1] >= 0 and set(e[7]) == {-1} for e in self.core.events())
 
 
+@contextmanager
+def closing_explorer(program: Program, parts: list[_Part], *, merging: bool, plant: str) -> Iterator[Explorer]:
+    """An explorer whose coroutines are ended when it is done with: they keep each other, and all that it has, alive."""
+    explorer = Explorer(program.machine(), parts, merging)
+    if plant:
+        explorer.core.plant(plant)
+    try:
+        yield explorer
+    finally:
+        for each in explorer._cpus:
+            each.throw()
+
+
 def explore(program: Program, functions: Functions, *, merging: bool, most_runs: int, plant: str = "") -> Explored:
     """Every fact. Raises TooLarge; and Nondeterministic, which no program here is."""
     parts = [_Part(cpu, function) for cpu, function in enumerate(functions)]
-    explorer = Explorer(program.machine(), parts, merging)
-    for part in parts:
-        part.core = explorer.core
-    if plant:
-        explorer.core.plant(plant)
+    with closing_explorer(program, parts, merging=merging, plant=plant) as explorer:
+        for part in parts:
+            part.core = explorer.core
+        return _every_fact(explorer, parts, most_runs)
+
+
+def _every_fact(explorer: Explorer, parts: list[_Part], most_runs: int) -> Explored:
     explorer.core.restart()
     explored = Explored()
     complete: set[Fact] = set()
@@ -97,10 +114,8 @@ def explore(program: Program, functions: Functions, *, merging: bool, most_runs:
 def sought(program: Program, functions: Functions, fact: Fact, plant: str = "") -> bool:
     """Is a violation at exactly this fact found by `Explorer.explore`?"""
     parts = [_Part(cpu, function, fact) for cpu, function in enumerate(functions)]
-    explorer = Explorer(program.machine(), parts)
-    if plant:
-        explorer.core.plant(plant)
-    result = explorer.explore(Bounds(executions=200_000, seconds=60))
+    with closing_explorer(program, parts, merging=True, plant=plant) as explorer:
+        result = explorer.explore(Bounds(executions=200_000, seconds=60))
     if result.bound is not None:
         raise TooLarge
     if result.finding is None:

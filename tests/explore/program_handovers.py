@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from program_words import COPIES
 from python_programs import Block, Statement, line
 
 Parts = tuple[Block, Block]
@@ -36,11 +37,7 @@ def remembered(random: Random) -> Parts:
     host: Block = (line("port.store_u32(X, 1)"), fence(random, "WMB"), line("port.store_u32(Y, 1)"))
     remote: Block = (
         line(random.choice(("w0 = port.load_u32(X)", "w0 = port.load_u32(X) + 1", "t0 = [port.load_u32(X)]"))),
-        line(
-            random.choice(
-                ("w0 = copy.copy(w0)", "w0 = pickle.loads(pickle.dumps(w0))", "w0 = again(w0)", "w0 = w0 | 0")
-            )
-        ),
+        line(f"w0 = {random.choice(COPIES).format(a='w0', b='w1')}"),
         until("True if port.load_u32(Y) == 1 else None"),
         until("True if port.load_u32(X) == 1 else None"),
         line("w1 = t0.pop() if t0 else 0"),

@@ -63,7 +63,7 @@ def mutated(block: Block, chance: Chance, rate: float) -> Block:
 
 def handover(random: Random) -> tuple[Block, Block]:
     parts: Sequence[Block] = random.choice(HANDOVERS)(random)
-    rate, mixed = random.choice((0.2, 0.5, 1.0)), random.random() < 0.15
+    rate, mixed = random.choice((0.1, 0.3, 0.7)), random.random() < 0.15
     if random.random() < 0.5 and "kick" not in "".join(
         text for part in parts for each in part for text in each.lines()
     ):
@@ -72,6 +72,21 @@ def handover(random: Random) -> tuple[Block, Block]:
     writer = stores.index(True) if any(stores) else random.randrange(2)
     chances = [Chance(random, cpu, mixed, 1, cpu == writer) for cpu in range(2)]
     return mutated(parts[0], chances[0], rate), mutated(parts[1], chances[1], rate)
+
+
+def met(random: Random, parts: tuple[Block, Block]) -> tuple[Block, Block]:
+    """Somewhere on the way both wait for each other: what was different before is so only for who remembers it."""
+    blocks: list[Block] = []
+    for part, (own, other) in zip(parts, ((0x30, 0x38), (0x38, 0x30)), strict=True):
+        at = random.randrange(len(part) + 1)
+        meet = (
+            line("port.fence(P.MB)"),
+            line(f"port.store_u32(THERE + {own:#x}, 1)"),
+            line(f"port.poll(lambda: port.load_u32(THERE + {other:#x}) or None)"),
+            line("port.fence(P.MB)"),
+        )
+        blocks.append((*part[:at], *meet, *part[at:]))
+    return blocks[0], blocks[1]
 
 
 def told_at_the_end(random: Random, parts: tuple[Block, Block]) -> tuple[Block, Block]:
@@ -90,6 +105,8 @@ def program_of(seed: int) -> Program:
     random = Random(f"program {seed}")
     parts = handover(random) if random.random() < 0.4 else parts_by_chance(random)
     seen = tuple(Chance(random, cpu, False).seen() for cpu in range(2))
+    if random.random() < 0.3:
+        parts = met(random, parts)
     if random.random() < 0.4:
         parts = told_at_the_end(random, parts)
         seen = tuple((*each, *(f"int({name})" for name in OTHERS)) for each in seen)
