@@ -23,7 +23,14 @@ def main() -> None:
     from program_judges import Effort, Tally, differences  # noqa: PLC0415
     from random_programs import program_of  # noqa: PLC0415
 
-    effort = Effort(unmerged=300, merged=1500, sampled=12, interleavings=200, sought=0)
+    effort = Effort(
+        unmerged=0 if judge and judge != ["merging"] else 300,
+        merged=1500,
+        sampled=0 if judge else 12,
+        interleavings=200 if judge in ([], ["interleaving"], ["sequential consistency"]) else 0,
+        twins=judge in ([], ["other words"]),
+        sought=0,
+    )
     for seed in range(int(first), int(first) + int(programs)):
         judges = sorted({each.judge for each in differences(program_of(seed), effort, seed, Tally())})
         if judges and set(judge) <= set(judges):

@@ -29,6 +29,7 @@ class Effort:
     merged: int = 3000
     sampled: int = 60
     interleavings: int = 400
+    twins: bool = True
     sought: int = 3
     plant: str = ""
 
@@ -177,7 +178,7 @@ class Trial:
             yield self.differs("running machine", fact, "on the running machine")
 
     def twins(self) -> Iterator[Difference]:
-        for twin, exactly in twins(self.program):
+        for twin, exactly in twins(self.program) if self.effort.twins else ():
             functions = twin.functions()
             try:
                 other = self.explore(twin, functions, self.effort.merged, merging=True)

@@ -59,13 +59,6 @@ PLANTED = [
         "merging",
     ),
     Planted(
-        "what comes before a live value is no part of the state",
-        "key.c",
-        "take_new(s, live[i].depends, NULL);",
-        "",
-        "merging",
-    ),
-    Planted(
         "a copy of a Word is told apart no longer",
         "py_word.c",
         "return Py_NewRef(self); /* it never changes */",
