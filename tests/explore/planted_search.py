@@ -17,16 +17,16 @@ TESTS = Path(__file__).parents[1]
 def main() -> None:
     sys.path[:0] = [str(TESTS / "explore"), str(TESTS / "fuzz"), str(TESTS.parent)]
     core, first, programs, *judge = sys.argv[1:]
-    from sanitized import load_core  # noqa: PLC0415
+    from sanitized import load_core  # type: ignore[import-not-found]  # noqa: PLC0415
 
     load_core(core)
     from program_judges import Effort, Tally, differences  # noqa: PLC0415
     from random_programs import program_of  # noqa: PLC0415
 
     effort = Effort(
-        unmerged=0 if judge and judge != ["merging"] else 300,
+        unmerged=300 if judge in ([], ["merging"]) else 0,
         merged=1500,
-        sampled=0 if judge else 12,
+        sampled=12 if judge in ([], ["running machine"]) else 0,
         interleavings=200 if judge in ([], ["interleaving"], ["sequential consistency"]) else 0,
         twins=judge in ([], ["other words"]),
         sought=0,

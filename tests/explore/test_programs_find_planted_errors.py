@@ -122,6 +122,13 @@ PLANTED = [
         "sequential consistency",
     ),
     Planted(
+        "a wait takes the newest doorbell that its own CPU has rung",
+        "relations.c",
+        "position < theirs && other->kind != XP_DOORBELL",
+        "position < theirs",
+        "running machine",
+    ),
+    Planted(
         "the load of an atomic is not overtaken by a store behind it",
         "explore_writes.c",
         "if (promise && !from_thin_air(",
