@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from program_words import COPIES
+from program_words import COPIES, TOLD
 from python_programs import Block, Statement, line
 
 Parts = tuple[Block, Block]
@@ -37,7 +37,7 @@ def remembered(random: Random) -> Parts:
     host: Block = (line("port.store_u32(X, 1)"), fence(random, "WMB"), line("port.store_u32(Y, 1)"))
     remote: Block = (
         line(random.choice(("w0 = port.load_u32(X)", "w0 = port.load_u32(X) + 1", "t0 = [port.load_u32(X)]"))),
-        line(f"w0 = {random.choice(COPIES).format(a='w0', b='w1')}"),
+        line(f"w0 = {random.choice(random.choice((COPIES, TOLD))).format(a='w0', b='w1')}"),
         until("True if port.load_u32(Y) == 1 else None"),
         until("True if port.load_u32(X) == 1 else None"),
         line("w1 = t0.pop() if t0 else 0"),
@@ -236,6 +236,8 @@ def overtaken(random: Random) -> Parts:
 HANDOVERS: Final[tuple[Callable[[Random], Parts], ...]] = (
     *(
         flag,
+        remembered,
+        remembered,
         remembered,
         complained,
         rounds,
