@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from program_words import KEPT, TOLD
+from program_words import COMPLAINTS, KEPT, TOLD
 from python_programs import CANNOT_SLEEP, NEVER, PAYLOADS, WORDS, Block, Statement, line
 
 from amp.ordering.barriers import Primitive
@@ -169,28 +169,7 @@ class Chance:
 
     def complain(self) -> Statement:
         """The port's exceptions know what a Word holds."""
-        word, target, big = self.word(), self.word(), self.pick("255", "254", "253")
-        return line(
-            self.pick(
-                f"{target} = told(lambda: port.store_u8(X, {word} + {big}))",
-                f"{target} = told(lambda: port.store_u8(X, {word} + 256))",
-                f"{target} = told(lambda: port.store_u16(X, 65536 + {word}))",
-                f"{target} = told(lambda: port.load_u32(X + 1 + ({word} & 1) * 2))",
-                f"{target} = told(lambda: port.load_u8(1024 + {word}))",
-                f"{target} = told(lambda: port.store_release_u32(1024 + 4 * ({word} & 3), 1))",
-                f"{target} = told(lambda: port.write(1024 + {word}, b'\\1'))",
-                f"{target} = told(lambda: port.cmpxchg_u8(Y, {word} + 256, 1))",
-                f"{target} = told(lambda: port.load_u32(X + ({word} & 3)))",
-                f"{target} = told(lambda: port.store_u16(Y + ({word} & 1), 1))",
-                f"{target} = told(lambda: port.load_u8(1021 + {word}))",
-                f"{target} = told(lambda: port.read(1020, 3 + {word}))",
-                f"{target} = told(lambda: port.write(1023 + {word}, b'\\1'))",
-                f"{target} = told(lambda: port.xchg_u8(Y, {word} + {big}))",
-                f"{target} = told(lambda: port.cmpxchg_u8(Y, {word} + {big}, 1))",
-                f"{target} = told(lambda: port.fetch_add_u32(Y + ({word} & 1), 1))",
-                f"{target} = told(lambda: Word({word} << 63))",
-            )
-        )
+        return line(f"{self.word()} = {self.pick(*COMPLAINTS).format(a=self.word())}")
 
     def forget(self) -> Statement:
         return line(f"{self.word()} = 0")

@@ -173,4 +173,24 @@ TOLD: Final = (
     "attempt(lambda: int({a} / 2 * 2))",
     "attempt(lambda: int(complex({a} & 255).real))",
 )
+# What the port refuses; `told` makes a number of what its exception says.
+COMPLAINTS: Final = (
+    "told(lambda: port.store_u8(X, {a} + 255))",
+    "told(lambda: port.store_u8(X, {a} + 256))",
+    "told(lambda: port.store_u16(X, 65536 + {a}))",
+    "told(lambda: port.load_u32(X + 1 + ({a} & 1) * 2))",
+    "told(lambda: port.load_u8(1024 + {a}))",
+    "told(lambda: port.store_release_u32(1024 + 4 * ({a} & 3), 1))",
+    "told(lambda: port.write(1024 + {a}, b'\\1'))",
+    "told(lambda: port.cmpxchg_u8(Y, {a} + 256, 1))",
+    "told(lambda: port.load_u32(X + ({a} & 3)))",
+    "told(lambda: port.store_u16(Y + ({a} & 1), 1))",
+    "told(lambda: port.load_u8(1021 + {a}))",
+    "told(lambda: port.read(1020, 3 + {a}))",
+    "told(lambda: port.write(1023 + {a}, b'\\1'))",
+    "told(lambda: port.xchg_u8(Y, {a} + 255))",
+    "told(lambda: port.cmpxchg_u8(Y, {a} + 255, 1))",
+    "told(lambda: port.fetch_add_u32(Y + ({a} & 1), 1))",
+    "told(lambda: Word({a} << 63))",
+)
 KEPT: Final = (*COPIES, *COPIES, *CARRIERS, *ARITHMETIC)

@@ -8,6 +8,7 @@ from random import Random
 
 from program_chance import Chance
 from program_handovers import HANDOVERS
+from program_words import COMPLAINTS, KEPT, TOLD
 from python_programs import OTHERS, Block, Program, Statement, line
 
 from amp.ordering.barriers import BarrierClass
@@ -98,6 +99,16 @@ def told_at_the_end(random: Random, parts: tuple[Block, Block]) -> tuple[Block, 
     asks = (line("port.poll(lambda: port.load_u32(THERE + 0x20) or None)"), line("port.fence(P.MB)"), *loads)
     last = (tells, asks) if teller == 0 else (asks, tells)
     return (*parts[0], *last[0]), (*parts[1], *last[1])
+
+
+def uses() -> list[Program]:
+    """For each way to use a Word a program that uses an early load so, and then nothing but that tells which it was."""
+    host = (line("port.store_u32(X, 1)"), line("port.store_u32(Y, 1)"))
+    early = (line("w0 = port.load_u32(X)"), line("w1 = port.load_u32(Z)"))
+    late = tuple(line(f"port.poll(lambda: True if port.load_u32({place}) else None)") for place in "YX")
+    rows = [row.format(a="w0", b="w1") for row in (*KEPT, *TOLD, *COMPLAINTS)]
+    seen = (), ("int(w0)",)
+    return [Program((host, (*early, line(f"w0 = {row}"), *late)), seen, "sc") for row in dict.fromkeys(rows)]
 
 
 def program_of(seed: int) -> Program:

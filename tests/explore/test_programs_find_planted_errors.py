@@ -184,7 +184,7 @@ def bridge(objects: Path, to: Path, replaced: Path | None = None) -> Path:
 
 
 def found(core: Path, programs: int, *judge: str) -> str:
-    command = [sys.executable, str(HERE / "planted_search.py"), str(core), "0", str(programs), *judge]
+    command = [sys.executable, str(HERE / "planted_search.py"), str(core), str(programs), *judge]
     return subprocess.run(command, capture_output=True, text=True, timeout=500, check=True).stdout
 
 

@@ -15,7 +15,7 @@ from interleaved_machine import InterleavedMachine
 from program_judges import Difference, Effort, Tally, differences, like, report, shrink, smaller
 from program_words import KEPT, TOLD
 from python_programs import SPACE, WORDS, Fact, Program, line
-from random_programs import program_of
+from random_programs import program_of, uses
 from sampled_machine import SampledMachine
 
 from amp._core._bridge import Word
@@ -44,6 +44,16 @@ def test_everybody_says_the_same_of_a_few_hundred_programs() -> None:
     assert tally.interleaved > 0.9 * FEW
     assert tally.twins > 0.3 * FEW
     assert tally.facts > 2 * FEW
+
+
+def test_so_they_do_of_every_way_to_use_what_was_loaded() -> None:
+    found = 0
+    for program in uses():
+        tally = Tally()
+        for difference in differences(program, USUAL, 1, tally):
+            pytest.fail(made_small(difference, 1), pytrace=False)
+        found += tally.facts > 2
+    assert found > 0.5 * len(uses()), "the early load makes no difference: nothing was compared"
 
 
 @pytest.mark.slow
