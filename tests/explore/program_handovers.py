@@ -196,7 +196,8 @@ def sized(random: Random) -> Parts:
     host: Block = (line("port.write(X, b'\\1\\1\\1\\1')"), fence(random, "WMB"), line("port.store_u32(Y, 4)"))
     length = random.choice(("w0 & 15", "w0 & 7", "(w0 & 4) + 0"))
     read = line(f"b0 = port.read(X, {length})", f"b0 = port.read(X, int({length}))")
-    return host, (line("w0 = port.load_u32(Y)"), fence(random, "RMB"), read, line("w1 = sum(bytes(b0))"))
+    between = (fence(random, "RMB"),) if random.random() < 0.4 else ()
+    return host, (line("w0 = port.load_u32(Y)"), *between, read, line("w1 = sum(bytes(b0))"))
 
 
 def pointed(random: Random) -> Parts:
@@ -250,5 +251,5 @@ HANDOVERS: Final[tuple[Callable[[Random], Parts], ...]] = (
         own_doorbell,
         asked,
     ),
-    *(doorbells_both_ways, locked, sized, pointed, overtaken),
+    *(doorbells_both_ways, locked, sized, sized, sized, pointed, overtaken, overtaken),
 )

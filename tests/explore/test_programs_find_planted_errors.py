@@ -15,7 +15,7 @@ import pytest
 
 HERE = Path(__file__).parent
 CORE = HERE.parents[1] / "amp" / "_core"
-PROGRAMS = 4000  # at most; most errors show in the first few hundred
+PROGRAMS = 8000  # at most; most errors show in the first few hundred
 QUIET = 100
 
 pytestmark = [
