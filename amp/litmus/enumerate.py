@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from amp._core import _bridge
 from amp.errors import UsageError
@@ -65,7 +65,7 @@ def enumerate_outcomes(
     worth = [Orders(least) | implicit for least in orders[LEVELS - 1 :: LEVELS]]
     for number, thread in enumerate(program.threads):
         _refuse_overtaken_atomics(number, thread, worth)
-    arrangement = (
+    arrangement: _Arrangement = (
         bytes(orders),
         LEVELS if mixed else 1,
         groups if mixed else tuple(range(len(groups))),
@@ -86,10 +86,11 @@ def enumerate_outcomes(
 
 
 Code = tuple[Instruction, ...]
+_Arrangement = tuple[bytes, int, tuple[int, ...], bytes]  # orders, levels, domains, what the hardware keeps
 
 
 def _explore(
-    program: Program, threads: tuple[Code, ...], arrangement: tuple[Any, ...], limits: Limits, faults: int
+    program: Program, threads: tuple[Code, ...], arrangement: _Arrangement, limits: Limits, faults: int
 ) -> Outcomes:
     """All outcomes of these threads. Raises UsageError for what the core says it cannot do."""
     try:

@@ -162,7 +162,7 @@ class AArch64:
         letter, part, size = self.size()
         kind = self.random.choice(["SWP", "LDADD", "LDSET", "CAS", "CAS", "CAS"])
         order = self.random.choice(["", "A", "L", "AL", "A", "AL"])
-        how = self.random.randint(0, 2)
+        how = self.random.choice([0, 1, 2, 2])
         address = self.address(location, source if how == 0 else None)
         if "," in address:
             to = self.register()
@@ -183,13 +183,13 @@ class AArch64:
                     self.say(f"ADD W{expected},W{expected},#1")
             else:
                 self.say(f"MOV W{expected},#{self.random.choice([0, 0, 1, 2])}")
-            if self.random.randint(0, 5) == 0:
+            if self.random.randint(0, 4) == 0:
                 self.say(f"CAS{order}{part} {letter}ZR,{letter}{value},{address}")
                 return
             self.say(f"CAS{order}{part} {letter}{expected},{letter}{value},{address}")
             self.loaded.append(expected)
             return
-        if self.random.randint(0, 4) == 0:
+        if self.random.randint(0, 2) == 0:
             self.say(f"{kind}{order}{part} {letter}{value},{letter}ZR,{address}")
             return
         to = self.register()
@@ -422,8 +422,12 @@ def _cycle(random: Random, writers: list[Any]) -> None:
     question = random.randrange(count)
     for number, writer in enumerate(writers):
         first, last = LOCATIONS[(number - 1) % count], LOCATIONS[number]
-        writer.plain = random.randint(0, 4) > 0
-        _access(writer, kinds[number - 1][1], first, None)
+        style = random.randint(0, 5) if number == question else 0
+        writer.plain = style < 4 and random.randint(0, 4) > 0
+        if style in (1, 2) and writer.atomics:
+            writer.atomic(first, None)
+        else:
+            _access(writer, kinds[number - 1][1], first, None)
         source = writer.loaded[-1] if writer.loaded else None
         if number == question:
             source = _mix(random, writer, source)
@@ -431,7 +435,11 @@ def _cycle(random: Random, writers: list[Any]) -> None:
             writer.strong()
         else:
             source = writer.between(source)
-        _access(writer, kinds[number][0], last, source if number == question else None)
+        if style in (3, 4) and writer.atomics:
+            writer.atomic(last, source)
+        else:
+            writer.plain = style < 5 and writer.plain
+            _access(writer, kinds[number][0], last, source if number == question else None)
 
 
 def _mix(random: Random, writer: Any, source: str | None) -> str | None:
