@@ -53,8 +53,11 @@ static int place_of(struct litmus *test, uint64_t address, unsigned width, struc
         return -EFAULT;
     if (end > AMP_GRANULE || at % width)
         return -EDOM;
-    if (test->widest[number] < end)
+    if (test->widest[number] < end) {
         test->widest[number] = (uint8_t)end;
+        if (test->cuts[number] & ~1u)
+            return -ESTALE; /* whether it may be that wide is looked at there */
+    }
     cuts = (uint8_t)(1u << at | (end < AMP_GRANULE ? 1u << end : 0));
     if (test->faults & LITMUS_WHOLE_LOCATION)
         cuts = 1;

@@ -182,7 +182,7 @@ class AArch64:
                 if self.random.randint(0, 2) == 0:
                     self.say(f"ADD W{expected},W{expected},#1")
             else:
-                self.say(f"MOV W{expected},#{self.random.choice([0, 0, 1, 2])}")
+                self.say(f"MOV W{expected},#{self.random.choice([0, 0, 1, 1, 2])}")
             if self.random.randint(0, 4) == 0:
                 self.say(f"CAS{order}{part} {letter}ZR,{letter}{value},{address}")
                 return
@@ -420,8 +420,10 @@ def _cycle(random: Random, writers: list[Any]) -> None:
     count = len(writers)
     kinds = [random.choice(_MEETINGS) for _ in range(count)]
     question = random.randrange(count)
+    # Parts of one location are as good as several.
+    places = [LOCATIONS[0]] * count if getattr(writers[0], "wide", False) and random.randint(0, 2) == 0 else LOCATIONS
     for number, writer in enumerate(writers):
-        first, last = LOCATIONS[(number - 1) % count], LOCATIONS[number]
+        first, last = places[(number - 1) % count], places[number]
         style = random.randint(0, 5) if number == question else 0
         writer.plain = style < 4 and random.randint(0, 4) > 0
         if style in (1, 2) and writer.atomics:
@@ -475,6 +477,36 @@ def _mix(random: Random, writer: Any, source: str | None) -> str | None:
     return source
 
 
+def _atomic_cycle(random: Random, writers: list[Any]) -> None:
+    """Two threads, of which one has an atomic where the cycle goes through it, or through what it stored."""
+    other, writer = writers
+    kinds = [random.choice(_MEETINGS) for _ in writers]
+    other.plain = writer.plain = True
+    _access(other, kinds[1][1], LOCATIONS[1], None)
+    other.strong()
+    _access(other, kinds[0][0], LOCATIONS[0], None)
+    lead, seen = random.randint(0, 2), len(writer.loaded)
+    if lead == 0:
+        writer.atomics += 1
+        writer.atomic(LOCATIONS[0], None)
+        if random.randint(0, 1):
+            writer.read(LOCATIONS[0])
+        elif random.randint(0, 1):
+            writer.say("DMB LD")
+    elif lead == 1:
+        writer.say(f"STLR W{writer.number_in(4)},{writer.address(LOCATIONS[0], None)}")
+    else:
+        _access(writer, kinds[0][1], LOCATIONS[0], None)
+    source = writer.loaded[-1] if len(writer.loaded) > seen else None
+    if source is not None and random.randint(0, 4) == 0:
+        source = writer.between(source)
+    if lead != 0 or random.randint(0, 2) == 0:
+        writer.atomics += 1
+        writer.atomic(LOCATIONS[1], source)
+    else:
+        _access(writer, kinds[1][0], LOCATIONS[1], source)
+
+
 def _unstructured(random: Random, writers: list[Any]) -> None:
     left = 7 - len(writers)
     for writer in writers:
@@ -499,9 +531,19 @@ def _filled(seed: str, make: type, *, cycle: bool, **more: bool) -> tuple[Random
     return random, writers
 
 
+def aarch64_atomics(seed: int) -> str:
+    random = Random(f"atomics {seed}")
+    writers = [AArch64(random, number) for number in range(2)]
+    _atomic_cycle(random, writers)
+    return _aarch64(writers, "")
+
+
 def aarch64(seed: int, *, cycle: bool, wide: bool = False) -> str:
     _, writers = _filled(f"aarch64 {seed} {cycle} {wide}", AArch64, cycle=cycle, wide=wide)
-    types = "".join(f"uint64_t {name}; " for name in LOCATIONS) if wide else ""
+    return _aarch64(writers, "".join(f"uint64_t {name}; " for name in LOCATIONS) if wide else "")
+
+
+def _aarch64(writers: list[Any], types: str) -> str:
     bases = " ".join(f"{w.number}:X{20 + at}={name};" for w in writers for at, name in enumerate(LOCATIONS))
     extra = " ".join(f"{entry};" for w in writers for entry in w.initial)
     seen = [f"{w.number}:X{name}" for w in writers for name in w.loaded]

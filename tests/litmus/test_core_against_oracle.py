@@ -47,6 +47,10 @@ def aarch64_any(seed: int) -> str:
     return random_tests.aarch64(seed, cycle=False)
 
 
+def aarch64_atomics(seed: int) -> str:
+    return random_tests.aarch64_atomics(seed)
+
+
 def wide_cycle(seed: int) -> str:
     return random_tests.aarch64(seed, cycle=True, wide=True)
 
@@ -74,6 +78,7 @@ def x86_any(seed: int) -> str:
 KINDS = [
     Kind("aarch64-cycle", aarch64_cycle, "arm64"),
     Kind("aarch64", aarch64_any, "arm64"),
+    Kind("aarch64-atomics", aarch64_atomics, "arm64"),
     Kind("wide-cycle", wide_cycle, "arm64"),
     Kind("wide", wide_any, "arm64"),
     Kind("c-cycle", c_cycle, "arm64"),
@@ -165,11 +170,11 @@ PLANTED: dict[str, tuple[Generator, Change | None, int]] = {
     "the operand that an extension has not, AArch64": (aarch64_cycle, None, UNUSED_OPERAND),
     "the operand that an extension has not, C": (c_cycle, None, UNUSED_OPERAND),
     "an access is to the whole location": (wide_cycle, None, WHOLE_LOCATION),
-    "the compare register does not hold back the store": (aarch64_cycle, None, NO_PICK),
-    "an exchange stores what it has read": (aarch64_cycle, None, READ_IN_STORE),
-    "a narrow read may be later than a wide one": (wide_any, None, NO_HAZARD),
-    "the zero register is as good a result as any": (aarch64_cycle, changed(seen_atomic), 0),
-    "the result of a compare-and-swap is from memory": (aarch64_cycle, changed(result_from_memory), 0),
-    "a failed CASAL is no RCsc acquire": (aarch64_cycle, no_rcsc_of_both, 0),
+    "the compare register does not hold back the store": (aarch64_atomics, None, NO_PICK),
+    "an exchange stores what it has read": (aarch64_atomics, None, READ_IN_STORE),
+    "a narrow read may be later than a wide one": (wide_cycle, None, NO_HAZARD),
+    "the zero register is as good a result as any": (aarch64_atomics, changed(seen_atomic), 0),
+    "the result of a compare-and-swap is from memory": (aarch64_atomics, changed(result_from_memory), 0),
+    "a failed CASAL is no RCsc acquire": (aarch64_atomics, no_rcsc_of_both, 0),
     "an extension depends on nothing": (aarch64_cycle, no_dependency_by_extension, 0),
 }
