@@ -160,7 +160,7 @@ class AArch64:
     def atomic(self, location: str, source: str | None) -> None:
         self.atomics -= 1
         letter, part, size = self.size()
-        kind = self.random.choice(["SWP", "LDADD", "LDSET", "CAS", "CAS", "CAS"])
+        kind = self.random.choice(["SWP", "SWP", "LDADD", "LDSET", "CAS", "CAS", "CAS"])
         order = self.random.choice(["", "A", "L", "AL", "A", "AL"])
         how = self.random.choice([0, 1, 2, 2])
         address = self.address(location, source if how == 0 else None)
@@ -212,6 +212,14 @@ class AArch64:
         elif how == 4:
             self.noise()
         return source if source is not None and how >= 5 else None
+
+    def overwrite(self, location: str) -> None:
+        """A byte is read and written, and the whole location read."""
+        seen, value, whole = self.register(), self.number_in(4), self.register()
+        self.say(f"LDRB W{seen},[{self.base(location)}]")
+        self.say(f"STRB W{value},[{self.base(location)}]")
+        self.say(f"LDR X{whole},[{self.base(location)}]")
+        self.loaded += [seen, whole]
 
     def strong(self) -> None:
         self.say(self.random.choice(["DMB SY", "DMB SY", "DSB SY"]))
@@ -431,7 +439,9 @@ def _cycle(random: Random, writers: list[Any]) -> None:
         else:
             _access(writer, kinds[number - 1][1], first, None)
         source = writer.loaded[-1] if writer.loaded else None
-        if number == question:
+        if number == question and places is not LOCATIONS and random.randint(0, 1):
+            writer.overwrite(first)
+        elif number == question:
             source = _mix(random, writer, source)
         elif random.randint(0, 5):
             writer.strong()
@@ -481,18 +491,20 @@ def _atomic_cycle(random: Random, writers: list[Any]) -> None:
     """Two threads, of which one has an atomic where the cycle goes through it, or through what it stored."""
     other, writer = writers
     kinds = [random.choice(_MEETINGS) for _ in writers]
+    lead, seen = random.choice([0, 0, 0, 1, 2]), len(writer.loaded)
+    if lead == 0 and random.randint(0, 3):  # what the atomic reads is the other's, and what it missed shows at the end
+        kinds = [("W", "R"), ("R", "W")]
     other.plain = writer.plain = True
     _access(other, kinds[1][1], LOCATIONS[1], None)
     other.strong()
     _access(other, kinds[0][0], LOCATIONS[0], None)
-    lead, seen = random.randint(0, 2), len(writer.loaded)
     if lead == 0:
         writer.atomics += 1
         writer.atomic(LOCATIONS[0], None)
-        if random.randint(0, 1):
-            writer.read(LOCATIONS[0])
-        elif random.randint(0, 1):
+        if not writer.loaded or random.randint(0, 3) == 0:
             writer.say("DMB LD")
+        elif random.randint(0, 1):
+            writer.read(LOCATIONS[0])
     elif lead == 1:
         writer.say(f"STLR W{writer.number_in(4)},{writer.address(LOCATIONS[0], None)}")
     else:
@@ -500,7 +512,7 @@ def _atomic_cycle(random: Random, writers: list[Any]) -> None:
     source = writer.loaded[-1] if len(writer.loaded) > seen else None
     if source is not None and random.randint(0, 4) == 0:
         source = writer.between(source)
-    if lead != 0 or random.randint(0, 2) == 0:
+    if lead != 0 or random.randint(0, 4) == 0:
         writer.atomics += 1
         writer.atomic(LOCATIONS[1], source)
     else:
