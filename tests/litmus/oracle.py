@@ -24,6 +24,7 @@ from oracle_text import Test, read_test
 from oracle_threads import Machine, machine, run_thread
 
 TRACES_LIMIT: Final = 30_000  # ways to pick one trace of each thread
+WORK_LIMIT: Final = 20_000  # coherence orders and executions looked at, of one test
 ORDERS_LIMIT: Final = 3_000  # of coherence, in one of them
 Outcome = frozenset[tuple[str, object]]
 
@@ -73,8 +74,9 @@ def _outcomes(test: Test, kind: Machine, choices: tuple[bool, ...]) -> frozenset
     first_of = cells(accesses, granules)
     found: set[Outcome] = set()
     parts: dict[int, _Parts] = {}
+    work = _Work()
     for chosen in _plausible(test, traces):
-        for memory in _Executions(test, first_of, chosen, parts).memories():
+        for memory in _Executions(test, first_of, chosen, parts).memories(work):
             found.add(test.outcome([trace.registers for trace in chosen], memory))
     return frozenset(found)
 
@@ -140,6 +142,16 @@ Node = tuple[int, int, int]  # thread, access, byte
 _Parts = tuple[list[list[int]], set[tuple[tuple[int, int], tuple[int, int]]]]
 
 
+class _Work:
+    def __init__(self) -> None:
+        self.left = WORK_LIMIT
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise TooLargeError
+
+
 class _Executions:
     """All executions of one trace of each thread."""
 
@@ -176,13 +188,14 @@ class _Executions:
         end = min((other for other in self.cells if other > cell), default=cell + 8)
         return self.test.first_bytes(cell, min(end, (cell & ~7) + 8))
 
-    def memories(self) -> Iterator[dict[int, int]]:
+    def memories(self, work: _Work) -> Iterator[dict[int, int]]:
         """The last value of every cell, once for every execution that the axioms allow."""
         orders = {cell: list(self._orders(cell)) for cell in self.cells}
         if prod(map(len, orders.values())) > ORDERS_LIMIT:
             raise TooLargeError
         sources = [self._sources(read) for read in self.reads]
         for coherence in product(*orders.values()):
+            work.step()
             co = dict(zip(orders, coherence, strict=True))
             rank = {write: place for order in coherence for place, write in enumerate(order)}
             allowed = [
@@ -190,6 +203,7 @@ class _Executions:
                 for read, each in zip(self.reads, sources, strict=True)
             ]
             for source in product(*allowed):
+                work.step()
                 if self._is_allowed(dict(zip(self.reads, source, strict=True)), co, rank):
                     yield {c: self._value(order[-1]) if order else self._first(c) for c, order in co.items()}
 

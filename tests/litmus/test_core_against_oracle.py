@@ -16,10 +16,13 @@ import random_tests
 from litmus_runs import Change, outcomes
 
 from amp.errors import UsageError
-from amp.litmus.program import ACQUIRE, FROM_EXPECTED, NO_RESULT, Instruction, Op, Program
+from amp.litmus.c import CCompiler
+from amp.litmus.emit import NOTHING
+from amp.litmus.program import ACQUIRE, FROM_EXPECTED, NO_RESULT, Instruction, Op, Ordering, Program
+from amp.ordering.architectures import ARCHITECTURES, Row
 from amp.ordering.barriers import Orders
 
-FEW = 22
+FEW = 15
 MANY = 3_000
 NOT_DONE = ("a store behind an atomic that it may overtake", "a load that takes some of its bytes")
 
@@ -165,16 +168,54 @@ def no_dependency_by_extension(program: Program) -> Program:
     )(program)
 
 
+RISCV = ARCHITECTURES["riscv"]
 UNUSED_OPERAND, WHOLE_LOCATION, NO_PICK, READ_IN_STORE, NO_HAZARD = 1, 2, 4, 8, 16
-PLANTED: dict[str, tuple[Generator, Change | None, int]] = {
-    "the operand that an extension has not, AArch64": (aarch64_cycle, None, UNUSED_OPERAND),
-    "the operand that an extension has not, C": (c_cycle, None, UNUSED_OPERAND),
-    "an access is to the whole location": (wide_cycle, None, WHOLE_LOCATION),
-    "the compare register does not hold back the store": (aarch64_atomics, None, NO_PICK),
-    "an exchange stores what it has read": (aarch64_atomics, None, READ_IN_STORE),
-    "a narrow read may be later than a wide one": (wide_cycle, None, NO_HAZARD),
-    "the zero register is as good a result as any": (aarch64_atomics, changed(seen_atomic), 0),
-    "the result of a compare-and-swap is from memory": (aarch64_atomics, changed(result_from_memory), 0),
-    "a failed CASAL is no RCsc acquire": (aarch64_atomics, no_rcsc_of_both, 0),
-    "an extension depends on nothing": (aarch64_cycle, no_dependency_by_extension, 0),
+# The error, the generator that finds it, and the first of its tests that does.
+PLANTED: dict[str, tuple[Generator, Change | None, int, int]] = {
+    "the operand that an extension has not, AArch64": (aarch64_cycle, None, UNUSED_OPERAND, 37),
+    "the operand that an extension has not, C": (c_cycle, None, UNUSED_OPERAND, 15),
+    "an access is to the whole location": (wide_cycle, None, WHOLE_LOCATION, 2),
+    "the compare register does not hold back the store": (aarch64_atomics, None, NO_PICK, 190),
+    "an exchange stores what it has read": (aarch64_atomics, None, READ_IN_STORE, 21),
+    "a narrow read may be later than a wide one": (wide_cycle, None, NO_HAZARD, 66),
+    "the zero register is as good a result as any": (aarch64_atomics, changed(seen_atomic), 0, 14),
+    "the result of a compare-and-swap is from memory": (aarch64_atomics, changed(result_from_memory), 0, 111),
+    "a failed CASAL is no RCsc acquire": (aarch64_atomics, no_rcsc_of_both, 0, 35),
+    "an extension depends on nothing": (aarch64_cycle, no_dependency_by_extension, 0, 42),
 }
+
+
+@pytest.mark.parametrize("error", PLANTED)
+def test_an_error_planted_again_is_found(error: str) -> None:
+    make, change, faults, seed = PLANTED[error]
+    text = make(seed)
+    due = oracle.outcomes(text, "arm64")
+    assert outcomes(text) == due
+    assert outcomes(text, change=change, faults=faults) != due
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("error", PLANTED)
+def test_an_error_planted_again_is_found_within_1000_tests(error: str) -> None:
+    make, change, faults, _ = PLANTED[error]
+    for seed in range(1000):
+        text = make(seed)
+        try:
+            if outcomes(text, change=change, faults=faults) != oracle.outcomes(text, "arm64"):
+                return
+        except (UsageError, oracle.TooLargeError):
+            continue
+    pytest.fail("not found")
+
+
+def test_a_release_without_its_fence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On RISC-V, where the fence orders other accesses as well."""
+    kind = Kind("c-cycle", c_cycle, "riscv")
+    monkeypatch.setattr(CCompiler, "_access_ordering", lambda _, what: _without_fence(RISCV.rows[what]))
+    with pytest.raises(AssertionError, match="too many"):
+        compared(kind, range(400))
+
+
+def _without_fence(row: Row) -> tuple[Ordering, Ordering]:
+    return Ordering(row.orders, row.reach), NOTHING
