@@ -152,6 +152,7 @@ def _row_dict(explanation: Explanation) -> dict[str, Any]:
         "orders": _names(row.orders),
         "reach": row.reach.name.lower(),
         "source": row.source,
+        "fence": _names(row.fence),
         "orders_to_other_side": _names(explanation.orders),
         "reaches_other_side": explanation.verdict.value,
         "reasons": list(explanation.reasons),
