@@ -61,7 +61,7 @@ def test_bad_files_cost_a_line_each_and_the_others_are_run(tmp_path: Path) -> No
     assert "\u202e" not in done.stdout + done.stderr
 
 
-WRC = DATA / "reported" / "WRC-not-multi-copy-atomic.litmus"
+WRC = DATA.parent / "reported" / "WRC-not-multi-copy-atomic.litmus"
 
 
 @pytest.mark.parametrize(("platform", "assumed"), [("armv7-smp", True), ("paranoid", True), ("arm64", False)])
@@ -72,7 +72,7 @@ def test_a_verdict_that_rests_on_multi_copy_atomicity_says_so(platform: str, ass
     assert ("multi-copy atomicity assumed" in text) is assumed
     if test["observation"] == "Never":
         assert ("Never may be Sometimes there" in text) is assumed
-    [two] = told(DATA / "examples" / "MP.litmus", "--platform", platform)["tests"]
+    [two] = told(DATA.parent / "examples" / "MP.litmus", "--platform", platform)["tests"]
     assert two["assumes_multi_copy_atomicity"] is False
 
 

@@ -15,7 +15,7 @@ from amp.litmus.runner import run_test
 from amp.ordering.platforms import PLATFORMS
 
 SEEDS = [
-    *(path.read_text() for path in sorted((DATA / "reported").glob("*.litmus"))),
+    *(path.read_text() for path in sorted((DATA.parent / "reported").glob("*.litmus"))),
     c("int r0 = atomic_fetch_add(1, (atomic_t *)x); if (r0 == 1 && xchg(y, 2)) { WRITE_ONCE(*x, r0 << 3); }"),
     aarch64("L0: LDADDAL W0,W2,[X1];CMP W2,#1;B.NE L1;L1: LDRH W4,[X3,#2];STLR X4,[X1]"),
     x86("MOV EAX,[x];LOCK XADD [y],EAX;CMP EAX,$1;JNE L0;L0: MFENCE"),

@@ -14,7 +14,7 @@ from amp.errors import UsageError
 from amp.ordering.platforms import PLATFORMS
 
 ROOT = Path(__file__).parents[2]
-REPORTED = DATA / "reported"
+REPORTED = DATA.parent / "reported"
 # (file, platform, what herd7 says on that machine's model)
 VERDICTS = [
     ("aarch64-false-dependency", "arm64", "Sometimes"),
