@@ -16,7 +16,17 @@ from typing import Final
 
 from amp._core import _bridge
 from amp.errors import UsageError
-from amp.litmus.program import ACQUIRE, FROM_EXPECTED, LOCATION_BYTES, ORDERED_READ, Instruction, Op, Program, Rmw
+from amp.litmus.program import (
+    ACQUIRE,
+    FROM_EXPECTED,
+    LOCATION_BYTES,
+    NO_RESULT,
+    ORDERED_READ,
+    Instruction,
+    Op,
+    Program,
+    Rmw,
+)
 from amp.ordering.barriers import Orders
 from amp.ordering.platforms import Platform, Side
 
@@ -143,6 +153,7 @@ def _is_read(register: int, code: Code) -> bool:
 # rather than outcomes missed. When the core can do it, this check goes, and its call above.
 def _refuse_overtaken_atomics(number: int, thread: Code, orders: Sequence[Orders]) -> None:
     """`orders` is what each ordering is worth among these CPUs, the hardware's own part included."""
+    unwanted = any(instruction.op is Op.RMW and instruction.flags & NO_RESULT for instruction in thread)
     relaxed = [False] * (len(thread) + 1)  # before each instruction: has an atomic read that a store may overtake?
     for at, instruction in enumerate(thread):
         here = relaxed[at]
@@ -156,7 +167,10 @@ def _refuse_overtaken_atomics(number: int, thread: Code, orders: Sequence[Orders
                 worth = orders[instruction.order] if instruction.flags & ordered else orders[0]
                 here |= Orders.RW not in worth
             case Op.FENCE:
-                here &= Orders.RW not in orders[instruction.order]
+                # One for loads alone does not wait for the load of an atomic without a result.
+                fence = orders[instruction.order]
+                reaches = not unwanted or bool(fence & (Orders.WR | Orders.WW))
+                here &= not (Orders.RW in fence and reaches)
             case Op.JUMP | Op.JUMP_IF_ZERO | Op.JUMP_IF_NOT_ZERO:
                 relaxed[instruction.imm] |= here
         if instruction.op not in (Op.JUMP, Op.END):
