@@ -486,6 +486,8 @@ def litmus(
     observed_locations: tuple[int, ...],
     executions: int,
     ns: int,
+    sizes: tuple[int, ...],
+    faults: int,
     /,
 ) -> tuple[list[tuple[tuple[int, ...], int]], int, int, bool]:
     """All outcomes of a litmus test, for amp.litmus.enumerate: [(values, how many executions)], executions, runs, all?

@@ -87,6 +87,7 @@ enum xp_fault { XP_NO_COHERENCE = 1, XP_NO_DEPENDENCY = 2, XP_NO_CONTROL = 4 };
 struct xp_graph {
     unsigned levels, cpus;
     uint8_t faults; /* bits of enum xp_fault; 0 but in tests */
+    bool hazards;   /* a read comes before what a later, wider read of its CPU that shares bytes with it has missed */
     unsigned events, words; /* in use; words: of a row of `before` */
     struct xp_event event[XP_EVENTS];
     uint64_t before[XP_EVENTS][XP_WORDS];

@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END, CONST, ALU, LOAD, STORE, RMW, FENCE, ISB, JUMP, JUMP_IF_ZERO, JUMP_IF_NOT_ZERO };
-enum { ADD, SUB, AND, OR, XOR, MUL, SHL, SHR, EQ, NE, LT, LE, GT, GE, SEXT32, ZEXT32 };
-enum { RMW_XCHG, RMW_ADD, RMW_SUB, RMW_AND, RMW_OR, RMW_XOR, RMW_CMPXCHG };
-enum { FULL = 1, SIGNED = 2, ACQUIRE = 4, RELEASE = 8 };
+enum { ADD, SUB, AND, OR, XOR, MUL, SHL, SHR, EQ, NE, LT, LE, GT, GE, SEXT32, ZEXT32, LITMUS_ALUS };
+
+/* How many registers an operation reads: what it does not read is no operand, whatever its field says. */
+static const uint8_t operands[LITMUS_ALUS] = {
+    [ADD] = 2, [SUB] = 2, [AND] = 2, [OR] = 2, [XOR] = 2, [MUL] = 2, [SHL] = 2, [SHR] = 2,
+    [EQ] = 2,  [NE] = 2,  [LT] = 2,  [LE] = 2, [GT] = 2,  [GE] = 2,  [SEXT32] = 1, [ZEXT32] = 1,
+};
 
 static uint64_t compute(unsigned operation, uint64_t a, uint64_t b)
 {
@@ -37,137 +40,16 @@ static uint64_t compute(unsigned operation, uint64_t a, uint64_t b)
     }
 }
 
-static uint64_t modify(unsigned operation, uint64_t old, uint64_t operand)
+static int calculate(struct litmus *test, struct litmus_thread *thread, const struct amp_insn *i)
 {
-    switch (operation) {
-    case RMW_ADD: return old + operand;
-    case RMW_SUB: return old - operand;
-    case RMW_AND: return old & operand;
-    case RMW_OR: return old | operand;
-    case RMW_XOR: return old ^ operand;
-    default: return operand;
-    }
-}
+    struct litmus_taint taint = thread->taint[i->a];
 
-static uint64_t narrow(uint64_t value, unsigned bytes, bool is_signed)
-{
-    unsigned unused = 64 - 8 * bytes;
-
-    if (bytes >= 8)
-        return value;
-    return is_signed ? (uint64_t)((int64_t)(value << unused) >> unused) : value << unused >> unused;
-}
-
-static int location_of(const struct litmus *test, uint64_t address, uint16_t *cell)
-{
-    uint64_t number = (address - LITMUS_BASE) / LITMUS_STEP;
-
-    if (address < LITMUS_BASE || address % LITMUS_STEP || number >= test->locations)
-        return -EFAULT;
-    *cell = (uint16_t)number;
-    return 0;
-}
-
-static void join(struct xp_set *set, const struct xp_set *other)
-{
-    for (unsigned i = 0; i < XP_WORDS; i++)
-        set->bit[i] |= other->bit[i];
-}
-
-static int load(struct litmus *test, unsigned number, const struct amp_insn *i)
-{
-    struct litmus_thread *thread = &test->thread[number];
-    uint64_t value;
-    xp_event_id event;
-    uint16_t cell;
-    int result = location_of(test, thread->value[i->a], &cell);
-
-    if (result)
-        return result;
-    result = xp_load(test->x, number, &cell, 1, test->orders[i->order], &thread->depends[i->a], &value, &event);
-    if (result)
-        return result;
-    thread->value[i->dst] = narrow(value, i->arg, i->flags & SIGNED);
-    memset(&thread->depends[i->dst], 0, sizeof thread->depends[0]);
-    xp_put(&thread->depends[i->dst], event);
-    return 0;
-}
-
-static int store(struct litmus *test, unsigned number, const struct amp_insn *i)
-{
-    struct litmus_thread *thread = &test->thread[number];
-    struct xp_set depends = thread->depends[i->b];
-    uint16_t cell;
-    int result = location_of(test, thread->value[i->a], &cell);
-
-    if (result)
-        return result;
-    join(&depends, &thread->depends[i->a]);
-    return xp_store(test->x, XP_WRITE, number, &cell, 1, narrow(thread->value[i->b], i->arg, false),
-                    test->orders[i->order], &depends, &thread->depends[i->a], 0);
-}
-
-/* The store of an atomic that has read `old`; a full one is a barrier on both sides of it. */
-static int modify_store(struct litmus *test, unsigned number, const struct amp_insn *i, uint16_t cell, uint64_t value)
-{
-    static const struct xp_orders nothing;
-    struct litmus_thread *thread = &test->thread[number];
-    const struct xp_orders *orders = &test->orders[i->order];
-    struct xp_set depends = thread->depends[i->b];
-    int result;
-
-    xp_put(&depends, thread->read);
-    join(&depends, &thread->depends[i->a]);
-    if (i->flags & FULL) {
-        if (xp_order_behind(&test->x->graph, thread->read, *orders)) {
-            test->x->over = true;
-            return XP_OVER;
-        }
-        xp_barrier(test->x, number, *orders);
-    }
-    result = xp_store(test->x, XP_WRITE, number, &cell, 1, value, i->flags & RELEASE ? *orders : nothing, &depends,
-                      &thread->depends[i->a], thread->read);
-    if (result == XP_DONE && i->flags & FULL)
-        xp_barrier(test->x, number, *orders);
-    return result;
-}
-
-static int read_modify_write(struct litmus *test, unsigned number, const struct amp_insn *i)
-{
-    static const struct xp_orders nothing;
-    struct litmus_thread *thread = &test->thread[number];
-    unsigned expected = (unsigned)i->imm & 0xff, width = (unsigned)(i->imm >> 8) & 0xff;
-    uint64_t old;
-    uint16_t cell;
-    int result = location_of(test, thread->value[i->a], &cell);
-
-    if (result)
-        return result;
-    result = xp_load(test->x, number, &cell, 1, i->flags & ACQUIRE ? test->orders[i->order] : nothing,
-                     &thread->depends[i->a], &old, &thread->read);
-    if (result)
-        return result;
-    old = narrow(old, width, false);
-    if (i->arg != RMW_CMPXCHG || old == narrow(thread->value[expected], width, false)) {
-        uint64_t value = narrow(modify(i->arg, old, thread->value[i->b]), width, false);
-
-        result = modify_store(test, number, i, cell, value);
-        if (result)
-            return result;
-    }
-    thread->value[i->dst] = narrow(old, width, i->flags & SIGNED);
-    memset(&thread->depends[i->dst], 0, sizeof thread->depends[0]);
-    xp_put(&thread->depends[i->dst], thread->read);
-    return 0;
-}
-
-static int calculate(struct litmus_thread *thread, const struct amp_insn *i)
-{
-    struct xp_set depends = thread->depends[i->a];
-
-    join(&depends, &thread->depends[i->b]);
+    if (i->arg >= LITMUS_ALUS)
+        return -EINVAL;
+    if (operands[i->arg] == 2 || test->faults & LITMUS_UNUSED_OPERAND)
+        litmus_join_taint(&taint, &thread->taint[i->b]);
     thread->value[i->dst] = compute(i->arg, thread->value[i->a], thread->value[i->b]);
-    thread->depends[i->dst] = depends;
+    thread->taint[i->dst] = taint;
     return 0;
 }
 
@@ -176,7 +58,7 @@ static int branch(struct litmus *test, unsigned number, const struct amp_insn *i
     struct litmus_thread *thread = &test->thread[number];
     bool zero = thread->value[i->a] == 0;
 
-    xp_add_control(&test->x->graph, number, &thread->depends[i->a]);
+    xp_add_control(&test->x->graph, number, &thread->taint[i->a].picks);
     if (zero == (i->op == JUMP_IF_ZERO))
         thread->pc = (uint32_t)i->imm;
     return 0;
@@ -189,18 +71,18 @@ static int step(struct litmus *test, unsigned number, const struct amp_insn *i)
     switch (i->op) {
     case CONST:
         thread->value[i->dst] = (uint64_t)i->imm;
-        memset(&thread->depends[i->dst], 0, sizeof thread->depends[0]);
+        memset(&thread->taint[i->dst], 0, sizeof thread->taint[0]);
         return 0;
     case ALU:
-        return calculate(thread, i);
+        return calculate(test, thread, i);
     case LOAD:
-        return load(test, number, i);
+        return litmus_load(test, number, i);
     case STORE:
-        return store(test, number, i);
+        return litmus_store(test, number, i);
     case RMW:
-        return read_modify_write(test, number, i);
+        return litmus_read_modify_write(test, number, i);
     case FENCE:
-        xp_barrier(test->x, number, test->orders[i->order]);
+        litmus_fence(test, number, &test->orders[i->order]);
         return 0;
     case ISB:
         xp_add_isb(&test->x->graph, number);
@@ -239,20 +121,29 @@ static int run_thread(struct litmus *test, unsigned number)
     return -ELOOP;
 }
 
-static int count_outcome(struct litmus *test)
+/* The whole location, of whose bytes each has a last write of its own. */
+static uint64_t last_value(const struct litmus *test, unsigned location)
 {
     const struct xp_graph *g = &test->x->graph;
+    uint64_t value = 0;
+
+    for (unsigned cell = test->first_cell[location]; cell < test->first_cell[location + 1]; cell++) {
+        xp_event_id last = g->cell[cell].co[g->cell[cell].writes - 1];
+
+        value |= (last == XP_INITIAL ? test->initial[location] : g->event[last].value) & amp_bits(g->cell[cell].mask);
+    }
+    return value;
+}
+
+static int count_outcome(struct litmus *test)
+{
     uint64_t value[LITMUS_OBSERVED];
     unsigned n = 0;
 
     for (; n < test->observed_registers; n++)
         value[n] = test->thread[test->observed[n][0]].value[test->observed[n][1]];
-    for (unsigned i = 0; i < test->observed_locations; i++, n++) {
-        unsigned number = test->observed[n][0];
-        xp_event_id last = g->cell[number].co[g->cell[number].writes - 1];
-
-        value[n] = last == XP_INITIAL ? test->x->initial[number] : g->event[last].value;
-    }
+    for (unsigned i = 0; i < test->observed_locations; i++, n++)
+        value[n] = last_value(test, test->observed[n][0]);
     for (uint32_t i = 0; i < test->outcomes; i++)
         if (memcmp(test->outcome[i].value, value, n * sizeof value[0]) == 0) {
             test->outcome[i].count++;
@@ -272,6 +163,29 @@ static int count_outcome(struct litmus *test)
     return 0;
 }
 
+void litmus_lay_out(struct litmus *test)
+{
+    struct explorer *x = test->x;
+    unsigned cells = 0;
+
+    for (unsigned i = 0; i < test->locations; i++) {
+        test->first_cell[i] = (uint16_t)cells;
+        for (unsigned byte = 0; byte < AMP_GRANULE; byte++) {
+            if (byte == 0 || test->cuts[i] >> byte & 1) {
+                x->initial[cells] = test->initial[i];
+                x->graph.cell[cells++].mask = 0;
+            }
+            x->graph.cell[cells - 1].mask |= (uint8_t)(1u << byte);
+        }
+    }
+    test->first_cell[test->locations] = (uint16_t)cells;
+    x->graph.cells = cells;
+    x->graph.hazards = !(test->faults & LITMUS_NO_HAZARD);
+    memset(x->learned, 0, sizeof x->learned);
+    xp_restart(x);
+    test->outcomes = 0;
+}
+
 int litmus_run(struct litmus *test)
 {
     int cpu;
@@ -282,7 +196,8 @@ int litmus_run(struct litmus *test)
 
         thread->pc = 0;
         memset(thread->value, 0, sizeof thread->value);
-        memset(thread->depends, 0, sizeof thread->depends);
+        memset(thread->taint, 0, sizeof thread->taint);
+        memset(&thread->unwanted, 0, sizeof thread->unwanted);
     }
     while ((cpu = xp_next(test->x)) >= 0) {
         int result = run_thread(test, (unsigned)cpu);

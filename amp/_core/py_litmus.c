@@ -14,20 +14,39 @@ struct limits {
     unsigned long long executions, ns;
 };
 
+/* A location with more than one width of access, one of which is not in what is declared. */
+static bool goes_beyond(const struct litmus *test)
+{
+    for (unsigned i = 0; i < test->locations; i++) {
+        uint8_t whole = (uint8_t)(1u | (test->widest[i] < AMP_GRANULE ? 1u << test->widest[i] : 0));
+
+        if (test->widest[i] > test->size[i] && test->cuts[i] & ~whole)
+            return true;
+    }
+    return false;
+}
+
 /* Every run, until there are no more or a limit is reached: 1, 0, or a negative errno. */
 static int run_all(struct litmus *test, const struct limits *limits)
 {
     uint64_t until = amp_now_ns() + limits->ns;
 
-    do {
+    for (;;) {
         int error = litmus_run(test);
 
+        if (error == -ESTALE && !goes_beyond(test)) {
+            litmus_lay_out(test);
+            continue;
+        }
+        if (error == -ESTALE)
+            return -ERANGE;
         if (error)
             return error;
         if (test->x->counts.executions >= limits->executions || (test->x->counts.runs % 256 == 0 && amp_now_ns() > until))
             return !xp_advance(test->x);
-    } while (xp_advance(test->x));
-    return test->x->error ? test->x->error : 1;
+        if (!xp_advance(test->x))
+            return test->x->error ? test->x->error : 1;
+    }
 }
 
 static PyObject *outcome_list(const struct litmus *test)
@@ -84,6 +103,30 @@ static int take_numbers(PyObject *tuple, Py_ssize_t most, const char *what, uint
     return PyErr_Occurred() ? -1 : (int)n;
 }
 
+static bool is_width(unsigned bytes)
+{
+    return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
+
+/* What `arg` and `imm` say beside the registers. */
+static bool is_operand(const struct amp_insn *i)
+{
+    switch (i->op) {
+    case LOAD:
+    case STORE:
+        return is_width(i->arg);
+    case RMW:
+        return i->arg < LITMUS_RMWS && is_width((unsigned)(i->imm >> 8) & 0xff) && i->imm >= 0 && i->imm < 1 << 16 &&
+               (i->imm & 0xff) < LITMUS_REGISTERS;
+    case JUMP:
+    case JUMP_IF_ZERO:
+    case JUMP_IF_NOT_ZERO:
+        return i->imm >= 0 && i->imm <= UINT32_MAX;
+    default:
+        return i->op < LITMUS_OPS;
+    }
+}
+
 /* Registers and operands in range? The interpreter does not look again. */
 static int check_code(const struct litmus *test)
 {
@@ -92,9 +135,9 @@ static int check_code(const struct litmus *test)
             const struct amp_insn *insn = &test->thread[t].code[i];
 
             if (insn->dst >= LITMUS_REGISTERS || insn->a >= LITMUS_REGISTERS || insn->b >= LITMUS_REGISTERS ||
-                insn->order >= test->orderings || ((uint64_t)insn->imm & 0xff) >= 256) {
-                PyErr_Format(PyExc_ValueError, "thread %u, instruction %u: a register or ordering out of range", t,
-                             (unsigned)i);
+                insn->order >= test->orderings || !is_operand(insn)) {
+                PyErr_Format(PyExc_ValueError, "thread %u, instruction %u: a register, width or ordering out of range",
+                             t, (unsigned)i);
                 return -1;
             }
         }
@@ -111,12 +154,20 @@ static int prepare(struct litmus *test, struct explorer *x, PyObject *const *arg
 
     if (PyErr_Occurred() || take_threads(test, args[0]) || xp_open(x, test->threads, levels))
         return -1;
-    n = take_numbers(args[1], LITMUS_LOCATIONS, "locations", x->initial);
+    n = take_numbers(args[1], LITMUS_LOCATIONS, "locations", test->initial);
     if (n < 0)
         return -1;
-    x->graph.cells = test->locations = (unsigned)n;
-    for (unsigned i = 0; i < test->locations; i++)
-        x->graph.cell[i].mask = 0xff;
+    test->locations = (unsigned)n;
+    if (take_numbers(args[10], LITMUS_LOCATIONS, "sizes", observed) != n) {
+        PyErr_SetString(PyExc_ValueError, "one size for each location");
+        return -1;
+    }
+    for (int i = 0; i < n; i++)
+        test->size[i] = (uint8_t)observed[i];
+    test->faults = (uint8_t)PyLong_AsUnsignedLong(args[11]);
+    if (PyErr_Occurred())
+        return -1;
+    litmus_lay_out(test);
     if (PyBytes_AsStringAndSize(args[2], &orders, &length))
         return -1;
     test->orders = (const struct xp_orders *)(void *)orders;
@@ -155,6 +206,13 @@ static const char *reason(int error)
     switch (error) {
     case -EFAULT:
         return "a thread used a value as an address that is no location's";
+    case -EDOM:
+        return "an access is not aligned, or leaves the location at which it begins";
+    case -ERANGE:
+        return "a location has accesses of several widths, one of them wider than it is declared";
+    case -ENOTSUP:
+        return "a load that takes some of its bytes from a dependent store or an atomic of its own thread, and others from "
+               "elsewhere, is not supported";
     case -ELOOP:
         return "a thread does not end";
     case -E2BIG:
@@ -166,7 +224,7 @@ static const char *reason(int error)
     }
 }
 
-/* (threads, initial, orders, levels, domains, implicit, registers, locations, executions, ns) ->
+/* (threads, initial, orders, levels, domains, implicit, registers, locations, executions, ns, sizes, faults) ->
  * ([(values, count)], executions, runs, complete) */
 PyObject *py_litmus(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -177,8 +235,8 @@ PyObject *py_litmus(PyObject *module, PyObject *const *args, Py_ssize_t n)
     int done;
 
     (void)module;
-    if (n != 10) {
-        PyErr_SetString(PyExc_TypeError, "litmus takes 10 arguments");
+    if (n != 12) {
+        PyErr_SetString(PyExc_TypeError, "litmus takes 12 arguments");
         return NULL;
     }
     limits = (struct limits){PyLong_AsUnsignedLongLong(args[8]), PyLong_AsUnsignedLongLong(args[9])};

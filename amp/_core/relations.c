@@ -78,6 +78,38 @@ static bool arrives(const struct xp_graph *g, xp_event_id r, xp_event_id w)
     return external(g, r, w) || (w != XP_INITIAL && g->event[w].kind == XP_DOORBELL);
 }
 
+/* Is `x` an earlier read of the same CPU that shares bytes with `r`? */
+static bool is_hazard(const struct xp_graph *g, unsigned x, xp_event_id r)
+{
+    const struct xp_event *earlier = &g->event[x], *read = &g->event[r];
+
+    if (x == r || earlier->kind != XP_READ || earlier->cpu != read->cpu || earlier->order > read->order)
+        return false;
+    for (unsigned i = 0; i < read->cells; i++)
+        if (xp_touches(earlier, read->cell[i]) >= 0)
+            return true;
+    return false;
+}
+
+/* Arm's Exp-haz-ob: `r` has missed the write `w` of another CPU. Of reads as wide as `r` it follows from coherence. */
+static int precede_missed(struct xp_graph *g, xp_event_id r, xp_event_id w, unsigned level)
+{
+    if (xp_precede(g, xp_node(g, r, level), xp_node(g, w, level)))
+        return -1;
+    for (unsigned x = 1; g->hazards && g->event[r].cells > 1 && x < g->events; x++)
+        if (is_hazard(g, x, r) && xp_precede(g, xp_node(g, (xp_event_id)x, level), xp_node(g, w, level)))
+            return -1;
+    return 0;
+}
+
+static bool is_missed_too_late(const struct xp_graph *g, xp_event_id r, xp_event_id w, unsigned level)
+{
+    for (unsigned x = 1; g->hazards && g->event[r].cells > 1 && x < g->events; x++)
+        if (is_hazard(g, x, r) && xp_is_before(g, xp_node(g, w, level), xp_node(g, (xp_event_id)x, level)))
+            return true;
+    return false;
+}
+
 bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sources)
 {
     const struct xp_event *read = &g->event[r];
@@ -105,7 +137,7 @@ bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sou
             xp_event_id w = cell->co[p];
             unsigned level = xp_between(g, read->cpu, g->event[w].cpu), node = xp_node(g, w, level);
 
-            if (external(g, r, w) && row[level][node >> 6] >> (node & 63) & 1)
+            if (external(g, r, w) && (row[level][node >> 6] >> (node & 63) & 1 || is_missed_too_late(g, r, w, level)))
                 return false;
         }
     }
@@ -144,7 +176,7 @@ static int precede_later(struct xp_graph *g, xp_event_id r, unsigned number, uns
 
         if (!external(g, r, later))
             continue;
-        if (xp_precede(g, xp_node(g, r, level), xp_node(g, later, level)))
+        if (precede_missed(g, r, later, level))
             return -1;
         if (g->levels == 1)
             break; /* it is before the others */
@@ -261,8 +293,7 @@ int xp_place(struct xp_graph *g, xp_event_id w, unsigned i, unsigned position)
 
         if (at < 0 || read->source[at] == XP_UNREAD || !external(g, (xp_event_id)x, w))
             continue;
-        if (xp_position(g, number, read->source[at]) < position &&
-            xp_precede(g, xp_node(g, (xp_event_id)x, level), xp_node(g, w, level)))
+        if (xp_position(g, number, read->source[at]) < position && precede_missed(g, (xp_event_id)x, w, level))
             return -1;
     }
     return 0;

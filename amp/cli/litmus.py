@@ -189,12 +189,20 @@ def text(ran: Ran, limits: Limits) -> str:
     else:
         lines.append(f"Test {result.compiled.test.name} {INCONCLUSIVE}: no verdict within {_bounds(limits)}")
     lines.append(
-        f"Platform {ran.platform}, observers {ran.observers}: {result.executions} executions, {result.states} states, "
-        f"{ran.seconds:.2f} s"
+        f"Platform {ran.platform}, observers {ran.observers}{_assumption(result)}: {result.executions} executions, "
+        f"{result.states} states, {ran.seconds:.2f} s"
     )
     if ran.mismatch:
         lines.append(f"Mismatch {ran.file}: {ran.mismatch}")
     return "\n".join(lines) + "\n"
+
+
+def _assumption(result: Result) -> str:
+    if not result.assumes_multi_copy_atomicity:
+        return ""
+    what = f", multi-copy atomicity assumed ({result.platform.host.architecture.name} does not promise it"
+    certain = result.judged is not None and result.judged.observation != "Sometimes"
+    return what + (f": {result.judged.observation} may be Sometimes there)" if result.judged and certain else ")")
 
 
 def _bounds(limits: Limits) -> str:
@@ -247,6 +255,7 @@ def _test_data(ran: Ran) -> dict[str, Any]:
         "seconds": round(ran.seconds, 6),
         "final_states": None,
         "mismatch": ran.mismatch or None,
+        "assumes_multi_copy_atomicity": ran.result.assumes_multi_copy_atomicity,
     }
     if judged is not None:
         data |= {

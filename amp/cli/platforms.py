@@ -62,6 +62,8 @@ def _render_side(console: Console, platform: Platform, side: Side) -> None:
         f"with no barrier: {orders_text(architecture.implicit)} kept "
         f"[{_number(sources, architecture.implicit_source)}]",
     )
+    copies = "multi-copy atomic" if architecture.multi_copy_atomic else "not multi-copy atomic, which amp assumes"
+    say(console, f"stores: {copies} [{_number(sources, architecture.multi_copy_source)}]")
     say(console, f"to order loads of what the {other} wrote: {processor.load_reach.name}")
     for stage in processor.stages:
         say(
@@ -126,6 +128,8 @@ def _side_dict(platform: Platform, side: Side, processor: Processor) -> dict[str
         "title": processor.architecture.title,
         "implicit": _names(processor.architecture.implicit),
         "implicit_source": processor.architecture.implicit_source,
+        "multi_copy_atomic": processor.architecture.multi_copy_atomic,
+        "multi_copy_source": processor.architecture.multi_copy_source,
         "load_reach": processor.load_reach.name.lower(),
         "stages": [
             {
@@ -148,6 +152,7 @@ def _row_dict(explanation: Explanation) -> dict[str, Any]:
         "orders": _names(row.orders),
         "reach": row.reach.name.lower(),
         "source": row.source,
+        "fence": _names(row.fence),
         "orders_to_other_side": _names(explanation.orders),
         "reaches_other_side": explanation.verdict.value,
         "reasons": list(explanation.reasons),

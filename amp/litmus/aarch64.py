@@ -1,10 +1,14 @@
 """AArch64 threads: A64 instructions, and what each orders.
 
-An access is to a whole location, 4 bytes through a W register and 8 through an X register; there is no access to part
-of one. Barriers are by Arm ARM DDI 0487: B2.3 for what they order (as herd7's aarch64.cat), the DMB and DSB
-instructions for the domains that their options name: ISH inner, OSH outer, SY (and LD, ST alone) full system, NSH none
-but the CPU itself. A DSB also holds back every later instruction. Load-acquire, store-release and atomics name no
-domain: they reach as far as the memory's own, Outer Shareable for Non-cacheable (B2.7).
+An access is of 4 bytes through a W register, of 8 through an X register, of 1 or 2 where the mnemonic ends in B or H;
+it is aligned, and inside one location. An atomic whose result nobody sees (WZR, XZR, STADD) is no acquire, and DMB LD
+does not wait for its load. The result of a CAS that stores is what its register held before, or what was in memory:
+the same value, with different dependencies (C6.2, CAS; herd7 enumerates both).
+
+Barriers are by Arm ARM DDI 0487: B2.3 for what they order (as herd7's aarch64.cat), the DMB and DSB instructions for
+the domains that their options name: ISH inner, OSH outer, SY (and LD, ST alone) full system, NSH none but the CPU
+itself. A DSB also holds back every later instruction. Load-acquire, store-release and atomics name no domain: they
+reach as far as the memory's own, Outer Shareable for Non-cacheable (B2.7).
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Final
 
 from amp.litmus.assembly import JUMPS, AsmCompiler, Row
 from amp.litmus.emit import NOTHING
-from amp.litmus.program import ACQUIRE, FULL, RELEASE, Alu, Ordering, Rmw
+from amp.litmus.program import ACQUIRE, FROM_EXPECTED, FULL, NO_RESULT, RELEASE, Alu, Ordering, Rmw
 from amp.litmus.syntax import Immediate, Memory, Operand, Word
 from amp.ordering.barriers import ALL_ORDERS, Orders, Reach
 
@@ -24,7 +28,7 @@ LOAD_ACQUIRE: Final = Ordering(RR | RW | Orders.RCSC, Reach.OUTER)
 LOAD_ACQUIRE_PC: Final = Ordering(RR | RW, Reach.OUTER)
 STORE_RELEASE: Final = Ordering(RW | WW | Orders.RCSC, Reach.OUTER)
 # DDI 0487, B2.3: between an atomic operation's acquire and release nothing that is before or after it comes through.
-ACQUIRE_RELEASE: Final = Ordering(ALL_ORDERS, Reach.OUTER)
+ACQUIRE_RELEASE: Final = Ordering(ALL_ORDERS | Orders.RCSC, Reach.OUTER)
 
 _DOMAINS: Final = {"ISH": Reach.INNER, "OSH": Reach.OUTER, "NSH": Reach.NONE}
 _OPTIONS: Final = {
@@ -80,8 +84,15 @@ class AArch64Compiler(AsmCompiler):
         register = self._register(operand)
         return self.code.scratch() if register == ZERO else register
 
-    def _address(self, operand: Operand) -> int:
-        """[Xn], [Xn,#0], [Xn,Xm], [Xn,Wm,SXTW], [Xn,Wm,UXTW]."""
+    def _access_width(self, narrow: int, operand: Operand) -> int:
+        """`narrow` bytes if the mnemonic says so, of a W register; else what the register is."""
+        width = self._width(operand)
+        if narrow and width != 4:
+            raise self.unsupported("an access of part of a word has a W register")
+        return narrow or width
+
+    def _address(self, operand: Operand, width: int) -> int:
+        """[Xn], [Xn,#offset], [Xn,Xm], [Xn,Wm,SXTW], [Xn,Wm,UXTW], for an access of `width` bytes."""
         if not isinstance(operand, Memory):
             raise self.unsupported(f"{str(operand)!r} is no memory operand")
         base, *rest = operand.parts
@@ -92,6 +103,11 @@ class AArch64Compiler(AsmCompiler):
                 return self._register(base)
             case [Immediate(value=0)]:
                 return self._register(base)
+            case [Immediate(value=offset)]:
+                # DDI 0487, C6.2: LDR has 12 bits, in units of its width; LDUR, which assemblers take it for, 9 signed.
+                if not (-256 <= offset < 256 or (0 <= offset < 4096 * width and offset % width == 0)):
+                    raise self.unsupported(f"the offset {offset} cannot be encoded")
+                return self.code.alu(Alu.ADD, self._register(base), self.code.constant(offset & _MASK))
             case [Word() as index]:
                 if self._is_w(index):
                     raise self.unsupported("a W register is extended by SXTW or UXTW")
@@ -104,16 +120,21 @@ class AArch64Compiler(AsmCompiler):
         raise self.unsupported(f"address {operand}")
 
     def _atomic_address(self, operand: Operand) -> int:
-        """[Xn] alone: only plain loads and stores have an index."""
-        if isinstance(operand, Memory) and any(isinstance(part, Word) for part in operand.parts[1:]):
+        """[Xn] or [Xn,#0]: only plain loads and stores have an index or an offset."""
+        if isinstance(operand, Memory) and operand.parts[1:] not in ((), (Immediate(0),)):
             raise self.unsupported(f"address {operand}")
-        return self._address(operand)
+        return self._address(operand, 1)
+
+    def _plain_or_ordered_address(self, order: Ordering, operand: Operand, width: int) -> int:
+        return self._address(operand, width) if order is NOTHING else self._atomic_address(operand)
 
     # --- registers and memory
 
     def _mov(self, dst: Operand, source: Operand) -> None:
         width = self._width(dst)
         if isinstance(source, Immediate):
+            if not _fits(source.value, width):
+                raise self.unsupported(f"its number does not fit {8 * width} bits")
             value = source.value & 0xFFFFFFFF if width == 4 else source.value
             self.code.literal(value, self._write(dst))
         else:
@@ -130,7 +151,7 @@ class AArch64Compiler(AsmCompiler):
     def _alu(self, operator: Alu, inverted: bool, dst: Operand, left: Operand, right: Operand) -> None:
         width = self._width(dst, left)
         if isinstance(right, Immediate):
-            b = self.code.literal(right.value)
+            b = self._immediate(operator, inverted, right.value, width)
         else:
             self._width(dst, right)
             b = self._register(right)
@@ -142,35 +163,71 @@ class AArch64Compiler(AsmCompiler):
         else:
             self.code.move(result, self._write(dst))
 
-    def _load(self, order: Ordering, dst: Operand, memory: Operand) -> None:
-        address = self._address(memory) if order is NOTHING else self._atomic_address(memory)
-        self.code.load(address, self._width(dst), order, dst=self._write(dst))
+    def _immediate(self, operator: Alu, inverted: bool, value: int, width: int) -> int:
+        """The register with a number that the instruction can hold (DDI 0487, C6.2, the forms with an immediate)."""
+        if inverted or operator is Alu.MUL:
+            raise self.unsupported("its last operand is a register")
+        arithmetic = operator in (Alu.ADD, Alu.SUB)
+        if not (_is_shifted_12_bits(value) if arithmetic else _is_bitmask(value, 8 * width)):
+            raise self.unsupported(f"the number {value} cannot be encoded")
+        return self.code.literal(value)
 
-    def _store(self, order: Ordering, source: Operand, memory: Operand) -> None:
-        address = self._address(memory) if order is NOTHING else self._atomic_address(memory)
-        self.code.store(address, self._register(source), self._width(source), order)
+    def _load(self, order: Ordering, narrow: int, dst: Operand, memory: Operand) -> None:
+        width = self._access_width(narrow, dst)
+        address = self._plain_or_ordered_address(order, memory, width)
+        self.code.load(address, width, order, dst=self._write(dst))
+
+    def _store(self, order: Ordering, narrow: int, source: Operand, memory: Operand) -> None:
+        width = self._access_width(narrow, source)
+        self.code.store(self._plain_or_ordered_address(order, memory, width), self._register(source), width, order)
 
     # --- atomics
 
     def _atomic(
-        self, row: tuple[Rmw, bool], ordered: tuple[Ordering, int], source: Operand, dst: Operand, memory: Operand
+        self,
+        row: tuple[Rmw, bool, int],
+        ordered: tuple[Ordering, int],
+        source: Operand,
+        dst: Operand,
+        memory: Operand,
     ) -> None:
-        """`row`: what is stored, and whether the operand is complemented first; `ordered`: the ordering, and flags."""
-        (rmw, inverted), (order, flags) = row, ordered
-        width = self._width(source, dst)
-        if self._register(dst) == ZERO:
-            raise self.unsupported("without a result its load is ordered by less")
+        """`row`: what is stored, whether the operand is complemented first, the width of part of a word.
+
+        `ordered`: the ordering, and flags.
+        """
+        rmw, inverted, narrow = row
+        self._width(source, dst)
+        width = self._access_width(narrow, source)
+        order, flags = self._ordered(ordered, dst)
         operand = self._register(source)
         if inverted:
             operand = self.code.alu(Alu.XOR, operand, self.code.constant(-1))
         address = self._atomic_address(memory)
-        self.code.rmw(rmw, address, operand, width, order=order, flags=flags, dst=self._register(dst))
+        self.code.rmw(rmw, address, operand, width, order=order, flags=flags, dst=self._write(dst))
+
+    def _atomic_without_result(
+        self, row: tuple[Rmw, bool, int], ordered: tuple[Ordering, int], source: Operand, memory: Operand
+    ) -> None:
+        """STADD is LDADD with the zero register, and so on."""
+        zero = Word("WZR" if self._is_w(source) else "XZR")
+        self._atomic(row, ordered, source, zero, memory)
+
+    def _ordered(self, ordered: tuple[Ordering, int], dst: Operand) -> tuple[Ordering, int]:
+        """The ordering and flags of an atomic with this result: none, the zero register, makes it no acquire (C6.2)."""
+        order, flags = ordered
+        if self._register(dst) != ZERO:
+            return order, flags
+        return {NOTHING: NOTHING, LOAD_ACQUIRE: NOTHING}.get(order, STORE_RELEASE), NO_RESULT | (
+            RELEASE if flags & (FULL | RELEASE) else 0
+        )
 
     def _compare_and_swap(
-        self, ordered: tuple[Ordering, int], expected: Operand, source: Operand, memory: Operand
+        self, ordered: tuple[Ordering, int], narrow: int, expected: Operand, source: Operand, memory: Operand
     ) -> None:
         """Its load is an acquire even when it does not store (DDI 0487, C6.2, CAS)."""
-        width, (order, flags) = self._width(expected, source), ordered
+        self._width(expected, source)
+        width = self._access_width(narrow, source)
+        order, flags = self._ordered(ordered, expected)
         compared, address = self._register(expected), self._atomic_address(memory)
         self.code.rmw(
             Rmw.CMPXCHG,
@@ -179,7 +236,7 @@ class AArch64Compiler(AsmCompiler):
             width,
             expected=compared,
             order=order,
-            flags=flags,
+            flags=flags | FROM_EXPECTED,
             dst=self._write(expected),
         )
 
@@ -206,9 +263,11 @@ class AArch64Compiler(AsmCompiler):
 
     def _compare(self, left: Operand, right: Operand) -> None:
         extend = self._is_w(left)
-        b = self.code.literal(right.value) if isinstance(right, Immediate) else self._register(right)
-        if not isinstance(right, Immediate):
+        if isinstance(right, Immediate):
+            b = self._immediate(Alu.SUB, False, right.value, 4 if extend else 8)
+        else:
             self._width(left, right)
+            b = self._register(right)
         for dst, source in ((FLAG_LEFT, self._register(left)), (FLAG_RIGHT, b)):
             self.code.alu(Alu.SEXT32, source, dst=dst) if extend else self.code.move(source, dst)
         self._compared = True
@@ -224,6 +283,33 @@ class AArch64Compiler(AsmCompiler):
 
 
 C = AArch64Compiler
+
+_MASK: Final = (1 << 64) - 1
+
+
+def _fits(value: int, width_bytes: int) -> bool:
+    """As a signed or as an unsigned number."""
+    bits = 8 * width_bytes
+    return -(1 << (bits - 1)) <= value < 1 << bits
+
+
+def _is_shifted_12_bits(value: int) -> bool:
+    """Of either sign, since ADD with -1 is assembled as SUB with 1."""
+    size = abs(value)
+    return size < 1 << 12 or (size % (1 << 12) == 0 and size < 1 << 24)
+
+
+def _is_bitmask(value: int, bits: int) -> bool:
+    """A logical immediate: a run of ones, turned round in an element of 2 to 64 bits, which is repeated."""
+    if not _fits(value, bits // 8):
+        return False
+    value &= (1 << bits) - 1
+    while bits > 2 and value >> (bits // 2) == value & (1 << (bits // 2)) - 1:
+        bits //= 2
+        value &= (1 << bits) - 1
+    turned = value >> 1 | (value & 1) << (bits - 1)
+    return (value ^ turned).bit_count() == 2
+
 
 _EXTENDS: Final = {"SXTW": Alu.SEXT32, "UXTW": Alu.ZEXT32}
 _ALU: Final = {
@@ -246,23 +332,32 @@ _SUFFIXES: Final = {
     "AL": (ACQUIRE_RELEASE, FULL | ACQUIRE),
 }
 
+_NARROW: Final = {"": 0, "B": 1, "H": 2}
+_LOADS: Final = {"LDR": NOTHING, "LDUR": NOTHING, "LDAR": LOAD_ACQUIRE, "LDAPR": LOAD_ACQUIRE_PC}
+_STORES: Final = {"STR": NOTHING, "STUR": NOTHING, "STLR": STORE_RELEASE}
+
+
+def _atomic_rows() -> dict[str, Row]:
+    rows = {}
+    for suffix, ordered in _SUFFIXES.items():
+        for part, narrow in _NARROW.items():
+            for name, row in _ATOMICS.items():
+                rows[f"{name}{suffix}{part}"] = Row(3, C._atomic, ((*row, narrow), ordered))
+                if name != "SWP" and suffix in ("", "L"):
+                    rows[f"ST{name[2:]}{suffix}{part}"] = Row(2, C._atomic_without_result, ((*row, narrow), ordered))
+            rows[f"CAS{suffix}{part}"] = Row(3, C._compare_and_swap, (ordered, narrow))
+    return rows
+
+
 AArch64Compiler.instructions = MappingProxyType(
     {
         "MOV": Row(2, C._mov),
         "SXTW": Row(2, C._extend, (Alu.SEXT32,)),
         "UXTW": Row(2, C._extend, (Alu.ZEXT32,)),
         **{name: Row(3, C._alu, arguments) for name, arguments in _ALU.items()},
-        **{name: Row(2, C._load, (NOTHING,)) for name in ("LDR", "LDUR")},
-        **{name: Row(2, C._store, (NOTHING,)) for name in ("STR", "STUR")},
-        "LDAR": Row(2, C._load, (LOAD_ACQUIRE,)),
-        "LDAPR": Row(2, C._load, (LOAD_ACQUIRE_PC,)),
-        "STLR": Row(2, C._store, (STORE_RELEASE,)),
-        **{
-            name + suffix: Row(3, C._atomic, (row, ordered))
-            for name, row in _ATOMICS.items()
-            for suffix, ordered in _SUFFIXES.items()
-        },
-        **{f"CAS{suffix}": Row(3, C._compare_and_swap, (ordered,)) for suffix, ordered in _SUFFIXES.items()},
+        **{name + part: Row(2, C._load, (o, n)) for name, o in _LOADS.items() for part, n in _NARROW.items()},
+        **{name + part: Row(2, C._store, (o, n)) for name, o in _STORES.items() for part, n in _NARROW.items()},
+        **_atomic_rows(),
         "DMB": Row(1, C._barrier, (_DMB,)),
         "DSB": Row(1, C._barrier, (_DSB,)),
         "ISB": Row(0, C._isb),

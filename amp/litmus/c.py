@@ -16,7 +16,7 @@ from amp.litmus.c_arithmetic import Arithmetic, Value
 from amp.litmus.c_types import INT, LONG, UINT, ULONG, CType, c_type
 from amp.litmus.emit import NOTHING, Shared, Thread
 from amp.litmus.primitives import PRIMITIVES, Order, Result
-from amp.litmus.program import ACQUIRE, FULL, RELEASE, SIGNED, Alu, Ordering, Rmw
+from amp.litmus.program import ACQUIRE, FENCED, FULL, RELEASE, SIGNED, Alu, Ordering, Rmw
 from amp.ordering.architectures import Row
 from amp.ordering.barriers import Primitive
 
@@ -79,6 +79,8 @@ class CCompiler:
             raise self.code.refuse(f"{name!r} is a parameter already")
         if found.width_bytes == 0:
             raise self.code.refuse(f"{name!r} is declared void")
+        if name == "NULL":
+            raise self.code.refuse("'NULL' is declared a variable")
         self.variables[name] = Value(self.code.name_register() if known is None else known.register, found)
 
     # --- statements
@@ -289,14 +291,24 @@ class CCompiler:
         row = self.rows[primitive]
         return Ordering(row.orders, row.reach)
 
+    def _access_ordering(self, primitive: Primitive) -> tuple[Ordering, Ordering]:
+        """What the access orders itself, and the fence that it is made with: one of the two orders nothing."""
+        row = self.rows[primitive]
+        if row.fence:
+            return NOTHING, Ordering(row.fence, row.reach)
+        return Ordering(row.orders, row.reach), NOTHING
+
     def _load(self, pointer: Value, row: primitives.LoadRow) -> Value:
         target = pointer.type.target
         flags = SIGNED if target.is_signed else 0
-        order = self._ordering(row.primitive)
-        return Value(self.code.load(pointer.register, target.width_bytes, order, flags), target)
+        order, fence = self._access_ordering(row.primitive)
+        register = self.code.load(pointer.register, target.width_bytes, order, flags)
+        self.code.fence(fence)
+        return Value(register, target)
 
     def _store(self, pointer: Value, value: Value, row: primitives.StoreRow) -> None:
-        order = self._ordering(row.primitive)
+        order, fence = self._access_ordering(row.primitive)
+        self.code.fence(fence)
         self.code.store(pointer.register, value.register, pointer.type.target.width_bytes, order)
         self.code.fence(self._ordering(row.then))
 
@@ -310,6 +322,7 @@ class CCompiler:
         target = pointer.type.target
         order, flags = self._atomic_order(row.order)
         flags |= SIGNED if target.is_signed else 0
+        self.code.fence(self._fence_before(row.order))
         read = self.code.rmw(row.rmw, pointer.register, operand, target.width_bytes, order=order, flags=flags)
         old = Value(read, target)
         if row.result is Result.NONE:
@@ -333,6 +346,7 @@ class CCompiler:
         # Where every atomic is a full barrier, it is one also when it fails.
         around = order if atomics_are_full(self.rows) else NOTHING
         self.code.fence(around)
+        self.code.fence(self._fence_before(row.order))
         read = self.code.rmw(
             Rmw.CMPXCHG, pointer.register, operand, target.width_bytes, expected=compared, order=order, flags=flags
         )
@@ -345,11 +359,18 @@ class CCompiler:
             return self._ordering(Primitive.SMP_MB), FULL
         match order:
             case Order.ACQUIRE:
-                return self._ordering(Primitive.LOAD_ACQUIRE), ACQUIRE
+                access, fence = self._access_ordering(Primitive.LOAD_ACQUIRE)
+                return (fence, FENCED) if fence.orders else (access, ACQUIRE)
             case Order.RELEASE:
-                return self._ordering(Primitive.STORE_RELEASE), RELEASE
+                return self._access_ordering(Primitive.STORE_RELEASE)[0], RELEASE
         assert order is Order.RELAXED
         return NOTHING, 0
+
+    def _fence_before(self, order: Order) -> Ordering:
+        """Of an atomic that is a release, where releases are made with a fence."""
+        if order is not Order.RELEASE or atomics_are_full(self.rows):
+            return NOTHING
+        return self._access_ordering(Primitive.STORE_RELEASE)[1]
 
 
 _RMW_ALU: Final = {Rmw.ADD: Alu.ADD, Rmw.SUB: Alu.SUB}

@@ -14,7 +14,7 @@ from amp.litmus.aarch64 import AArch64Compiler
 from amp.litmus.c import CCompiler
 from amp.litmus.c_types import INT, LONG, UINT, CType, c_type
 from amp.litmus.emit import Shared
-from amp.litmus.program import THREADS, Program, address_of
+from amp.litmus.program import LOCATION_BYTES, OBSERVED, THREADS, Program, address_of
 from amp.litmus.syntax import (
     All,
     AsmThread,
@@ -127,6 +127,14 @@ class _Joiner:
         columns: dict[Observable, Column] = {what: self._column(line, what) for line, what in found}
         for line, name in _named(self.test.final.proposition):
             self._check_location(line, name)
+        if len(columns) > OBSERVED:
+            line = found[OBSERVED][0]
+            raise self.shared.refuse(
+                line, f"{len(columns)} registers and locations are observed, at most {OBSERVED} can be"
+            )
+        for equal in _equalities(self.test.final.proposition):
+            if isinstance(equal.right, int):
+                self.shared.fits(equal.line, equal.right)
         registers = sorted(self._register(what) for what in columns if isinstance(what, RegisterName))
         locations = sorted(what.name for what in columns if isinstance(what, LocationName))
         ordered: list[Observable] = [
@@ -139,6 +147,7 @@ class _Joiner:
             tuple(self.shared.orderings),
             tuple((thread, register) for thread, _, register, _ in registers),
             tuple(self.shared.locations.index(name) for name in locations),
+            tuple(self._size_bytes(name) for name in self.shared.locations),
         )
         return Compiled(self.test, program, tuple(columns[what] for what in ordered), tuple(self.shared.locations))
 
@@ -147,6 +156,10 @@ class _Joiner:
         column = Column(LocationName(name), self.types.get(name))
         value = column.canonical(self.values.get(name, 0))
         return value & (0xFFFFFFFF if -(1 << 31) <= value < 0 and column.type != LONG else (1 << 64) - 1)
+
+    def _size_bytes(self, name: str) -> int:
+        found = self.types.get(name)
+        return LOCATION_BYTES if found is None else found.width_bytes
 
     def _check_location(self, line: int, name: str) -> None:
         if name not in self.shared.locations:

@@ -29,6 +29,9 @@ NOTHING: Final = Ordering(NO_ORDERS, Reach.NONE)
 _ADDRESSES: Final = range(ADDRESS_BASE, ADDRESS_BASE + ADDRESS_STEP * LOCATIONS)
 
 
+INSTRUCTIONS: Final = 5000  # of one thread: the core gives up after 10,000 steps
+
+
 class Shared:
     """What the threads of one test share: the names of locations, and the orderings that instructions refer to."""
 
@@ -42,6 +45,8 @@ class Shared:
 
     def location(self, line: int, name: str) -> int:
         """The number of location `name`, which is new or known."""
+        if name == "NULL":
+            raise self.refuse(line, "'NULL' is no location")
         if name not in self.locations:
             if len(self.locations) == LOCATIONS:
                 raise self.refuse(line, f"location {name!r} is one too many, expected at most {LOCATIONS}")
@@ -60,9 +65,13 @@ class Shared:
         """`value` as 64 unsigned bits. A number among the addresses would pass for a pointer: it is refused."""
         if value in _ADDRESSES:
             raise self.refuse(line, f"the number {value} is not supported: addresses lie there")
+        self.fits(line, value)
+        return value
+
+    def fits(self, line: int, value: int) -> None:
+        """Raises UsageError for a number that has no 64 bits to be in."""
         if not -(1 << 63) <= value < 1 << 64:
             raise self.refuse(line, f"the number {value} does not fit 64 bits")
-        return value
 
 
 class Thread:
@@ -105,6 +114,8 @@ class Thread:
     # --- instructions; those with a result put it where `dst` says, by default into a scratch register, and return it
 
     def _emit(self, instruction: Instruction) -> None:
+        if len(self._code) == INSTRUCTIONS:
+            raise self.refuse(f"P{self.number} needs more than {INSTRUCTIONS} steps")
         self._code.append(instruction)
 
     def literal(self, value: int, dst: int | None = None) -> int:
@@ -120,13 +131,16 @@ class Thread:
         self._emit(Instruction(Op.CONST, dst=dst, imm=signed))
         return dst
 
-    def alu(self, operator: Alu, a: int, b: int = 0, dst: int | None = None) -> int:
+    def alu(self, operator: Alu, *operands: int, dst: int | None = None) -> int:
+        """As many `operands` as the operation has."""
+        assert len(operands) == operator.operands, f"{operator.name} has {operator.operands} operands"
         dst = self.scratch() if dst is None else dst
+        a, b = operands if len(operands) > 1 else (*operands, 0)
         self._emit(Instruction(Op.ALU, dst=dst, a=a, b=b, arg=operator))
         return dst
 
     def move(self, source: int, dst: int) -> int:
-        return self.alu(Alu.OR, source, source, dst)
+        return self.alu(Alu.OR, source, source, dst=dst)
 
     def load(
         self, address: int, width_bytes: int, order: Ordering = NOTHING, flags: int = 0, dst: int | None = None

@@ -2,6 +2,9 @@
 
 One parser for initial values and conditions, which all dialects share, one for assembly in columns, one for C threads.
 Nothing is compiled or looked up here: `FROB X1` is a fine instruction to this module.
+
+A file is somebody else's: how long a word may be and how deep things may nest is bounded here, so that whatever walks
+the result may recurse; and there is no control character in it, so that what is printed of it is text.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ import errno
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
-from lark import Lark, Token, Transformer
+from lark import Lark, Token, Transformer, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from amp.errors import UsageError
@@ -25,6 +28,12 @@ from amp.litmus.syntax import Dialect, refuse
 _NOT_SUPPORTED_C = re.compile(
     r"\b(while|for|do|switch|case|goto|return|break|continue|struct|union|enum|typedef|sizeof|static|extern|asm)\b"
 )
+
+
+MAX_WORD: Final = 100  # characters of one number or name
+MAX_DEPTH: Final = 100  # of conditions, expressions and statements in one another
+_LONG_WORD = re.compile(rf"[A-Za-z0-9_]{{{MAX_WORD + 1},}}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def load(path: str) -> syntax.LitmusTest:
@@ -41,8 +50,11 @@ def load(path: str) -> syntax.LitmusTest:
 
 def parse(file: str, text: str) -> syntax.LitmusTest:
     """Parse `text`; `file` is its name in errors. Raises UsageError that names file, line and construct."""
-    source = split(file, text.replace("\r\n", "\n"))
-    initial = _run(source, source.initial, "initial", trees.InitialValues())
+    text = text.replace("\r\n", "\n")
+    _check_characters(file, text)
+    source = split(file, text)
+    null = source.dialect is Dialect.C
+    initial = _run(source, source.initial, "initial", trees.InitialValues(null=null))
     threads: Any
     if source.dialect is Dialect.C:
         threads = _c_threads(source)
@@ -55,8 +67,15 @@ def parse(file: str, text: str) -> syntax.LitmusTest:
         initial,
         threads,
         source.body.line,
-        _run(source, source.final, "final", trees.Ending()),
+        _run(source, source.final, "final", trees.Ending(null=null)),
     )
+
+
+def _check_characters(file: str, text: str) -> None:
+    found = _CONTROL.search(text)
+    if found is not None:
+        line = 1 + text.count("\n", 0, found.start())
+        raise refuse(file, line, f"a control character: {found[0]!r}")
 
 
 def _c_threads(source: Source) -> Any:
@@ -77,8 +96,15 @@ def _parser(grammar: str) -> Lark:
 
 def _run(source: Source, section: Section, grammar: str, transformer: Transformer[Token, Any]) -> Any:
     """The section's syntax. Raises UsageError."""
+    long = _LONG_WORD.search(section.text)
+    if long is not None:
+        line = section.line + section.text.count("\n", 0, long.start())
+        raise refuse(
+            source.file, line, f"{long[0][:20]!r}... has {len(long[0])} characters, at most {MAX_WORD} are read"
+        )
     try:
         tree = _parser(grammar).parse("\n" * (section.line - 1) + section.text)
+        _check_depth(source.file, tree)
         return transformer.transform(tree)
     except UnexpectedInput as error:
         raise _unexpected(source.file, section, error) from None
@@ -86,6 +112,16 @@ def _run(source: Source, section: Section, grammar: str, transformer: Transforme
         if isinstance(error.orig_exc, trees.Refused):
             raise refuse(source.file, error.orig_exc.line, error.orig_exc.text) from None
         raise
+
+
+def _check_depth(file: str, tree: Tree[Token]) -> None:
+    """Raises UsageError for what nests too deep for those who recurse."""
+    level: list[Tree[Token]] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for each in level for child in each.children if isinstance(child, Tree)]
+    if level:
+        line = next((each.meta.line for each in level if not each.meta.empty), 1)
+        raise refuse(file, line, f"more than {MAX_DEPTH} constructs nest here, which is not supported")
 
 
 def _unexpected(file: str, section: Section, error: UnexpectedInput) -> UsageError:

@@ -1,8 +1,9 @@
 """A litmus test as the core runs it: straight code over registers, one list of instructions a thread.
 
 Parsers make programs; `amp._core` enumerates their executions. A register is a number below `REGISTERS` of one thread
-and holds 64 bits and the loads they were computed from: dependencies need no further word. Every location is one
-cell of its own; its address is a value like any other (`address_of`), so programs may store and follow pointers.
+and holds 64 bits and the loads they were computed from: dependencies need no further word. Every location is 8 bytes,
+of which an access covers 1, 2, 4 or 8, aligned; its address is a value like any other (`address_of`), so programs may
+store and follow pointers, and add to them.
 Nothing here knows an instruction set, a platform, or how a test is written.
 """
 
@@ -18,8 +19,10 @@ from amp.ordering.barriers import Orders, Reach
 REGISTERS: Final = 64
 THREADS: Final = 6  # the most of one test
 LOCATIONS: Final = 32
+OBSERVED: Final = 64  # registers and locations in an outcome, at most
 ADDRESS_BASE: Final = 0x10000  # of location 0: no small constant is taken for a pointer by accident
 ADDRESS_STEP: Final = 16
+LOCATION_BYTES: Final = 8
 
 
 def address_of(location: int) -> int:
@@ -60,8 +63,13 @@ class Alu(IntEnum):
     LE = 11
     GT = 12
     GE = 13
-    SEXT32 = 14  # the low 32 bits of a, as a signed number; b is not used
-    ZEXT32 = 15  # the low 32 bits of a; b is not used
+    SEXT32 = 14  # the low 32 bits of a, as a signed number
+    ZEXT32 = 15  # the low 32 bits of a
+
+    @property
+    def operands(self) -> int:
+        """How many registers it reads. What is no operand is nothing that a result may depend on."""
+        return 1 if self in (Alu.SEXT32, Alu.ZEXT32) else 2
 
 
 class Rmw(IntEnum):
@@ -73,7 +81,7 @@ class Rmw(IntEnum):
     AND = 3
     OR = 4
     XOR = 5
-    CMPXCHG = 6  # b, if the old value is the one expected; else it is a plain load and orders nothing
+    CMPXCHG = 6  # b, if the old value is the one expected; else it is a plain load, or an acquire
 
 
 # An RMW's flag, in `flags`: if it stores, it is also a full barrier before and after, of the kind `order` names.
@@ -83,7 +91,14 @@ SIGNED: Final = 2
 # RMW: `order` holds for its load as an acquire, for its store as a release.
 ACQUIRE: Final = 4
 RELEASE: Final = 8
-ORDERED_READ: Final = FULL | ACQUIRE
+# RMW: nobody sees what it read: its load is no acquire, and barriers that order loads alone do not wait for it.
+NO_RESULT: Final = 16
+# CMPXCHG that stores: its result comes from memory, or from the register it expects, which has the same value. In a
+# Program: one or the other, in every way. For the core: from the register.
+FROM_EXPECTED: Final = 32
+# RMW: if it stores, a fence of the kind `order` names is behind it.
+FENCED: Final = 64
+ORDERED_READ: Final = FULL | ACQUIRE | FENCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,20 @@ class Instruction:
     order: int = 0
     imm: int = 0
 
+    @property
+    def sources(self) -> frozenset[int]:
+        """The registers that it reads."""
+        match self.op:
+            case Op.ALU:
+                return frozenset((self.a, self.b)[: Alu(self.arg).operands])
+            case Op.STORE:
+                return frozenset((self.a, self.b))
+            case Op.RMW:
+                return frozenset((self.a, self.b, *([self.imm & 0xFF] if self.arg == Rmw.CMPXCHG else [])))
+            case Op.LOAD | Op.JUMP_IF_ZERO | Op.JUMP_IF_NOT_ZERO:
+                return frozenset((self.a,))
+        return frozenset()
+
     def pack(self) -> bytes:
         return INSTRUCTION.pack(self.op, self.dst, self.a, self.b, self.arg, self.flags, self.order, self.imm)
 
@@ -124,7 +153,7 @@ class Program:
 
     `initial` has each location's first value, by number (pointers as `address_of`). `observed_registers` are pairs
     (thread, register), `observed_locations` numbers: an outcome is the final values of these, in this order.
-    `orderings[0]` orders nothing.
+    `orderings[0]` orders nothing. `sizes_bytes` is how wide each location is declared, LOCATION_BYTES where it is not.
     """
 
     threads: tuple[tuple[Instruction, ...], ...]
@@ -132,3 +161,4 @@ class Program:
     orderings: tuple[Ordering, ...]
     observed_registers: tuple[tuple[int, int], ...]
     observed_locations: tuple[int, ...]
+    sizes_bytes: tuple[int, ...] = ()

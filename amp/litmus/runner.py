@@ -24,9 +24,15 @@ class Result:
     """`judged` is None if a limit was reached: what was not found may still be possible, so there is no verdict."""
 
     compiled: Compiled
+    platform: Platform
     judged: Judged | None
     executions: int
     states: int
+
+    @property
+    def assumes_multi_copy_atomicity(self) -> bool:
+        """Three threads can tell, and the platform's architecture does not promise it: Never may be Sometimes there."""
+        return len(self.compiled.test.threads) > 2 and self.platform.assumes_multi_copy_atomicity
 
 
 def domains(observers: str, threads: int) -> tuple[int, ...]:
@@ -63,4 +69,4 @@ def run_test(test: LitmusTest, platform: Platform, observers: str, limits: Limit
     except UsageError as error:
         raise UsageError(f"{test.file}: {error}") from None
     judged = judge(compiled, found.counts) if found.complete else None
-    return Result(compiled, judged, found.executions, found.states)
+    return Result(compiled, platform, judged, found.executions, found.states)

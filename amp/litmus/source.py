@@ -48,6 +48,8 @@ def split(file: str, text: str) -> Source:
         raise refuse(file, line, f"architecture {word[:40]!r} is not supported (known: {known})")
     if not name:
         raise refuse(file, line, f"no name after {word!r}")
+    if not name.isprintable():
+        raise refuse(file, line, f"the name {name[:40]!r} has characters that cannot be printed")
     dialect = Dialect(word)
     text = _blank_comments(file, "\n" * text.count("\n", 0, header.end()) + text[header.end() :], dialect)
 
@@ -127,7 +129,8 @@ def _end_of_comment(file: str, text: str, start: int, token: str) -> int:
         end = text.find("\n", start)
         return len(text) if end < 0 else end
     if token == "/*":
-        return text.find("*/", start + 2) + 2 if "*/" in text[start + 2 :] else _unclosed(file, text, start, "comment")
+        end = text.find("*/", start + 2)
+        return end + 2 if end >= 0 else _unclosed(file, text, start, "comment")
     depth = 0
     for mark in re.compile(r"\(\*|\*\)").finditer(text, start):
         depth += 1 if mark[0] == "(*" else -1

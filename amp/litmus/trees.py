@@ -18,12 +18,32 @@ class Refused(Exception):
         self.line, self.text = line, text
 
 
+NULL: Final = "NULL"
+
+
 def _number(sign: Token | None, digits: Token | str) -> int:
     value = int(digits, 0) if digits[:2].lower() == "0x" else int(digits)
     return -value if sign == "-" else value
 
 
-class InitialValues(Transformer[Token, Any]):
+class _Values(Transformer[Token, Any]):
+    """What initial values and conditions share. `null`: NULL is the number 0, as in C."""
+
+    def __init__(self, *, null: bool) -> None:
+        super().__init__()
+        self.null = null
+
+    def register(self, children: list[Any]) -> Any:
+        return syntax.RegisterName(_number(None, children[0]), str(children[1]))
+
+    def number(self, children: list[Any]) -> Any:
+        return _number(*children)
+
+    def address(self, children: list[Any]) -> Any:
+        return 0 if self.null and children[0] == NULL else str(children[0])
+
+
+class InitialValues(_Values):
     def start(self, children: list[Any]) -> Any:
         return tuple(child for child in children if child is not None)
 
@@ -41,15 +61,6 @@ class InitialValues(Transformer[Token, Any]):
 
     location = word
 
-    def register(self, children: list[Any]) -> Any:
-        return syntax.RegisterName(_number(None, children[0]), str(children[1]))
-
-    def number(self, children: list[Any]) -> Any:
-        return _number(*children)
-
-    def address(self, children: list[Any]) -> Any:
-        return str(children[0])
-
     @v_args(meta=True)
     def wrapped(self, meta: Meta, children: list[Any]) -> Any:
         if children[0] not in {"ATOMIC_INIT", "ATOMIC64_INIT", "ATOMIC_LONG_INIT"}:
@@ -57,7 +68,7 @@ class InitialValues(Transformer[Token, Any]):
         return _number(*children[1:])
 
 
-class Ending(Transformer[Token, Any]):
+class Ending(_Values):
     def start(self, children: list[Any]) -> Any:
         locations, condition = children
         quantifier, proposition = condition or (syntax.Quantifier.FORALL, syntax.Truth(True))
@@ -106,8 +117,6 @@ class Ending(Transformer[Token, Any]):
     def unequal(self, meta: Meta, children: list[Any]) -> Any:
         left, right = children
         return syntax.Equal(meta.line, left, right, negated=True)
-
-    register, number, address = InitialValues.register, InitialValues.number, InitialValues.address
 
     def location(self, children: list[Any]) -> Any:
         return syntax.LocationName(str(children[0]))
@@ -263,7 +272,7 @@ class CThreads(Transformer[Token, Any]):
 
     @v_args(meta=True)
     def name(self, meta: Meta, children: list[Any]) -> Any:
-        return syntax.Name(meta.line, str(children[0]))
+        return syntax.Number(meta.line, 0) if children[0] == NULL else syntax.Name(meta.line, str(children[0]))
 
     @v_args(meta=True)
     def call(self, meta: Meta, children: list[Any]) -> Any:

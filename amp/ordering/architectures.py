@@ -7,7 +7,11 @@ Armv7 is a full `dmb`). Whether that reaches the other processor is not said her
 `Reach` of Arm's options: ish INNER, osh OUTER, sy SYSTEM. On Armv7 parts with a PL310 a bare `dmb` or `dsb` is OUTER
 and only `outer_sync` is SYSTEM: the outer cache is no part of the architecture, and does not see the instruction.
 `dsb` also holds back every later instruction, so `dsb st` orders WR, and `dsb ld` RW (Arm ARM DDI 0487, B2.3, DSB).
-Store-release and load-acquire rows are for the access itself, as a release or an acquire.
+Store-release and load-acquire rows are for the access itself, as a release or an acquire. Where the access is a plain
+one and a fence (RISC-V, Armv7), `Row.fence` has what that fence orders: other accesses as well, on both sides of it.
+
+Multi-copy atomic: a store that one other CPU has seen, all have. The engines assume it of every machine; the rows say
+of which it is true.
 
 Fences (FENCE_*) are C11's, in the strength of a barrier class. Where no row of their own says what a compiler makes
 of one, it is the class's full barrier: the same instruction, the same reach. Of what that orders, the row has only what
@@ -43,20 +47,24 @@ _C11 = "ISO C11 7.17.4"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One primitive on one architecture. `instruction` as an assembler prints it, "-" for a compiler barrier."""
+    """One primitive on one architecture. `instruction` as an assembler prints it, "-" for a compiler barrier.
+
+    `fence`: of an access that is a plain one and a fence, what the fence orders.
+    """
 
     primitive: Primitive
     instruction: str
     orders: Orders
     reach: Reach
     source: str
+    fence: Orders = NO_ORDERS
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """`implicit` is what the hardware keeps between accesses to the region with no barrier at all.
 
-    `rows` has one row for every `Primitive`.
+    `rows` has one row for every `Primitive`. `multi_copy_atomic`: promised, and where.
     """
 
     name: str
@@ -64,12 +72,16 @@ class Architecture:
     implicit: Orders
     implicit_source: str
     rows: Mapping[Primitive, Row]
+    multi_copy_atomic: bool = False
+    multi_copy_source: str = "not said"
 
     def __post_init__(self) -> None:
         assert set(self.rows) == set(Primitive), f"{self.name}: {set(Primitive) - set(self.rows)} have no row"
 
 
-Spec = tuple[Primitive | tuple[Primitive, ...], str, Orders, Reach, str]
+Primitives = Primitive | tuple[Primitive, ...]
+# The last of six: `Row.fence`.
+Spec = tuple[Primitives, str, Orders, Reach, str] | tuple[Primitives, str, Orders, Reach, str, Orders]
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -95,19 +107,33 @@ def with_fences(rows: Mapping[Primitive, Row], own: Collection[Primitive]) -> di
 
 
 def _add(
-    name: str, title: str, implicit: Orders, implicit_source: str, specs: Iterable[Spec], *, base: str = ""
+    name: str,
+    title: str,
+    implicit: Orders,
+    implicit_source: str,
+    specs: Iterable[Spec],
+    *,
+    copies: tuple[bool, str],
+    base: str = "",
 ) -> None:
     """Adds one architecture. A spec is a row, for several primitives where it is the same; `base` gives the others.
+
+    `copies`: is it multi-copy atomic, and where is that written?
 
     Fences that no spec is for follow from the full barriers.
     """
     own: dict[Primitive, Row] = {}
-    for primitives, instruction, orders, reach, source in specs:
+    for primitives, instruction, orders, reach, source, *fence in specs:
         for primitive in primitives if isinstance(primitives, tuple) else (primitives,):
-            own[primitive] = Row(primitive, instruction, orders, reach, source)
+            own[primitive] = Row(primitive, instruction, orders, reach, source, *fence)
     rows = with_fences({**(ARCHITECTURES[base].rows if base else _UNCALLED), **own}, own)
-    ARCHITECTURES[name] = Architecture(name, title, implicit, implicit_source, MappingProxyType(rows))
+    ARCHITECTURES[name] = Architecture(name, title, implicit, implicit_source, MappingProxyType(rows), *copies)
 
+
+_ARMV7_COPIES = (False, "Arm ARM DDI 0406C, A3.5.3: in Armv7 writes to Normal memory need not be multi-copy atomic")
+_ARMV8_COPIES = (True, "Arm ARM DDI 0487, B2.3: other-multi-copy atomic, for all Armv8 and Armv9")
+_X86_COPIES = (True, "Intel SDM vol. 3A, 8.2.2: stores are seen in a consistent order by the other processors")
+_RISCV_COPIES = (True, "RISC-V unprivileged ISA, RVWMO: other-multi-copy atomic")
 
 # Armv7-A under Linux. dma_mb() has no row of its own in arch/arm and falls back to mb().
 _ARM = "Linux v6.1 arch/arm/include/asm/barrier.h"
@@ -133,11 +159,12 @@ _add(
         ((P.VIRT_MB, P.VIRT_RMB), "dmb ish", ALL, INNER, f"{_GENERIC}: virt_* are __smp_*, in every build"),
         (P.VIRT_WMB, "dmb ishst", STORES, INNER, f"{_GENERIC}: virt_* are __smp_*, in every build"),
         (P.VIRT_STORE_MB, "str; dmb ish", ALL, INNER, f"{_GENERIC}, __smp_store_mb"),
-        (P.STORE_RELEASE, "dmb ish; str", RELEASE, INNER, f"{_GENERIC}, __smp_store_release"),
-        (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, INNER, f"{_GENERIC}, __smp_load_acquire"),
+        (P.STORE_RELEASE, "dmb ish; str", RELEASE, INNER, f"{_GENERIC}, __smp_store_release", ALL),
+        (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, INNER, f"{_GENERIC}, __smp_load_acquire", ALL),
         (P.WRITEL, "dsb st; outer_sync; str", STORES | WR, SYSTEM, _ARM_IO),
         (P.READL, "ldr; dsb", ALL, OUTER, _ARM_IO),
     ],
+    copies=_ARMV7_COPIES,
 )
 _add(
     "armv7-up",
@@ -154,6 +181,7 @@ _add(
         (P.READL, "ldr; dsb", ALL, SYSTEM, _ARM_IO),
     ],
     base="armv7-smp",
+    copies=_ARMV7_COPIES,
 )
 
 # 2011: `dmb` had no option yet (full system), wmb() was mb(); dma_* came in v3.19, virt_* in 2016, release and acquire
@@ -177,11 +205,12 @@ _add(
         (P.DMA_RMB, "dsb", ALL, OUTER, _DMA31),
         ((P.VIRT_MB, P.VIRT_RMB, P.VIRT_WMB), "dmb", ALL, OUTER, _VIRT31),
         (P.VIRT_STORE_MB, "str; dmb", ALL, OUTER, _VIRT31),
-        (P.STORE_RELEASE, "dmb; str", RELEASE, OUTER, _ATOMIC31),
-        (P.LOAD_ACQUIRE, "ldr; dmb", ACQUIRE, OUTER, _ATOMIC31),
+        (P.STORE_RELEASE, "dmb; str", RELEASE, OUTER, _ATOMIC31, ALL),
+        (P.LOAD_ACQUIRE, "ldr; dmb", ACQUIRE, OUTER, _ATOMIC31, ALL),
         (P.WRITEL, "dsb; outer_sync; str", ALL, SYSTEM, _ARM31_IO),
         (P.READL, "ldr; dsb", ALL, OUTER, _ARM31_IO),
     ],
+    copies=_ARMV7_COPIES,
 )
 
 _ARM64 = "Linux v6.1 arch/arm64/include/asm/barrier.h"
@@ -214,6 +243,7 @@ _add(
         (P.READL, "ldr; dmb oshld", LOADS, OUTER, _ARM64_IO),
         *_ARM64_FENCES,
     ],
+    copies=_ARMV8_COPIES,
 )
 
 _X86 = "Linux v6.1 arch/x86/include/asm/barrier.h"
@@ -244,6 +274,7 @@ _add(
     LOADS | STORES,
     "Intel SDM vol. 3A, 8.2.2: only a load may pass an earlier store",
     _X86_SPECS,
+    copies=_X86_COPIES,
 )
 _add(
     "x86-wc",
@@ -252,6 +283,7 @@ _add(
     "Intel SDM vol. 3A, Memory Cache Control: WC stores are combined and leave in any order; a store to uncached "
     "memory flushes the buffers (so also AMD APM vol. 2, 7.4)",
     _X86_SPECS,
+    copies=_X86_COPIES,
 )
 
 # The fence names whose accesses it orders: r, w memory; i, o devices. It has no domain: all observers are meant.
@@ -277,13 +309,14 @@ _add(
         ((P.SMP_RMB, P.VIRT_RMB), "fence r,r", RR, SYSTEM, _RISCV),
         ((P.SMP_WMB, P.VIRT_WMB), "fence w,w", WW, SYSTEM, _RISCV),
         (P.VIRT_STORE_MB, "sw; fence rw,rw", LOADS | WR | WW, SYSTEM, f"{_GENERIC}, __smp_store_mb"),
-        (P.STORE_RELEASE, "fence rw,w; sw", RELEASE, SYSTEM, _RISCV),
-        (P.LOAD_ACQUIRE, "lw; fence r,rw", ACQUIRE, SYSTEM, _RISCV),
+        (P.STORE_RELEASE, "fence rw,w; sw", RELEASE, SYSTEM, _RISCV, RELEASE),
+        (P.LOAD_ACQUIRE, "lw; fence r,rw", ACQUIRE, SYSTEM, _RISCV, ACQUIRE),
         (P.WRITEL, "fence w,o; sw", WD, SYSTEM, _RISCV_IO),
         # Its first read is that of the mailbox register: what follows an interrupt, not a memory read, is ordered.
         (P.READL, "lw; fence i,ir", RR, SYSTEM, f"{_RISCV_IO} (until v6.5: fence i,r)"),
         *_RISCV_FENCES,
     ],
+    copies=_RISCV_COPIES,
 )
 
 # Firmware. SMP is what C11 fences compile to; DMA and MANDATORY are what a port of the stack would write by hand.
@@ -300,11 +333,12 @@ _add(
         ((P.DMA_MB, P.DMA_RMB, P.DMA_WMB), "dmb", ALL, SYSTEM, _V7M),
         ((P.SMP_MB, P.SMP_RMB, P.SMP_WMB, P.VIRT_MB, P.VIRT_RMB, P.VIRT_WMB), "dmb ish", ALL, SYSTEM, _V7M_C11),
         (P.VIRT_STORE_MB, "str; dmb ish", ALL, SYSTEM, _V7M_C11),
-        (P.STORE_RELEASE, "dmb ish; str", RELEASE, SYSTEM, _V7M_C11),
-        (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, SYSTEM, _V7M_C11),
+        (P.STORE_RELEASE, "dmb ish; str", RELEASE, SYSTEM, _V7M_C11, ALL),
+        (P.LOAD_ACQUIRE, "ldr; dmb ish", ACQUIRE, SYSTEM, _V7M_C11, ALL),
         (P.WRITEL, "dsb; str", ALL, SYSTEM, _V7M),
         (P.READL, "ldr; dsb", ALL, SYSTEM, _V7M),
     ],
+    copies=(False, "Arm ARM DDI 0403E, A3.5: as Armv7-A, no multi-copy atomicity is promised"),
 )
 
 _V8_IO = "Zephyr include/zephyr/arch/arm64/sys_io.h, sys_write32 and sys_read32: dmb sy"
@@ -321,6 +355,7 @@ _add(
         *_ARM64_FENCES,
     ],
     base="arm64",
+    copies=_ARMV8_COPIES,
 )
 
 _add(
@@ -334,6 +369,7 @@ _add(
         *_RISCV_FENCES,
     ],
     base="riscv",
+    copies=_RISCV_COPIES,
 )
 
 # Two machines that nobody built: the reference, and the worst that the names of the barriers allow.
@@ -348,6 +384,7 @@ _add(
     [
         (tuple(_CALLED), NO_INSTRUCTION, NO_ORDERS, NONE, _SC),
     ],
+    copies=(True, _SC),
 )
 
 _PARANOID = "Documentation/memory-barriers.txt: only the mandatory barriers promise anything beyond the SMP siblings"
@@ -365,4 +402,5 @@ _add(
         (P.WRITEL, "wmb; store", STORES, SYSTEM, _PARANOID_IO),
         (P.READL, "load; rmb", LOADS, SYSTEM, _PARANOID_IO),
     ],
+    copies=(False, _PARANOID),
 )

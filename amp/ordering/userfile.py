@@ -47,6 +47,7 @@ class _RowRecord(_Record, frozen=True):
     orders: list[str]
     reach: str
     source: Text
+    fence: list[str] = []
 
 
 class _SideRecord(_Record, frozen=True):
@@ -112,6 +113,7 @@ class _Reader:
             self.orders(f"{field}.orders", record.orders),
             self.choice(f"{field}.reach", record.reach, _REACHES),
             record.source,
+            self.orders(f"{field}.fence", record.fence),
         )
 
     def rows(self, field: str, records: list[_RowRecord], base: Architecture | None) -> dict[Primitive, Row]:
@@ -152,6 +154,7 @@ class _Reader:
             self.given(f"{field}.implicit", implicit, start.implicit if start else None),
             self.given(f"{field}.implicit_source", record.implicit_source, start.implicit_source if start else None),
             MappingProxyType(self.rows(f"{field}.rows", record.rows, start)),
+            *((start.multi_copy_atomic, start.multi_copy_source) if start else ()),
         )
 
     def processor(self, field: str, name: str, record: _SideRecord, base: Processor | None) -> Processor:

@@ -1,7 +1,8 @@
 """Programs of scalars, in the explorer and by the axioms: both end in the same outcomes.
 
 The same program is written down once as accesses of a Port and once as a litmus test. The axioms are decided by brute
-force (`tests/litmus/oracle.py`), and by the core's litmus engine, which merges nothing and knows no Python program.
+force (`tests/litmus/program_oracle.py`), and by the core's litmus engine, which merges nothing and knows no Python
+program.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders, Primitive, Reac
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "litmus"))
-import oracle
+import program_oracle as oracle
 
 WIDTH_BYTES = 4
 P = Primitive

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from amp.litmus.compile import DEFAULT_PLATFORM, Compiled, compile_test
-from amp.litmus.enumerate import Limits
-from amp.litmus.outcomes import Judged, state_text
+from amp.litmus.enumerate import Limits, enumerate_outcomes
+from amp.litmus.outcomes import Judged, judge, state_text, value_text
 from amp.litmus.parser import load, parse
-from amp.litmus.runner import run_test
+from amp.litmus.program import Program
+from amp.litmus.runner import domains, run_test
 from amp.litmus.syntax import LitmusTest
 from amp.ordering import platform
 from amp.ordering.platforms import PLATFORMS
 
 DATA = Path(__file__).parent / "data"
+Change = Callable[[Program], Program]
 LIMITS = Limits(executions=1_000_000, seconds=60)
 
 
@@ -57,6 +60,36 @@ def run(text: str, on: str | None = None, observers: str = "together") -> Judged
     judged = run_test(test, PLATFORMS[on or DEFAULT_PLATFORM[test.dialect]], observers, LIMITS).judged
     assert judged is not None
     return judged
+
+
+Outcome = frozenset[tuple[str, object]]
+
+
+def outcomes(
+    text: str, on: str | None = None, observers: str = "together", change: Change | None = None, faults: int = 0
+) -> frozenset[Outcome]:
+    """All final states of a test: pairs of a register's or location's name and its value, or where it points to.
+
+    `change`: made to the compiled program before it runs; `faults`: planted in the core.
+    """
+    test = parse("t.litmus", text)
+    platform = PLATFORMS[on or DEFAULT_PLATFORM[test.dialect]]
+    made = compile_test(test, platform)
+    program = made.program if change is None else change(made.program)
+    found = enumerate_outcomes(program, platform, domains(observers, len(test.threads)), LIMITS, faults)
+    assert found.complete
+    return frozenset(
+        frozenset(
+            (str(column.what).strip("[]"), named(made, value))
+            for column, value in zip(made.columns, state, strict=True)
+        )
+        for state in judge(made, found.counts).states
+    )
+
+
+def named(made: Compiled, value: int) -> object:
+    text = value_text(made, value)
+    return int(text) if text.lstrip("-").isdigit() else text
 
 
 def states(text: str, on: str | None = None, observers: str = "together") -> list[str]:

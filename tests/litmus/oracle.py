@@ -1,402 +1,286 @@
-"""All outcomes of a litmus program, the slow way: every execution is written down, and the axioms decide. Not a test.
+"""All outcomes of a litmus test, the slow way: every execution is written down, and the axioms decide. Not a test.
 
-It is as herd7 does it, and shares nothing with the core: each thread is run with every value that each of its loads
-might return; then every reads-from relation that fits the values, every coherence order; what passes two axioms counts.
-The model is Armv8's (Pulte et al., POPL 2018; herd7's aarch64.cat), with what the barriers, acquires, releases and the
-hardware itself order given as `Orders` of each:
- - internal: per location, program order, reads-from, from-reads and coherence have no cycle;
+It works on the text of the test (`oracle_text`, `oracle_threads`) and shares no table, no parser and no compiled form
+with the product. Each thread is run with every value that each of its reads might return; then every reads-from
+relation that fits the values, every coherence order of every cell; what passes three axioms counts (herd7's
+aarch64.cat):
+ - internal: per cell, program order, reads-from, from-reads and coherence have no cycle;
  - atomic: no other write comes between the two halves of a read-modify-write;
- - external: the same relations between threads, and what a thread keeps in order, have no cycle. A thread keeps: an
-   access before a later write to its location; dependencies by address and data, and what reads such a write in its own
-   thread; writes behind branches and behind accesses whose address waited; everything behind an isb that those precede;
-   and the barriers.
+ - external: the same relations between threads, and what a thread keeps in order, have no cycle. What comes before a
+   part of an access by being seen comes before all of it (sca-class), and a read that shares bytes with a later read of
+   its thread comes before the writes that the later one missed (Exp-haz-ob).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, permutations, product
 from math import prod
 from typing import Final
 
-from amp.litmus.program import ACQUIRE, FULL, RELEASE, SIGNED, Alu, Instruction, Op, Program, Rmw, address_of
-from amp.ordering.barriers import NO_ORDERS, Orders
-from amp.ordering.platforms import Platform, Side
+from oracle_machine import BadAddressError, NeedsValue, Run, cells, kept
+from oracle_text import Test, read_test
+from oracle_threads import Machine, machine, run_thread
 
-MASK = (1 << 64) - 1
-PAIRS = {(False, False): Orders.RR, (False, True): Orders.RW, (True, False): Orders.WR, (True, True): Orders.WW}
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What each of the program's orderings orders, by index, and what the hardware keeps without any."""
-
-    orderings: tuple[Orders, ...]
-    implicit: Orders
-
-
-def rules_for(program: Program, platform: Platform, *, apart: bool) -> Rules:
-    """What the platform says that the orderings are worth, when all threads are siblings, or none are."""
-    worth = platform.towards_others if apart else platform.towards_siblings
-    implicit = platform.implicit(Side.HOST)
-    return Rules(tuple(worth(Side.HOST, each.orders, each.reach) & ~implicit for each in program.orderings), implicit)
-
-
-@dataclass
-class Event:
-    """One access. Sets are of earlier loads of the thread, by position in its list of events."""
-
-    write: bool
-    location: int
-    value: int
-    address: frozenset[int]
-    data: frozenset[int]
-    control: frozenset[int]
-    after_isb: frozenset[int]
-    acquire: Orders = NO_ORDERS
-    release: Orders = NO_ORDERS
-    partner: int | None = None  # the other half of a read-modify-write
-
-
-@dataclass
-class Trace:
-    """A thread, run with certain values: accesses, barriers (before which event, what they order), registers."""
-
-    events: list[Event] = field(default_factory=list)
-    fences: list[tuple[int, Orders]] = field(default_factory=list)
-    registers: list[int] = field(default_factory=list)
-
-
-TRACES_LIMIT: Final = 20_000  # ways to pick one trace of each thread
+TRACES_LIMIT: Final = 30_000  # ways to pick one trace of each thread
+WORK_LIMIT: Final = 20_000  # coherence orders and executions looked at, of one test
+ORDERS_LIMIT: Final = 3_000  # of coherence, in one of them
+Outcome = frozenset[tuple[str, object]]
 
 
 class TooLargeError(Exception):
     """The oracle tries everything, and here that is too much."""
 
 
-def outcomes(program: Program, rules: Rules) -> frozenset[tuple[int, ...]]:
+@dataclass(frozen=True)
+class Trace:
+    run: Run
+    registers: Mapping[str, int]
+
+
+def outcomes(text: str, platform: str, *, apart: bool = False) -> frozenset[Outcome]:
     """The observed values at the end of every execution that the axioms allow. Raises TooLargeError."""
-    values = [{first} for first in program.initial]
-    loads = sum(i.op in (Op.LOAD, Op.RMW) for thread in program.threads for i in thread)
-    for _ in range(loads + 1):  # dependencies are acyclic: no value has come through more loads than there are
-        traces = [list(_traces(program, rules, thread, values)) for thread in program.threads]
-        size = sum(map(len, values))
-        for each in (event for thread in traces for trace in thread for event in trace.events if event.write):
-            values[each.location].add(each.value)
-        if sum(map(len, values)) == size:
+    test = read_test(text)
+    kind = machine(platform, apart=apart)
+    return frozenset().union(*(_outcomes(test, kind, choices) for choices in _choices(test)))
+
+
+def _choices(test: Test) -> list[tuple[bool, ...]]:
+    """Each successful compare-and-swap of an assembly thread has its result from memory, or from its register."""
+    count = sum(word.upper().startswith("CAS") for thread in test.assembly for word, _ in thread)
+    return list(product((False, True), repeat=count if test.dialect == "AArch64" else 0))
+
+
+def _outcomes(test: Test, kind: Machine, choices: tuple[bool, ...]) -> frozenset[Outcome]:
+    granules = test.granules
+    written: dict[int, set[tuple[range, int]]] = {start: set() for start in granules}
+    read_at: set[range] = set()
+    traces: list[list[Trace]] = []
+    rounds = 0
+    while True:  # dependencies are acyclic: no value has come through more reads than there are
+        before = (sum(map(len, written.values())), len(read_at))
+        traces = [list(_traces(test, kind, number, choices, written, read_at)) for number in range(test.threads)]
+        for access in (a for thread in traces for trace in thread for a in trace.run.accesses):
+            if access.kind == "W":
+                written[access.where.start & ~7].add((access.where, access.value))
+        rounds += 1
+        most = sum(max((_reads(trace) for trace in thread), default=0) for thread in traces)
+        if (sum(map(len, written.values())), len(read_at)) == before or rounds > most + 1:
             break
     if prod(map(len, traces)) > TRACES_LIMIT:
         raise TooLargeError
-    found: set[tuple[int, ...]] = set()
-    for chosen in _plausible(program, traces):
-        for final in _final_memories(program, rules, chosen):
-            registers = tuple(chosen[thread].registers[number] for thread, number in program.observed_registers)
-            found.add(registers + tuple(final[location] for location in program.observed_locations))
+    accesses = (a.where for thread in traces for trace in thread for a in trace.run.accesses)
+    first_of = cells(accesses, granules)
+    found: set[Outcome] = set()
+    parts: dict[int, _Parts] = {}
+    work = _Work()
+    for chosen in _plausible(test, traces):
+        for memory in _Executions(test, first_of, chosen, parts).memories(work):
+            found.add(test.outcome([trace.registers for trace in chosen], memory))
     return frozenset(found)
 
 
-def _plausible(program: Program, traces: Sequence[Sequence[Trace]]) -> Iterator[tuple[Trace, ...]]:
-    """One trace of each thread, in every way in which somebody writes each value that is read."""
-    there = set(enumerate(program.initial))
-    wanted = [[_pairs(trace, write=False) - there for trace in each] for each in traces]
-    offered = [[_pairs(trace, write=True) for trace in each] for each in traces]
+def _reads(trace: Trace) -> int:
+    return sum(access.kind == "R" for access in trace.run.accesses)
+
+
+def _traces(  # noqa: PLR0917
+    test: Test,
+    kind: Machine,
+    number: int,
+    choices: tuple[bool, ...],
+    written: Mapping[int, set[tuple[range, int]]],
+    read_at: set[range],
+) -> Iterator[Trace]:
+    """The thread's runs, for every choice of what its reads return."""
+    pending: list[tuple[int, ...]] = [()]
+    tried = 0
+    while pending:
+        tried += 1
+        if tried > TRACES_LIMIT:
+            raise TooLargeError
+        chosen = pending.pop()
+        run = Run(chosen, kind.implicit, test.granules)
+        try:
+            yield Trace(run, run_thread(test, kind, number, run, choices))
+        except NeedsValue as need:
+            read_at.add(need.where)
+            pending += [(*chosen, value) for value in _values(test, need.where, written)]
+        except BadAddressError:
+            continue  # from a value that nobody writes in the end; the generators take care of it
+
+
+def _values(test: Test, where: range, written: Mapping[int, set[tuple[range, int]]]) -> list[int]:
+    """What a read of these bytes might return: of each of their pieces, any write's."""
+    writes = written[where.start & ~7]
+    edges = sorted({where.start, where.stop, *(e for w, _ in writes for e in (w.start, w.stop) if e in where)})
+    pieces = []
+    for first, end in pairwise(edges):
+        of_piece = {test.first_bytes(first, end)}
+        of_piece |= {value >> 8 * (first - w.start) & (1 << 8 * (end - first)) - 1 for w, value in writes if first in w}
+        pieces.append([piece << 8 * (first - where.start) for piece in of_piece])
+    return sorted({sum(parts) for parts in product(*pieces)})
+
+
+def _plausible(test: Test, traces: Sequence[Sequence[Trace]]) -> Iterator[tuple[Trace, ...]]:
+    """One trace of each thread, in every way in which somebody writes each byte that is read."""
+    there = {(at, test.first_bytes(at, at + 1)) for granule in test.granules.values() for at in granule}
+    wanted = [[_bytes(trace, "R") - there for trace in each] for each in traces]
+    offered = [[_bytes(trace, "W") for trace in each] for each in traces]
     for numbers in product(*(range(len(each)) for each in traces)):
         offer = {pair for thread, number in enumerate(numbers) for pair in offered[thread][number]}
         if all(wanted[thread][number] <= offer for thread, number in enumerate(numbers)):
             yield tuple(traces[thread][number] for thread, number in enumerate(numbers))
 
 
-def _pairs(trace: Trace, *, write: bool) -> set[tuple[int, int]]:
-    """(location, value) of the trace's writes, or of its reads."""
-    return {(event.location, event.value) for event in trace.events if event.write == write}
+def _bytes(trace: Trace, kind: str) -> set[tuple[int, int]]:
+    return {(at, a.byte(at)) for a in trace.run.accesses if a.kind == kind for at in a.where}
 
 
-# --- one thread -------------------------------------------------------------------------------------------------------
+Node = tuple[int, int, int]  # thread, access, byte
+_Parts = tuple[list[list[int]], set[tuple[tuple[int, int], tuple[int, int]]]]
 
 
-class _NeedsValue(Exception):
-    """The run has come to a load for which no value is chosen yet."""
+class _Work:
+    def __init__(self) -> None:
+        self.left = WORK_LIMIT
 
-    def __init__(self, location: int) -> None:
-        self.location = location
-
-
-def _traces(program: Program, rules: Rules, code: Sequence[Instruction], values: Sequence[set[int]]) -> Iterator[Trace]:
-    """The thread's runs, for every choice of what its loads return."""
-    pending: list[tuple[int, ...]] = [()]
-    while pending:
-        chosen = pending.pop()
-        try:
-            yield _Cpu(program, rules, chosen).run(code)
-        except _NeedsValue as load:
-            pending += [(*chosen, value) for value in sorted(values[load.location])]
+    def step(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise TooLargeError
 
 
-class _Cpu:
-    """One run of one thread: registers with the loads they came from, and the trace so far."""
+class _Executions:
+    """All executions of one trace of each thread."""
 
-    def __init__(self, program: Program, rules: Rules, chosen: Sequence[int]) -> None:
-        self.program, self.rules = program, rules
-        self.loads = iter(chosen)
-        self.trace = Trace(registers=[0] * 64)
-        self.value = self.trace.registers
-        self.taint: list[frozenset[int]] = [frozenset()] * 64
-        self.control: frozenset[int] = frozenset()  # branches depend on these
-        self.waited: frozenset[int] = frozenset()  # addresses of earlier accesses came from these
-        self.after_isb: frozenset[int] = frozenset()
+    def __init__(
+        self, test: Test, first_of: Mapping[int, int], chosen: Sequence[Trace], parts: dict[int, _Parts]
+    ) -> None:
+        self.test, self.first_of = test, first_of
+        self.runs = [trace.run for trace in chosen]
+        self.parts: list[list[list[int]]] = []
+        self.local: set[tuple[Node, Node]] = set()
+        for number, run in enumerate(self.runs):
+            if id(run) not in parts:
+                mine = [sorted({first_of[at] for at in a.where}) for a in run.accesses]
+                parts[id(run)] = mine, kept(run, mine)
+            mine, local = parts[id(run)]
+            self.parts.append(mine)
+            self.local |= {((number, *a), (number, *b)) for a, b in local}
+        self.cells = sorted(set(first_of.values()))
+        self.writes: dict[int, list[Node]] = {cell: [] for cell in self.cells}
+        self.reads: list[Node] = []
+        for number, run in enumerate(self.runs):
+            for at, access in enumerate(run.accesses):
+                for part in self.parts[number][at]:
+                    node = (number, at, part)
+                    self.writes[part].append(node) if access.kind == "W" else self.reads.append(node)
 
-    def run(self, code: Sequence[Instruction]) -> Trace:
-        at = 0
-        while (i := code[at]).op is not Op.END:
-            at += 1
-            match i.op:
-                case Op.CONST:
-                    self._set(i.dst, i.imm & MASK, frozenset())
-                case Op.ALU:
-                    result = _alu(Alu(i.arg), self.value[i.a], self.value[i.b])
-                    self._set(i.dst, result, self.taint[i.a] | self.taint[i.b])
-                case Op.LOAD | Op.STORE | Op.RMW:
-                    _ACCESS[i.op](self, i)
-                    self.waited |= self.taint_of_address
-                case Op.FENCE:
-                    self._fence(self.rules.orderings[i.order])
-                case Op.ISB:
-                    self.after_isb |= self.control | self.waited
-                case Op.JUMP:
-                    at = i.imm
-                case Op.JUMP_IF_ZERO | Op.JUMP_IF_NOT_ZERO:
-                    self.control |= self.taint[i.a]
-                    if (self.value[i.a] == 0) == (i.op is Op.JUMP_IF_ZERO):
-                        at = i.imm
-        return self.trace
+    def _value(self, node: Node) -> int:
+        number, at, cell = node
+        access = self.runs[number].accesses[at]
+        end = min((other for other in self.cells if other > cell), default=cell + 8)
+        return access.value >> 8 * (cell - access.where.start) & (1 << 8 * (min(end, access.where.stop) - cell)) - 1
 
-    def _set(self, register: int, value: int, taint: frozenset[int]) -> None:
-        self.value[register], self.taint[register] = value, taint
+    def _first(self, cell: int) -> int:
+        end = min((other for other in self.cells if other > cell), default=cell + 8)
+        return self.test.first_bytes(cell, min(end, (cell & ~7) + 8))
 
-    def _fence(self, orders: Orders) -> None:
-        self.trace.fences.append((len(self.trace.events), orders))
+    def memories(self, work: _Work) -> Iterator[dict[int, int]]:
+        """The last value of every cell, once for every execution that the axioms allow."""
+        orders = {cell: list(self._orders(cell)) for cell in self.cells}
+        if prod(map(len, orders.values())) > ORDERS_LIMIT:
+            raise TooLargeError
+        sources = [self._sources(read) for read in self.reads]
+        for coherence in product(*orders.values()):
+            work.step()
+            co = dict(zip(orders, coherence, strict=True))
+            rank = {write: place for order in coherence for place, write in enumerate(order)}
+            allowed = [
+                [source for source in each if self._coherent(read, source, co, rank)]
+                for read, each in zip(self.reads, sources, strict=True)
+            ]
+            for source in product(*allowed):
+                work.step()
+                if self._is_allowed(dict(zip(self.reads, source, strict=True)), co, rank):
+                    yield {c: self._value(order[-1]) if order else self._first(c) for c, order in co.items()}
 
-    def _access(self, i: Instruction, value: int, data: frozenset[int] | None = None) -> Event:
-        """The next event: a write if there is `data`."""
-        where, self.taint_of_address = _location(self.program, self.value[i.a]), self.taint[i.a]
-        before = (self.taint[i.a], data or frozenset(), self.control | self.waited, self.after_isb)
-        event = Event(data is not None, where, value, *before)
-        self.trace.events.append(event)
-        return event
+    def _orders(self, cell: int) -> Iterator[tuple[Node, ...]]:
+        for order in permutations(self.writes[cell]):
+            if all(a[0] != b[0] or a[1] < b[1] for place, b in enumerate(order) for a in order[:place]):
+                yield order
 
-    def _next_value(self, i: Instruction) -> int:
-        for value in self.loads:
-            return value
-        raise _NeedsValue(_location(self.program, self.value[i.a]))
+    def _sources(self, read: Node) -> list[Node | None]:
+        value, cell = self._value(read), read[2]
+        initial: list[Node | None] = [None] if self._first(cell) == value else []
+        return initial + [write for write in self.writes[cell] if self._value(write) == value]
 
-    def _load(self, i: Instruction) -> None:
-        read = self._next_value(i)
-        self._access(i, read).acquire = self.rules.orderings[i.order]
-        self._set(i.dst, _extend(read, i.arg, i.flags), frozenset({len(self.trace.events) - 1}))
+    def _coherent(
+        self, read: Node, source: Node | None, co: Mapping[int, tuple[Node, ...]], rank: Mapping[Node, int]
+    ) -> bool:
+        """Not older than what its thread wrote there before, nor written by it later; an atomic's write is next."""
+        number, at, cell = read
+        place = -1 if source is None else rank[source]
+        for write in co[cell]:
+            if write[0] == number and (rank[write] > place) != (write[1] > at):
+                return False
+        partner = self.runs[number].accesses[at].partner
+        return partner is None or rank[(number, partner, cell)] == place + 1
 
-    def _store(self, i: Instruction) -> None:
-        event = self._access(i, _extend(self.value[i.b], i.arg, 0), self.taint[i.b])
-        event.release = self.rules.orderings[i.order]
+    def _is_allowed(
+        self,
+        source: Mapping[Node, Node | None],
+        co: Mapping[int, tuple[Node, ...]],
+        rank: Mapping[Node, int],
+    ) -> bool:
+        place = {read: -1 if write is None else rank[write] for read, write in source.items()}
+        for a in self.reads:  # two reads of one cell by one thread
+            for b in self.reads:
+                if a[0] == b[0] and a[2] == b[2] and a[1] < b[1] and place[a] > place[b]:
+                    return False
+        pairs = set(self.local)
+        missed: dict[Node, list[Node]] = {}
+        for read, write in source.items():
+            if write is not None and write[0] != read[0]:
+                pairs |= {(write, to) for to in self._class(read)}
+            missed[read] = [later for later in co[read[2]][place[read] + 1 :] if later[0] != read[0]]
+            for later in missed[read]:
+                pairs |= {(read, to) for to in self._class(later)}
+        for order in co.values():
+            for after, b in enumerate(order):
+                pairs |= {(a, to) for a in order[:after] if a[0] != b[0] for to in self._class(b)}
+        for read in self.reads:
+            pairs |= self._hazards(read, missed)
+        return not _cyclic(pairs)
 
-    def _rmw(self, i: Instruction) -> None:
-        width, expected, orders = i.imm >> 8, i.imm & 0xFF, self.rules.orderings[i.order]
-        read = self._next_value(i)
-        old, number = _extend(read, width, 0), len(self.trace.events)
-        compares = i.arg == Rmw.CMPXCHG
-        stores = not compares or old == _extend(self.value[expected], width, 0)
-        if stores and i.flags & FULL:
-            self._fence(orders)
-        event = self._access(i, read)
-        event.acquire = orders if i.flags & ACQUIRE else NO_ORDERS
-        if stores:
-            event.partner = number + 1
-            new = _extend(_modify(Rmw(i.arg), old, self.value[i.b]), width, 0)
-            event = self._access(i, new, self.taint[i.b])
-            event.control |= self.taint[expected] if compares else frozenset()
-            event.partner = number
-            event.release = orders if i.flags & RELEASE else NO_ORDERS
-            if i.flags & FULL:
-                self._fence(orders)
-        self._set(i.dst, _extend(read, width, i.flags), frozenset({number}))
+    def _class(self, node: Node) -> list[Node]:
+        return [(node[0], node[1], part) for part in self.parts[node[0]][node[1]]]
 
-
-_ACCESS = {Op.LOAD: _Cpu._load, Op.STORE: _Cpu._store, Op.RMW: _Cpu._rmw}
-
-
-def _location(program: Program, address: int) -> int:
-    return [address_of(number) for number in range(len(program.initial))].index(address)
-
-
-def _extend(value: int, width_bytes: int, flags: int) -> int:
-    bits = 8 * width_bytes
-    value &= (1 << bits) - 1
-    return (value - (1 << bits)) & MASK if flags & SIGNED and value >> (bits - 1) else value
-
-
-def _signed(value: int, bits: int = 64) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def _alu(operator: Alu, a: int, b: int) -> int:
-    x, y = _signed(a), _signed(b)
-    results = {
-        Alu.ADD: lambda: a + b,
-        Alu.SUB: lambda: a - b,
-        Alu.AND: lambda: a & b,
-        Alu.OR: lambda: a | b,
-        Alu.XOR: lambda: a ^ b,
-        Alu.MUL: lambda: a * b,
-        Alu.SHL: lambda: a << b if b < 64 else 0,
-        Alu.SHR: lambda: a >> b if b < 64 else 0,
-        Alu.EQ: lambda: a == b,
-        Alu.NE: lambda: a != b,
-        Alu.LT: lambda: x < y,
-        Alu.LE: lambda: x <= y,
-        Alu.GT: lambda: x > y,
-        Alu.GE: lambda: x >= y,
-        Alu.SEXT32: lambda: _signed(a, 32),
-        Alu.ZEXT32: lambda: a & 0xFFFFFFFF,
-    }
-    return int(results[operator]()) & MASK
+    def _hazards(self, read: Node, missed: Mapping[Node, list[Node]]) -> set[tuple[Node, Node]]:
+        number, at, cell = read
+        found: set[tuple[Node, Node]] = set()
+        for other in self.reads:
+            if other[0] == number and other[1] > at and other[2] == cell:
+                for part in self._class(other):
+                    found |= {(read, to) for later in missed[part] for to in self._class(later)}
+        return found
 
 
-def _modify(operator: Rmw, old: int, operand: int) -> int:
-    return {
-        Rmw.XCHG: operand,
-        Rmw.ADD: old + operand,
-        Rmw.SUB: old - operand,
-        Rmw.AND: old & operand,
-        Rmw.OR: old | operand,
-        Rmw.XOR: old ^ operand,
-        Rmw.CMPXCHG: operand,
-    }[operator] & MASK
-
-
-# --- all threads together ---------------------------------------------------------------------------------------------
-
-
-def kept(trace: Trace, implicit: Orders) -> set[tuple[int, int]]:
-    """Pairs of a thread's events that it keeps in order, whoever reads from whom; not closed under transitivity."""
-    events = trace.events
-    pairs = set()
-    for later, b in enumerate(events):
-        pairs |= {(read, later) for read in b.address | b.data | b.after_isb}
-        if b.write:
-            pairs |= {(read, later) for read in b.control}
-        if b.partner is not None and b.partner < later:
-            pairs.add((b.partner, later))
-        for earlier, a in enumerate(events[:later]):
-            orders = implicit | a.acquire | b.release
-            for position, fence in trace.fences:
-                if earlier < position <= later:
-                    orders |= fence
-            if (
-                PAIRS[a.write, b.write] in orders
-                or (a.release and Orders.RCSC in b.acquire)
-                or (b.write and a.location == b.location)
-            ):
-                pairs.add((earlier, later))
-    return pairs
-
-
-def _final_memories(program: Program, rules: Rules, traces: Sequence[Trace]) -> Iterator[tuple[int, ...]]:
-    """The last values of all locations, once for every execution of these traces that the axioms allow."""
-    base = [sum(len(trace.events) for trace in traces[:number]) for number in range(len(traces))]
-    events = [event for trace in traces for event in trace.events]
-    thread = [number for number, trace in enumerate(traces) for _ in trace.events]
-    program_order = [(a, b) for b in range(len(events)) for a in range(b) if thread[a] == thread[b]]
-    local = {
-        (base[number] + a, base[number] + b)
-        for number, trace in enumerate(traces)
-        for a, b in kept(trace, rules.implicit)
-    }
-    partner = {
-        base[number] + at: base[number] + event.partner
-        for number, trace in enumerate(traces)
-        for at, event in enumerate(trace.events)
-        if event.partner is not None
-    }
-    reads = [number for number, event in enumerate(events) if not event.write]
-    writes = [
-        [number for number, event in enumerate(events) if event.write and event.location == location]
-        for location in range(len(program.initial))
-    ]
-    sources = []  # of each read: events, or None for the initial value
-    for read in reads:
-        where, value = events[read].location, events[read].value
-        initial: list[int | None] = [None] if program.initial[where] == value else []
-        sources.append(initial + [write for write in writes[where] if events[write].value == value])
-    same = [(a, b) for a, b in program_order if events[a].location == events[b].location]
-    for coherence in product(*(permutations(each) for each in writes)):
-        rank = {write: place for order in coherence for place, write in enumerate(order)}
-        if any(events[a].write and events[b].write and rank[a] > rank[b] for a, b in same):
-            continue
-        co = {pair for order in coherence for pair in pairwise(order)}
-        for source in product(*sources):
-            rf = {(write, read) for write, read in zip(source, reads, strict=True) if write is not None}
-            fr = {
-                (read, after)
-                for write, read in zip(source, reads, strict=True)
-                for after in coherence[events[read].location]
-                if write is None or rank[after] > rank[write]
-            }
-            if _torn(reads, source, partner, rank):
-                continue
-            if _cyclic(len(events), co | rf | fr | set(same)):
-                continue
-            outer = {(a, b) for a, b in co | rf | fr | _far(coherence) if thread[a] != thread[b]}
-            forwarded = {
-                (read, after)
-                for write, after in rf
-                if thread[write] == thread[after]
-                for read in _sources_of(write, traces, thread, base)
-                | _atomic_read_by_acquire(write, after, events, partner)
-            }
-            if not _cyclic(len(events), outer | local | forwarded):
-                yield tuple(
-                    events[order[-1]].value if order else program.initial[location]
-                    for location, order in enumerate(coherence)
-                )
-
-
-def _far(coherence: Sequence[Sequence[int]]) -> set[tuple[int, int]]:
-    """Coherence between any two writes: of threads A, B, A the outer two are only ordered through the middle one."""
-    return {(a, b) for order in coherence for place, a in enumerate(order) for b in order[place + 1 :]}
-
-
-def _torn(reads: list[int], source: Sequence[int | None], partner: dict[int, int], rank: dict[int, int]) -> bool:
-    """Does a write stand between the halves of a read-modify-write?"""
-    for write, read in zip(source, reads, strict=True):
-        if read in partner and rank[partner[read]] != (0 if write is None else rank[write] + 1):
-            return True
-    return False
-
-
-def _sources_of(write: int, traces: Sequence[Trace], thread: list[int], base: list[int]) -> set[int]:
-    """The loads that a write's address and data came from."""
-    event = traces[thread[write]].events[write - base[thread[write]]]
-    return {base[thread[write]] + read for read in event.address | event.data}
-
-
-def _atomic_read_by_acquire(write: int, read: int, events: Sequence[Event], partner: dict[int, int]) -> set[int]:
-    """An acquire that takes what an atomic of its own thread wrote comes after that atomic's load."""
-    return {partner[write]} if write in partner and events[read].acquire else set()
-
-
-def _cyclic(size: int, pairs: set[tuple[int, int]]) -> bool:
-    after: list[list[int]] = [[] for _ in range(size)]
-    entering = [0] * size
+def _cyclic(pairs: set[tuple[Node, Node]]) -> bool:
+    after: dict[Node, list[Node]] = {}
+    entering: dict[Node, int] = {}
     for a, b in pairs:
-        after[a].append(b)
-        entering[b] += 1
-    free = [number for number in range(size) if not entering[number]]
-    left = size
+        after.setdefault(a, []).append(b)
+        entering[b] = entering.get(b, 0) + 1
+        entering.setdefault(a, 0)
+    free = [node for node, count in entering.items() if not count]
+    left = len(entering)
     while free:
         left -= 1
-        for number in after[free.pop()]:
-            entering[number] -= 1
-            if not entering[number]:
-                free.append(number)
+        for node in after.get(free.pop(), ()):
+            entering[node] -= 1
+            if not entering[node]:
+                free.append(node)
     return left > 0

@@ -32,6 +32,49 @@ def told(*arguments: object, status: int = 0) -> dict[str, Any]:
     return data
 
 
+ATTACKS = {
+    "nested-if": ("if (r0) " * 20_000 + "r0 = 1;", "more than 100 constructs nest"),
+    "tildes": ("r0 = " + "~" * 100_000 + "r0;", "more than 100 constructs nest"),
+    "long-number": ("r0 = " + "1" * 5_000 + ";", "has 5000 characters"),
+    "escape": ("r0 = 1; /* \x1b[31m */", "a control character"),
+    "loop": ("while (r0) { }", "'while' is not supported"),
+}
+
+
+def test_bad_files_cost_a_line_each_and_the_others_are_run(tmp_path: Path) -> None:
+    for name, (body, _) in ATTACKS.items():
+        (tmp_path / f"{name}.litmus").write_text(f"C t\n{{ }}\nP0(int *x)\n{{\nint r0;\n{body}\n}}\nexists (0:r0=1)\n")
+    (tmp_path / "mov.litmus").write_text(aarch64("MOV W0,#99999999999999999999"))
+    (tmp_path / "name.litmus").write_text(aarch64("NOP").replace("AArch64 t", "AArch64 t\u202e"))
+    for good in ("SB+po+mfence", "MP+mfence+po"):
+        shutil.copy(DATA / "X86" / f"{good}.litmus", tmp_path / f"z-{good}.litmus")
+    done = amp(tmp_path)
+    assert done.returncode == UsageError.exit_status
+    assert "2 tests, 1 Allowed, 1 Forbidden, 7 files not usable" in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(ATTACKS) + 2
+    for name, (_, why) in ATTACKS.items():
+        [line] = [each for each in lines if f"{name}.litmus:6: " in each]
+        assert why in line
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\u202e" not in done.stdout + done.stderr
+
+
+WRC = DATA.parent / "reported" / "WRC-not-multi-copy-atomic.litmus"
+
+
+@pytest.mark.parametrize(("platform", "assumed"), [("armv7-smp", True), ("paranoid", True), ("arm64", False)])
+def test_a_verdict_that_rests_on_multi_copy_atomicity_says_so(platform: str, assumed: bool) -> None:
+    [test] = told(WRC, "--platform", platform)["tests"]
+    assert test["assumes_multi_copy_atomicity"] is assumed
+    text = amp(WRC, "--platform", platform).stdout
+    assert ("multi-copy atomicity assumed" in text) is assumed
+    if test["observation"] == "Never":
+        assert ("Never may be Sometimes there" in text) is assumed
+    [two] = told(DATA.parent / "examples" / "MP.litmus", "--platform", platform)["tests"]
+    assert two["assumes_multi_copy_atomicity"] is False
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two tests and what is expected of them."""

@@ -71,7 +71,7 @@ def as_toml(machine: Platform, name: str) -> dict[str, Any]:
 
     def side(which: Side) -> dict[str, Any]:
         data = as_dict(machine)[which.value]
-        row_fields = ("primitive", "instruction", "orders", "reach", "source")
+        row_fields = ("primitive", "instruction", "orders", "reach", "source", "fence")
         kept = ("implicit", "implicit_source", "load_reach", "stages")
         return {
             **{field: data[field] for field in kept},
