@@ -62,8 +62,11 @@ class Outcome:
 
     @property
     def messages(self) -> int:
-        """How many messages made the whole way and were right."""
-        return self.reports[0].messages
+        """How many messages made the whole way and were right: both sides have looked at them.
+
+        A message may be back before the side that had it first has looked at it.
+        """
+        return self.reports[0].messages if self.finder is None else min(report.messages for report in self.reports)
 
     @property
     def elapsed_s(self) -> float:
@@ -117,8 +120,17 @@ class Machine:
     def model_offset(self) -> int:
         return self.region.layout["model"].offset
 
-    def run(self, config: RunConfig, platform: Platform | None = None, sites: SiteMap | None = None) -> Outcome:
+    def run(
+        self,
+        config: RunConfig,
+        platform: Platform | None = None,
+        sites: SiteMap | None = None,
+        *,
+        until_violation: bool = False,
+    ) -> Outcome:
         """One run on fresh memory. `platform` is needed unless the mode is direct.
+
+        With `until_violation` the other side is stopped as soon as one has found something.
 
         Raises SideDied, and ScriptMismatch if the config's script does not fit the run.
         """
@@ -129,7 +141,7 @@ class Machine:
         if sites is not None:
             config = msgspec.structs.replace(config, sites=site_bytes(sites))
         self._send(msgspec.structs.replace(config, script=""))  # the core has it
-        reports = self._collect()
+        reports = self._collect(until_violation=until_violation)
         self._check_script(config)
         state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
         return Outcome(config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0)))
@@ -177,7 +189,7 @@ class Machine:
             carveout = self.region.layout[name]
             self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
 
-    def _collect(self) -> tuple[Report, ...]:
+    def _collect(self, *, until_violation: bool = False) -> tuple[Report, ...]:
         """Both reports. The first side found dead makes the other one stop, and raises SideDied."""
         reports: dict[int, Report] = {}
         with selectors.DefaultSelector() as selector:
@@ -190,6 +202,8 @@ class Machine:
                 for key, _ in ready:
                     report = self._receive(key.data)
                     if report is not None:
+                        if until_violation and report.outcome == "violation" and not reports:
+                            self._tell_lost(key.data)
                         reports[key.data] = report
                         selector.unregister(key.fileobj)
         return tuple(reports[cpu] for cpu in range(len(self._sides)))

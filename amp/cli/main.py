@@ -218,11 +218,8 @@ def verify(
     elif by_chance is not Chooser.EXHAUSTIVE:
         verdict = command.sample(plan, by_chance, seed, depth, bounds)
     else:
-        estimated = command.estimate(plan)
-        if not as_json:
-            command.render_estimate(console, estimated)
         with runs_progress(quiet=as_json) as progress:
-            verdict = command.verify(plan, bounds, progress, estimated=estimated)
+            verdict = command.verify(plan, bounds, progress)
     found = verdict.counterexample
     if save is not None and found is not None and found.witness is not None:
         witness_file.save(save, found.plan, found.witness)

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from amp.cli.machine import Machine, Outcome, SideDied
 from amp.cli.options import Plan
+from amp.cli.trial import Trials
 from amp.errors import AmpError
 from amp.machine.config import Mode
 from amp.ordering.platforms import Side
@@ -106,7 +107,7 @@ def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explained: bool) 
     if not explained or outcome.config.mode is Mode.DIRECT:
         return Witness(outcome.config.seed, outcome, None, None)
     trace = trace_of(machine)
-    return Witness(outcome.config.seed, outcome, trace, explain(plan, outcome, trace))
+    return Witness(outcome.config.seed, outcome, trace, explain(plan, outcome, trace, machine))
 
 
 def trace_of(machine: Machine) -> Trace:
@@ -114,14 +115,16 @@ def trace_of(machine: Machine) -> Trace:
     return Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
 
 
-def explain(plan: Plan, outcome: Outcome, trace: Trace) -> Explanation | None:
-    """What `trace` says of the outcome's violation."""
+def explain(plan: Plan, outcome: Outcome, trace: Trace, machine: Machine | None = None) -> Explanation | None:
+    """What `trace` says of the outcome's violation, tried in runs of `machine`, or of one that is made for it."""
     report = outcome.finding
     assert report is not None, outcome
     assert outcome.finder is not None, outcome
     assert plan.platform is not None, plan
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
-    return blame(trace, finding, plan.platform, tuple(Side))
+    lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
+    with Trials(plan, trace, finding, lockstep) as trials:
+        return blame(trace, finding, plan.platform, tuple(Side), trials if trials.possible else None)
 
 
 def title(plan: Plan) -> str:
@@ -168,8 +171,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     assert report is not None, shown
     assert finder is not None, shown
     which = f"seed {shown.seed}" if not plan.config.script else "this schedule"
-    good = shown.outcome.messages
-    console.print(f"\n[bold]{which}, after {good} good message{'s' * (good != 1)}[/bold]")
+    console.print(f"\n[bold]{which}, {progress(shown)}[/bold]")
     replay = _replay(plan, shown.seed)
     if shown.trace is not None and shown.explanation is not None:
         render_timeline(console, shown.trace, shown.explanation, machine_names, replay=replay)
@@ -178,6 +180,12 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     if replay is None:
         console.print(f"A {plan.config.mode.value} run does not repeat exactly. The same again, with luck:")
         console.print(plan.command(shown.seed), soft_wrap=True, markup=False)
+
+
+def progress(found: Witness) -> str:
+    """How far it came: "after 3 good messages"."""
+    good = found.outcome.messages
+    return f"after {good} good message{'s' * (good != 1)}"
 
 
 def _replay(plan: Plan, seed: int) -> str | None:

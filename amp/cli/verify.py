@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +28,6 @@ from amp.machine.small import plan_for
 from amp.port.port import CPU_NAMES, Port
 from amp.scenarios import SCENARIOS
 
-PROBES: Final = 32  # random runs that the estimate is made of
 Progress = Callable[[Exploration], None]
 
 
@@ -48,12 +47,11 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of it. `estimate` is how many executions there may be without merging, from random runs."""
+    """What came of it."""
 
     plan: Plan
     exploration: Exploration
     counterexample: Counterexample | None
-    estimate: float
     seconds: float
 
     @property
@@ -79,16 +77,7 @@ def _part(program: Callable[[Port, RunConfig, Tally], None], config: RunConfig) 
     return lambda port: program(port, config, Tally())
 
 
-def estimate(plan: Plan) -> float:
-    """How many executions there may be, without merging: Knuth's estimate (1975), from a few random runs."""
-    explorer, total = explorer_of(plan), 0.0
-    for seed in range(PROBES):
-        explorer.sample(Chooser.RANDOM, seed, 1)
-        total += float(explorer.core.stats()["weight"])
-    return total / PROBES
-
-
-def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, estimated: float = 0.0) -> Verdict:
+def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
     """Explore `plan`; make a counterexample small and show it in two processes."""
     started = time.monotonic()
     explorer = explorer_of(plan)
@@ -96,7 +85,7 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, esti
     found = None
     if exploration.finding is not None:
         found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds))
-    return Verdict(plan, exploration, found, estimated, time.monotonic() - started)
+    return Verdict(plan, exploration, found, time.monotonic() - started)
 
 
 def sample(plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds) -> Verdict:
@@ -118,7 +107,7 @@ def sample(plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds) 
         _, finding = follow(explorer, script_of(Execution.of(explorer.core.events())))
         assert finding is not None, "a schedule leads where it came from"
         found = _shown(plan, explorer, finding, "not asked of fewer")
-    return Verdict(plan, result, found, 0.0, time.monotonic() - started)
+    return Verdict(plan, result, found, time.monotonic() - started)
 
 
 def along(plan: Plan, script: Script) -> Verdict:
@@ -129,7 +118,7 @@ def along(plan: Plan, script: Script) -> Verdict:
     result = Exploration(runs=1, executions=1, finding=finding, seconds=time.monotonic() - started)
     result.bound = "the one execution of the schedule"
     found = None if finding is None else _shown(plan, explorer, finding, "not asked of fewer")
-    return Verdict(plan, result, found, 0.0, time.monotonic() - started)
+    return Verdict(plan, result, found, time.monotonic() - started)
 
 
 def fewest_messages(
@@ -183,11 +172,6 @@ def title(plan: Plan) -> str:
         f"{config.program} on {plan.platform_name} with {plan.barriers} barriers{weakened}: "
         f"{config.messages} message{'s' * (config.messages != 1)}, ring of {config.ring_size}"
     )
-
-
-def render_estimate(console: Console, estimated: float) -> None:
-    """What to expect, before it starts."""
-    console.print(f"[dim]some {estimated:,.0f} executions, were none merged (from {PROBES} random ones)[/dim]")
 
 
 def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> None:
@@ -247,7 +231,6 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
         "merged": result.merged,
         "redundant": result.redundant,
         "bound": result.bound,
-        "estimate": verdict.estimate,
         "seconds": round(verdict.seconds, 3),
         "counterexample": None,
     }
