@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from rich.console import Console
@@ -19,18 +19,24 @@ from amp.machine.config import Mode
 from amp.ordering.platforms import Side
 from amp.port.port import CPU_NAMES
 from amp.report.blame import Explanation, Finding, blame
+from amp.report.shapes import Shape
 from amp.report.timeline import as_dict, render_timeline
 from amp.report.trace import Trace
 
-# Parsing and searching a full trace takes some 0.3 s: of many witnesses only the first ones are explained.
-EXPLAINED_LIMIT: Final = 32
+# An explanation takes some ten runs, and a long trace some 0.3 s to read: of very many only the first are examined.
+EXPLAINED_LIMIT: Final = 256
+TRACES_KEPT: Final = 32  # a long one is some 10 MB; only the first is shown
+NOT_EXAMINED: Final = "not examined"
 
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One seed's violation. `trace` is None in direct mode, which keeps none; `explanation` then too."""
+    """One seed's violation. `explanation` is None in direct mode, and of a witness that was not examined.
+
+    `trace` is None then, too, and of a witness that is one of many.
+    """
 
     seed: int
     outcome: Outcome
@@ -42,6 +48,15 @@ class Witness:
         """The blamed site's name."""
         site = self.explanation.site if self.explanation is not None else None
         return None if site is None else site.name
+
+    @property
+    def symptom(self) -> str:
+        """The site, or why none is named: "S1", "site not found", "not examined"."""
+        if self.explanation is None:
+            return NOT_EXAMINED
+        if self.explanation.shape is Shape.INTERLEAVED:
+            return "no barrier's fault"
+        return self.site or "site not found"
 
 
 @dataclass(slots=True)
@@ -86,7 +101,9 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
             check_ended(outcome)
             result.outcomes.append(outcome)
             if outcome.finding is not None:
-                result.witnesses.append(witness(machine, plan, outcome, explained=len(result.witnesses) < explained))
+                found = witness(machine, plan, outcome, explained=len(result.witnesses) < explained)
+                kept = found if len(result.witnesses) < TRACES_KEPT else replace(found, trace=None)
+                result.witnesses.append(kept)
             if progress is not None:
                 progress(done)
     result.seconds = time.monotonic() - start
@@ -159,9 +176,7 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
 
 def by_symptom(witnesses: list[Witness]) -> list[str]:
     """How many of each kind, most frequent first: "12 x S1: BadRing"."""
-    counts = Counter(
-        f"{w.site or 'site not determined'}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding
-    )
+    counts = Counter(f"{w.symptom}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding)
     return [f"{count} x {what}" for what, count in counts.most_common()]
 
 
@@ -231,6 +246,7 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "address": report.address,
         "after_messages": found.outcome.messages,
         "site": found.site,
+        "examined": found.explanation is not None,
         "digest": f"{found.outcome.digest:016x}",
         "events": found.outcome.events,
         "replay": _replay(plan, found.seed),

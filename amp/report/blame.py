@@ -45,6 +45,7 @@ from amp.report.shapes import (
 )
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
+_AFTER_TAKEN = 8  # loads that an interrupt may have led to
 _STEPS_BACK = 32  # loads to look back through from the one that was found wrong: those of one chain
 _TRIED = 16  # loads, or stores, tried on the other side for each
 
@@ -176,6 +177,10 @@ def _at(history: History, finding: Finding, deciding: Event | None) -> Iterator[
         return
     if deciding.kind is EventKind.VISIBLE:
         yield from overwritten(history, deciding)
+    if deciding.kind is EventKind.TAKEN:
+        for load in history.loads(deciding.cpu, after=deciding.number)[:_AFTER_TAKEN]:
+            for byte in _suspects(history, load, finding):
+                yield from (cycle for cycle in passings(history, load, byte) if deciding in cycle.other)
     if deciding.kind is not EventKind.LOAD:
         return
     load = _whole(history, deciding)
