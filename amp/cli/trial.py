@@ -20,8 +20,9 @@ from amp.cli.machine import Machine
 from amp.cli.options import Plan
 from amp.errors import ScriptMismatch, UsageError
 from amp.machine.config import HEADED, Mode
-from amp.machine.script import GOALS_LIMIT, Goal, Script
+from amp.machine.script import GOAL_BYTES, GOALS_LIMIT, Goal, Script
 from amp.port.notes import Note
+from amp.port.port import CPU_NAMES
 from amp.report.blame import Finding
 from amp.report.schedule import goals_of, with_load_at
 from amp.report.trace import Event, EventKind, Trace
@@ -44,6 +45,7 @@ class Trials:
     runs: int = 0
     _steps: list[tuple[Event, Goal]] = field(default_factory=list)
     _own: Machine | None = None
+    _packed: bytes = b""
     _messages: int = 0
 
     def __post_init__(self) -> None:
@@ -102,23 +104,23 @@ class Trials:
     def holds_if_performed(self, load: Event, before: Event) -> bool:
         """Does the run end well if all is as it was, but the deferred `load` is performed before the store arrives?"""
         arrival = next((event.number for event, _ in self._steps if event.store == before.number), None)
-        return arrival is not None and not self._fails(with_load_at(self.trace, load, arrival))
+        return arrival is not None and not self._fails(with_load_at(self.trace, load, arrival).pack(len(CPU_NAMES)))
 
     # --- trials
 
     def _ends_badly(self, steps: int) -> bool:
         """Is there any violation if the first `steps` steps are as they were, and all is in order from then on?"""
-        return self._fails(Script(tuple(goal for _, goal in self._steps[:steps])))
+        if not self._packed:
+            self._packed = Script(tuple(goal for _, goal in self._steps)).pack(len(CPU_NAMES))
+        return self._fails(self._packed[: steps * GOAL_BYTES])
 
-    def _fails(self, script: Script) -> bool:
-        config = msgspec.structs.replace(
-            self.plan.config, mode=Mode.LOCKSTEP, script=script.token(), messages=self._messages
-        )
+    def _fails(self, goals: bytes) -> bool:
+        config = msgspec.structs.replace(self.plan.config, mode=Mode.LOCKSTEP, messages=self._messages)
         if self.machine is None:
             self.machine = self._own = Machine(config).__enter__()
         self.runs += 1
         try:
-            outcome = self.machine.run(config, self.plan.platform, self.plan.sites, until_violation=True)
+            outcome = self.machine.run(config, self.plan.platform, self.plan.sites, until_violation=True, goals=goals)
         except ScriptMismatch:
             return False
         return any(report.outcome in ("violation", "error") for report in outcome.reports)

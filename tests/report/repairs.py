@@ -7,7 +7,8 @@ cannot return what it did. Else the run is finished in order, and tells. A sched
 then, because an earlier load of another message returned something else, fits no more, and tells nothing.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import msgspec
@@ -20,6 +21,7 @@ from amp.machine.config import Mode
 from amp.machine.script import Goal, Script, Visible
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.sites import Site, SiteMap
+from amp.report.history import GRANULE, granule_of
 from amp.report.schedule import goals_of
 from amp.report.trace import Event, EventKind, Trace
 
@@ -47,7 +49,7 @@ class Repaired:
         assert explanation is not None
         assert trace is not None
         told = [event.number for event in (explanation.deciding, explanation.bad, *explanation.accesses) if event]
-        steps = hastened(trace, explanation.site, explanation.pair[0].cpu, max(told))
+        steps = hastened(trace, explanation.site, max(told))
         for _ in range(BENDS):
             try:
                 return Repair.STAYS if self._fails([goal for _, goal in steps]) else Repair.GONE
@@ -72,22 +74,39 @@ class Repaired:
         return min(self.plan.config.messages, self.found.outcome.messages + 32)
 
 
-def hastened(trace: Trace, site: Site, cpu: int, last: int) -> list[tuple[Event, Goal]]:
-    """The steps as far as event `last`, with every store of the CPU visible by the next barrier at that site."""
-    barriers = [
-        event.number
-        for event in trace.events
-        if event.kind is EventKind.BARRIER and event.site == site and event.cpu == cpu
-    ]
+def hastened(trace: Trace, site: Site, last: int) -> list[tuple[Event, Goal]]:
+    """The steps as far as event `last`, with every store visible by its CPU's next barrier at that site."""
+    barriers = [event for event in trace.events if event.kind is EventKind.BARRIER and event.site == site]
     placed = []
-    for order, (event, goal) in enumerate(goals_of(trace)):
+    for order, (event, goal) in enumerate([*goals_of(trace), *never_arrived(trace)]):
         moment, behind = float(event.number), event.number
-        if isinstance(goal, Visible) and goal.cpu == cpu:
-            due = next((barrier for barrier in barriers if barrier > event.store), event.number)
-            moment, behind = min(moment, due + 0.5), event.store
+        if isinstance(goal, Visible):
+            behind = event.store
+            due = (each.number for each in barriers if each.cpu == goal.cpu and each.number > event.store)
+            moment = min(moment, next(due, event.number) + 0.5)
         if moment <= last:
             placed.append((moment, behind, order, (event, goal)))
     return [step for *_, step in sorted(placed, key=lambda each: each[:3])]
+
+
+def never_arrived(trace: Trace) -> list[tuple[Event, Goal]]:
+    """The stores that were pending to the end, each part as if it arrived then."""
+    arrived = {(event.store, event.address) for event in trace.events if event.kind is EventKind.VISIBLE}
+    end = replace(trace.events[-1], number=trace.last + 1)
+    issued: Counter[int] = Counter()
+    missing: list[tuple[Event, Goal]] = []
+    for store in trace.events:
+        if store.kind not in (EventKind.STORE, EventKind.KICK):
+            continue
+        number, issued[store.cpu] = issued[store.cpu], issued[store.cpu] + 1
+        if store.kind is EventKind.STORE:
+            granules = range(granule_of(store.address), store.address + store.size, GRANULE)
+            missing += [
+                (replace(end, store=store.number), Visible(store.cpu, number, part))
+                for part, granule in enumerate(granules)
+                if (store.number, granule) not in arrived
+            ]
+    return missing
 
 
 def full_strength(sites: SiteMap, site: Site) -> SiteMap:
