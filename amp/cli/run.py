@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -132,16 +133,24 @@ def trace_of(machine: Machine) -> Trace:
     return Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
 
 
-def explain(plan: Plan, outcome: Outcome, trace: Trace, machine: Machine | None = None) -> Explanation | None:
-    """What `trace` says of the outcome's violation, tried in runs of `machine`, or of one that is made for it."""
+def explain(
+    plan: Plan, outcome: Outcome, trace: Trace, machine: Machine | None = None, *, repeatable: bool = True
+) -> Explanation | None:
+    """What `trace` says of the outcome's violation, tried in runs of `machine`, or of one that is made for it.
+
+    If it is not repeatable, or cannot be here, nothing is tried, and the explanation says so.
+    """
     report = outcome.finding
     assert report is not None, outcome
     assert outcome.finder is not None, outcome
     assert plan.platform is not None, plan
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
     lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
-    with Trials(plan, trace, finding, lockstep) as trials:
-        return blame(trace, finding, plan.platform, tuple(Side), trials if trials.possible else None)
+    if repeatable:
+        with suppress(AmpError, OSError), Trials(plan, trace, finding, lockstep) as trials:
+            if trials.possible:
+                return blame(trace, finding, plan.platform, tuple(Side), trials)
+    return blame(trace, finding, plan.platform, tuple(Side))
 
 
 def title(plan: Plan) -> str:

@@ -8,6 +8,7 @@ reason, if it is not one, is damaged, or was made by another version of amp or o
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,7 +154,8 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         sites_for(content.barriers, content.weaken, scenario),
     )
     outcome = Outcome(config, content.reports, content.finder, content.events, trace.digest)
-    return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace))
+    repeatable = config.file is None or _is_still(config.file, content.file_sha256)
+    return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace, repeatable=repeatable))
 
 
 def _inflate(data: bytes) -> bytes:
@@ -165,6 +167,14 @@ def _inflate(data: bytes) -> bytes:
     if inflater.unconsumed_tail or not inflater.eof:
         raise UsageError(f"the trace is damaged: cut short, or over {TRACE_LIMIT_BYTES} bytes")
     return trace
+
+
+def _is_still(path: str, sha256: str | None) -> bool:
+    """Is it the file that was sent? A path that is no regular file is not looked into."""
+    try:
+        return os.path.isfile(path) and _sha256(path) == sha256
+    except UsageError:
+        return False
 
 
 def _sha256(path: str) -> str:
