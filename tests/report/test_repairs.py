@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from repairs import Repair, repaired
 
+from amp.cli.explain import verdict
 from amp.cli.machine import Machine
 from amp.cli.options import Plan, resolve, ring_size_for
-from amp.cli.run import witness
+from amp.cli.run import as_data, by_symptom, finding_data, progress, run, witness
 from amp.machine.config import Mode, RunConfig
 from amp.ordering.sites import Site
 from amp.report.shapes import Shape
@@ -110,3 +111,31 @@ def test_a_free_run_is_judged_as_one_in_lockstep_is() -> None:
     counts = judged(plan, range(1, 9))
     assert counts.total() >= 2, counts
     check(counts)
+
+
+def test_how_far_a_run_came_is_one_number_and_one_wording_everywhere() -> None:
+    """The host may have a message back before the remote, which had it first, finds it wrong."""
+    plan = planned("vring-flags", "paranoid", "none")
+    early = 0
+    with Machine(plan.config) as machine:
+        for seed in range(1, 25):
+            outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
+            report = outcome.finding
+            if report is None or report.number is None:
+                continue
+            assert outcome.messages <= report.number, (seed, report.text)
+            early += outcome.reports[0].messages > report.number
+            found = witness(machine, plan, outcome, explained=False)
+            assert progress(found) in verdict(plan, found)
+            assert finding_data(plan, found)["after_messages"] == outcome.messages
+    assert early > 0, "never was the wrong message back first"
+
+
+def test_a_witness_that_was_not_examined_is_told_as_such() -> None:
+    plan = planned("doorbell", "paranoid", "none")
+    result = run(plan, range(1, 9), explained=2)
+    lines = by_symptom(result.witnesses)
+    assert any(line.endswith("WrongMessage") and "x not examined: " in line for line in lines), lines
+    assert not any("determined" in line for line in lines)
+    told = [finding["examined"] for finding in as_data(result)["findings"]]
+    assert told == [True, True, *[False] * (len(told) - 2)]
