@@ -17,7 +17,7 @@ from amp.machine.wiring import Channel, plan
 from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Port
-from amp.virtio.split import Segment
+from amp.virtio.split import USED_ELEM_BYTES, Segment
 from hostside.virtqueue import DriverQueue, IndirectTables
 
 BREATH = 32  # messages between two changes of the window
@@ -143,7 +143,9 @@ class Exchange:
 
     def _complain(self, message: bytes, number: int, address: int) -> None:
         """Say what is wrong with it, and where."""
-        check(message, number, writer="remote", address=address)
+        ring = self._in.layout
+        length_at = ring.used_ring + USED_ELEM_BYTES * (number % ring.num) + 4  # it gives buffers back in order
+        check(message, number, writer="remote", address=address, length_at=length_at)
         raise WrongMessage("is whole, but not the one that was sent", number=number, writer="remote", address=address)
 
     def _sleep(self) -> None:

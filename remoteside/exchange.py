@@ -13,6 +13,7 @@ from amp.machine.wiring import Channel, plan
 from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Payload, Port
+from amp.virtio.split import DESC_BYTES
 from remoteside.virtqueue import Chain, DeviceQueue
 
 SEND, RECEIVE = Note.SEND, Note.RECEIVE
@@ -73,7 +74,8 @@ class Exchange:
         whole = bytes(payloads[0]) if len(payloads) == 1 else b"".join(bytes(payload) for payload in payloads)
         self._port.note(RECEIVE, self._tally.messages)
         address = int(message.readable[0].address) if message.readable else 0
-        check(whole, self._tally.messages, writer="host", address=address)
+        length_at = self._in.layout.desc + DESC_BYTES * message.head + 8
+        check(whole, self._tally.messages, writer="host", address=address, length_at=length_at)
         return whole
 
     def _sleep(self) -> None:

@@ -7,7 +7,7 @@
  * A CPU on its way to a goal may do anything that needs nothing: stores become pending, loads without a goal read the
  * newest value, deferred loads stay so. What forces a store out for which no goal is left takes the oldest that may go.
  * When no goal is left, the run is finished fairly: stores become visible, oldest first, after every access, loads read
- * the newest value, and the CPUs take turns.
+ * the newest value and are not put off, and the CPUs take turns.
  */
 #include "script.h"
 
@@ -272,7 +272,7 @@ static uint32_t choose_plainly(struct amp_cpu *cpu, uint32_t n, enum amp_questio
 {
     if (question == AMP_WHOSE_TURN)
         return cpu->model->turns % QUANTUM == 0 && n > 1;
-    return question == AMP_PERFORM_NOW ? n - 1 : 0;
+    return question == AMP_PERFORM_NOW && amp_following(cpu->model) ? n - 1 : 0;
 }
 
 /* Can the goal's CPU still reach it by an access of its own? */
@@ -343,5 +343,7 @@ int amp_script_enter(struct amp_cpu *cpu, unsigned needs)
         if (error)
             return error;
     }
+    if (!amp_following(cpu->model))
+        amp_perform_all(cpu);
     return 0;
 }

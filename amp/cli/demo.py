@@ -117,7 +117,7 @@ def _first_act(console: Console, plan: Plan, seed: int) -> tuple[Result, Witness
         console.print(f"  {escape(line)}")
     _unless_interrupted(searched)
     names = wire(plan.config).name_of
-    at_s1 = [each for each in searched.witnesses if each.site == Site.S1.name]
+    at_s1 = [each for each in searched.witnesses if each.site == Site.S1.name and each.trace is not None]
     shown = max(at_s1, key=lambda each: _telling(each, names), default=None)
     if shown is None:
         console.print("[red]no witness of S1 among them[/red]")

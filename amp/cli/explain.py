@@ -49,5 +49,4 @@ def verdict(plan: Plan, found: Witness) -> str:
     """The verdict in one line, with its platform and bounds."""
     site = "" if found.site is None else f" at {found.site}"
     where = "by this schedule" if plan.config.script else f"at seed {found.seed}"
-    good, asked = found.outcome.messages, plan.config.messages
-    return f"Violation{site}: {run.title(plan)}; {where}, after {good} of {asked} message{'s' * (asked != 1)}"
+    return f"Violation{site}: {run.title(plan)}; {where}, {run.progress(found)}"

@@ -65,8 +65,11 @@ class Outcome:
 
     @property
     def messages(self) -> int:
-        """How many messages made the whole way and were right."""
-        return self.reports[0].messages
+        """How many messages made the whole way and were right: both sides have looked at them.
+
+        A message may be back before the side that had it first has looked at it.
+        """
+        return self.reports[0].messages if self.finder is None else min(report.messages for report in self.reports)
 
     @property
     def elapsed_s(self) -> float:
@@ -127,26 +130,33 @@ class Machine:
         sites: SiteMap | None = None,
         *,
         events: int | None = None,
+        until_violation: bool = False,
+        goals: bytes | None = None,
     ) -> Outcome:
-        """One run on fresh memory. `platform` is needed unless the mode is direct. With `events` a run that goes on
-        behind so many of them is stopped: its sides are lost.
+        """One run on fresh memory. `platform` is needed unless the mode is direct.
+
+        With `events` a run that goes on behind so many of them is stopped: its sides are lost.
+
+        With `until_violation` the other side is stopped as soon as one has found something. `goals` are a script's,
+        packed, in place of the config's.
 
         Raises SideDied, and ScriptMismatch if the config's script does not fit the run.
         """
         self._clear()
         if config.mode is not Mode.DIRECT:
             assert platform is not None, "a modelled run needs a platform"
-            self._prepare_model(config, platform)
+            self._prepare_model(config, platform, goals)
         if sites is not None:
             config = msgspec.structs.replace(config, sites=site_bytes(sites))
         self._send(msgspec.structs.replace(config, script=""))  # the core has it
-        reports = self._collect(events)
-        self._check_script(config)
+        reports = self._collect(events, until_violation=until_violation)
+        if config.script or goals is not None:
+            self._check_script()
         state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
         return Outcome(config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0)))
 
-    def _check_script(self, config: RunConfig) -> None:
-        misfit = _bridge.model_misfit(self.region.memory, self.model_offset) if config.script else None
+    def _check_script(self) -> None:
+        misfit = _bridge.model_misfit(self.region.memory, self.model_offset)
         if misfit is not None:
             number, why = misfit
             raise ScriptMismatch(why, number)
@@ -175,11 +185,12 @@ class Machine:
             return 1
         return model_bytes(model_config(config.mode, self.wiring.layout(1).shared, config.seed, TRACE_EVENTS))
 
-    def _prepare_model(self, config: RunConfig, platform: Platform) -> None:
+    def _prepare_model(self, config: RunConfig, platform: Platform, goals: bytes | None) -> None:
         shared = self.region.layout.shared
         prepare_model(self.region, model_config(config.mode, shared, config.seed, TRACE_EVENTS), platform)
-        if config.script:
+        if goals is None and config.script:
             goals = Script.from_token(config.script).pack(len(CPU_NAMES))
+        if goals is not None:
             _bridge.model_set_script(self.region.memory, self.model_offset, goals)
 
     def _clear(self) -> None:
@@ -188,7 +199,7 @@ class Machine:
             carveout = self.region.layout[name]
             self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
 
-    def _collect(self, events: int | None = None) -> tuple[Report, ...]:
+    def _collect(self, events: int | None = None, *, until_violation: bool = False) -> tuple[Report, ...]:
         """Both reports. The first side found dead makes the other one stop, and raises SideDied."""
         reports: dict[int, Report] = {}
         with selectors.DefaultSelector() as selector:
@@ -204,6 +215,8 @@ class Machine:
                 for key, _ in ready:
                     report = self._receive(key.data)
                     if report is not None:
+                        if until_violation and report.outcome == "violation" and not reports:
+                            self._tell_lost(key.data)
                         reports[key.data] = report
                         selector.unregister(key.fileobj)
         return tuple(reports[cpu] for cpu in range(len(self._sides)))

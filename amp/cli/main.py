@@ -240,11 +240,8 @@ def verify(
         with runs_progress() as progress:
             verdict = command.sample(plan, by_chance, seed, depth, bounds, progress=progress)
     else:
-        estimated = command.estimate(plan)
-        if not as_json:
-            command.render_estimate(console, estimated)
         with runs_progress() as progress:
-            verdict = command.verify(plan, bounds, progress, estimated=estimated)
+            verdict = command.verify(plan, bounds, progress)
     if as_json:
         print_json(command.as_data(verdict))
     else:

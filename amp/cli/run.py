@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from rich.console import Console
@@ -14,26 +15,30 @@ from rich.markup import escape
 from amp.cli.ending import INTERRUPTED
 from amp.cli.machine import Machine, Outcome, SideDied
 from amp.cli.options import Plan
+from amp.cli.trial import Trials
 from amp.errors import AmpError
 from amp.machine.config import Mode
 from amp.ordering.platforms import Side
 from amp.port.port import CPU_NAMES
 from amp.report.blame import Explanation, Finding, blame
+from amp.report.shapes import Shape
 from amp.report.timeline import as_dict, render_timeline
 from amp.report.trace import Trace
 
-# Parsing and searching a full trace takes some 0.3 s: of many witnesses only the first ones are explained.
-EXPLAINED_LIMIT: Final = 32
+# An explanation takes some ten runs, and a long trace some 0.3 s to read: of very many only the first are examined.
+EXPLAINED_LIMIT: Final = 256
+TRACES_KEPT: Final = 32  # a long one is some 10 MB; only the first is shown
+NOT_EXAMINED: Final = "not examined"
 
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One seed's violation. `trace` is None in direct mode, which keeps none; `explanation` then too.
+    """One seed's violation. `explanation` is None in direct mode, and of a witness that was not examined.
 
-    One that only the explorer has seen says why two processes did not repeat it (`not_repeated`; else ""), and its
-    `story` is the explorer's execution, a step a line.
+    `trace` is None then, too, and of a witness that is one of many. One that only the explorer has seen says why two
+    processes did not repeat it (`not_repeated`; else ""), and its `story` is the explorer's execution, a step a line.
     """
 
     seed: int
@@ -48,6 +53,15 @@ class Witness:
         """The blamed site's name."""
         site = self.explanation.site if self.explanation is not None else None
         return None if site is None else site.name
+
+    @property
+    def symptom(self) -> str:
+        """The site, or why none is named: "S1", "site not found", "not examined"."""
+        if self.explanation is None:
+            return NOT_EXAMINED
+        if self.explanation.shape is Shape.INTERLEAVED:
+            return "no barrier's fault"
+        return self.site or "site not found"
 
 
 @dataclass(slots=True)
@@ -97,8 +111,9 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
                 outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
                 check_ended(outcome)
                 if outcome.finding is not None:
-                    first = len(result.witnesses) < explained
-                    result.witnesses.append(witness(machine, plan, outcome, explained=first))
+                    found = witness(machine, plan, outcome, explained=len(result.witnesses) < explained)
+                    kept = found if len(result.witnesses) < TRACES_KEPT else replace(found, trace=None)
+                    result.witnesses.append(kept)
                 result.outcomes.append(outcome)
                 if progress is not None:
                     progress(done)
@@ -122,7 +137,7 @@ def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explained: bool) 
     if not explained or outcome.config.mode is Mode.DIRECT:
         return Witness(outcome.config.seed, outcome, None, None)
     trace = trace_of(machine)
-    return Witness(outcome.config.seed, outcome, trace, explain(plan, outcome, trace))
+    return Witness(outcome.config.seed, outcome, trace, explain(plan, outcome, trace, machine))
 
 
 def trace_of(machine: Machine) -> Trace:
@@ -130,13 +145,23 @@ def trace_of(machine: Machine) -> Trace:
     return Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
 
 
-def explain(plan: Plan, outcome: Outcome, trace: Trace) -> Explanation | None:
-    """What `trace` says of the outcome's violation."""
+def explain(
+    plan: Plan, outcome: Outcome, trace: Trace, machine: Machine | None = None, *, repeatable: bool = True
+) -> Explanation | None:
+    """What `trace` says of the outcome's violation, tried in runs of `machine`, or of one that is made for it.
+
+    If it is not repeatable, or cannot be here, nothing is tried, and the explanation says so.
+    """
     report = outcome.finding
     assert report is not None, outcome
     assert outcome.finder is not None, outcome
     assert plan.platform is not None, plan
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
+    lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
+    if repeatable:
+        with suppress(AmpError, OSError), Trials(plan, trace, finding, lockstep) as trials:
+            if trials.possible:
+                return blame(trace, finding, plan.platform, tuple(Side), trials)
     return blame(trace, finding, plan.platform, tuple(Side))
 
 
@@ -174,9 +199,7 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
 
 def by_symptom(witnesses: list[Witness]) -> list[str]:
     """How many of each kind, most frequent first: "12 x S1: BadRing"."""
-    counts = Counter(
-        f"{w.site or 'site not determined'}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding
-    )
+    counts = Counter(f"{w.symptom}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding)
     return [f"{count} x {what}" for what, count in counts.most_common()]
 
 
@@ -189,8 +212,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
         render_unrepeated(console, shown)
         return
     which = f"seed {shown.seed}" if not plan.config.script else "this schedule"
-    good = shown.outcome.messages
-    console.print(f"\n[bold]{which}, after {good} good message{'s' * (good != 1)}[/bold]")
+    console.print(f"\n[bold]{which}, {progress(shown)}[/bold]")
     replay = _replay(plan, shown.seed)
     if shown.trace is not None and shown.explanation is not None:
         render_timeline(console, shown.trace, shown.explanation, machine_names, replay=replay)
@@ -211,6 +233,12 @@ def render_unrepeated(console: Console, shown: Witness) -> None:
     console.print("The explorer's execution, in an order in which it may happen:")
     for number, step in enumerate(shown.story, 1):
         console.print(f"{number:>6} {step}", markup=False, highlight=False)
+
+
+def progress(found: Witness) -> str:
+    """How far it came: "after 3 good messages"."""
+    good = found.outcome.messages
+    return f"after {good} good message{'s' * (good != 1)}"
 
 
 def _replay(plan: Plan, seed: int) -> str | None:
@@ -256,6 +284,7 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "address": report.address,
         "after_messages": found.outcome.messages,
         "site": found.site,
+        "examined": found.explanation is not None,
         "digest": f"{found.outcome.digest:016x}",
         "events": found.outcome.events,
         "replay": None if found.not_repeated else _replay(plan, found.seed),

@@ -131,9 +131,20 @@ class Search:
     def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
         """The weakest class of each set of classes that give the same orders at `site`."""
         first: dict[tuple[Orders, ...], BarrierClass] = {}
-        for barrier_class in CLASSES:
+        for barrier_class in CLASSES[CLASSES.index(self.least(site)) :]:
             first.setdefault(self.orders(site, self.primitive(site, barrier_class)), barrier_class)
         return tuple(first.values())
+
+    def least(self, site: Site) -> BarrierClass:
+        """What a C program needs at `site` in any case: where the hardware alone keeps an order, the compiler's.
+
+        To the explorer none and compiler are one, for Python does not reorder. Where another barrier keeps the order,
+        that one holds the compiler back, too.
+        """
+        row = SITES[site]
+        kept = any(row.needs in self.platform.implicit(each) for each in (Side if row.side is None else (row.side,)))
+        needed = site in SCENARIOS[self.plan.config.program].sites
+        return BarrierClass.COMPILER if kept and needed else BarrierClass.NONE
 
     def weaker(self, site: Site, than: BarrierClass | None = None) -> tuple[BarrierClass, ...]:
         """The distinct classes below `than`, or below what is coded, weakest first."""
@@ -217,7 +228,8 @@ class Search:
             explored = self.explored({site: each})
             cells.append(Cell(each, self._named(site, primitive), explored, None if same is each else same, None))
         why = unjudged(self.plan.config) if site is Site.B1 else None
-        row = Row(site, self._named(site, self.plan.sites[site]), tuple(cells), None, why is None)
+        coded, least = self._named(site, self.plan.sites[site]), self.least(site)
+        row = Row(site, coded, tuple(cells), None, why is None, least)
         decisive = row.decisive if replayed and not self.stop.asked else None
         shown = tuple(
             replace(cell, counterexample=self.counterexample({site: cell.barrier_class}, replayed=cell is decisive))
@@ -227,7 +239,7 @@ class Search:
         )
         if why is not None:
             return replace(row, cells=shown, note=f"is not judged: {why}")
-        needless = row.weakest is not None and row.weakest.barrier_class is BarrierClass.NONE
+        needless = row.weakest is not None and row.weakest.barrier_class in (BarrierClass.NONE, BarrierClass.COMPILER)
         return replace(row, cells=shown, note=self._note(site) if needless else None)
 
     def _named(self, site: Site, primitive: Primitive) -> str:
@@ -244,11 +256,11 @@ class Search:
         return f"{primitive.label}: {said}"
 
     def _note(self, site: Site) -> str:
-        """Why nothing is needed at `site`."""
+        """Why no instruction is needed at `site`."""
         row, scenario = SITES[site], SCENARIOS[self.plan.config.program]
         sides = tuple(Side) if row.side is None else (row.side,)
         if all(row.needs in self.platform.implicit(side) for side in sides):
-            return f"needs no barrier here: the hardware keeps {row.orders}"
+            return f"needs no instruction here: the hardware keeps {row.orders}"
         if site in scenario.idle_sites:
             return f"needs no barrier of its own: {scenario.idle_sites[site]}"
         return "needs no barrier of its own within these bounds: what else is coded is enough"

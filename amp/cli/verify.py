@@ -34,7 +34,6 @@ from amp.port.port import CPU_NAMES, Port
 from amp.scenarios import SCENARIOS
 
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
-PROBES: Final = 32  # random runs that the estimate is made of
 
 
 class NotRepeated(AmpError):
@@ -61,12 +60,11 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of it. `estimate` is how many executions there may be without merging, from random runs."""
+    """What came of it."""
 
     plan: Plan
     exploration: Exploration
     counterexample: Counterexample | None
-    estimate: float
     seconds: float
     interrupted: bool = False  # Ctrl-C
 
@@ -95,16 +93,7 @@ def _part(program: Callable[[Port, RunConfig, Tally], None], config: RunConfig) 
     return lambda port: program(port, config, Tally())
 
 
-def estimate(plan: Plan) -> float:
-    """How many executions there may be, without merging: Knuth's estimate (1975), from a few random runs."""
-    explorer, total = explorer_of(plan), 0.0
-    for seed in range(PROBES):
-        explorer.sample(Chooser.RANDOM, seed, 1)
-        total += float(explorer.core.stats()["weight"])
-    return total / PROBES
-
-
-def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, estimated: float = 0.0) -> Verdict:
+def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
     """Explore `plan`; make a counterexample small and show it in two processes."""
     started = time.monotonic()
     explorer = explorer_of(plan)
@@ -113,7 +102,7 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None, *, esti
         found = None
         if exploration.finding is not None:
             found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
-    return Verdict(plan, exploration, found, estimated, time.monotonic() - started, stop.asked)
+    return Verdict(plan, exploration, found, time.monotonic() - started, stop.asked)
 
 
 def sample(
@@ -125,7 +114,7 @@ def sample(
     with stoppable() as stop:
         result = _by_chance(explorer, (chooser, seed, depth), bounds, stop, progress)
         found = None if result.finding is None else _found_by_chance(plan, explorer, result.finding)
-    return Verdict(plan, result, found, 0.0, time.monotonic() - started, stop.asked)
+    return Verdict(plan, result, found, time.monotonic() - started, stop.asked)
 
 
 def _by_chance(
@@ -174,7 +163,7 @@ def along(plan: Plan, script: Script) -> Verdict:
     result = Exploration(runs=1, executions=1, finding=finding, seconds=time.monotonic() - started)
     result.bound = "the one execution of the schedule"
     found = None if finding is None else _shown(plan, explorer, finding, "not asked of fewer")
-    return Verdict(plan, result, found, 0.0, time.monotonic() - started)
+    return Verdict(plan, result, found, time.monotonic() - started)
 
 
 def fewest_messages(
@@ -258,11 +247,6 @@ def title(plan: Plan) -> str:
     )
 
 
-def render_estimate(console: Console, estimated: float) -> None:
-    """What to expect, before it starts."""
-    console.print(f"[dim]some {estimated:,.0f} executions, were none merged (from {PROBES} random ones)[/dim]")
-
-
 def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> None:
     """The verdict for a reader."""
     result, found = verdict.exploration, verdict.counterexample
@@ -319,7 +303,6 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
         "merged": result.merged,
         "redundant": result.redundant,
         "bound": result.bound,
-        "estimate": verdict.estimate,
         "seconds": round(verdict.seconds, 3),
         "counterexample": None,
     }

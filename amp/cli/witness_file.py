@@ -8,6 +8,7 @@ reason, if it is not one, is damaged, or was made by another version of amp or o
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -188,7 +189,8 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     outcome = Outcome(config, content.reports, content.finder, content.events, 0 if trace is None else trace.digest)
     if trace is None:
         return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
-    return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace))
+    repeatable = config.file is None or _is_still(config.file, content.file_sha256)
+    return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace, repeatable=repeatable))
 
 
 def _check_reports(content: WitnessFile) -> None:
@@ -215,6 +217,14 @@ def _inflate(data: bytes) -> bytes:
     if inflater.unconsumed_tail or not inflater.eof:
         raise UsageError(f"the trace is damaged: cut short, or over {TRACE_LIMIT_BYTES} bytes")
     return trace
+
+
+def _is_still(path: str, sha256: str | None) -> bool:
+    """Is it the file that was sent? A path that is no regular file is not looked into."""
+    try:
+        return os.path.isfile(path) and _sha256(path) == sha256
+    except UsageError:
+        return False
 
 
 def _sha256(path: str) -> str:

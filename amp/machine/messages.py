@@ -41,14 +41,14 @@ def encode(number: int, body: bytes) -> bytes:
     return _HEADER.pack(number, len(body), zlib.crc32(body)) + body
 
 
-def check(message: bytes, number: int, *, writer: str, address: int) -> None:
-    """`message`, read at `address`, must be a whole one and have that number.
+def check(message: bytes, number: int, *, writer: str, address: int, length_at: int | None = None) -> None:
+    """`message`, read at `address`, must be a whole one and have that number. `length_at` is where its length was read.
 
     Raises WrongMessage that says what is wrong with it first, and where.
     """
     if len(message) < HEADER_BYTES:
         text = f"{len(message)} bytes arrived, at least {HEADER_BYTES} were due"
-        raise WrongMessage(text, number=number, writer=writer, address=address)
+        raise WrongMessage(text, number=number, writer=writer, address=address if length_at is None else length_at)
     found, length, crc = _HEADER.unpack_from(message)
     if found != number:
         age = "stale" if found < number else "early"

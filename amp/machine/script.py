@@ -42,6 +42,7 @@ TEXT_LIMIT_BYTES: Final = 64 * GOALS_LIMIT  # the longest word of all has fewer
 
 _PREFIX: Final = "s1."
 _GOAL: Final = struct.Struct("<BBBxIII")  # kind, cpu, source's cpu, -, access, part, source
+GOAL_BYTES: Final = _GOAL.size
 _CHECKSUM: Final = struct.Struct("<I")
 _WORD: Final = re.compile(
     r"([vrt])([0-9])([+-][0-9]{1,10})?(?:\.([0-9]{1,10}))?"  # kind, cpu, offset, part

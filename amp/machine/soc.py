@@ -8,16 +8,18 @@ a lock it held, stores that were on their way, doorbells not yet taken.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from amp._core import _bridge
-from amp.errors import AccessFault, UsageError
+from amp.errors import AccessFault, PeerDied, UsageError
 from amp.machine import mailbox
 from amp.machine.config import Mode
 from amp.machine.mailbox import Mailbox
 from amp.machine.model_room import ModelConfig, model_bytes, model_config, prepare_model
 from amp.machine.ports import open_port
+from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, site_bytes
@@ -103,7 +105,13 @@ class Soc:
         return open_port(self.region, cpu, self.mode, self.sites, self.spin_ns)
 
     def lost(self) -> None:
-        """A core died: from now on whoever waits or accesses memory gets PeerDied. Any thread."""
+        """A core died: from now on whoever waits or accesses memory gets PeerDied. Any thread.
+
+        What the core had stored before is on its way in the machine, not in the core: it arrives, in its order.
+        """
+        if self.mode is Mode.FREE:
+            with suppress(PeerDied):  # killed in the middle of a change: nobody may build on the model any more
+                self.open_port(REMOTE).fence(Primitive.MB)
         _bridge.board_lost(self.region.memory, self._doorbells_at)
         if self.mode is Mode.FREE:
             _bridge.model_lost(self.region.memory, self._model_at, REMOTE)

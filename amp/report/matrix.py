@@ -75,7 +75,8 @@ class Row:
     """A site, what is coded there, and a cell for every class, weakest first.
 
     `judged` is False where the bounds are too small for what the site prevents to happen at all. `note` says why, or
-    why the site needs nothing.
+    why the site needs nothing. `least` is what the code's language asks for in any case: where only the hardware keeps
+    the order, the compiler must be told to.
     """
 
     site: Site
@@ -83,11 +84,15 @@ class Row:
     cells: tuple[Cell, ...]
     note: str | None
     judged: bool = True
+    least: BarrierClass = BarrierClass.NONE
 
     @property
     def weakest(self) -> Cell | None:
-        """The cell of the weakest class that holds."""
-        return next((cell for cell in self.cells if cell.explored.verdict is Verdict.HOLDS), None)
+        """The cell of the weakest class that holds, of `least` and those above it."""
+        return next((cell for cell in self._sensible() if cell.explored.verdict is Verdict.HOLDS), None)
+
+    def _sensible(self) -> tuple[Cell, ...]:
+        return self.cells[list(BarrierClass).index(self.least) :]
 
     @property
     def certain(self) -> bool:
@@ -104,8 +109,8 @@ class Row:
         return next((cell for cell in reversed(self._below()) if cell.explored.verdict is Verdict.BROKEN), None)
 
     def _below(self) -> tuple[Cell, ...]:
-        at = len(self.cells) if self.weakest is None else self.cells.index(self.weakest)
-        return self.cells[:at]
+        cells = self._sensible()
+        return cells if self.weakest is None else cells[: cells.index(self.weakest)]
 
     @property
     def needs(self) -> str:
@@ -244,6 +249,7 @@ def _row(row: Row) -> dict[str, Any]:
         "coded": row.coded,
         "weakest": row.weakest.barrier_class.value if row.judged and row.weakest else None,
         "certain": row.certain,
+        "least": row.least.value,
         "judged": row.judged,
         "note": row.note,
         "cells": {cell.barrier_class.value: _cell(cell) for cell in row.cells},

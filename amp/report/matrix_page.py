@@ -27,7 +27,7 @@ def render_matrix_html(matrix: Matrix) -> str:
         matrix=matrix,
         coded=coded_text(matrix),
         coded_verdict=matrix.coded.verdict.value,
-        legend=legend(),
+        legend=legend(matrix),
         together_title=together_title(matrix),
         together=together_text(matrix),
         classes=[barrier_class.value for barrier_class in BarrierClass],

@@ -82,10 +82,17 @@ def _unlike_alone(rows: tuple[Row, ...], assignment: Assignment, *, less: bool) 
     return ", ".join(found)
 
 
-def legend() -> str:
-    return (
+def legend(matrix: Matrix) -> str:
+    """What a cell says, and what "needs compiler" means."""
+    said = (
         "Each cell: that class at this one site, all others as coded. holds N: every one of N runs holds; "
         "= CLASS: the same orders there, explored once; unknown: a bound was reached."
+    )
+    if all(row.least is BarrierClass.NONE for row in matrix.rows):
+        return said
+    return (
+        f"{said} needs compiler: the hardware keeps that order by itself, but a C compiler may not: barrier() is the "
+        "least there. The exploration cannot tell it from none, because Python does not reorder."
     )
 
 
@@ -117,7 +124,7 @@ def render_matrix(console: Console, matrix: Matrix) -> None:
     if matrix.caution is not None:
         _line(console, f"Caution: {matrix.caution}", style="yellow")
     console.print(_table(matrix, wide=console.width >= WIDE_COLUMNS))
-    _line(console, legend(), style="dim")
+    _line(console, legend(matrix), style="dim")
     for site, weaker, stronger in matrix.inversions:
         _line(console, f"Odd: {site.name} holds with {weaker.value} and not with {stronger.value}.", style="yellow")
     _render_together(console, matrix)

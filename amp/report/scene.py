@@ -13,16 +13,21 @@ from amp.report.trace import Event, EventFlag, EventKind
 
 _CONTEXT = 3  # accesses shown between the two of a pair
 _LAST = 16  # events shown where nothing could be explained
+_WINDOW = 1024  # events that those are looked for in: a poll makes many that are the same
 _STORES = (EventKind.STORE, EventKind.KICK)
 _ARRIVALS = (EventKind.VISIBLE, EventKind.RUNG)
 
 
 def scene(history: History, explanation: Explanation) -> list[Event]:
     """The events worth showing, by number. Where no pair was found: the last ones before the finding."""
+    if explanation.story:
+        told = _by_number(event for event in (*explanation.story, explanation.bad) if event)
+        return _with_arrivals(history, told, explanation.byte)
     if explanation.pair is None or explanation.other is None:
         return _last_looks(history, explanation)
     origin = history.trace.event(explanation.read or 0)
-    named = (*explanation.pair, *explanation.other, explanation.bad, explanation.barrier, explanation.missed, origin)
+    about = (explanation.bad, explanation.barrier, explanation.missed, explanation.also, origin)
+    named = (*explanation.pair, *explanation.other, *about)
     shown = _by_number(event for event in named if event)
     for first, second in (explanation.pair, explanation.other):
         shown |= _by_number(_between(history, first, second))
@@ -76,13 +81,10 @@ def _last_looks(history: History, explanation: Explanation) -> list[Event]:
         load for load in history.loads(finding.cpu) if finding.address is not None and covers(load, finding.address)
     ][-1:]
     end = loads[0].number if loads else history.trace.last
-    last = [
-        event
-        for event in history.trace.events[
-            max(0, end - history.trace.first + 1 - 8 * _LAST) : end - history.trace.first + 1
-        ]
-        if event.kind not in _ARRIVALS and not event.flags & EventFlag.PART
-    ][-_LAST:]
+    window = history.trace.events[: end - history.trace.first + 1][-_WINDOW:]
+    last = _polls_once([event for event in window if event.kind not in _ARRIVALS and not event.flags & EventFlag.PART])[
+        -_LAST:
+    ]
     origins = [
         origin
         for load in loads
@@ -90,6 +92,37 @@ def _last_looks(history: History, explanation: Explanation) -> list[Event]:
         and (origin := history.trace.event(history.read_from(load, finding.address) or 0))
     ]
     return _with_arrivals(history, _by_number((*last, *loads, *origins)), finding.address)
+
+
+def times_looked(history: History, look: Event) -> int:
+    """How often its CPU has made this look, this time included, since it did anything else than look."""
+    if look.kind is not EventKind.LOAD:
+        return 1
+    times, number = 0, look.number
+    while event := history.trace.event(number):
+        number -= 1
+        if event.cpu != look.cpu or event.kind in _ARRIVALS:
+            continue
+        if event.kind is not EventKind.LOAD:
+            break
+        times += _seen(event) == _seen(look)
+    return times
+
+
+def _polls_once(events: list[Event]) -> list[Event]:
+    """Of looks that a CPU makes again and again the last: `times_looked` says how many there were."""
+    kept: list[Event] = []
+    later: dict[int, set[tuple[EventKind, int, int, int]]] = {}  # looks of each CPU since, from behind
+    for event in reversed(events):
+        looks = later.setdefault(event.cpu, set())
+        if event.kind is not EventKind.LOAD:
+            looks.clear()
+        elif _seen(event) in looks:
+            continue
+        else:
+            looks.add(_seen(event))
+        kept.append(event)
+    return kept[::-1]
 
 
 def _by_number(events: Iterable[Event]) -> dict[int, Event]:

@@ -18,15 +18,41 @@ from amp.machine.script import Goal, Read, Script, Taken, Visible
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
+PARTS_LIMIT: Final = 1 << 13  # events of one load: a granule each at most
 _MISSED_LIMIT: Final = 255  # Event.primitive of a LOAD: so many writes missed, or more
 
 
 def script_of(trace: Trace) -> Script:
     """The schedule of a run. Raises UsageError if the trace has lost its beginning, or has what no script can say."""
+    return Script(tuple(goal for _, goal in goals_of(trace)))
+
+
+def goals_of(trace: Trace) -> Iterator[tuple[Event, Goal]]:
+    """The schedule's goals, each with its event. Raises UsageError as script_of does."""
     if not trace.complete:
         raise UsageError(f"schedule: the trace begins at event {trace.first}, the whole run is needed")
     run = _Run()
-    return Script(tuple(goal for event in trace.events for goal in run.goals(event)))
+    for event in trace.events:
+        for goal in run.goals(event):
+            yield event, goal
+
+
+def with_load_at(trace: Trace, load: Event, moment: int) -> Script:
+    """The schedule of the same run as far as that deferred load, which is performed just before event `moment` instead.
+
+    It reads the newest of what is visible then. The trace must be complete.
+    """
+    run, goals = _Run(), list[Goal]()
+    for event in trace.events:
+        if event.number == moment:
+            goals += run.goals(load)
+        mine = event.kind is EventKind.LOAD and (event.cpu, event.load) == (load.cpu, load.load)
+        if mine and load.number - PARTS_LIMIT < event.number <= load.number:
+            continue
+        if event.number > load.number:
+            break
+        goals += run.goals(event)
+    return Script(tuple(goals))
 
 
 @dataclass(slots=True)

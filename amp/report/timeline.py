@@ -18,10 +18,11 @@ from amp.ordering.barriers import orders_text
 from amp.ordering.platforms import Side
 from amp.ordering.sites import SITES, Site
 from amp.report import lanes
-from amp.report.blame import Explanation, Shape
+from amp.report.blame import Explanation
 from amp.report.history import History, granule_of
 from amp.report.lanes import Flight, Lanes
-from amp.report.scene import arrivals, scene
+from amp.report.scene import arrivals, scene, times_looked
+from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 from amp.report.words import SCALAR_BYTES, Names, Words, value_text
 
@@ -45,7 +46,7 @@ def render_timeline(
     width = min(console.width, _WIDTH)
     drawing = _Drawing(console, trace, explanation, names)
     console.print(Text(drawing.words.opening(), style="bold"), width=width)
-    if explanation.pair is None:
+    if explanation.pair is None and not explanation.story:
         console.print(Text("The last events before that, none of them seen to be out of order:"), width=width)
     console.print(drawing.table(width), width=width)
     console.print(drawing.story(), width=width)
@@ -81,6 +82,12 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "why": e.why,
         "cure": e.cure.label if e.cure is not None else None,
         "cure_class": e.cure_class.value if e.cure_class else None,
+        "portable": e.portable.label if e.portable is not None else None,
+        "also": _event_dict(e.also) if e.also else None,
+        "story": [_event_dict(event) for event in e.story],
+        "sequential": e.sequential,
+        "tried": e.tried,
+        "deciding": _event_dict(e.deciding) if e.deciding else None,
     }
 
 
@@ -107,6 +114,7 @@ class _Drawing:
         unicode = console.encoding.lower().startswith("utf")
         self._console, self._explanation, self._history = console, explanation, History(trace)
         self.words = Words(self._history, explanation, names, "→" if unicode else "->")
+        self._unicode = unicode
         self._bar, self._gap = ("──", "⋮") if unicode else ("--", ":")
         self._events = scene(self._history, explanation)
         self._lanes = Lanes([self._flight(e) for e in self._events if e.kind in _STORES], _strokes(unicode))
@@ -181,6 +189,9 @@ class _Drawing:
         if event.kind is EventKind.BARRIER:
             text = Text(f"{self._bar} ", style="bold yellow" if blamed else "dim")
         text.append(self.words.said(event)).append(self._source(event), style="dim")
+        times = times_looked(self._history, event) if self._explanation.pair is None else 1
+        if times > 1:
+            text.append(f" … {times} times" if self._unicode else f" ... {times} times", style="dim")
         lines: list[RenderableType] = [text]
         mark = self.words.mark(event)
         if mark is not None:
@@ -209,7 +220,8 @@ class _Drawing:
     # --- what waited meanwhile
 
     def _is_bad(self, event: Event) -> bool:
-        return self._explanation.bad is not None and event.number == self._explanation.bad.number
+        e = self._explanation
+        return e.pair is not None and e.bad is not None and event.number == e.bad.number
 
     def _pending_cpu(self) -> int:
         """The CPU whose late stores are the point: the writer of what was missed."""

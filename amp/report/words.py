@@ -13,8 +13,9 @@ from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.platforms import Side
 from amp.ordering.sites import SITES, Role, Site, SiteRow
 from amp.port.notes import Note
-from amp.report.blame import Explanation, Shape
+from amp.report.blame import Explanation
 from amp.report.history import History, covers
+from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 Names = Callable[[int], str]
@@ -147,9 +148,10 @@ class Words:
         arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
         return arrival and event.store == e.pair[1].number and self.visible_at(e.pair[0]) > event.number
 
-    def _bad_load(self, bad: Event) -> str:
+    def _bad_load(self, bad: Event) -> str | None:
         e = self.explanation
-        assert e.pair is not None
+        if e.shape in (Shape.OVERWRITTEN, Shape.INTERLEAVED) or e.pair is None:
+            return None
         if e.missed is None:
             return f"too new: {self._origin()}, stored after the buffer was handed back"
         if e.shape is Shape.BUFFERED and self.visible_at(e.pair[0]) > bad.number:
@@ -158,6 +160,8 @@ class Words:
 
     def _unseen(self, load: Event, store: Event, source: str) -> str:
         """Why the load did not return the store's value."""
+        if store.number > load.number:
+            return f"{source}: #{store.number} is stored later"
         if self.visible_at(store) > load.number:
             return f"early: {source}; #{store.number} is still pending at the {self.cpu(store.cpu)}"
         return f"stale: {source}, newest is #{store.number}"
@@ -186,16 +190,68 @@ class Words:
     def paragraphs(self) -> list[tuple[str, str]]:
         """(heading, text): what happened, the site, its barrier, why that does not reach, what would."""
         e = self.explanation
+        if e.shape is Shape.INTERLEAVED:
+            return [("What", self._interleaving()), ("Order", self._in_order()), *cut_off(self.history.trace)]
         if e.pair is None or e.other is None or e.needs is None or e.side is None:
-            text = f"{e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
-            return [("Not explained", text), *cut_off(self.history.trace)]
+            text = f"Not found: {e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
+            return [("Not explained", text), ("Tried", self._tried()), *cut_off(self.history.trace)]
         said = [("What", self._what(e.pair, e.other))]
         if e.site is not None:
             said.append(("Site", _site_text(SITES[e.site], e.side)))
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
         if e.primitive not in (None, Primitive.NONE):
             said.append(("Why", e.why or ""))
-        return [*said, ("Cure", self._cure(e.side, e.needs)), *cut_off(self.history.trace)]
+        said.append(("Cure", self._cure(e.side, e.needs)))
+        if e.also is not None:
+            said.append(("Also", self._not_alone(e.also)))
+        return [*said, ("Tried", self._tried()), *cut_off(self.history.trace)]
+
+    def _tried(self) -> str:
+        """What the judge's trials say."""
+        e = self.explanation
+        if not e.tried:
+            return "no: this run's trace does not tell enough to repeat it, so that this pair did it is not certain"
+        if e.shape is Shape.LATE_LOAD:
+            return "the same run, with A performed before B arrives, ends well"
+        if e.deciding is None:
+            return "no single step decides this run"
+        return (
+            f"as it was up to #{e.deciding.number} and in order from there, the run ends badly; "
+            f"as it was up to just before #{e.deciding.number}, it ends well"
+        )
+
+    def _not_alone(self, also: Event) -> str:
+        """The other side's barrier, which would let the same happen."""
+        e = self.explanation
+        site, side = Site(also.site).name if also.site in SITES else "a barrier", self.side(also.cpu)
+        needs = Orders.WR if e.shape is Shape.BUFFERED else Orders.RR
+        mended = f"{e.site.name} is" if e.site else "A and B are"
+        return (
+            f"{site}, {self.named(side, Primitive(also.primitive))} at the {self.cpu(also.cpu)}, does not keep "
+            f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} mended alone the same may still be read"
+        )
+
+    def _interleaving(self) -> str:
+        e = self.explanation
+        if e.story and e.bad is not None:
+            look, lost, over = e.story
+            name = self.name(lost.address)
+            return (
+                f"The {self.cpu(look.cpu)} {self.said(look)} (#{look.number}); then the {self.cpu(lost.cpu)}'s "
+                f"{self.said(lost)} (#{lost.number}) became visible, and the {self.cpu(over.cpu)}'s "
+                f"{self.said(over)} (#{over.number}) over it: an update of {name} is lost."
+            )
+        if e.bad is not None:
+            writer = self.history.trace.event(e.read or 0)
+            whose = f"what the {self.cpu(writer.cpu)} stored at #{writer.number}" if writer else self._origin()
+            return f"The {self.cpu(e.bad.cpu)} {self.said(e.bad)} (#{e.bad.number}): {whose}, and nothing newer."
+        return "Each access took effect in its turn."
+
+    def _in_order(self) -> str:
+        said = "nothing in this run is out of order (it is sequentially consistent)"
+        if not self.explanation.sequential:
+            said = "the program ends badly even with every access in order, as was tried"
+        return f"{said}: it happens on sc as well, and no barrier repairs it"
 
     def _barrier_text(self, side: Side, needs: Orders, other: str) -> str:
         e = self.explanation
@@ -211,7 +267,10 @@ class Words:
         if e.cure is None or e.cure_class is None:
             return f"no barrier class orders {orders_text(needs)} on {e.platform.name}"
         where = f"at {e.site.name}" if e.site else "between A and B"
-        return f"{self.named(side, e.cure)} {where}; {e.cure_class.value} is the weakest class that orders it here"
+        least = f"{self.named(side, e.cure)} {where}: the least that orders it here, class {e.cure_class.value}"
+        if e.portable in (None, e.cure):
+            return least
+        return f"{least}; it promises that on this machine only, {e.portable.label} does on all"
 
     def _what(self, pair: tuple[Event, Event], others: tuple[Event, Event]) -> str:
         """One or two sentences for the shape."""
@@ -244,7 +303,12 @@ class Words:
                     f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
                     f"{other} had written the buffer again."
                 )
-            case Shape.NOTHING:
+            case Shape.OVERWRITTEN:
+                return (
+                    f"The {side} stored {a} (A), then {b} (B). B became visible first; the {other} saw it, stored {d}, "
+                    "and A landed on that."
+                )
+            case Shape.NOTHING | Shape.INTERLEAVED:
                 raise AssertionError("there is no pair to speak of")
 
     def _short(self, event: Event) -> str:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from amp.errors import MmuFault
 from amp.machine.config import Mode
 from amp.machine.core import CrashKind, Window
-from amp.port.port import HOST
+from amp.ordering.barriers import Primitive
+from amp.port.port import HOST, REMOTE
 from amp.remoteproc.table import VDEV_STATUS_AT, Table, Trace, Vdev, Vring
 from amp.virtio.device import Status
 from remoteside.core import crash_of
@@ -198,3 +199,42 @@ def test_the_trace_shows_the_newest_text_and_wraps(texts: list[str], length: int
 def test_the_data_is_where_the_tests_think() -> None:
     assert RINGS[0].da >= TRACE_DA + TRACE_BYTES
     assert RINGS[1].da + 512 <= DATA_DA + DATA_BYTES < TABLE_DA
+
+
+def test_what_a_core_stored_before_it_died_is_visible_in_its_trace() -> None:
+    """Many deaths, each at another moment of the model's chance: no byte of the last line is missing or misplaced."""
+    lines = ["up\n", "message 1\n", "fatal error: out of tea\n"]
+    with open_soc(Mode.FREE) as soc:
+        pa = soc.pools["buffers"][0]
+        for _ in range(100):
+            soc.power_on()
+            soc.load(pa, bytes(TRACE_BYTES))
+            port = soc.open_port(REMOTE)
+            trace = TraceBuffer(port, Memory(port, [Window(0, pa, TRACE_BYTES, "trace")]), 0, TRACE_BYTES)
+            for line in lines:
+                trace.write(line)
+            soc.lost()
+            assert soc.dump(pa, TRACE_BYTES).partition(b"\0")[0].decode() == "".join(lines)
+
+
+def test_a_dead_cores_stores_become_visible_in_its_order() -> None:
+    """A core dies between an entry and its index: never is the index there without the entry."""
+    with open_soc(Mode.FREE) as soc:
+        pa = soc.pools["buffers"][0]
+        for _ in range(50):
+            soc.power_on()
+            soc.load(pa, bytes(16))
+            port = soc.open_port(REMOTE)
+            port.store_u64(pa, 7)
+            port.fence(Primitive.WMB)
+            port.store_u64(pa + 8, 1)
+            soc.lost()
+            assert soc.dump(pa, 16) == (7).to_bytes(8, "little") + (1).to_bytes(8, "little")
+
+
+def test_the_fatal_line_of_a_crash_follows_what_was_printed_before() -> None:
+    for _ in range(4):
+        with CoreMachine(Mode.FREE, table=TABLE) as machine:
+            machine.boot("def main(firmware):\n    firmware.print('up')\n    firmware.print('work')\n    1 / 0\n")
+            crash = machine.crash()
+            assert traced(machine) == f"up\nwork\n{crash.kind}: {crash.text}\n"

@@ -165,6 +165,7 @@ class Bench:
     """What the tests ask for: machines, and the first seed that shows something."""
 
     names = staticmethod(name_of)
+    settle = staticmethod(settle)
     programs = PROGRAMS
 
     def __init__(self) -> None:

@@ -208,3 +208,16 @@ def test_in_a_browser_a_broken_cell_opens_its_counterexample(
     assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "about:"))] == []
     overflow = browser.js("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0, "only the table scrolls sideways"
+
+
+def test_where_the_hardware_keeps_the_order_the_compiler_is_the_least_that_is_advised() -> None:
+    kept = replace(row(Site.S2, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS), least=COMPILER)
+    made = matrix(kept, assignment=None)
+    told = matrix_data(made)["matrix"][0]
+    assert (kept.needs, told["weakest"], told["least"], told["certain"]) == ("compiler", "compiler", "compiler", True)
+    out = io.StringIO()
+    render_matrix(Console(file=out, width=100), made)
+    text = " ".join(out.getvalue().split())
+    assert "needs compiler: the hardware keeps that order by itself, but a C compiler may not" in text
+    assert "needs compiler" in render_matrix_html(made)
+    assert "needs compiler" not in render_matrix_html(matrix(DECIDED))

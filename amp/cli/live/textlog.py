@@ -45,5 +45,8 @@ def whole_text(snapshot: bytes) -> str:
 
 
 def _oldest_first(snapshot: bytes, head: int) -> bytes:
-    """Text behind the newest is older; in a buffer that was never full there are only NULs."""
-    return snapshot[head + 1 : -1].strip(b"\0") + snapshot[:head]
+    """Text that reaches the buffer's end is older than what is before the first NUL.
+
+    What lies between two NULs is neither: a piece that is being written, whose first byte is still missing.
+    """
+    return snapshot[head + 1 : -1].rpartition(b"\0")[2] + snapshot[:head]

@@ -143,3 +143,16 @@ def test_many_crashes_leave_nothing_behind(firmware: Path, mode: str) -> None:
             until(lambda: len(machine_of(home)["channels"]) == 4, "the channels")  # type: ignore[arg-type]
             counts.append(held())
         assert max(counts) <= min(counts) + 2, counts  # a command's connection may not be closed yet
+
+
+def test_the_trace_of_a_core_that_crashed_ends_with_its_last_line_whole(firmware: Path) -> None:
+    """On the model, where its last stores were still under way when it died."""
+    for _ in range(3):
+        with a_home() as home, home.up(firmware, "--mode", "free", "--no-recovery") as up:
+            assert home.amp("send", "failing", "fault", "--reply").returncode == 3
+            up.line("recovery is off: the core stays down")
+            [(name, text)] = home.json("trace")["traces"].items()
+            ready, fatal = text.splitlines()
+            assert ready == "ready"
+            assert fatal.startswith("mmufault: MmuFault: 4 bytes at device address 0x70000000: in no window")
+            assert any(line.endswith(f"{name}: {fatal}") for line in up.log.splitlines()), up.log

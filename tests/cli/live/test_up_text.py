@@ -111,3 +111,12 @@ def test_durations_read_well() -> None:
         "3 min 04 s",
         "2 h 03 min",
     ]
+
+
+def test_a_line_that_is_being_written_is_not_taken_for_older_text() -> None:
+    """Its first byte is written last: until then the rest lies behind the NUL that ends what is there."""
+    never_full = b"up\n\0atal error\n" + bytes(17)
+    assert whole_text(never_full) == "up\n"
+    assert TraceFollower().news(never_full) == "up\n"
+    gone_round = b"new\n\0ewer\n\0older text\n\0"
+    assert whole_text(gone_round) == "older text\nnew\n"
