@@ -306,6 +306,8 @@ static int explored_atomic(struct port *port, uint64_t address, unsigned size, e
         return n;
     xp_log(x, cpu, did(DID_ATOMIC, address, size));
     py_perform_open(port->cpu.explored.owner, cpu, cells, (unsigned)n);
+    if (orders_of(port, SMP_MB)->level[0] & (AMP_RR | AMP_RW))
+        py_perform_open(port->cpu.explored.owner, cpu, NULL, 0);
     xp_barrier(x, cpu, *orders_of(port, SMP_MB));
     ASKING(port, xp_load(x, cpu, cells, (unsigned)n, nothing, py_tag_depends(from.address), &value, &event));
     py_number_event(port->cpu.explored.owner, event, port->cpu.explored.owner->loads[cpu]++, 0);

@@ -163,6 +163,38 @@ class Machine:
 
 
 @dataclass(slots=True)
+class _Parts:
+    """What the greenlets of an exploration work on. It does not hold them: they end when the explorer is gone."""
+
+    core: _bridge.Explorer
+    guard: Guard
+    looks: Looks = field(default_factory=Looks)
+    idle: list[bool] = field(default_factory=list)
+    raised: tuple[int, Exception] | None = None
+
+    def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
+        """A CPU: its part of every run, one after the other."""
+        core, idle = self.core, self.idle
+        while True:
+            idle[cpu] = True
+            hub.switch()
+            idle[cpu] = False
+            if self.looks.watching:
+                sys.setprofile(self.guard.watch)
+            try:
+                program(port)
+                core.end(cpu)
+            except RunOver:
+                pass
+            except Refused:
+                core.fail(cpu)
+            except Exception as error:
+                if self.raised is None:
+                    self.raised = (cpu, error)
+                core.fail(cpu)
+
+
+@dataclass(slots=True)
 class Explorer:
     """One program on one machine. `programs` has one part a CPU: host, remote.
 
@@ -175,12 +207,9 @@ class Explorer:
     merging: bool = True
     core: _bridge.Explorer = field(init=False)
     _broken: Broken = field(init=False, default_factory=Broken)
-    _looks: Looks = field(init=False, default_factory=Looks)
-    _guard: Guard = field(init=False)
+    _parts: _Parts = field(init=False)
     _complete: list[tuple[tuple[Choice, ...], int]] = field(init=False, default_factory=list)
     _cpus: list[greenlet] = field(init=False)
-    _idle: list[bool] = field(init=False)
-    _raised: tuple[int, Exception] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         platform = self.machine.platform
@@ -190,11 +219,10 @@ class Explorer:
         hub = getcurrent()
         sites = site_bytes(self.machine.sites)
         ports = [ExploredPort(self.core, cpu, sites, hub.switch) for cpu in range(len(self.programs))]
+        self._parts = _Parts(self.core, Guard(lambda: getcurrent().parent is hub), idle=[True for _ in self.programs])
         for port in ports:
-            port.looks = self._looks
-        self._guard = Guard(lambda: getcurrent() in self._cpus)
-        self._idle = [True for _ in self.programs]
-        self._cpus = [greenlet(self._serve, hub) for _ in self.programs]
+            port.looks = self._parts.looks
+        self._cpus = [greenlet(self._parts.serve, hub) for _ in self.programs]
         for cpu, each in enumerate(self._cpus):
             each.switch(cpu, ports[cpu], self.programs[cpu], hub)
 
@@ -202,52 +230,31 @@ class Explorer:
         """Where each CPU is."""
         return tuple(Side)
 
-    def _serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
-        """A CPU: its part of every run, one after the other."""
-        core, idle = self.core, self._idle
-        while True:
-            idle[cpu] = True
-            hub.switch()
-            idle[cpu] = False
-            if self._looks.watching:
-                sys.setprofile(self._guard.watch)
-            try:
-                program(port)
-                core.end(cpu)
-            except RunOver:
-                pass
-            except Refused:
-                core.fail(cpu)
-            except Exception as error:
-                if self._raised is None:
-                    self._raised = (cpu, error)
-                core.fail(cpu)
-
     def run(self) -> Ending:
         """One run, with the choices that are due; if it meets a look that is new, the same again, watched.
 
         Raises what a program raises that is no Violation, and Nondeterministic or UsageError for a broken rule.
         """
-        self._looks.fresh = False
+        self._parts.looks.fresh = False
         ending = self._run_once(again=False)
-        return self._run_watched() if self._looks.fresh else ending
+        return self._run_watched() if self._parts.looks.fresh else ending
 
     def _run_watched(self) -> Ending:
         """The last run once more: what its looks change is watched, and what it asks the system."""
         profile, collecting = sys.getprofile(), gc.isenabled()
-        self._looks.watching = True
+        self._parts.looks.watching = True
         gc.disable()  # what it calls would be called in the program's name
         try:
             return self._run_once(again=True)
         finally:
-            self._looks.watching = False
+            self._parts.looks.watching = False
             sys.setprofile(profile)
             if collecting:
                 gc.enable()
 
     def _run_once(self, *, again: bool) -> Ending:
-        core, cpus, idle = self.core, self._cpus, self._idle
-        self._raised = None
+        core, cpus, idle = self.core, self._cpus, self._parts.idle
+        self._parts.raised = None
         core.begin(again)
         while (cpu := core.next()) >= 0:
             cpus[cpu].switch()
@@ -258,14 +265,14 @@ class Explorer:
                 each.throw(Stall(STALLED) if ending is Ending.STALL else RunOver())
         if not all(idle):
             self._abandon()
-        if self._looks.said is not None:
-            raise UsageError(self._looks.said)
-        if self._guard.said is not None:
-            raise Nondeterministic(self._guard.said)
-        if self._raised is not None and not isinstance(self._raised[1], Violation):
+        if self._parts.looks.said is not None:
+            raise UsageError(self._parts.looks.said)
+        if self._parts.guard.said is not None:
+            raise Nondeterministic(self._parts.guard.said)
+        if self._parts.raised is not None and not isinstance(self._parts.raised[1], Violation):
             if ending not in (Ending.FAILED, Ending.STALL):
                 return ending  # it never was: the run was not one that can be
-            raise self._raised[1]
+            raise self._parts.raised[1]
         return ending
 
     def finding(self, ending: Ending) -> Finding | None:
@@ -273,14 +280,14 @@ class Explorer:
         if ending not in (Ending.FAILED, Ending.STALL):
             return None
         # Of a stall the program speaks itself; one that catches it has stalled all the same.
-        cpu, error = self._raised or (0, Stall(STALLED))
+        cpu, error = self._parts.raised or (0, Stall(STALLED))
         if not isinstance(error, Violation):
             raise error
         return Finding(cpu, error, tuple(self.core.choices()))
 
     def explore(self, bounds: Bounds, progress: Callable[[Exploration], None] | None = None) -> Exploration:
         """Every execution, until one shows a violation or a bound is reached. Raises Nondeterministic."""
-        with self._guard.held():
+        with self._parts.guard.held():
             self.core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
             self.core.restart()
             self._run_twice()
@@ -339,7 +346,7 @@ class Explorer:
 
     def replay(self, choices: Sequence[Choice]) -> Finding | None:
         """The run with these choices, and behind their end the newest values. Raises UsageError if they do not fit."""
-        with self._guard.held():
+        with self._parts.guard.held():
             self.core.replay(list(choices))
             ending = self.run()
         error = -int(self.core.stats()["error"])
@@ -360,7 +367,7 @@ class Explorer:
     def samples(self, chooser: Chooser, seed: int, depth: int = 3) -> Generator[Finding | None]:
         """What runs by chance find, one after the other, without end."""
         self.core.set_chooser(chooser, seed, depth)
-        with self._guard.held():
+        with self._parts.guard.held():
             while True:
                 finding = self.finding(self.run())
                 if self.core.stats()["error"]:

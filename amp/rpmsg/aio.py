@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 from weakref import WeakKeyDictionary
 
-from amp.errors import LinkDown, PeerDied, PeerFinished, RpmsgError, SendTimeout, WouldBlock
+from amp.errors import LinkDown, PeerDied, PeerFinished, RpmsgError, SendTimeout, UsageError, WouldBlock
 from amp.ordering.sites import Site
 from amp.port.port import Port
 from amp.rpmsg.bus import Bus
@@ -65,7 +65,8 @@ class Pump:
         self._listener = threading.Thread(target=self._listen, name="rpmsg doorbell", daemon=True)
 
     async def __aenter__(self) -> Self:
-        assert self._bus.pump is None, "a bus has one pump"
+        if self._bus.pump is not None:
+            raise UsageError("this bus has a pump already")
         self._loop = asyncio.get_running_loop()
         self._running = True
         self._sleeper, self._bus.sleeper = self._bus.sleeper, self._sleep

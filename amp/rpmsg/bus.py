@@ -422,7 +422,8 @@ class Bus:
     def _deadline(self, timeout_s: float | None) -> float | None:
         if timeout_s is None:
             return None
-        assert self._clock is not None, "a limit of time needs a clock"
+        if self._clock is None:
+            raise UsageError("a limit of time needs a clock, and this bus has none")
         return self._clock() + timeout_s
 
     def _sleep(self, deadline: float | None) -> bool:

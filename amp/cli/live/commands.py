@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from amp.cli.output import complain, echo
 from amp.errors import AmpError, UsageError
+from amp.files import write_whole
 from amp.machine.config import Mode
 
 if TYPE_CHECKING:
@@ -131,9 +133,9 @@ def up(
     if as_json:
         _print_json("up", machine=machine)
     else:
-        click.echo(f"{machine.name} is up: pid {machine.pid}, core pid {machine.core_pid}, {machine.state}")
+        echo(f"{machine.name} is up: pid {machine.pid}, core pid {machine.core_pid}, {machine.state}")
         for channel in machine.channels:
-            click.echo(f"channel {channel.name} addr {channel.addr}: {channel.path}")
+            echo(f"channel {channel.name} addr {channel.addr}: {channel.path}")
     return 0
 
 
@@ -144,9 +146,7 @@ def _check_confine() -> None:
     confine.check()
     refused = confine.namespaces_refused()
     if refused is not None:
-        click.echo(
-            f"amp: --confine: no network namespace ({refused}); its filter of system calls refuses sockets", err=True
-        )
+        echo(f"amp: --confine: no network namespace ({refused}); its filter of system calls refuses sockets", err=True)
 
 
 def _in_foreground(name: str, settings: Settings) -> int:
@@ -182,7 +182,7 @@ def ps(*, machine: str | None, as_json: bool) -> int:
                 raise
             unanswered[path.name] = str(error)
     for why in unanswered.values():
-        click.echo(f"amp: {why}", err=True)
+        complain(why)
     if as_json:
         _print_json("ps", machines=machines, unanswered=unanswered)
     elif machines or not unanswered:
@@ -203,7 +203,7 @@ def down(*, name: str | None, machine: str | None, as_json: bool) -> int:
     if as_json:
         _print_json("down", machine=control.name)
     else:
-        click.echo(f"{control.name} is down")
+        echo(f"{control.name} is down")
     return 0
 
 
@@ -229,9 +229,9 @@ def send(*, service: str, data: str, reply: bool, timeout: float, machine: str |
     if as_json:
         _print_json("send", service=service, sent_bytes=len(message), **_message(answer))
     elif answer is not None:
-        click.echo(_text(answer))
+        echo(_text(answer))
     else:
-        click.echo(f"amp: {service} was sent {len(message)} bytes", err=True)
+        echo(f"amp: {service} was sent {len(message)} bytes", err=True)
     return 0
 
 
@@ -259,13 +259,13 @@ def listen(
         while count is None or seen < count:
             message = _received(conversation.receive, timeout, service)
             if message is None:
-                click.echo(f"amp: {service} is gone", err=True)
+                echo(f"amp: {service} is gone", err=True)
                 break
             seen += 1
             if as_json:
                 messages.append(message)
             else:
-                click.echo(_text(message))
+                echo(_text(message))
                 sys.stdout.flush()
     if as_json:
         _print_json("listen", service=service, messages=[_message(each) for each in messages])
@@ -286,20 +286,20 @@ def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
         if follow:
             for news in control.follow():
                 for text in news.values():
-                    click.echo(text, nl=False)
+                    echo(text, nl=False)
                 sys.stdout.flush()
-            click.echo(f"amp: machine {control.name} has gone down", err=True)
+            echo(f"amp: machine {control.name} has gone down", err=True)
             return 0
         texts = control.ask(protocol.Trace(version=protocol.VERSION))
     if as_json:
         _print_json("trace", traces=texts)
     elif not any(texts.values()):
-        click.echo("amp: the firmware has printed nothing yet" if texts else "amp: the firmware has no trace", err=True)
+        echo("amp: the firmware has printed nothing yet" if texts else "amp: the firmware has no trace", err=True)
     else:
         for name, text in texts.items():
             if len(texts) > 1:
-                click.echo(f"{name}:")
-            click.echo(text, nl=not text.endswith("\n") and bool(text))
+                echo(f"{name}:")
+            echo(text, nl=not text.endswith("\n") and bool(text))
     return 0
 
 
@@ -335,7 +335,7 @@ def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
         _print_json("crash", crash=info)
     else:
         after = "recovered" if info.recovered else "the core stays down"
-        click.echo(f"crash {info.number}: {info.kind}: {info.text}; {after}")
+        echo(f"crash {info.number}: {info.kind}: {info.text}; {after}")
     return 0
 
 
@@ -348,13 +348,13 @@ def coredump(*, output: str, machine: str | None, as_json: bool) -> int:
     with _control(machine) as control:
         data = control.coredump()
     try:
-        Path(output).write_bytes(data)
+        write_whole(output, data)
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
     if as_json:
         _print_json("coredump", file=output, bytes=len(data))
     else:
-        click.echo(f"{output}: {len(data)} bytes")
+        echo(f"{output}: {len(data)} bytes")
     return 0
 
 

@@ -14,6 +14,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from amp.cli.output import visible
+
 LINES_LIMIT: Final = 10_000  # that wait to be written
 END_S: Final = 1.0  # for what is left at the end
 
@@ -42,7 +44,7 @@ class LogWriter:
         self._thread.join(END_S)
 
     def __call__(self, line: str) -> None:
-        text = f"[{time.monotonic() - self._began_s:9.3f}] {line}\n"
+        text = f"[{time.monotonic() - self._began_s:9.3f}] {visible(line)}\n"
         if self._dropped:
             text = f"[{self._dropped} lines were dropped here: nobody read them]\n{text}"
         try:
