@@ -234,7 +234,7 @@ static void expect(struct explorer *x, const uint64_t later[AMP_CPUS])
                 if (w == read->cpu || !(l->writers >> w & 1) || !(later[w] >> (read->cell[i] & 63) & 1))
                     continue;
                 x->choice[read->choice].may_postpone = true;
-                if (!ordered_for_good(g, (xp_event_id)r))
+                if (!read->interrupt && !ordered_for_good(g, (xp_event_id)r))
                     offer_learned(x, (xp_event_id)r, l, w);
             }
     }

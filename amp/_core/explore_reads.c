@@ -243,6 +243,8 @@ int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id r, uint64_t *value)
     state->pending = 0;
     state->voluntary = false;
     promised = c->branch == XP_PROMISE;
+    if (promised && state->waits) /* nothing overtakes an interrupt; a list that says so is not of this program */
+        return xp_fatal(x, -EPROTO);
     if (promised) {
         take_promise(x, r, c->promised);
         *value = c->promised;
@@ -310,6 +312,7 @@ int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *eve
         state->status = XP_WAITING;
     if (result != XP_DONE)
         return result;
+    x->graph.event[*event].interrupt = true;
     state->waits = false;
     state->taken = x->graph.event[*event].source[0];
     return XP_DONE;

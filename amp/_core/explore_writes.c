@@ -111,7 +111,7 @@ void xp_show_races(struct explorer *x, xp_event_id w)
         c->may_postpone |= !after;
         /* A read that was promised some of its bytes may take others from a write that does not come after it. */
         promise = after ? !ordered(g, (xp_event_id)r, w) : c->branch == XP_PROMISE && read->mask & ~write->mask;
-        if (promise && !from_thin_air(g, (xp_event_id)r, w))
+        if (promise && !read->interrupt && !from_thin_air(g, (xp_event_id)r, w))
             xp_offer_promise(x, (xp_event_id)r, write->mask, write->value);
     }
 }

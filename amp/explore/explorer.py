@@ -170,6 +170,7 @@ class _Parts:
     guard: Guard
     looks: Looks = field(default_factory=Looks)
     idle: list[bool] = field(default_factory=list)
+    profiling: bool = False
     raised: tuple[int, Exception] | None = None
 
     def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
@@ -179,7 +180,7 @@ class _Parts:
             idle[cpu] = True
             hub.switch()
             idle[cpu] = False
-            if self.looks.watching:
+            if self.profiling:
                 sys.setprofile(self.guard.watch)
             try:
                 program(port)
@@ -240,17 +241,22 @@ class Explorer:
         return self._run_watched() if self._parts.looks.fresh else ending
 
     def _run_watched(self) -> Ending:
-        """The last run once more: what its looks change is watched, and what it asks the system."""
-        profile, collecting = sys.getprofile(), gc.isenabled()
+        """The last run once more: what its looks change is watched."""
         self._parts.looks.watching = True
-        gc.disable()  # what it calls would be called in the program's name
         try:
             return self._run_once(again=True)
         finally:
             self._parts.looks.watching = False
+
+    def _run_profiled(self) -> Ending:
+        """The last run once more: what it asks the system is watched, by whatever name, and what its looks change."""
+        profile = sys.getprofile()
+        self._parts.profiling = True
+        try:
+            return self._run_watched()
+        finally:
+            self._parts.profiling = False
             sys.setprofile(profile)
-            if collecting:
-                gc.enable()
 
     def _run_once(self, *, again: bool) -> Ending:
         core, cpus, idle = self.core, self._cpus, self._parts.idle
@@ -339,7 +345,7 @@ class Explorer:
         """Executions of the beginning once more, now at the end: a program that has changed meanwhile is found out."""
         for choices, trail in self._complete:
             self.core.replay(list(choices))
-            self._run_once(again=True)
+            self._run_profiled()
             stats = self.core.stats()
             if stats["error"] or int(stats["trail"]) != trail:
                 raise Nondeterministic(_WHY_NOT[errno.EPROTO][1])
@@ -407,7 +413,7 @@ class Explorer:
             self.run()
             first = self.core.stats()
             if not first["error"]:
-                self._run_watched()  # nothing was advanced: the same choices
+                self._run_profiled()  # nothing was advanced: the same choices
                 again = self.core.stats()
                 if again["error"]:
                     self._start_again()

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import enum
 import functools
+import sys
 import types
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final
 
 from amp._core import _bridge
 
 REACH: Final = 4000  # objects
+_PLAIN: Final = frozenset({int, str, bytes, float, bool, type(None)})
 _ATOMS: Final = (int, str, bytes, float, complex, bool, type(None), range, enum.Enum)
 _SKIPPED: Final = (_bridge.ExploredPort, _bridge.Explorer, types.ModuleType, types.BuiltinFunctionType)
 _ITERATORS: Final[tuple[type, ...]] = (
@@ -32,6 +34,7 @@ _ITERATORS: Final[tuple[type, ...]] = (
 )
 
 State = list[tuple[str, Any]]
+Inside = Callable[[str, Any], Iterator[tuple[str, Any]]]
 
 
 def state_of(look: Callable[[], Any]) -> State:
@@ -41,11 +44,15 @@ def state_of(look: Callable[[], Any]) -> State:
     todo: deque[tuple[str, Any]] = deque([("the look", look)])
     while todo and len(found) < REACH:
         where, thing = todo.popleft()
-        found.append((where, _token(thing)))
-        if isinstance(thing, (*_ATOMS, *_SKIPPED)) or id(thing) in seen:
+        kind = type(thing)
+        if kind in _PLAIN:
+            found.append((where, thing))
             continue
-        seen.add(id(thing))
-        todo.extend(_inside(where, thing))
+        found.append((where, _token(thing)))
+        inside = _inside_of(kind)
+        if inside is not None and id(thing) not in seen:
+            seen.add(id(thing))
+            todo.extend(inside(where, thing))
     return found
 
 
@@ -80,11 +87,13 @@ def _same(old: Any, new: Any) -> bool:
     return old is new
 
 
-def _inside(where: str, thing: Any) -> Iterator[tuple[str, Any]]:
-    for kinds, inside in _INSIDE:
-        if isinstance(thing, kinds):
-            return inside(where, thing)
-    return _of_instance(where, thing)
+@functools.lru_cache(1024)
+def _inside_of(kind: Hashable) -> Inside | None:
+    """What gives the things inside one of that kind; None: there are none that count."""
+    assert isinstance(kind, type)
+    if issubclass(kind, (*_ATOMS, *_SKIPPED)):
+        return None
+    return next((inside for kinds, inside in _INSIDE if issubclass(kind, kinds)), _of_instance)
 
 
 def _of_method(where: str, method: types.MethodType) -> Iterator[tuple[str, Any]]:
@@ -127,6 +136,8 @@ def _named(where: str, name: str) -> str:
 
 
 def _of_function(where: str, function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    if function.__module__ is not None and function.__module__.partition(".")[0] in sys.stdlib_module_names:
+        return
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             yield _named(where, name), cell.cell_contents
@@ -135,7 +146,7 @@ def _of_function(where: str, function: types.FunctionType) -> Iterator[tuple[str
     yield where, function.__defaults__
     yield where, function.__kwdefaults__
     for name in _names(function.__code__):
-        if name in function.__globals__ and not isinstance(function.__globals__[name], type):
+        if name in function.__globals__:
             yield name, function.__globals__[name]
 
 
@@ -146,28 +157,35 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _of_class(where: str, thing: type) -> Iterator[tuple[str, Any]]:
-    for name, value in list(vars(thing).items()):
-        if not callable(value) and not name.startswith("__") and not isinstance(value, (property, classmethod)):
-            yield f"{where}.{name}", value
+def _of_class(where: str, kind: type) -> Iterator[tuple[str, Any]]:
+    if kind.__module__.partition(".")[0] not in sys.stdlib_module_names:
+        for name, value in list(vars(kind).items()):
+            if not name.startswith("__") and not callable(value) and not hasattr(value, "__get__"):
+                yield f"{where}.{name}", value
+
+
+@functools.lru_cache(1024)
+def _slots(kind: Hashable) -> tuple[str, ...]:
+    names: list[str] = []
+    assert isinstance(kind, type)
+    for each in kind.__mro__:
+        slots = each.__dict__.get("__slots__", ())
+        names += (slots,) if isinstance(slots, str) else slots
+    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
 
 
 def _of_instance(where: str, thing: Any) -> Iterator[tuple[str, Any]]:
     for name, value in list(getattr(thing, "__dict__", {}).items()):
         yield f"{where}.{name}", value
-    for kind in type(thing).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__"):
-                try:
-                    yield f"{where}.{name}", getattr(thing, name)
-                except AttributeError:
-                    continue
-        if kind.__module__ not in ("builtins", "typing", "abc") and kind is type(thing):
-            yield from _of_class(f"{where}.{kind.__name__}", kind)
+    for name in _slots(type(thing)):
+        try:
+            yield f"{where}.{name}", getattr(thing, name)
+        except AttributeError:
+            continue
+    yield type(thing).__name__, type(thing)
 
 
-_INSIDE: Final[tuple[tuple[Any, Callable[[str, Any], Iterator[tuple[str, Any]]]], ...]] = (
+_INSIDE: Final[tuple[tuple[Any, Inside], ...]] = (
     (types.FunctionType, _of_function),
     (types.MethodType, _of_method),
     (functools.partial, _of_partial),

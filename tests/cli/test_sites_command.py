@@ -77,6 +77,7 @@ SCHEMA = closed(
                 {
                     **dict.fromkeys(("site", "side", "role", "orders", "coded"), TEXT),
                     "weakest": CLASS,
+                    "least": CLASS,
                     "certain": {"type": "boolean"},
                     "judged": {"type": "boolean"},
                     "note": {"type": ["string", "null"]},
