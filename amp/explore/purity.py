@@ -17,7 +17,7 @@ import sys
 import types
 from array import array
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from amp._core import _bridge
@@ -87,10 +87,14 @@ def _same(old: Any, new: Any) -> bool:
     return old is new
 
 
-@functools.lru_cache(1024)
-def _inside_of(kind: Hashable) -> Inside | None:
+def _inside_of(kind: type) -> Inside | None:
     """What gives the things inside one of that kind; None: there are none that count."""
-    assert isinstance(kind, type)
+    if kind not in _inside:
+        _inside[kind] = _find_inside(kind)
+    return _inside[kind]
+
+
+def _find_inside(kind: type) -> Inside | None:
     if issubclass(kind, (*_ATOMS, *_SKIPPED)):
         return None
     return next((inside for kinds, inside in _INSIDE if issubclass(kind, kinds)), _of_instance)
@@ -164,10 +168,8 @@ def _of_class(where: str, kind: type) -> Iterator[tuple[str, Any]]:
                 yield f"{where}.{name}", value
 
 
-@functools.lru_cache(1024)
-def _slots(kind: Hashable) -> tuple[str, ...]:
+def _slots(kind: type) -> tuple[str, ...]:
     names: list[str] = []
-    assert isinstance(kind, type)
     for each in kind.__mro__:
         slots = each.__dict__.get("__slots__", ())
         names += (slots,) if isinstance(slots, str) else slots
@@ -196,3 +198,4 @@ _INSIDE: Final[tuple[tuple[Any, Inside], ...]] = (
     (_ITERATORS, _of_iterator),
     (type, _of_class),
 )
+_inside: Final[dict[type, Inside | None]] = {}  # of the kinds met so far
