@@ -68,7 +68,10 @@ def assert_same(first: Run, again: Run) -> None:
     assert again.misfit is None
     assert again.errors == first.errors
     assert again.registers == first.registers
-    assert again.loaded() == first.loaded()
+    made = {
+        load[:2] for load in first.loaded()
+    }  # what was never made, nobody used: finishing in order, it is made at last
+    assert [load for load in again.loaded() if load[:2] in made] == first.loaded()
     assert again.visible() == first.visible()
 
 

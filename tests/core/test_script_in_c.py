@@ -45,7 +45,7 @@ PLANTED = [
     ),
     (
         "script.c",
-        "    return question == AMP_PERFORM_NOW ? n - 1 : 0;",
+        "    return question == AMP_PERFORM_NOW && amp_following(cpu->model) ? n - 1 : 0;",
         "    return amp_choose_at_random(cpu, n, question);",
     ),
     ("stores.c", "    store.number = state->stores;\n", ""),
