@@ -311,8 +311,11 @@ class ExploredPort(_Port):
     def look_undone(self) -> bool:
         """It could not go on, and `unlook` has unwound it. Returns False when it is worth another."""
 
+    def look_place(self) -> int:
+        """Before a look: a number that tells what the program knows."""
+
     def look_path(self) -> int:
-        """A number that tells looks apart: by where they stand in the run, and by what they have done so far."""
+        """In a look: a number that tells what the program knew before it, and what the look has done so far."""
 
 # --- the model's room; OSError with the core's errno, ValueError for an offset behind the buffer ---
 

@@ -109,6 +109,7 @@ struct xp_look { /* the graph as it was before a look */
     unsigned events, words;
     struct xp_event event[XP_EVENTS];
     uint64_t before[XP_EVENTS][XP_WORDS];
+    struct xp_set porf[XP_EVENTS];
     struct xp_graph_cpu cpu;
     uint64_t log;
     uint32_t made;
@@ -179,7 +180,9 @@ void xp_forget(struct explorer *x, xp_event_id event);
 void xp_look_begin(struct explorer *x, unsigned cpu);
 void xp_look_end(struct explorer *x, unsigned cpu, bool found);
 void xp_look_undone(struct explorer *x, unsigned cpu); /* after XP_UNLOOK */
-uint64_t xp_look_path(const struct explorer *x, unsigned cpu); /* tells looks apart: where they stand, what they did so far */
+/* These tell looks apart: by what the program knows before it, and by what the look has done so far, too. */
+uint64_t xp_look_place(const struct explorer *x, unsigned cpu);
+uint64_t xp_look_path(const struct explorer *x, unsigned cpu);
 
 /* What the program has come to know. */
 void xp_log(struct explorer *x, unsigned cpu, uint64_t what);

@@ -37,6 +37,7 @@ void xp_look_begin(struct explorer *x, unsigned cpu)
     look->words = g->words;
     memcpy(look->event, g->event, g->events * sizeof g->event[0]);
     memcpy(look->before, g->before, g->events * g->levels * sizeof g->before[0]);
+    memcpy(look->porf, g->porf, g->events * sizeof g->porf[0]);
     look->cpu = g->cpu[cpu];
     look->log = x->cpu[cpu].log;
     look->made = x->cpu[cpu].made;
@@ -50,12 +51,14 @@ static void undo(struct explorer *x, unsigned cpu)
     struct xp_graph *g = &x->graph;
     const struct xp_look *look = &x->look;
 
-    for (unsigned r = look->events; r < g->events; r++)
-        x->promised -= g->event[r].promised;
     g->events = look->events;
     g->words = look->words;
     memcpy(g->event, look->event, g->events * sizeof g->event[0]);
     memcpy(g->before, look->before, g->events * g->levels * sizeof g->before[0]);
+    memcpy(g->porf, look->porf, g->events * sizeof g->porf[0]);
+    x->promised = 0;
+    for (unsigned r = 1; r < g->events; r++)
+        x->promised += g->event[r].promised;
     g->cpu[cpu] = look->cpu;
     x->cpu[cpu].log = look->log;
     x->cpu[cpu].made = look->made;
@@ -64,9 +67,14 @@ static void undo(struct explorer *x, unsigned cpu)
     x->cpu[cpu].status = XP_POLLING;
 }
 
+uint64_t xp_look_place(const struct explorer *x, unsigned cpu)
+{
+    return xp_mix(cpu, x->cpu[cpu].log);
+}
+
 uint64_t xp_look_path(const struct explorer *x, unsigned cpu)
 {
-    return xp_mix(xp_mix(cpu, x->look.cpu.events), x->cpu[cpu].path);
+    return xp_mix(xp_mix(cpu, x->look.log), x->cpu[cpu].path);
 }
 
 void xp_look_undone(struct explorer *x, unsigned cpu)

@@ -31,6 +31,7 @@ void py_explorer_bounds(PyObject *explorer, uint64_t *start, uint64_t *end);
 PyObject *py_look_begin(PyObject *port, PyObject *nothing);
 PyObject *py_look_end(PyObject *port, PyObject *found);
 PyObject *py_look_undone(PyObject *port, PyObject *nothing);
+PyObject *py_look_place(PyObject *port, PyObject *nothing);
 PyObject *py_look_path(PyObject *port, PyObject *nothing);
 
 /* py_tags.c. `tag` is a Word's time with PY_TAGGED set. */

@@ -349,6 +349,7 @@ PyObject *py_look_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
         return NULL;
     xp_look_begin(owner->x, port->cpu.explored.id);
     owner->loads_before_look = owner->loads[port->cpu.explored.id];
+    owner->steps_before_look = owner->steps[port->cpu.explored.id];
     Py_RETURN_NONE;
 }
 
@@ -360,6 +361,10 @@ static PyObject *after_look(struct port *port)
 
     py_tags_forget_events(cpu, owner->x->look.events);
     owner->loads[cpu] = owner->loads_before_look;
+    owner->steps[cpu] = owner->steps_before_look;
+    for (unsigned e = 1; e < owner->x->graph.events; e++) /* bulk loads that the look performed are open again */
+        if (owner->x->graph.event[e].cpu == cpu && owner->at[e] > owner->steps_before_look)
+            owner->at[e] = 0;
     if (!py_step_aside(port, owner->x->over ? XP_OVER : XP_BLOCKED))
         return NULL;
     Py_RETURN_FALSE;
@@ -402,6 +407,13 @@ PyObject *py_look_undone(PyObject *object, PyObject *Py_UNUSED(ignored))
         return NULL;
     xp_look_undone(port->cpu.explored.owner->x, port->cpu.explored.id);
     return after_look(port);
+}
+
+PyObject *py_look_place(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct port *port = (struct port *)object;
+
+    return PyLong_FromUnsignedLongLong(xp_look_place(port->cpu.explored.owner->x, port->cpu.explored.id));
 }
 
 PyObject *py_look_path(PyObject *object, PyObject *Py_UNUSED(ignored))

@@ -399,6 +399,7 @@ static PyMethodDef explored_methods[] = {
     {"look_begin", py_look_begin, METH_NOARGS, "a look of a poll begins"},
     {"look_end", py_look_end, METH_O, "look_end(found): it has ended; if it found nothing, let others run"},
     {"look_undone", py_look_undone, METH_NOARGS, "it could not be: let others run"},
+    {"look_place", py_look_place, METH_NOARGS, "before a look: a number that tells what the program knows"},
     {"look_path", py_look_path, METH_NOARGS, "a number that tells looks apart by what they have done so far"},
     {NULL, NULL, 0, NULL},
 };

@@ -86,7 +86,7 @@ class ExploredPort(_bridge.ExploredPort, VirtioBarriers):
         """A look in vain is undone, and made again when something that it read has changed."""
         while True:
             found = None
-            before = self.looks.before(look)
+            before = self.looks.before(look, self.look_place())
             self.look_begin()
             try:
                 found = look()

@@ -1,8 +1,8 @@
 """Watches that a look in vain changes nothing of its program's (see amp.explore.purity).
 
-Comparing everything that a look can reach, before and after, takes longer than the look. So it is done once for each
-look that is new: another place in the program, or another path through the look. A run that meets a new one is made
-again, watched; it is the same run, as a program is deterministic.
+Comparing everything that a look can reach, before and after, takes longer than the look. So it is done where the
+program knows something that it never knew at a look before, and where a look takes another path than the one that was
+watched there. A run that meets such a path is made again, watched; it is the same run, as a program is deterministic.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ class Looks:
     watching: bool = False
     fresh: bool = False
     said: str | None = None
+    _places: set[int] = field(default_factory=set)
     _known: set[int] = field(default_factory=set)
 
-    def before(self, look: Callable[[], Any]) -> State | None:
-        """What the look can reach; None if it is not watched."""
-        return state_of(look) if self.watching else None
+    def before(self, look: Callable[[], Any], place: int) -> State | None:
+        """What the look can reach; None if it is not watched. `place` tells what the program knows."""
+        if not self.watching and place in self._places:
+            return None
+        self._places.add(place)
+        return state_of(look)
 
     def in_vain(self, look: Callable[[], Any], path: int, before: State | None) -> None:
         """A look found nothing, or was given up. Raises Refused if it has changed something."""

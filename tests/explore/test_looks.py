@@ -180,6 +180,49 @@ def test_a_look_in_vain_that_changes_its_program_is_refused(
         verdict(host, remote)
 
 
+def test_a_look_that_changes_its_program_only_after_another_beginning_is_refused() -> None:
+    """The look does the same in both runs; what the program knew before it decides whether it changes anything."""
+
+    def host(port: Port) -> None:
+        known = int(port.load_u32(X))
+        hidden: list[int] = []
+
+        def look() -> int | None:
+            if port.load_u32(Y):
+                return 1
+            if known:
+                hidden.append(1)
+            return None
+
+        port.poll(look)
+
+    def remote(port: Port) -> None:
+        port.store_u32(X, 1)
+        port.store_u32(Y, 1)
+
+    with pytest.raises(UsageError, match="finds nothing changes hidden"):
+        verdict(host, remote)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_bytes_that_a_look_in_vain_has_used_are_loaded_anew_by_the_next(platform: str) -> None:
+    def host(port: Port) -> None:
+        payload = port.read(X, 4)
+
+        def look() -> tuple[int] | None:
+            value = bytes(payload)[0]
+            return (value,) if port.load_u32(Y) else None
+
+        if port.poll(look) == (1,):
+            raise Bad("the payload is there")
+
+    def remote(port: Port) -> None:
+        port.store_u32(X, 1)
+        port.store_u32(Y, 1)
+
+    assert verdict(host, remote, platform) == "the payload is there"
+
+
 def test_a_look_may_change_its_program_when_it_finds() -> None:
     def host(port: Port) -> None:
         taken: list[int] = []
