@@ -61,6 +61,7 @@ void xp_restart(struct explorer *x)
 {
     x->depth = 0;
     x->error = 0;
+    x->outdated = false;
     x->counts = x->counts_before = (struct xp_counts){0};
     xp_forget_states(x);
 }
@@ -178,6 +179,8 @@ static void retire(struct explorer *x, const struct xp_choice *c)
 
 bool xp_advance(struct explorer *x)
 {
+    if (!x->error && x->outdated)
+        x->error = -EAGAIN;
     if (x->error || x->chooser != XP_EXHAUSTIVE)
         return false;
     account(x);

@@ -127,6 +127,7 @@ struct explorer {
     unsigned current;
     unsigned promised;  /* reads that wait for the write they were promised */
     bool over, merged, merging, failed;
+    bool outdated;      /* who reads and writes a cell was not all known when states were told apart: begin anew */
     int error;          /* why the whole exploration cannot go on: -E2BIG a size, -EPROTO not deterministic */
     uint64_t trail;
     /* choosers */

@@ -143,7 +143,7 @@ static void learn_reader(struct explorer *x, const struct xp_event *read)
         struct xp_learned *l = &x->learned[read->cell[i]];
 
         if (!(l->readers >> read->cpu & 1) && x->states)
-            xp_fatal(x, -EAGAIN);
+            x->outdated = true;
         l->readers |= (uint8_t)(1u << read->cpu);
     }
 }

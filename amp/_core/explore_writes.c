@@ -13,8 +13,8 @@ static void learn_writer(struct explorer *x, const struct xp_event *write)
         struct xp_learned *l = &x->learned[write->cell[i]];
 
         x->fresh[write->cpu] |= UINT64_C(1) << (write->cell[i] & 63);
-        if (l->writers && !(l->writers >> write->cpu & 1) && x->states)
-            xp_fatal(x, -EAGAIN); /* states were told apart as if one CPU alone wrote it */
+        if (!(l->writers >> write->cpu & 1) && x->states)
+            x->outdated = true; /* states were told apart as if that CPU never wrote it */
         l->writers |= (uint8_t)(1u << write->cpu);
     }
 }

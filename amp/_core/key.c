@@ -434,6 +434,9 @@ int xp_key(struct explorer *x, uint64_t key[2])
         if (g->cell[cell].writes > 1) {
             take_cell(&s, cell);
             cells++;
+        } else if (somebody_writes(&s, cell)) { /* who has read what was there at the start comes before its first write */
+            take(&s.hash, cell);
+            take_past(&s, cell, 0);
         }
     take(&s.hash, cells);
     for (unsigned i = 0; i < s.relevant.n; i++)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from amp.explore.purity import State, changed, state_of
+from amp.explore.purity import REACH, State, TooMuch, changed, state_of
 
 
 class Refused(BaseException):
@@ -33,7 +33,7 @@ class Looks:
         if not self.watching and place in self._places:
             return None
         self._places.add(place)
-        return state_of(look)
+        return self._state_of(look)
 
     def in_vain(self, look: Callable[[], Any], path: int, before: State | None) -> None:
         """A look found nothing, or was given up. Raises Refused if it has changed something."""
@@ -41,13 +41,23 @@ class Looks:
             self.fresh = self.fresh or path not in self._known
             return
         self._known.add(path)
-        where = changed(before, state_of(look))
+        where = changed(before, self._state_of(look))
         if where is not None:
             self.said = (
                 f"{_place(look)}a look of poll() that finds nothing changes {where}: it may be made any number of "
                 "times, and may only load"
             )
             raise Refused
+
+    def _state_of(self, look: Callable[[], Any]) -> State:
+        try:
+            return state_of(look)
+        except TooMuch:
+            self.said = (
+                f"{_place(look)}a look of poll() can reach more than {REACH} things: "
+                "whether it changes one cannot be told"
+            )
+            raise Refused from None
 
 
 def _place(look: Callable[[], Any]) -> str:
