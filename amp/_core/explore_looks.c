@@ -21,6 +21,8 @@ void xp_end(struct explorer *x, unsigned cpu)
 void xp_fail(struct explorer *x, unsigned cpu)
 {
     stop(x, cpu);
+    if (x->over) /* it was told so, and speaks of a run that was given up */
+        return;
     x->failed = true;
     if (!x->promised)
         x->over = true;

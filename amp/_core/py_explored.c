@@ -41,6 +41,10 @@ int py_step_aside(struct port *port, int result)
         if (!nothing_much)
             return 0;
         Py_DECREF(nothing_much);
+        if (nothing_much == Py_False) {
+            py_break_rule(port, "a part waits in a greenlet of its own: a part is one processor");
+            return 0;
+        }
         if (owner->x->error != -ENOTRECOVERABLE)
             return 1;
     }
@@ -71,6 +75,8 @@ static int may_go_on(struct port *port, const char *what)
 {
     const struct xp_cpu *cpu = &port->cpu.explored.owner->x->cpu[port->cpu.explored.id];
 
+    if (PyThread_get_thread_ident() != port->cpu.explored.owner->thread)
+        return py_break_rule(port, "an access is made by another thread than the part's: a part is one processor");
     if (port->cpu.explored.owner->x->over) {
         py_step_aside(port, XP_OVER);
         return -ECANCELED;

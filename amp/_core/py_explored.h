@@ -28,6 +28,7 @@ struct explorer_object {
     uint16_t call[XP_EVENTS], part[XP_EVENTS];
     uint16_t loads[AMP_CPUS], stores[AMP_CPUS], loads_before_look;
     uint64_t number[XP_EVENTS], numbers; /* of events, in the order in which they were made, of all runs and looks */
+    unsigned long thread; /* that runs the parts */
     uint16_t unwound[AMP_CPUS]; /* how often a CPU was told that its run is over */
     /* When, in its CPU's own order, a store was issued or a load performed, as the ordering model does it; 0: not yet. */
     uint16_t at[XP_EVENTS];

@@ -113,6 +113,7 @@ static PyObject *explorer_begin(PyObject *object, PyObject *args)
     memset(self->steps, 0, sizeof self->steps);
     memset(self->open, 0, sizeof self->open);
     memset(self->unwound, 0, sizeof self->unwound);
+    self->thread = PyThread_get_thread_ident();
     Py_RETURN_NONE;
 }
 

@@ -19,6 +19,7 @@ import gc
 import os
 import random
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -45,17 +46,8 @@ _RANDOM: Final = tuple(  # the module's functions are methods of one generator, 
     name for name, value in vars(random).items() if getattr(value, "__self__", None) is random._inst
 )
 _NOW: Final = frozenset({"now", "utcnow", "today"})  # of datetime's classes, which cannot be patched
-_NUMPY: Final = "numpy.random"
 
-Record = Callable[[str], None]
-
-
-def _refusal(original: Callable[..., Any], name: str, asked: Callable[[str], None]) -> Callable[..., Any]:
-    def refused(*arguments: Any, **named: Any) -> Any:
-        asked(name)
-        return original(*arguments, **named)
-
-    return refused
+Asks = Callable[[tuple[Any, ...], dict[str, Any]], bool]
 
 
 class Guard:
@@ -75,11 +67,9 @@ class Guard:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            for place, name, original, shown in _places():
+            for place, name, original, shown, asks in _places():
                 patched.append((place, name, original))
-                setattr(
-                    place, name, self._seeding(original) if shown == _SEED else _refusal(original, shown, self._ask)
-                )
+                setattr(place, name, self._telling(original, shown, asks))
             yield
         finally:
             for place, name, original in reversed(patched):
@@ -101,21 +91,25 @@ class Guard:
             self._ask(f"random.{name}")
 
     def _ask(self, name: str) -> None:
-        if self.said is None and self._is_program():
+        if self.said is None and self._is_program() and not _is_noted():
             self.said = f"{standing()}the program is not deterministic: it calls {name}()"
 
-    def _seeding(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """random.Random.seed, which is no chance if it is given a seed."""
+    def _telling(self, original: Callable[..., Any], shown: str, asks: Asks) -> Callable[..., Any]:
+        """`original`, which tells when it is called so that it is a source."""
 
-        def seed(generator: random.Random, a: Any = None, *rest: Any, **named: Any) -> Any:
-            if a is None and not isinstance(generator, random.SystemRandom):
-                self._ask("random.Random")
-            return original(generator, a, *rest, **named)
+        def telling(*arguments: Any, **named: Any) -> Any:
+            if asks(arguments, named):
+                self._ask(shown)
+            return original(*arguments, **named)
 
-        return seed
+        return telling
 
 
-_SEED: Final = "random.Random.seed"
+def _is_noted() -> bool:
+    """Does a log line ask? No program sees what time it holds."""
+    return str(sys._getframe(3).f_globals.get("__name__", "")).partition(".")[0] == "logging"
+
+
 _BUILTIN: Final[Mapping[Any, str]] = MappingProxyType(
     {
         vars(module)[name]: f"{module.__name__}.{name}"
@@ -124,34 +118,53 @@ _BUILTIN: Final[Mapping[Any, str]] = MappingProxyType(
         if name in vars(module)
     }
 )
-_known: tuple[int, list[tuple[Any, str, Any, str]]] = (0, [])
+Place = tuple[Any, str, Any, str, Asks]  # module or class, name there, function, how it is called, when it is a source
+_known: tuple[int, list[Place]] = (0, [])
 
 
-def _places() -> list[tuple[Any, str, Any, str]]:
-    """(module or class, name there, function, how it is called): everywhere that a source goes by a name."""
+def _always(_: tuple[Any, ...], __: dict[str, Any]) -> bool:
+    return True
+
+
+def _unseeded(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    return (*arguments, *named.values(), None)[0] is None
+
+
+def _unseeded_generator(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Of random.Random.seed(generator, seed)."""
+    return _unseeded(arguments[1:], named) and not isinstance(arguments[0], random.SystemRandom)
+
+
+def _places() -> list[Place]:
+    """Everywhere that a source goes by a name."""
     global _known  # noqa: PLW0603  # the scan of all modules, kept until another is imported
     if _known[0] != len(sys.modules):
         _known = (len(sys.modules), list(_find_places()))
     return _known[1]
 
 
-def _find_places() -> Iterator[tuple[Any, str, Any, str]]:
-    sources = {}
+def _find_places() -> Iterator[Place]:
+    sources: dict[int, tuple[Any, str, Asks]] = {}
     for module, names in (*SOURCES.items(), (random, _RANDOM)):
         for name in names:
             if name in vars(module):
-                sources[id(vars(module)[name])] = (vars(module)[name], f"{module.__name__}.{name}")
+                sources[id(vars(module)[name])] = (vars(module)[name], f"{module.__name__}.{name}", _always)
                 yield module, name, *sources[id(vars(module)[name])]
-    yield random, "_urandom", os.urandom, "os.urandom"
-    yield random.Random, "seed", random.Random.seed, _SEED
-    if (numpy_random := sys.modules.get(_NUMPY)) is not None:
+    yield random, "_urandom", os.urandom, "os.urandom", _always
+    yield random.Random, "seed", random.Random.seed, "random.Random", _unseeded_generator
+    yield threading.Thread, "start", threading.Thread.start, "threading.Thread.start", _always
+    if (futures := sys.modules.get("concurrent.futures.thread")) is not None:
+        pool = futures.ThreadPoolExecutor
+        yield pool, "submit", pool.submit, "ThreadPoolExecutor.submit", _always
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
         for name, value in list(vars(numpy_random).items()):
-            if getattr(value, "__self__", None).__class__.__name__ == "RandomState" or name == "default_rng":
-                sources[id(value)] = (value, f"{_NUMPY}.{name}")
+            of_all = type(getattr(value, "__self__", None)).__name__ == "RandomState"
+            if of_all or name in {"default_rng", "RandomState"}:
+                asks = _always if of_all else _unseeded
+                sources[id(value)] = (value, f"numpy.random.{name}", asks)
                 yield numpy_random, name, *sources[id(value)]
     for module in _programs():
         for name, value in list(vars(module).items()):
-            # Bound methods of a generator are made anew at each look-up: those that a module holds are random's own.
             if (found := sources.get(id(value))) is not None:
                 yield module, name, *found
 

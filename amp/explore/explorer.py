@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
-from types import MappingProxyType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
@@ -28,14 +28,14 @@ from amp._core import _bridge
 from amp.errors import AmpError, Stall, UsageError, Violation
 from amp.explore.chance import Guard
 from amp.explore.looks import Looks, Refused
-from amp.explore.standing import standing
+from amp.explore.standing import raised_at, standing
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
 from amp.port.port import CPU_NAMES, Port, VirtioBarriers
 
 T = TypeVar("T")
-Program = Callable[[Port], None]
+Program = Callable[[Port], object]
 Choice = tuple[int, int]  # (branch, the option's index or the value promised): the core's enum xp_branch
 
 STALLED: Final = "wait: every processor sleeps and no doorbell is under way"  # as the core says it in two processes
@@ -171,7 +171,7 @@ class _Parts:
     looks: Looks = field(default_factory=Looks)
     idle: list[bool] = field(default_factory=list)
     profiling: bool = False
-    raised: tuple[int, Exception] | None = None
+    raised: tuple[int, BaseException] | None = None
 
     def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
         """A CPU: its part of every run, one after the other."""
@@ -183,13 +183,13 @@ class _Parts:
             if self.profiling:
                 sys.setprofile(self.guard.watch)
             try:
-                program(port)
+                _check_ran(program(port))
                 core.end(cpu)
             except RunOver:
                 pass
             except Refused:
                 core.fail(cpu)
-            except Exception as error:
+            except BaseException as error:  # also what would end the process: it ends the run
                 if self.raised is None:
                     self.raised = (cpu, error)
                 core.fail(cpu)
@@ -219,8 +219,12 @@ class Explorer:
         self.core.set_merging(self.merging)
         hub = getcurrent()
         sites = site_bytes(self.machine.sites)
-        ports = [ExploredPort(self.core, cpu, sites, hub.switch) for cpu in range(len(self.programs))]
-        self._parts = _Parts(self.core, Guard(lambda: getcurrent().parent is hub), idle=[True for _ in self.programs])
+
+        def wait() -> object:
+            return hub.switch() if getcurrent().parent is hub else False
+
+        ports = [ExploredPort(self.core, cpu, sites, wait) for cpu in range(len(self.programs))]
+        self._parts = _Parts(self.core, Guard(lambda: _is_below(hub)), idle=[True for _ in self.programs])
         for port in ports:
             port.looks = self._parts.looks
         self._cpus = [greenlet(self._parts.serve, hub) for _ in self.programs]
@@ -276,9 +280,14 @@ class Explorer:
         if self._parts.guard.said is not None:
             raise Nondeterministic(self._parts.guard.said)
         if self._parts.raised is not None and not isinstance(self._parts.raised[1], Violation):
+            error = self._parts.raised[1]
+            if isinstance(error, KeyboardInterrupt):
+                raise error
             if ending not in (Ending.FAILED, Ending.STALL):
                 return ending  # it never was: the run was not one that can be
-            raise self._parts.raised[1]
+            if isinstance(error, Exception):
+                raise error
+            raise UsageError(f"{raised_at(error.__traceback__)}a part raises {type(error).__name__}")
         return ending
 
     def finding(self, ending: Ending) -> Finding | None:
@@ -423,6 +432,22 @@ class Explorer:
                     "the program is not deterministic: run twice with the same values read, it made other accesses"
                 )
             self._start_again()
+
+
+def _is_below(hub: greenlet) -> bool:
+    """Is it a part that runs, or a greenlet of its own?"""
+    running = getcurrent()
+    while running.parent is not None:
+        if running.parent is hub:
+            return True
+        running = running.parent
+    return False
+
+
+def _check_ran(result: object) -> None:
+    """Raises UsageError for what has not run yet."""
+    if isinstance(result, (GeneratorType, CoroutineType, AsyncGeneratorType)):
+        raise UsageError(f"a part is a {type(result).__name__} function: called, it does nothing")
 
 
 _ABANDONED: Final[list[greenlet]] = []

@@ -39,6 +39,7 @@ _SKIPPED: Final = (
 )
 _RUNNING: Final = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 _VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
+_CONTAINERS: Final[tuple[Any, ...]] = (list, tuple, dict, set, frozenset, deque)
 _OURS: Final = frozenset({"amp", "hostside", "remoteside"})
 _MADE_BY_NAME: Final = frozenset({"__init__", "__new__", "__init_subclass__", "__class_getitem__"})  # not by a look
 
@@ -75,7 +76,7 @@ def _same(old: Any, new: Any) -> bool:
     if type(old) is _Pair:
         return _same(old.thing, new.thing) and bool(old.detail == new.detail)
     if type(old) in (int, str, bytes, float, complex):
-        return bool(old == new)
+        return bool(old == new) or repr(old) == repr(new)  # not a number is not equal to itself
     return old is new
 
 
@@ -119,7 +120,7 @@ class _Walk:
         """What classes and modules hold under the names that are used, and was not taken yet."""
         found = []
         for where, holder in self._holders:
-            users = isinstance(holder, type) and holder.__module__.partition(".")[0] not in _OURS
+            users = isinstance(holder, type) and str(holder.__module__).partition(".")[0] not in _OURS
             for name, value in list(vars(holder).items()):
                 special = users and name.startswith("__") and name not in _MADE_BY_NAME
                 key = (id(holder), name)
@@ -134,7 +135,7 @@ class _Walk:
             return self._of_function(where, thing)
         if isinstance(thing, (type, types.ModuleType)):
             if not _is_standard(thing.__module__ if isinstance(thing, type) else thing.__name__):
-                self._holders.append((where if isinstance(thing, types.ModuleType) else thing.__name__, thing))
+                self._holders.append((thing.__name__ if isinstance(thing, type) else where, thing))
             return iter(())
         inside = next((inside for kinds, inside in _INSIDE if isinstance(thing, kinds)), None)
         parts = inside(where, thing) if inside is not None else _of_other(where, thing)
@@ -142,7 +143,7 @@ class _Walk:
 
     def _with_attributes(self, where: str, thing: Any, parts: Things) -> Things:
         yield from parts
-        for name, value in list(getattr(thing, "__dict__", {}).items()):
+        for name, value in _attributes(thing):
             yield f"{where}.{name}", value
         for kind in type(thing).__mro__:
             for name, slot in vars(kind).items():
@@ -155,7 +156,7 @@ class _Walk:
                 yield kind.__name__, kind
 
     def _of_function(self, where: str, function: types.FunctionType) -> Things:
-        if _is_standard(function.__module__ or ""):
+        if _is_standard(function.__module__):
             return
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
@@ -179,8 +180,9 @@ def _token(thing: Any) -> Any:
     if isinstance(thing, _RUNNING):
         frame = _frame(thing)
         return _Pair(thing, None if frame is None else frame.f_lasti)
-    if isinstance(thing, (list, tuple, dict, set, frozenset, deque)):
-        return _Pair(type(thing), len(thing))  # another one with the same in it is no change
+    kind = next((kind for kind in _CONTAINERS if isinstance(thing, kind)), None)
+    if kind is not None:
+        return _Pair(type(thing), kind.__len__(thing))  # another one with the same in it is no change
     try:
         with memoryview(thing) as content:
             return _Pair(type(thing), content.tobytes())
@@ -190,11 +192,18 @@ def _token(thing: Any) -> Any:
 
 def _is_core(thing: Any) -> bool:
     """Ports, and bytes of bulk loads: looking into those would be an access."""
-    return isinstance(thing, _bridge.ExploredPort) or type(thing).__module__.startswith("amp._core")
+    return isinstance(thing, _bridge.ExploredPort) or str(type(thing).__module__).startswith("amp._core")
 
 
-def _is_standard(module: str) -> bool:
-    return module.partition(".")[0] in sys.stdlib_module_names
+def _attributes(thing: Any) -> list[tuple[str, Any]]:
+    try:
+        return list(object.__getattribute__(thing, "__dict__").items())
+    except AttributeError:
+        return []
+
+
+def _is_standard(module: str | None) -> bool:
+    return str(module).partition(".")[0] in sys.stdlib_module_names
 
 
 def _named(where: str, name: str) -> str:
@@ -239,19 +248,21 @@ def _of_wrapper(where: str, thing: Any) -> Things:
 
 
 def _of_dict(where: str, thing: dict[Any, Any]) -> Things:
-    for key, value in list(thing.items()):
+    for key, value in list(dict.items(thing)):  # not what a subclass makes of it
         yield f"{where}[{key!r}]" if type(key) in (int, str) else where, value
         if type(key) not in _PLAIN:
             yield where, key
 
 
 def _of_sequence(where: str, thing: Any) -> Things:
-    for number, value in enumerate(list(thing)):
+    kind = next((kind for kind in _CONTAINERS if isinstance(thing, kind)), type(thing))
+    for number, value in enumerate(list(kind.__iter__(thing))):
         yield f"{where}[{number}]", value
 
 
 def _of_set(where: str, thing: Any) -> Things:
-    for value in sorted(thing, key=id):
+    kind = set if isinstance(thing, set) else frozenset
+    for value in sorted(kind.__iter__(thing), key=id):
         yield where, value
 
 
