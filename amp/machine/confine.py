@@ -146,6 +146,13 @@ REFUSED: Final = (
     ("lremovexattr", 198, 15),
     ("fremovexattr", 199, 16),
 )
+# The same of what came after v6.1. A kernel may be newer than its filter.
+LATER: Final = (
+    ("fchmodat2", 452, 452),
+    ("setxattrat", 463, 463),
+    ("removexattrat", 466, 466),
+    ("file_setattr", 469, 469),
+)
 # As if the kernel were older: who is told so falls back on a call whose arguments a filter can see.
 ABSENT: Final = (("clone3", 435, 435), ("openat2", 437, 437))
 # Refused by an argument: (name, number on x86-64, on AArch64, the argument's index).
@@ -153,9 +160,14 @@ OPENS: Final = (("open", 2, -1, 1), ("openat", 257, 56, 2))  # with any of WRITE
 CLONE: Final = ("clone", 56, 220, 0)  # without CLONE_THREAD
 KILLS: Final = (("kill", 62, 129, 0), ("tgkill", 234, 131, 0))  # of another process
 PRLIMIT: Final = ("prlimit64", 302, 261, 0)  # of another process; its own is 0
-# With one of these values: what types into the terminal of who started the machine, and what sends signals for it.
+# With one of these values: what types into the terminal of who started the machine, what names the process that is sent
+# a descriptor's signals, and what changes a file that is open for reading.
 VALUES: Final = (
     ("ioctl", 16, 29, 1, (0x5412, 0x541C)),  # TIOCSTI, TIOCLINUX; include/uapi/asm-generic/ioctls.h
+    ("ioctl", 16, 29, 1, (0x8901, 0x8902)),  # FIOSETOWN, SIOCSPGRP; include/uapi/asm-generic/sockios.h
+    # FS_IOC_SETFLAGS, its 32-bit form, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR; include/uapi/linux/fs.h
+    ("ioctl", 16, 29, 1, (0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401C_5820)),
+    ("ioctl", 16, 29, 1, (0x4080_6685,)),  # FS_IOC_ENABLE_VERITY; include/uapi/linux/fsverity.h
     ("fcntl", 72, 25, 1, (8, 10, 15)),  # F_SETOWN, F_SETSIG, F_SETOWN_EX; include/uapi/asm-generic/fcntl.h
 )
 
@@ -184,7 +196,7 @@ def program(machine: Machine, pid: int) -> tuple[Instruction, ...]:
     ]
     if machine.has_x32:
         rows += [Instruction(AT_LEAST, 0, 1, X32_BIT), Instruction(RETURN, 0, 0, KILL)]
-    for answer, calls in ((EPERM, REFUSED), (ENOSYS, ABSENT)):
+    for answer, calls in ((EPERM, (*REFUSED, *LATER)), (ENOSYS, ABSENT)):
         for call in calls:
             if call[1:3][column] >= 0:
                 rows += [Instruction(EQUAL, 0, 1, call[1:3][column]), Instruction(RETURN, 0, 0, ERRNO | answer)]
