@@ -31,6 +31,8 @@ def write(plan: Plan, found: Witness, names: Names, outputs: dict[str, str], sta
 
     Gives the exit status of a command that else ends with `status`.
     """
+    if not outputs:
+        return status
     # The renderers load what other commands never need.
     from amp.report.html import render_html  # noqa: PLC0415
     from amp.report.perfetto import render_perfetto  # noqa: PLC0415

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, amp
+from commands import AMP
+from commands import process as amp
 
 DATA = Path(__file__).parents[1] / "litmus/data"
 # What a command ends with when all is well. WITNESS stands for a file.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import amp, planned
+from cli_runs import planned
+from commands import process as amp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -175,7 +176,7 @@ def test_a_run_that_goes_on_for_ever_is_not_the_witness_s(witnesses: list[dict[s
     path = tmp_path / "witness"
     config = {**witnesses[0]["config"], "messages": 1 << 40}
     path.write_text(json.dumps({**witnesses[0], "config": config, "barriers": "mandatory"}))
-    done = amp("replay", path, timeout_s=60)
+    done = amp("replay", path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "the run took another way" in done.stderr
 
@@ -205,7 +206,7 @@ def test_what_is_no_file_of_the_kind_is_refused_at_once(tmp_path: Path, command:
     else:
         with path.open("wb") as file:
             file.truncate(1 << 40)  # sparse
-    done = amp(*command.split(), path, timeout_s=30, cwd=tmp_path)
+    done = amp(*command.split(), path, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("amp: ")
     assert len(done.stderr.splitlines()) == 1

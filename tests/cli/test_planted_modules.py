@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, amp
+from commands import AMP
+from commands import process as amp
 
 ROOT = Path(__file__).parents[2]
 PLANTED = (

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, amp
+from commands import AMP
+from commands import process as amp
 from hypothesis import given
 from hypothesis import strategies as st
 

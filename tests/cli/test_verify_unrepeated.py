@@ -9,7 +9,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from cli_runs import AMP, amp
+from commands import AMP
+from commands import process as amp
 
 from amp.cli.machine import Machine
 from amp.cli.options import Plan, resolve, ring_size_for

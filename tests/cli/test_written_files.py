@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_runs import AMP, amp
+from commands import AMP
+from commands import process as amp
 
 from amp.files import check_writable, read_whole, write_whole
 
