@@ -26,22 +26,34 @@ _SCARCE: Final = {
     errno.EDQUOT: "a quota",
     errno.EFBIG: "ulimit -f",
 }
-_DESCRIPTORS_NEEDED: Final = 32  # at a time, by the command with the most of them
+DESCRIPTORS: Final = 32  # at a time, by the command with the most of them, but for a machine that stays up
 
 
-def check_descriptors() -> None:
+def check_descriptors(needed: int = DESCRIPTORS) -> None:
     """Raises UsageError if too few files can be opened: a module that cannot be read would be called missing."""
     opened: list[int] = []
     try:
-        opened.extend(os.dup(0) for _ in range(_DESCRIPTORS_NEEDED))
+        opened.extend(os.dup(0) for _ in range(needed))
     except OSError as error:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         raise UsageError(
-            f"{error.strerror}: {len(opened)} more can be opened, amp needs {_DESCRIPTORS_NEEDED} (ulimit -n: {limit})"
+            f"{error.strerror}: {len(opened)} more can be opened, amp needs {needed} (ulimit -n: {limit})"
         ) from None
     finally:
         for fd in opened:
             os.close(fd)
+
+
+def shortage(error: BaseException) -> str | None:
+    """What this computer has too little of, and whose limit that is; None: the error says nothing of the kind."""
+    match error:
+        case MemoryError():
+            return "not enough memory (ulimit -v)"
+        case RuntimeError() if "start new thread" in str(error):  # of threading: it has no errno
+            return "no more threads can be started (ulimit -u)"
+        case OSError() if error.errno in _SCARCE:
+            return f"{error.strerror} ({_SCARCE[error.errno]})"
+    return None
 
 
 def told(error: BaseException) -> int:
@@ -70,9 +82,8 @@ def _ending(error: BaseException) -> tuple[str, int]:
             return " ".join(error.format_message().split()), usage
         case AmpError():
             return str(error), error.exit_status
-        case MemoryError():
-            return "not enough memory (ulimit -v)", usage
-        case OSError() if error.errno in _SCARCE:
-            return f"{error.strerror} ({_SCARCE[error.errno]})", usage
+    short = shortage(error)
+    if short is not None:
+        return short, usage
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"internal error: {text} (AMP_TRACEBACK=1 shows where)", AmpError.exit_status

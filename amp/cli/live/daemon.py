@@ -7,15 +7,14 @@ after a SIGKILL the kernel ends the core, and the next command removes the direc
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Final
 
+from amp.cli.ending import check_descriptors, shortage
 from amp.cli.live import directory, protocol
 from amp.cli.live.control import ControlServer
 from amp.cli.live.machine import LiveMachine, Log, Settings
@@ -24,8 +23,6 @@ from amp.machine.soc import Soc
 
 TOLD_DOWN: Final = 3  # the exit status of what was to come up, and was told to go down: nothing is wrong
 DESCRIPTORS: Final = 64  # an interpreter's, a loop's and a core's some 20; the rest for programs and a second terminal
-# What this machine is short of, rather than we are wrong about.
-_SHORT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT)
 
 Ready = Callable[[protocol.MachineInfo], None]
 
@@ -44,7 +41,7 @@ def stay_up(name: str, settings: Settings, log: Log, ready: Ready, *, must_hold:
     With `must_hold` a machine of which no boot has held goes down, and is not up: NotUp says why. UsageError for the
     name, the sizes, or what this computer is short of; FirmwareError or NotUp if it does not boot.
     """
-    check_descriptors()
+    check_descriptors(DESCRIPTORS)
     try:
         _stay_up(name, settings, log, ready, must_hold=must_hold)
     except RprocError as error:
@@ -54,24 +51,6 @@ def stay_up(name: str, settings: Settings, log: Log, ready: Ready, *, must_hold:
         if short is None:
             raise
         raise UsageError(f"machine {name}: {short}") from error
-
-
-def check_descriptors() -> None:
-    """UsageError unless this process may have as many descriptors as a machine needs."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != resource.RLIM_INFINITY and limit < DESCRIPTORS:
-        raise UsageError(f"the limit of open files is {limit}, a machine needs {DESCRIPTORS} (ulimit -n)")
-
-
-def shortage(error: BaseException) -> str | None:
-    """What there is too little of, if that is what the error says."""
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    if isinstance(error, RuntimeError):  # of threading: it has no errno
-        return "no more threads can be started" if "start new thread" in str(error) else None
-    if isinstance(error, OSError) and error.errno in _SHORT:
-        return os.strerror(error.errno)
-    return None
 
 
 def _stay_up(name: str, settings: Settings, log: Log, ready: Ready, *, must_hold: bool) -> None:

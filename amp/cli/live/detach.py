@@ -14,7 +14,8 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from amp.cli.live.daemon import TOLD_DOWN, NotUp, shortage
+from amp.cli.ending import shortage
+from amp.cli.live.daemon import TOLD_DOWN, NotUp
 from amp.cli.live.protocol import MachineInfo, Reply
 from amp.errors import AmpError, UsageError
 
