@@ -249,8 +249,8 @@ def verify(
     if save is None:
         return verdict.exit_status
     found = verdict.counterexample
-    if found is None or found.witness is None:
-        output.complain(f"nothing written to {save}: no counterexample that two processes can show")
+    if found is None:
+        output.complain(f"nothing written to {save}: no counterexample")
         return verdict.exit_status
     return witness_file.save(save, found.plan, found.witness, verdict.exit_status)
 
@@ -261,7 +261,7 @@ def verify(
 @click.option("--perfetto", metavar="F", help="Also write a trace that ui.perfetto.dev opens.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bool) -> int:
-    """Tell the story of WITNESS, a file that `amp run --save` wrote."""
+    """Tell the story of WITNESS, a file that `amp run --save` or `amp verify --save` wrote."""
     from amp.cli import explain as files  # noqa: PLC0415
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli import witness_file  # noqa: PLC0415

@@ -47,7 +47,6 @@ from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 _AFTER_TAKEN = 8  # loads that an interrupt may have led to
 _STEPS_BACK = 32  # loads to look back through from the one that was found wrong: those of one chain
-_TRIED = 16  # loads, or stores, tried on the other side for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,9 @@ class Explanation:
     trace, None: unknown) at `byte` although `missed` was due. `barrier` is the event that stands between the pair,
     None if there is none. `primitive` and `why` are what it is and why it does not reach; `cure` is the primitive of
     the weakest class that would, None if no class does on this platform; `portable` is the one that promises it on
-    every machine, if `cure` does not. `also` is the other pair's site, if that is
-    not in order either, so that repairing `site` alone is not enough. All of these are None where nothing was found.
+    every machine, if `cure` does not. `also` is the barrier between the other pair, if that does not order it either:
+    then it is not enough to repair `site` alone. All of these are None where nothing was found.
+
     `story` tells a mere interleaving: a look, what was stored since, and the store over it; `sequential` says that the
     whole execution is sequentially consistent.
 

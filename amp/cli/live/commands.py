@@ -146,7 +146,7 @@ def _check_confine() -> None:
     confine.check()
     refused = confine.namespaces_refused()
     if refused is not None:
-        echo(f"amp: --confine: no network namespace ({refused}); its filter of system calls refuses sockets", err=True)
+        complain(f"--confine: no network namespace ({refused}); its filter of system calls refuses sockets")
 
 
 def _in_foreground(name: str, settings: Settings) -> int:
@@ -231,7 +231,7 @@ def send(*, service: str, data: str, reply: bool, timeout: float, machine: str |
     elif answer is not None:
         echo(_text(answer))
     else:
-        echo(f"amp: {service} was sent {len(message)} bytes", err=True)
+        complain(f"{service} was sent {len(message)} bytes")
     return 0
 
 
@@ -259,7 +259,7 @@ def listen(
         while count is None or seen < count:
             message = _received(conversation.receive, timeout, service)
             if message is None:
-                echo(f"amp: {service} is gone", err=True)
+                complain(f"{service} is gone")
                 break
             seen += 1
             if as_json:
@@ -288,13 +288,13 @@ def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
                 for text in news.values():
                     echo(text, nl=False)
                 sys.stdout.flush()
-            echo(f"amp: machine {control.name} has gone down", err=True)
+            complain(f"machine {control.name} has gone down")
             return 0
         texts = control.ask(protocol.Trace(version=protocol.VERSION))
     if as_json:
         _print_json("trace", traces=texts)
     elif not any(texts.values()):
-        echo("amp: the firmware has printed nothing yet" if texts else "amp: the firmware has no trace", err=True)
+        complain("the firmware has printed nothing yet" if texts else "the firmware has no trace")
     else:
         for name, text in texts.items():
             if len(texts) > 1:
