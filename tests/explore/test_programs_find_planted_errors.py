@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import core_objects
 import pytest
+from core_objects import CORE, ENGINE, PYTHON, compiled, linked
+from turns import made_once
 
 HERE = Path(__file__).parent
-CORE = HERE.parents[1] / "amp" / "_core"
+MODULE = (
+    *("-fPIC", "-std=c11", "-O1", "-DPy_LIMITED_API=0x030B0000"),
+    *(f"-I{sysconfig.get_path('include')}", f"-I{CORE}"),
+)
 PROGRAMS = 8000  # at most; most errors show in the first few hundred
 QUIET = 100
 
@@ -131,8 +135,8 @@ PLANTED = [
     Planted(
         "the load of an atomic is not overtaken by a store behind it",
         "explore_writes.c",
-        "if (promise && !from_thin_air(",
-        "if (promise && !read->partner && !from_thin_air(",
+        "if (promise && !read->interrupt && !from_thin_air(",
+        "if (promise && !read->partner && !read->interrupt && !from_thin_air(",
         "other words",
     ),
     Planted(
@@ -159,28 +163,14 @@ PLANTED = [
 ]
 
 
-def cc(*arguments: object) -> None:
-    subprocess.run(["cc", *map(str, arguments)], check=True, timeout=300)
+@pytest.fixture(scope="session")
+def objects(shared: Path) -> Path:
+    """Every source of the core, compiled once; without the sanitizers, for much is run."""
+    return made_once(shared, "core-module", lambda to: compiled((*ENGINE, *PYTHON), to, MODULE))
 
 
-def compiled(source: Path, to: Path) -> None:
-    options = ["-fPIC", "-std=c11", "-O1", "-DPy_LIMITED_API=0x030B0000"]
-    cc(*options, f"-I{sysconfig.get_path('include')}", f"-I{CORE}", "-c", source, "-o", to)
-
-
-@pytest.fixture(scope="module")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every source of the core, compiled once."""
-    directory = tmp_path_factory.mktemp("objects")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda source: compiled(source, directory / f"{source.stem}.o"), CORE.glob("*.c")))
-    return directory
-
-
-def bridge(objects: Path, to: Path, replaced: Path | None = None) -> Path:
-    names = [path for path in objects.glob("*.o") if replaced is None or path.name != replaced.name]
-    cc("-shared", *names, *([replaced] if replaced else []), "-o", to, "-lpthread")
-    return to
+def bridge(objects: Path, to: Path, *instead: Path) -> Path:
+    return linked(to, objects.glob("*.o"), *instead, flags=("-shared",))
 
 
 def found(core: Path, programs: int, *judge: str) -> str:
@@ -194,10 +184,6 @@ def test_no_program_shows_anything_in_the_core_as_it_is(objects: Path, tmp_path:
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.wrong)
 def test_a_program_shows_that(objects: Path, tmp_path: Path, planted: Planted) -> None:
-    source = (CORE / planted.file).read_text()
-    assert source.count(planted.text) == 1, f"{planted.file} has changed: {planted.text!r}"
-    (tmp_path / planted.file).write_text(source.replace(planted.text, planted.instead))
-    patched = tmp_path / f"{Path(planted.file).stem}.o"
-    compiled(tmp_path / planted.file, patched)
+    patched = core_objects.planted(tmp_path, planted.file, planted.text, planted.instead, *MODULE)
     said = found(bridge(objects, tmp_path / "_wrong.so", patched), PROGRAMS, planted.judge)
     assert planted.judge in said, f"{PROGRAMS} programs, and none shows that {planted.wrong}"
