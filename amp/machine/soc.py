@@ -110,11 +110,13 @@ class Soc:
         What the core had stored before is on its way in the machine, not in the core: it arrives, in its order.
         """
         if self.mode is Mode.FREE:
-            with suppress(PeerDied):  # killed in the middle of a change: nobody may build on the model any more
+            # Killed in the middle of a change, or it has written over the model: nobody may build on that any more.
+            with suppress(PeerDied, OSError, ValueError):
                 self.open_port(REMOTE).fence(Primitive.MB)
         _bridge.board_lost(self.region.memory, self._doorbells_at)
         if self.mode is Mode.FREE:
-            _bridge.model_lost(self.region.memory, self._model_at, REMOTE)
+            with suppress(OSError):
+                _bridge.model_lost(self.region.memory, self._model_at, REMOTE)
 
     def ring(self, cpu: int) -> None:
         """An interrupt for `cpu` from outside: ends its wait, as a kick does, and orders nothing. Any thread."""

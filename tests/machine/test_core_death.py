@@ -106,6 +106,26 @@ def test_a_core_that_dies_with_the_models_lock_does_not_keep_the_next_from_it() 
         machine.rung()
 
 
+@pytest.mark.parametrize("magic", ["gone", "kept"])
+def test_the_death_of_a_core_that_has_written_over_the_model_is_told(magic: str) -> None:
+    with CoreMachine(Mode.FREE) as machine:
+        machine.boot(
+            f"""
+            import mmap, os, sys
+            def main(firmware):
+                fd = int(sys.argv[1])
+                region = mmap.mmap(fd, os.fstat(fd).st_size)
+                at = region.find(b"AModel" + b"03") + {8 if magic == "kept" else 0}  # this text is in the region, too
+                region[at : at + 4096] = b"\\xff" * 4096
+                os._exit(3)
+            """
+        )
+        assert "ended with status 3" in machine.crash().text
+        machine.core.kill()
+        machine.boot(KICKS)
+        machine.rung()
+
+
 def test_a_firmware_that_hangs_is_bitten(machine: CoreMachine) -> None:
     def bitten() -> None:
         crash = machine.crash()
