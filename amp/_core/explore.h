@@ -109,7 +109,6 @@ struct xp_look { /* the graph as it was before a look */
     unsigned events, words;
     struct xp_event event[XP_EVENTS];
     uint64_t before[XP_EVENTS][XP_WORDS];
-    struct xp_set porf[XP_EVENTS];
     struct xp_graph_cpu cpu;
     uint64_t log;
     uint32_t made;

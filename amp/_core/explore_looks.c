@@ -39,7 +39,6 @@ void xp_look_begin(struct explorer *x, unsigned cpu)
     look->words = g->words;
     memcpy(look->event, g->event, g->events * sizeof g->event[0]);
     memcpy(look->before, g->before, g->events * g->levels * sizeof g->before[0]);
-    memcpy(look->porf, g->porf, g->events * sizeof g->porf[0]);
     look->cpu = g->cpu[cpu];
     look->log = x->cpu[cpu].log;
     look->made = x->cpu[cpu].made;
@@ -53,14 +52,12 @@ static void undo(struct explorer *x, unsigned cpu)
     struct xp_graph *g = &x->graph;
     const struct xp_look *look = &x->look;
 
+    for (unsigned r = look->events; r < g->events; r++)
+        x->promised -= g->event[r].promised;
     g->events = look->events;
     g->words = look->words;
     memcpy(g->event, look->event, g->events * sizeof g->event[0]);
     memcpy(g->before, look->before, g->events * g->levels * sizeof g->before[0]);
-    memcpy(g->porf, look->porf, g->events * sizeof g->porf[0]);
-    x->promised = 0;
-    for (unsigned r = 1; r < g->events; r++)
-        x->promised += g->event[r].promised;
     g->cpu[cpu] = look->cpu;
     x->cpu[cpu].log = look->log;
     x->cpu[cpu].made = look->made;
@@ -103,9 +100,10 @@ static void fruitless(struct explorer *x, unsigned cpu)
 {
     struct xp_graph *g = &x->graph;
     struct xp_cpu *state = &x->cpu[cpu];
+    unsigned repeated = state->forced;
 
     /* What a look that stood still repeated may have been overtaken meanwhile. */
-    state->wake = state->forced > 0;
+    state->wake = repeated > 0;
     state->wakes = state->forced = 0;
     state->voluntary = false;
     for (unsigned r = 0; r < state->looked; r++) {
@@ -119,7 +117,8 @@ static void fruitless(struct explorer *x, unsigned cpu)
             state->wake_cell[state->wakes] = seen->cell[i];
             state->wake_source[state->wakes++] = seen->promised ? XP_UNREAD : seen->source[i];
         }
-        x->choice[seen->choice].postponed = true; /* that is what this was */
+        if (r >= repeated) /* the choices before it were made when the look stood still: other ways lead on from there */
+            x->choice[seen->choice].postponed = true; /* that is what this was */
     }
     undo(x, cpu);
     /* Of several reads any may be the one that returns something new; a lone one must. */

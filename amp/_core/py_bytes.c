@@ -108,17 +108,6 @@ static bool is_there(const struct explored_bytes *self)
            (self->event[0] < owner->x->graph.events && owner->number[self->event[0]] == self->number);
 }
 
-/* A look that used the bytes and was undone has undone that, too. */
-static bool is_open(const struct explored_bytes *self)
-{
-    const struct xp_graph *g = &self->port->cpu.explored.owner->x->graph;
-
-    for (unsigned i = 0; i < self->events; i++)
-        if (g->event[self->event[i]].source[0] == XP_UNREAD && !g->event[self->event[i]].promised)
-            return true;
-    return false;
-}
-
 static int perform(struct explored_bytes *self)
 {
     struct port *port = self->port;
@@ -129,9 +118,10 @@ static int perform(struct explored_bytes *self)
         py_break_rule(port, "bytes that were read in another run, or in a look in vain, are used");
         return -1;
     }
-    if (self->performed && !is_open(self))
+    if (self->performed)
         return 0;
-    self->performed = false;
+    if (x->cpu[port->cpu.explored.id].in_look && self->events && self->event[0] < x->look.events)
+        port->cpu.explored.owner->look_used_bytes = true; /* they are loaded once, and the look may be made again */
     for (unsigned i = 0; i < self->events; i++) {
         uint64_t value, at, size = part_of(self->address, self->length, i, &at);
 
@@ -215,7 +205,7 @@ static void bytes_free(PyObject *object)
     struct explorer *x = self->port->cpu.explored.owner->x;
     PyTypeObject *type = Py_TYPE(object);
 
-    if (is_there(self) && (!self->performed || is_open(self)))
+    if (!self->performed && is_there(self))
         for (unsigned i = 0; i < self->events; i++)
             xp_forget(x, self->event[i]);
     PyMem_Free(self->bytes);

@@ -27,8 +27,6 @@ static void fail_misfit(const struct port *port, const char *what)
 
 PyObject *py_fail(PyObject *self, const char *what, int error)
 {
-    PyObject *exception;
-    char text[160];
 
     switch (error) {
     case -EPIPE:
@@ -44,11 +42,9 @@ PyObject *py_fail(PyObject *self, const char *what, int error)
         assert(PyErr_Occurred());
         break;
     case -EPROTO:
-        snprintf(text, sizeof text, "%s: the model's state is not as it was left: something wrote there by no port", what);
-        exception = PyObject_CallFunction(PyExc_OSError, "is", EPROTO, text);
-        if (exception)
-            PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-        Py_XDECREF(exception);
+    case -EOPNOTSUPP: /* of a mutex that is none any more */
+        PyErr_Format(py_errors.peer_died, "%s: the model's state is not as it was left: something wrote there by no port",
+                     what);
         break;
     case -EILSEQ:
         fail_misfit((struct port *)self, what);

@@ -411,7 +411,8 @@ static int explored_wait(struct port *port, int64_t timeout_ns)
     xp_event_id event;
     int error = may_go_on(port, LOOKS_ONLY_LOAD("waits"));
 
-    (void)timeout_ns; /* there is no clock */
+    if (!error && timeout_ns >= 0)
+        error = py_break_rule(port, "wait() with a limit: an exploration has no clock, and the time may be up or not");
     if (error)
         return error;
     xp_log(x, cpu, did(DID_WAIT, 0, 0));

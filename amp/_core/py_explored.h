@@ -32,7 +32,8 @@ struct explorer_object {
     uint16_t unwound[AMP_CPUS]; /* how often a CPU was told that its run is over */
     /* When, in its CPU's own order, a store was issued or a load performed, as the ordering model does it; 0: not yet. */
     uint16_t at[XP_EVENTS];
-    uint16_t steps[AMP_CPUS], steps_before_look, open[AMP_CPUS]; /* open: bulk loads that are not performed */
+    bool look_used_bytes; /* of a bulk load that stands before it */
+    uint16_t steps[AMP_CPUS], open[AMP_CPUS]; /* open: bulk loads that are not performed */
     bool merging; /* are states merged when all executions are explored? */
 };
 

@@ -350,7 +350,7 @@ PyObject *py_look_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
         return NULL;
     xp_look_begin(owner->x, port->cpu.explored.id);
     owner->loads_before_look = owner->loads[port->cpu.explored.id];
-    owner->steps_before_look = owner->steps[port->cpu.explored.id];
+    owner->look_used_bytes = false;
     Py_RETURN_NONE;
 }
 
@@ -362,10 +362,10 @@ static PyObject *after_look(struct port *port)
 
     py_tags_forget_events(cpu, owner->x->look.events);
     owner->loads[cpu] = owner->loads_before_look;
-    owner->steps[cpu] = owner->steps_before_look;
-    for (unsigned e = 1; e < owner->x->graph.events; e++) /* bulk loads that the look performed are open again */
-        if (owner->x->graph.event[e].cpu == cpu && owner->at[e] > owner->steps_before_look)
-            owner->at[e] = 0;
+    if (owner->look_used_bytes && !owner->x->over) {
+        py_break_rule(port, "a look of poll() that finds nothing uses bytes that were read before it: use them first");
+        return NULL;
+    }
     if (!py_step_aside(port, owner->x->over ? XP_OVER : XP_BLOCKED))
         return NULL;
     Py_RETURN_FALSE;

@@ -249,7 +249,7 @@ static PyObject *sleep_by(int (*sleep)(struct port *port, int64_t timeout_ns), s
         int64_t spent = timeout_ns < 0 ? 0 : (int64_t)(amp_now_ns() - start);
 
         if (port->door == &py_explored_door) {
-            error = sleep(port, -1); /* lets another CPU of this thread run; it has no clock */
+            error = sleep(port, timeout_ns); /* lets another CPU of this thread run */
         } else {
             Py_BEGIN_ALLOW_THREADS
             error = sleep(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);

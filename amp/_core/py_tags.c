@@ -165,7 +165,7 @@ const struct xp_set *py_tag_depends(uint64_t time)
 
 void py_tags_forget_events(unsigned cpu, unsigned from)
 {
-    for (uint16_t i = tags.first[cpu]; i != NONE; i = tags.place[i].after) {
+    for (uint16_t i = from < XP_EVENTS ? tags.first[cpu] : NONE; i != NONE; i = tags.place[i].after) {
         uint64_t *bit = tags.place[i].depends.bit;
 
         bit[from >> 6] &= (UINT64_C(1) << (from & 63)) - 1;

@@ -188,7 +188,7 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
     if (amp_following(cpu->model))
         return amp_script_drain(cpu);
     n = amp_eligible(state, list);
-    for (; n > 0 && done < most; done++) {
+    for (; n > 0 && done < most && state->entries > 0; done++) { /* a broken entry leaves none */
         unsigned picked = n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE);
         unsigned before = state->entries;
 

@@ -138,8 +138,9 @@ def _unseeded_generator(arguments: tuple[Any, ...], named: dict[str, Any]) -> bo
 def _places() -> list[Place]:
     """Everywhere that a source goes by a name."""
     global _known  # noqa: PLW0603  # the scan of all modules, kept until another is imported
-    if _known[0] != len(sys.modules):
-        _known = (len(sys.modules), list(_find_places()))
+    modules = hash(tuple(sys.modules))
+    if _known[0] != modules:
+        _known = (modules, list(_find_places()))
     return _known[1]
 
 

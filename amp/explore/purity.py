@@ -7,14 +7,13 @@ be knowledge that nobody keeps track of. So it is looked for, and refused.
 Seen is what is reachable from the look: its closure, defaults and attributes, the object it is a method of, the
 globals it names; from there containers, instances, the functions of their classes by the names that are used,
 generators, iterators, and whatever can be copied. A look that can reach more than REACH things is refused: what it
-changes cannot be told. Not seen: files, devices, the state of the standard library's own modules, and of extension
-types that can neither be copied nor read as bytes.
+changes cannot be told. Not seen: files, devices, the state of the standard library's own modules, what is reached by a
+name that is computed, and the state of types that can neither be copied nor read as bytes.
 """
 
 from __future__ import annotations
 
 import contextvars
-import enum
 import functools
 import gc
 import sys
@@ -30,7 +29,6 @@ from amp._core import _bridge
 REACH: Final = 50_000  # things
 _PLAIN: Final = frozenset({int, str, bytes, float, complex, bool, type(None), range, _bridge.Word})
 _SKIPPED: Final = (
-    enum.Enum,
     types.CodeType,
     types.MemberDescriptorType,
     types.GetSetDescriptorType,
@@ -40,8 +38,6 @@ _SKIPPED: Final = (
 _RUNNING: Final = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 _VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
 _CONTAINERS: Final[tuple[Any, ...]] = (list, tuple, dict, set, frozenset, deque)
-_OURS: Final = frozenset({"amp", "hostside", "remoteside"})
-_MADE_BY_NAME: Final = frozenset({"__init__", "__new__", "__init_subclass__", "__class_getitem__"})  # not by a look
 
 State = list[tuple[str, Any]]
 Things = Iterator[tuple[str, Any]]
@@ -120,9 +116,8 @@ class _Walk:
         """What classes and modules hold under the names that are used, and was not taken yet."""
         found = []
         for where, holder in self._holders:
-            users = isinstance(holder, type) and str(holder.__module__).partition(".")[0] not in _OURS
             for name, value in list(vars(holder).items()):
-                special = users and name.startswith("__") and name not in _MADE_BY_NAME
+                special = isinstance(holder, type) and name.startswith("__")
                 key = (id(holder), name)
                 if key in self._looked_up or not (name in self._names or (special and callable(value))):
                     continue
@@ -136,7 +131,8 @@ class _Walk:
         if isinstance(thing, (type, types.ModuleType)):
             if not _is_standard(thing.__module__ if isinstance(thing, type) else thing.__name__):
                 self._holders.append((thing.__name__ if isinstance(thing, type) else where, thing))
-            return iter(())
+            meta = type(thing)
+            return iter(() if _is_standard(meta.__module__) else ((meta.__name__, meta),))
         inside = next((inside for kinds, inside in _INSIDE if isinstance(thing, kinds)), None)
         parts = inside(where, thing) if inside is not None else _of_other(where, thing)
         return self._with_attributes(where, thing, parts)

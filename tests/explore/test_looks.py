@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from greenlet import greenlet
 from two_parts import Bad, Part, X, Y, Z, nothing, verdict
 
 from amp.errors import Stall, UsageError
-from amp.explore.explorer import STALLED
+from amp.explore.explorer import STALLED, Nondeterministic
 from amp.ordering.barriers import Primitive
 from amp.port.port import Port
 
@@ -204,23 +207,38 @@ def test_a_look_that_changes_its_program_only_after_another_beginning_is_refused
         verdict(host, remote)
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_bytes_that_a_look_in_vain_has_used_are_loaded_anew_by_the_next(platform: str) -> None:
+def test_a_look_in_vain_that_uses_bytes_read_before_it_is_refused() -> None:
+    """They are loaded once: the second look would find what the first has loaded."""
+
     def host(port: Port) -> None:
         payload = port.read(X, 4)
+        port.poll(lambda: bytes(payload) if port.load_u32(Y) and bytes(payload)[0] else bytes(payload) and None)
 
-        def look() -> tuple[int] | None:
-            value = bytes(payload)[0]
-            return (value,) if port.load_u32(Y) else None
+    with pytest.raises(UsageError, match=r"test_looks\.py:\d+: a look of poll\(\) that finds nothing uses bytes"):
+        verdict(host, lambda port: port.store_u32(X, 1))
 
-        if port.poll(look) == (1,):
-            raise Bad("the payload is there")
+
+@pytest.mark.parametrize("platform", ["sc", "x86-wb", "arm64"])
+def test_the_first_read_of_a_look_may_be_late_where_the_second_was_in_another_run(platform: str) -> None:
+    """The first, postponed second read finds nothing in one order of the writes; the other order is another matter."""
+
+    def host(port: Port) -> None:
+        first = int(port.load_u32(X))
+        port.store_u32(Y, 6)
+
+        def look() -> int | None:
+            a, b = int(port.load_u32(X)), int(port.load_u32(Y))
+            return 10 * a + b if b else None
+
+        if first == 0 and port.poll(look) == 16:
+            raise Bad("X was 0 before the look and 1 in it, and Y was still mine")
 
     def remote(port: Port) -> None:
+        port.store_u32(Y, 0)
         port.store_u32(X, 1)
-        port.store_u32(Y, 1)
+        port.store_u32(Y, 9)
 
-    assert verdict(host, remote, platform) == "the payload is there"
+    assert verdict(host, remote, platform) == "X was 0 before the look and 1 in it, and Y was still mine"
 
 
 def test_a_look_may_change_its_program_when_it_finds() -> None:
@@ -294,3 +312,65 @@ def test_a_stall_that_a_program_catches_is_a_stall_all_the_same() -> None:
             return
 
     assert verdict(host, nothing) == STALLED
+
+
+def test_a_part_that_exits_has_not_held() -> None:
+    def host(port: Port) -> None:
+        if port.load_u32(X):
+            sys.exit(0)
+
+    with pytest.raises(UsageError, match=r"test_looks\.py:\d+: a part raises SystemExit"):
+        verdict(host, lambda port: port.store_u32(X, 1))
+
+
+def test_what_a_part_says_of_a_run_that_was_given_up_does_not_count() -> None:
+    """Both sides exchange twice: of the runs in which the exchanges cannot follow one another there are none."""
+
+    def host(port: Port) -> None:
+        done = False
+        try:
+            port.load_u32(Z)
+            port.xchg_u32(X, 7)
+            port.xchg_u32(X, 8)
+            done = True
+        finally:
+            if not done:
+                raise Bad("not done")
+
+    def remote(port: Port) -> None:
+        port.xchg_u32(X, 1)
+        port.xchg_u32(X, 2)
+        port.store_u32(Z, 1)
+
+    assert verdict(host, remote, "sc") == ""
+
+
+def test_a_part_is_one_thread() -> None:
+    def host(port: Port) -> None:
+        thread = threading.Thread(target=port.load_u32, args=(X,))
+        thread.start()
+        thread.join()
+
+    with pytest.raises(Nondeterministic, match=r"calls threading\.Thread\.start"):
+        verdict(host, nothing)
+
+
+def test_a_part_that_waits_in_a_greenlet_of_its_own_is_refused() -> None:
+    def host(port: Port) -> None:
+        greenlet(lambda: port.poll(lambda: port.load_u32(X) or None)).switch()
+
+    with pytest.raises(UsageError, match="greenlet of its own"):
+        verdict(host, lambda port: port.store_u32(X, 1))
+
+
+def test_a_wait_with_a_limit_is_refused() -> None:
+    with pytest.raises(UsageError, match="no clock"):
+        verdict(lambda port: port.wait(0.001), lambda port: port.kick(0))
+
+
+def test_a_part_that_does_nothing_when_it_is_called_is_refused() -> None:
+    def host(port: Port) -> Any:
+        yield port.load_u32(X)
+
+    with pytest.raises(UsageError, match="generator function"):
+        verdict(host, nothing)
