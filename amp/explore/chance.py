@@ -14,6 +14,7 @@ another access because of it, in a run that is repeated, that is seen (amp.explo
 
 from __future__ import annotations
 
+import _thread
 import datetime
 import gc
 import os
@@ -130,6 +131,11 @@ def _unseeded(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
     return (*arguments, *named.values(), None)[0] is None
 
 
+def _of_now(arguments: tuple[Any, ...], _: dict[str, Any]) -> bool:
+    """Of time.strftime(format, time)."""
+    return len(arguments) < 2
+
+
 def _unseeded_generator(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
     """Of random.Random.seed(generator, seed)."""
     return _unseeded(arguments[1:], named) and not isinstance(arguments[0], random.SystemRandom)
@@ -152,6 +158,10 @@ def _find_places() -> Iterator[Place]:
                 sources[id(vars(module)[name])] = (vars(module)[name], f"{module.__name__}.{name}", _always)
                 yield module, name, *sources[id(vars(module)[name])]
     yield random, "_urandom", os.urandom, "os.urandom", _always
+    for name in ("localtime", "gmtime", "ctime"):
+        yield time, name, vars(time)[name], f"time.{name}", _unseeded
+    yield time, "strftime", time.strftime, "time.strftime", _of_now
+    yield _thread, "start_new_thread", _thread.start_new_thread, "_thread.start_new_thread", _always
     yield random.Random, "seed", random.Random.seed, "random.Random", _unseeded_generator
     yield threading.Thread, "start", threading.Thread.start, "threading.Thread.start", _always
     if (futures := sys.modules.get("concurrent.futures.thread")) is not None:

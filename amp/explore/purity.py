@@ -106,7 +106,7 @@ class _Walk:
                 self.found.append((where, thing))
                 continue
             self.found.append((where, _token(thing)))
-            if id(thing) not in self._seen and not isinstance(thing, _SKIPPED) and not _is_core(thing):
+            if id(thing) not in self._seen and not isinstance(thing, _SKIPPED) and not _is_whole(thing):
                 self._seen.add(id(thing))
                 self._kept.append(thing)
                 todo.extend(self._inside(where, thing))
@@ -171,7 +171,7 @@ class _Walk:
 
 def _token(thing: Any) -> Any:
     """What tells this thing from another, beside what lies inside it. It keeps the thing alive: ids are not reused."""
-    if _is_core(thing):
+    if _is_whole(thing):
         return thing
     if isinstance(thing, _RUNNING):
         frame = _frame(thing)
@@ -186,9 +186,10 @@ def _token(thing: Any) -> Any:
         return thing
 
 
-def _is_core(thing: Any) -> bool:
-    """Ports, and bytes of bulk loads: looking into those would be an access."""
-    return isinstance(thing, _bridge.ExploredPort) or str(type(thing).__module__).startswith("amp._core")
+def _is_whole(thing: Any) -> bool:
+    """Ports, and bytes of bulk loads: looking into those would be an access. Loggers, which remember levels."""
+    kind = str(type(thing).__module__)
+    return isinstance(thing, _bridge.ExploredPort) or kind.startswith("amp._core") or kind == "logging"
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
