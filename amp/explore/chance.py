@@ -170,7 +170,7 @@ def _find_places() -> Iterator[Place]:
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         for name, value in list(vars(numpy_random).items()):
             of_all = type(getattr(value, "__self__", None)).__name__ == "RandomState"
-            if of_all or name in {"default_rng", "RandomState"}:
+            if of_all or name == "default_rng":
                 asks = _always if of_all else _unseeded
                 sources[id(value)] = (value, f"numpy.random.{name}", asks)
                 yield numpy_random, name, *sources[id(value)]
