@@ -82,7 +82,6 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "why": e.why,
         "cure": e.cure.label if e.cure is not None else None,
         "cure_class": e.cure_class.value if e.cure_class else None,
-        "portable": e.portable.label if e.portable is not None else None,
         "also": _event_dict(e.also) if e.also else None,
         "story": [_event_dict(event) for event in e.story],
         "sequential": e.sequential,

@@ -264,13 +264,16 @@ class Words:
 
     def _cure(self, side: Side, needs: Orders) -> str:
         e = self.explanation
-        if e.cure is None or e.cure_class is None:
-            return f"no barrier class orders {orders_text(needs)} on {e.platform.name}"
-        where = f"at {e.site.name}" if e.site else "between A and B"
-        least = f"{self.named(side, e.cure)} {where}: the least that orders it here, class {e.cure_class.value}"
-        if e.portable in (None, e.cure):
-            return least
-        return f"{least}; it promises that on this machine only, {e.portable.label} does on all"
+        if e.cure is None:
+            return f"no barrier whose contract it is orders {orders_text(needs)} on {e.platform.name}"
+        if e.site is None:
+            return f"{self.named(side, e.cure)} between A and B: the least that orders it here"
+        said = f"{self.named(side, e.cure)} at {e.site.name}: the least of its kind that orders it here"
+        if e.cure_class is None:
+            return (
+                f"{said}; no class gives {e.site.name} one that does, so by name: --weaken {e.site.name}={e.cure.label}"
+            )
+        return f"{said}, class {e.cure_class.value}"
 
     def _what(self, pair: tuple[Event, Event], others: tuple[Event, Event]) -> str:
         """One or two sentences for the shape."""
