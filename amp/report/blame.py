@@ -308,7 +308,7 @@ _PAIR_KINDS = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}  #
 
 
 def cure_for(
-    platform: Platform, side: Side, needs: Orders, kind: Kind | None, failed: Primitive = Primitive.NONE
+    platform: Platform, side: Side, needs: Orders, kind: Kind | None, failed: Primitive | None = None
 ) -> tuple[Primitive, BarrierClass | None] | None:
     """The least that orders it, and its class if the code's `kind` gives that barrier for it: else it goes by its name.
 
@@ -321,7 +321,7 @@ def cure_for(
     for each in tried:
         for barrier_class in _CLASSES:
             primitive = primitive_for(barrier_class, each)
-            if rows[primitive].instruction == rows[failed].instruction:
+            if failed is not None and rows[primitive].instruction == rows[failed].instruction:
                 continue
             if needs in PROMISES[primitive] and needs in platform.orders(side, primitive):
                 return primitive, barrier_class if kind in (each, None) else None
@@ -334,7 +334,7 @@ def _explain(history: History, plain: Explanation, cycle: Cycle, kinds: Kinds) -
     primitive = Primitive(barrier.primitive) if barrier else None
     site = Site(barrier.site) if barrier and barrier.site in SITES else None
     kind = None if site is None else kind_at(site, kinds)
-    cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive or Primitive.NONE) or (None, None)
+    cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive) or (None, None)
     return replace(
         plain,
         shape=cycle.shape,
