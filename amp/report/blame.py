@@ -35,9 +35,9 @@ from amp.report.shapes import (
     late_load,
     looked_in_vain,
     message_passing,
-    nearest,
     ordered,
     overwritten,
+    passage,
     passings,
     some,
     store_buffering,
@@ -368,7 +368,7 @@ def _also(history: History, cycle: Cycle) -> Event | None:
     if needs is None:
         return None
     barriers = barriers_between(history, *cycle.other)
-    return None if ordered(barriers, needs) else nearest(barriers, needs)
+    return None if ordered(barriers, needs) else passage(history, *cycle.other, needs)
 
 
 def _interleaved(history: History, plain: Explanation) -> Explanation:

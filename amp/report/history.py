@@ -130,6 +130,17 @@ class History:
         )
         return number if performs else access.number
 
+    def access_before(self, event: Event) -> Event | None:
+        """The access that its CPU made last before it in program order; None if the trace does not hold it."""
+        accesses = self._of_kind[event.cpu, EventKind.LOAD], self._of_kind[event.cpu, EventKind.STORE]
+        found: list[Event] = []
+        for events in accesses:
+            at = bisect_left(events, event.number, key=_number) - 1
+            while at >= 0 and events[at].flags & (EventFlag.PART | EventFlag.DEFERRED):
+                at -= 1
+            found += events[at : at + 1] if at >= 0 else []
+        return max(found, key=_number, default=None)
+
     def parts(self, load: Event) -> list[Event]:
         """The stale granules of a bulk load, in order."""
         found = []

@@ -254,16 +254,31 @@ def barriers_between(history: History, first: Event, second: Event) -> list[Even
 
 def _cycle(history: History, cycle: Cycle) -> Cycle | None:
     """The cycle with its barrier filled in; None if a barrier between the pair orders it after all."""
-    barriers = barriers_between(history, *cycle.pair)
-    return None if ordered(barriers, cycle.needs) else replace(cycle, barrier=nearest(barriers, cycle.needs))
+    if ordered(barriers_between(history, *cycle.pair), cycle.needs):
+        return None
+    return replace(cycle, barrier=passage(history, *cycle.pair, cycle.needs))
 
 
 def ordered(barriers: Sequence[Event], needs: Orders) -> bool:
     return any(barrier.orders & needs for barrier in barriers)
 
 
-def nearest(barriers: Sequence[Event], needs: Orders) -> Event | None:
-    """The last of those that stand there for this; else the last at any site; else the last."""
+def passage(history: History, first: Event, second: Event, needs: Orders) -> Event | None:
+    """The barrier that stands between the pair for this; else one at any site; else any.
+
+    A CPU that serves two rings passes a site once for each. Behind a store the last passage is the one before its
+    announcement. Behind a load, or before one, it is the first behind `first`: one that follows its place at once if
+    there is such, for others may be of another ring.
+    """
+    barriers = barriers_between(history, first, second)
     meant = [barrier for barrier in barriers if barrier.site in SITES and SITES[Site(barrier.site)].needs & needs]
     sited = [barrier for barrier in barriers if barrier.site in SITES]
-    return next((group[-1] for group in (meant, sited, barriers) if group), None)
+    found = next((group for group in (meant, sited, barriers) if group), None)
+    if found is None:
+        return None
+    if not needs & (Orders.RR | Orders.WR):
+        return found[-1]
+    mine = (
+        barrier for barrier in found if (access := history.access_before(barrier)) and covers(access, first.address)
+    )
+    return next(mine, None) or next(barrier for barrier in found if barrier.site == found[-1].site)

@@ -115,7 +115,7 @@ class _Drawing:
         self.words = Words(self._history, explanation, names, "→" if unicode else "->")
         self._unicode = unicode
         self._bar, self._gap = ("──", "⋮") if unicode else ("--", ":")
-        self._events = scene(self._history, explanation)
+        self._events = scene(self._history, explanation, names)
         self._lanes = Lanes([self._flight(e) for e in self._events if e.kind in _STORES], _strokes(unicode))
 
     # --- the picture
