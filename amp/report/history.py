@@ -197,6 +197,14 @@ class History:
             and ((when := self.visible_at(store, byte)) is None or when > since)
         ]
 
+    def newer_visible(self, load: Event, byte: int) -> int | None:
+        """The store that memory's byte held when the load returned another, older value; None if it was the newest."""
+        origin, newest = self.read_from(load, byte), self._newest(byte, load.number)
+        own = self._own_newest(load.cpu, byte, load.number)
+        if origin is None or newest in (0, origin) or (own and self._unseen(own, byte, load.number)):
+            return None
+        return newest
+
     def took(self, cpu: int, *, before: int) -> Iterator[tuple[Event, Event]]:
         """Doorbells this CPU has taken: (KICK event, TAKEN event), in order."""
         rung = sorted(

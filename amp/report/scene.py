@@ -35,7 +35,10 @@ def scene(history: History, explanation: Explanation, names: Names) -> list[Even
     if explanation.pair is None or explanation.other is None:
         return _last_looks(history, explanation)
     origin = history.trace.event(explanation.read or 0)
-    about = (explanation.bad, explanation.barrier, explanation.missed, explanation.also, origin)
+    newest = None
+    if explanation.bad is not None and explanation.byte is not None:
+        newest = history.trace.event(history.newer_visible(explanation.bad, explanation.byte) or 0)
+    about = (explanation.bad, explanation.barrier, explanation.missed, explanation.also, origin, newest)
     named = (*explanation.pair, *explanation.other, *about)
     shown = _by_number(event for event in named if event)
     for first, second in (explanation.pair, explanation.other):

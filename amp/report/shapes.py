@@ -15,6 +15,7 @@ from amp.ordering.sites import SITES, Site
 from amp.report.history import GRANULE, History, covers
 from amp.report.trace import Event, EventFlag, EventKind
 
+_CHAIN = 32  # loads that may have led to one
 _TRIED = 16  # loads, or stores, tried on the other side for each
 
 
@@ -56,7 +57,7 @@ def passings(history: History, load: Event, byte: int) -> Iterator[Cycle]:
     missed = history.missed(load, byte)
     # What a late load had to return is the oldest it missed: it may have been issued before the newer ones.
     for wanted in missed if load.flags & EventFlag.DEFERRED else reversed(missed):
-        for news in _announcing(history, wanted, _news(history, load, wanted)):
+        for news in _likeliest(history, load, _announcing(history, wanted, _news(history, load, wanted))):
             cycle = _passed(history, load, byte, wanted, news)
             if cycle:
                 yield cycle
@@ -109,6 +110,19 @@ def _announcing(history: History, wanted: Event, known: list[_News]) -> list[_Ne
         )
     ]
     return sited or known
+
+
+def _likeliest(history: History, load: Event, known: list[_News]) -> list[_News]:
+    """First those that the chain of loads to this one began at: news of other rings led its CPU elsewhere."""
+    loads = [
+        each for each in history.loads(load.cpu, before=load.number)[-_CHAIN:] if not each.flags & EventFlag.DEFERRED
+    ]
+    led = next((each for each in reversed(loads) if each.size == GRANULE and each.value == load.address), load)
+    barriers = history.of_kind(load.cpu, EventKind.BARRIER, before=led.number)
+    passages = (each for each in reversed(barriers) if each.site in SITES and SITES[Site(each.site)].needs & Orders.RR)
+    passed = next(passages, None)
+    look = history.access_before(passed) if passed else None
+    return sorted(known, key=lambda news: look is None or not covers(look, news.saw.address))
 
 
 def _passed(history: History, load: Event, byte: int, wanted: Event, news: _News) -> Cycle | None:

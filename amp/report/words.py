@@ -153,21 +153,33 @@ class Words:
         if e.shape in (Shape.OVERWRITTEN, Shape.INTERLEAVED) or e.pair is None:
             return None
         if e.missed is None:
-            return f"too new: {self._origin()}, stored after the buffer was handed back"
+            return f"too new: {self._origin(e.read)}, stored after the buffer was handed back"
         if e.shape is Shape.BUFFERED and self.visible_at(e.pair[0]) > bad.number:
-            return "too early: A is still pending"
-        return self._unseen(bad, e.missed, self._origin())
+            return "; ".join(("too early: A is still pending", *self._stale(bad)))
+        return self._unseen(bad, e.missed, self._origin(e.read))
 
     def _unseen(self, load: Event, store: Event, source: str) -> str:
-        """Why the load did not return the store's value."""
+        """Why the load did not return the store's value; also that it is older than what was visible, if it is."""
+        stale = self._stale(load)
         if store.number > load.number:
-            return f"{source}: #{store.number} is stored later"
-        if self.visible_at(store) > load.number:
-            return f"early: {source}; #{store.number} is still pending at the {self.cpu(store.cpu)}"
-        return f"stale: {source}, newest is #{store.number}"
+            why = [f"#{store.number} is stored later"]
+        elif self.visible_at(store) > load.number:
+            why = [f"#{store.number} is still pending at the {self.cpu(store.cpu)}"]
+        else:
+            return next(iter(stale), f"stale: {source}, newest is #{store.number}")
+        if stale:
+            return "; ".join((*stale, *why))
+        return f"{source}: {why[0]}" if store.number > load.number else f"early: {source}; {why[0]}"
 
-    def _origin(self) -> str:
-        origin = self.explanation.read
+    def _stale(self, load: Event) -> list[str]:
+        """That something newer than what the load returned was visible; empty if nothing was."""
+        byte = self.explanation.byte
+        byte = byte if byte is not None and covers(load, byte) else load.address
+        newest = self.history.newer_visible(load, byte)
+        source = self._origin(self.history.read_from(load, byte))
+        return [] if newest is None else [f"stale: {source}, newest is #{newest}"]
+
+    def _origin(self, origin: int | None) -> str:
         if origin is None:
             return "an older value"
         if origin:
@@ -243,7 +255,7 @@ class Words:
             )
         if e.bad is not None:
             writer = self.history.trace.event(e.read or 0)
-            whose = f"what the {self.cpu(writer.cpu)} stored at #{writer.number}" if writer else self._origin()
+            whose = f"what the {self.cpu(writer.cpu)} stored at #{writer.number}" if writer else self._origin(e.read)
             return f"The {self.cpu(e.bad.cpu)} {self.said(e.bad)} (#{e.bad.number}): {whose}, and nothing newer."
         return "Each access took effect in its turn."
 

@@ -10,9 +10,10 @@ from amp.machine.config import Mode, RunConfig
 from amp.machine.wiring import Wiring
 from amp.ordering.barriers import Orders
 from amp.ordering.sites import Site
-from amp.report.history import History
+from amp.report.history import GRANULE, History
 from amp.report.scene import scene
 from amp.report.trace import Event, EventFlag, EventKind
+from amp.report.words import Words
 
 LOCKSTEP, FREE = Mode.LOCKSTEP, Mode.FREE
 CASES = [
@@ -50,7 +51,7 @@ def check_context(found: Witness, wiring: Wiring) -> int:
     explanation, shown = found.explanation, 0
     names = {e.number for e in (*explanation.accesses, explanation.bad, explanation.missed) if e is not None}
     story = scene(History(found.trace), explanation, wiring.name_of)
-    for first, second in (explanation.pair or (), explanation.other or ()):
+    for first, second in filter(None, (explanation.pair, explanation.other)):
         if first.kind not in ACCESSES or second.kind not in ACCESSES:
             continue
         rings = {ring(wiring, event.address) for event in (first, second)}
@@ -83,6 +84,46 @@ def check_passage(found: Witness, wiring: Wiring) -> bool:
     return True
 
 
+def check_staleness(found: Witness, machine: Machine) -> None:
+    """What is told of the bad load names the newest visible store, if it returned an older one."""
+    assert found.trace is not None
+    explanation, events = found.explanation, found.trace.events
+    assert explanation is not None
+    bad, byte = explanation.bad, explanation.byte
+    if explanation.pair is None or bad is None or byte is None or not explanation.missed or not explanation.read:
+        return
+    arrived = [e.store for e in events if e.kind is EventKind.VISIBLE and e.number < bad.number and holds(e, byte)]
+    mark = Words(History(found.trace), explanation, machine.wiring.name_of).mark(bad) or ""
+    if explanation.read in arrived and arrived[-1] != explanation.read:
+        assert f"stale: value of #{explanation.read}, newest is #{arrived[-1]}" in mark, (found.seed, mark)
+    else:
+        assert "stale" not in mark, (found.seed, mark)
+
+
+def holds(arrival: Event, byte: int) -> bool:
+    """Its size is the granule's bytes that it wrote, a bit each."""
+    return arrival.address == byte - byte % GRANULE and bool(arrival.size >> byte % GRANULE & 1)
+
+
+def test_a_load_that_is_early_and_returns_an_overwritten_value_is_told_as_stale() -> None:
+    config = RunConfig(program="echo", mode=LOCKSTEP, ring_size=8)
+    plan = resolve(config, platform="omap4-2011", barriers="smp", weaken=(), messages=1000)
+    told = 0
+    with Machine(plan.config) as machine:
+        for seed in range(1, 49):
+            outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
+            if outcome.finding is None or outcome.finding.kind != "Stall":
+                continue
+            found = witness(machine, plan, outcome, explained=True)
+            check_staleness(found, machine)
+            assert found.explanation is not None
+            assert found.trace is not None
+            bad = found.explanation.bad
+            mark = bad and Words(History(found.trace), found.explanation, machine.wiring.name_of).mark(bad)
+            told += bool(mark and mark.startswith("too early: A is still pending; stale: "))
+    assert told > 0
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join((*case[:2], *case[2], case[3].value)))
 def test_what_a_story_shows_is_of_the_ring_that_it_is_about(case: tuple[str, str, tuple[str, ...], Mode]) -> None:
     platform, barriers, weaken, mode = case
@@ -99,5 +140,6 @@ def test_what_a_story_shows_is_of_the_ring_that_it_is_about(case: tuple[str, str
             found = witness(machine, plan, outcome, explained=True)
             shown += check_context(found, wiring)
             passages += check_passage(found, wiring)
+            check_staleness(found, machine)
     assert shown > 0
     assert passages > 0 or not weaken
