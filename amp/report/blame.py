@@ -22,6 +22,7 @@ from itertools import chain
 from typing import Protocol
 
 from amp.errors import AmpError, Stall
+from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_KINDS, SITES, Kinds, Site, kind_at
@@ -349,11 +350,17 @@ def _explain(history: History, plain: Explanation, cycle: Cycle, kinds: Kinds) -
         missed=cycle.missed,
         barrier=barrier,
         primitive=primitive,
-        why=platform.explain(side, primitive).text if primitive is not None else None,
+        why=None if primitive is None else _why(platform, side, primitive, cycle.needs),
         cure=cure,
         cure_class=cure_class,
         also=_also(history, cycle),
     )
+
+
+def _why(platform: Platform, side: Side, primitive: Primitive, needs: Orders) -> str:
+    """Why it does not keep what is needed here: "dmb reaches OUTER; PL310 write buffer needs SYSTEM"."""
+    explained = platform.explain(side, primitive, needs)
+    return "; ".join(explained.reasons) if explained.row.instruction == NO_INSTRUCTION else explained.text
 
 
 _OTHER_NEEDS = {Shape.STORES: Orders.RR, Shape.BUFFERED: Orders.WR}

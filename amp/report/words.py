@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.platforms import Side
 from amp.ordering.sites import SITES, Role, Site, SiteRow
@@ -123,7 +124,11 @@ class Words:
         """A barrier with what it is on this platform: "smp_wmb (dmb)"."""
         if primitive is Primitive.NONE:
             return "no barrier"
+        if primitive is Primitive.COMPILER:
+            return "a compiler barrier"
         instruction = self.explanation.platform.processor(side).architecture.rows[primitive].instruction
+        if instruction == NO_INSTRUCTION:
+            return f"{primitive.label} (a compiler barrier only)"
         return primitive.label if instruction == primitive.label else f"{primitive.label} ({instruction})"
 
     # --- what is wrong with an event, said in place
@@ -237,10 +242,10 @@ class Words:
         e = self.explanation
         site, side = Site(also.site).name if also.site in SITES else "a barrier", self.side(also.cpu)
         needs = Orders.WR if e.shape is Shape.BUFFERED else Orders.RR
-        mended = f"{e.site.name} is" if e.site else "A and B are"
+        mended = f"{e.site.name} mended" if e.site else "A and B kept in order"
         return (
             f"{site}, {self.named(side, Primitive(also.primitive))} at the {self.cpu(also.cpu)}, does not keep "
-            f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} mended alone the same may still be read"
+            f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} alone the same may still be read"
         )
 
     def _interleaving(self) -> str:

@@ -146,7 +146,7 @@ def test_only_a_site_whose_barrier_does_not_order_is_ever_blamed(
         ("omap4-2011", SMP, Primitive.DMA_WMB, DMA, "PL310 write buffer needs SYSTEM"),
         ("arm64-domains", SMP, Primitive.DMA_WMB, DMA, "interconnect needs OUTER"),
         ("x86-wc", DMA, Primitive.WMB, MANDATORY, "compiler only"),
-        ("paranoid", NONE, Primitive.WMB, MANDATORY, "reaches NONE"),
+        ("paranoid", NONE, Primitive.WMB, MANDATORY, "compiler only, and the hardware does not keep WW"),
     ],
 )
 def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
@@ -214,6 +214,25 @@ def test_an_instruction_that_has_just_failed_is_no_cure_by_another_name(tmp_path
     assert Orders.WD in odd.orders(REMOTE, Primitive.DMA_WMB)
     cure = cure_for(odd, REMOTE, Orders.WD, Kind.WMB, Primitive.SMP_WMB)
     assert cure == (Primitive.WMB, MANDATORY)
+
+
+def test_a_barrier_without_an_instruction_is_called_that_and_only_what_is_needed_is_named(bench: Any) -> None:
+    machine, finding = bench.first("message passing", "armv7-up", {Site.S1: SMP})
+    explanation = machine.explain(finding)
+    assert explanation.why == "compiler only, and the hardware does not keep WW"
+    said = dict(Words(History(machine.trace()), explanation, str).paragraphs())
+    assert said["Barrier"].startswith("smp_wmb (a compiler barrier only) on armv7-up: ")
+    assert said["Why"] == explanation.why
+
+
+def test_a_site_that_is_not_to_blame_alone_is_told_in_plain_grammar(bench: Any) -> None:
+    for machine, finding in bench.each("message passing", "paranoid", {Site.S1: COMPILER, Site.S2: COMPILER}):
+        explanation = machine.explain(finding)
+        if explanation.also is not None and explanation.site is Site.S1:
+            break
+    said = dict(Words(History(machine.trace()), explanation, str).paragraphs())
+    assert said["Also"].startswith("S2, a compiler barrier at the remote, does not keep ")
+    assert said["Also"].endswith(" either: with S1 mended alone the same may still be read")
 
 
 def test_a_cure_that_no_class_gives_goes_by_its_name(bench: Any) -> None:
