@@ -38,6 +38,7 @@ from amp.litmus.runner import Result, check_observers, run_test
 from amp.litmus.syntax import Quantifier
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
+from amp.report.counts import count_of
 
 _STATUS: Final = {0: "holds", 1: "violation", 2: "error", 3: INCONCLUSIVE, 4: "error"}
 
@@ -163,7 +164,7 @@ def text(ran: Ran, asked: Request) -> str:
     witnesses = (seen.positive, seen.negative)
     if quantifier is Quantifier.NOT_EXISTS:  # litmus7: witnesses of the condition, not of the proposition
         witnesses = (seen.negative, seen.positive)
-    model = "no answer within its limits" if compared.allowed is None else f"{compared.allowed} states"
+    model = "no answer within its limits" if compared.allowed is None else count_of(compared.allowed, "state")
     cpus = ",".join(map(str, asked.effort.cpus[: len(test.threads)]))
     return "\n".join(
         (

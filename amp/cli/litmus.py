@@ -27,6 +27,7 @@ from amp.litmus.parser import load
 from amp.litmus.runner import Result, check_observers, run_test
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
+from amp.report.counts import count_of
 
 SUFFIX: Final = ".litmus"
 EXPECT_LIMIT_BYTES: Final = 1 << 24  # a suite of a thousand tests has some hundred thousand
@@ -189,8 +190,8 @@ def text(ran: Ran, limits: Limits) -> str:
     else:
         lines.append(f"Test {result.compiled.test.name} {INCONCLUSIVE}: no verdict within {_bounds(limits)}")
     lines.append(
-        f"Platform {ran.platform}, observers {ran.observers}{_assumption(result)}: {result.executions} executions, "
-        f"{result.states} states, {ran.seconds:.2f} s"
+        f"Platform {ran.platform}, observers {ran.observers}{_assumption(result)}: "
+        f"{count_of(result.executions, 'execution')}, {count_of(result.states, 'state')}, {ran.seconds:.2f} s"
     )
     if ran.mismatch:
         lines.append(f"Mismatch {ran.file}: {ran.mismatch}")
@@ -206,7 +207,7 @@ def _assumption(result: Result) -> str:
 
 
 def _bounds(limits: Limits) -> str:
-    return f"{limits.executions} executions and {limits.seconds:g} s (--max-executions, --max-seconds)"
+    return f"{count_of(limits.executions, 'execution')} and {limits.seconds:g} s (--max-executions, --max-seconds)"
 
 
 def summary_text(summary: Summary) -> str:

@@ -19,11 +19,13 @@ from amp.cli.trial import Trials
 from amp.errors import AmpError
 from amp.machine.config import Mode
 from amp.ordering.platforms import Side
+from amp.ordering.sites import NO_KINDS
 from amp.port.port import CPU_NAMES
 from amp.report.blame import Explanation, Finding, blame
 from amp.report.shapes import Shape
 from amp.report.timeline import as_dict, render_timeline
 from amp.report.trace import Trace
+from amp.scenarios import SCENARIOS
 
 # An explanation takes some ten runs, and a long trace some 0.3 s to read: of very many only the first are examined.
 EXPLAINED_LIMIT: Final = 256
@@ -157,12 +159,14 @@ def explain(
     assert outcome.finder is not None, outcome
     assert plan.platform is not None, plan
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
+    scenario = SCENARIOS.get(plan.config.program)
+    kinds = NO_KINDS if scenario is None else scenario.kinds
     lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
     if repeatable:
         with suppress(AmpError, OSError), Trials(plan, trace, finding, lockstep) as trials:
             if trials.possible:
-                return blame(trace, finding, plan.platform, tuple(Side), trials)
-    return blame(trace, finding, plan.platform, tuple(Side))
+                return blame(trace, finding, plan.platform, tuple(Side), trials, kinds=kinds)
+    return blame(trace, finding, plan.platform, tuple(Side), kinds=kinds)
 
 
 def title(plan: Plan) -> str:

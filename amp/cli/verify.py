@@ -31,6 +31,7 @@ from amp.machine.config import Report, RunConfig, Tally
 from amp.machine.script import Script
 from amp.machine.small import plan_for
 from amp.port.port import CPU_NAMES, Port
+from amp.report.counts import count_of
 from amp.scenarios import SCENARIOS
 
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
@@ -135,7 +136,7 @@ def _by_chance(
                     progress(result)
     stats = explorer.core.stats()
     result.executions, result.redundant = int(stats["executions"]), int(stats["redundant"])
-    result.bound = f"{result.runs} runs by chance ({chooser[0].name.lower()})"
+    result.bound = f"{count_of(result.runs, 'run')} by chance ({chooser[0].name.lower()})"
     return result
 
 
@@ -243,7 +244,7 @@ def title(plan: Plan) -> str:
     weakened = f", weakened {', '.join(plan.weaken)}" if plan.weaken else ""
     return (
         f"{config.program} on {plan.platform_name} with {plan.barriers} barriers{weakened}: "
-        f"{config.messages} message{'s' * (config.messages != 1)}, ring of {config.ring_size}"
+        f"{count_of(config.messages, 'message')}, ring of {config.ring_size}"
     )
 
 
@@ -252,8 +253,8 @@ def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> N
     result, found = verdict.exploration, verdict.counterexample
     console.print(f"[bold]{escape(title(verdict.plan))}[/bold]")
     counts = (
-        f"{result.runs:,} runs: {result.executions:,} complete, {result.merged:,} merged with one of {result.states:,} "
-        f"states, {result.redundant:,} redundant; {result.seconds:.2f} s"
+        f"{count_of(result.runs, 'run')}: {result.executions:,} complete, {result.merged:,} merged with one of "
+        f"{count_of(result.states, 'state')}, {result.redundant:,} redundant; {result.seconds:.2f} s"
     )
     if found is None and verdict.status == "verified":
         console.print(f"[green]verified[/green]: every execution holds within these bounds. {counts}")
@@ -273,9 +274,9 @@ def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> N
 def _smallness(found: Counterexample) -> list[str]:
     cost, config = found.shrunk.cost, found.plan.config
     lines = [
-        f"smallest: {config.messages} message{'s' * (config.messages != 1)} ({found.smaller}); "
-        f"{cost.stale_loads} stale load{'s' * (cost.stale_loads != 1)}, {cost.switches} context switches; "
-        f"locally minimal: none of {found.shrunk.tried} single changes makes it simpler",
+        f"smallest: {count_of(config.messages, 'message')} ({found.smaller}); "
+        f"{count_of(cost.stale_loads, 'stale load')}, {count_of(cost.switches, 'context switch', 'es')}; "
+        f"locally minimal: none of {count_of(found.shrunk.tried, 'single change')} makes it simpler",
     ]
     if cost.reordered:
         lines.append("It needs load->store reordering: a load performed after a later store of its CPU is visible.")

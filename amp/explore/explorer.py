@@ -332,7 +332,7 @@ class Explorer:
             if runs % 64 == 0 or bounds.executions <= runs:
                 result.seconds = time.monotonic() - started
                 if runs >= bounds.executions:
-                    result.bound = f"{bounds.executions} runs"
+                    result.bound = f"{bounds.executions} run{'s' * (bounds.executions != 1)}"
                 elif result.seconds > bounds.seconds:
                     result.bound = f"{bounds.seconds:g} s"
                 if result.bound is not None:

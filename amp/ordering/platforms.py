@@ -131,12 +131,12 @@ class Platform:
         """`orders` of every primitive, indexed by its number: what the C core is given."""
         return tuple(self.orders(side, primitive) for primitive in Primitive)
 
-    def explain(self, side: Side, primitive: Primitive) -> Explanation:
-        """`orders`, with the reasons for what is missing from the primitive's promise."""
+    def explain(self, side: Side, primitive: Primitive, needs: Orders | None = None) -> Explanation:
+        """`orders`, with the reasons for what is missing from the primitive's promise, or from `needs`."""
         processor = self.processor(side)
         row = processor.architecture.rows[primitive]
         orders = self.orders(side, primitive)
-        missing = PROMISES[primitive] & ~orders
+        missing = (PROMISES[primitive] if needs is None else needs) & ~orders
         return Explanation(
             side,
             row,

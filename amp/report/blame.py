@@ -22,9 +22,10 @@ from itertools import chain
 from typing import Protocol
 
 from amp.errors import AmpError, Stall
+from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side
-from amp.ordering.sites import SITES, Site
+from amp.ordering.sites import NO_KINDS, SITES, Kinds, Site, kind_at
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.interleaving import is_sequential, lost_update
 from amp.report.shapes import (
@@ -35,9 +36,9 @@ from amp.report.shapes import (
     late_load,
     looked_in_vain,
     message_passing,
-    nearest,
     ordered,
     overwritten,
+    passage,
     passings,
     some,
     store_buffering,
@@ -88,9 +89,9 @@ class Explanation:
     `pair` is the blamed CPU's two accesses in program order, `needs` the order they needed and did not have; `other` is
     the other CPU's pair that shows it. `bad` is the load that returned `read` (a store's number, 0: older than the
     trace, None: unknown) at `byte` although `missed` was due. `barrier` is the event that stands between the pair,
-    None if there is none. `primitive` and `why` are what it is and why it does not reach; `cure` is the primitive of
-    the weakest class that would, None if no class does on this platform; `portable` is the one that promises it on
-    every machine, if `cure` does not. `also` is the barrier between the other pair, if that does not order it either:
+    None if there is none. `primitive` and `why` are what it is and why it does not reach; `cure` is the weakest
+    that would and whose contract says so, None if there is none on this platform; `cure_class` is its class, None if at
+    this site that class gives another. `also` is the barrier between the other pair, if that does not order it either:
     then it is not enough to repair `site` alone. All of these are None where nothing was found.
 
     `story` tells a mere interleaving: a look, what was stored since, and the store over it; `sequential` says that the
@@ -118,7 +119,6 @@ class Explanation:
     why: str | None = None
     cure: Primitive | None = None
     cure_class: BarrierClass | None = None
-    portable: Primitive | None = None
     also: Event | None = None
     story: tuple[Event, ...] = ()
     sequential: bool = False
@@ -137,10 +137,13 @@ def blame(
     platform: Platform,
     sides: Sequence[str] = ("host", "remote"),
     judge: Judge | None = None,
+    *,
+    kinds: Kinds = NO_KINDS,
 ) -> Explanation | None:
     """The two accesses that were not ordered, and the site between them. None only if the trace is empty.
 
-    `sides` names the machine of each CPU. With a judge only what decided the run is blamed.
+    `sides` names the machine of each CPU, `kinds` the barriers that the program is written in. With a judge only what
+    decided the run is blamed.
     """
     if not len(trace):
         return None
@@ -161,7 +164,7 @@ def blame(
         cycles = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
     cycle = next(cycles, None)
     if cycle is not None:
-        return _explain(history, plain, cycle)
+        return _explain(history, plain, cycle, kinds)
     sequential = is_sequential(history)
     if sequential or (judge is not None and judge.fails_in_order()):
         return _interleaved(history, replace(plain, sequential=sequential))
@@ -302,43 +305,42 @@ def _last_looks(history: History, cpu: int) -> list[Event]:
 # --- what is said of it -----------------------------------------------------------------------------------------------
 
 _CLASSES = (BarrierClass.SMP, BarrierClass.DMA, BarrierClass.MANDATORY)
-_KINDS = (Kind.RMB, Kind.WMB, Kind.MB)
-_FENCES = (Kind.ACQUIRE, Kind.RELEASE)
+_PAIR_KINDS = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}  # Linux's; other pairs take a full one
 
 
-def _cure(
-    platform: Platform, side: Side, needs: Orders, coded: Primitive | None
-) -> tuple[Primitive, BarrierClass] | None:
-    """The least that orders it: of the weakest class that has one, the barrier that orders fewest pairs.
+def cure_for(
+    platform: Platform, side: Side, needs: Orders, kind: Kind | None, failed: Primitive | None = None
+) -> tuple[Primitive, BarrierClass | None] | None:
+    """The least that orders it, and its class if the code's `kind` gives that barrier for it: else it goes by its name.
 
-    Of any kind: where a read barrier orders what a full one is asked for, it is enough. Code in C11's fences gets one.
+    Only of kinds that promise the pair: that a read barrier's instruction orders stores here makes it no cure for them.
+    Nor is the instruction of the barrier that `failed` by another name, whatever a platform's rows say of that one.
     """
-    fences = coded is not None and coded >= Primitive.FENCE_RELEASE_SMP
-    for barrier_class in _CLASSES:
-        for kinds in (_FENCES, _KINDS) if fences else (_KINDS,):
-            known = {primitive_for(barrier_class, kind): None for kind in kinds}
-            enough = [each for each in known if needs in platform.orders(side, each)]
-            if enough:
-                return min(enough, key=lambda each: platform.orders(side, each).bit_count()), barrier_class
+    rows = platform.processor(side).architecture.rows
+    tried = [kind] if kind is not None else []
+    tried += [each for each in (_PAIR_KINDS.get(needs, Kind.MB), Kind.MB) if each not in tried]
+    for each in tried:
+        for barrier_class in _CLASSES:
+            primitive = primitive_for(barrier_class, each)
+            if failed is not None and rows[primitive].instruction == rows[failed].instruction:
+                continue
+            if needs in PROMISES[primitive] and needs in platform.orders(side, primitive):
+                return primitive, barrier_class if kind in (each, None) else None
     return None
 
 
-def _portable(cure_class: BarrierClass | None, needs: Orders) -> Primitive | None:
-    """Of that class, the barrier that promises the order on every machine."""
-    kind = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}.get(needs, Kind.MB)
-    return None if cure_class is None else primitive_for(cure_class, kind)
-
-
-def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
+def _explain(history: History, plain: Explanation, cycle: Cycle, kinds: Kinds) -> Explanation:
     side, platform = plain.sides[cycle.pair[0].cpu], plain.platform
     barrier = cycle.barrier
     primitive = Primitive(barrier.primitive) if barrier else None
-    cure, cure_class = _cure(platform, side, cycle.needs, primitive) or (None, None)
+    site = Site(barrier.site) if barrier and barrier.site in SITES else None
+    kind = None if site is None else kind_at(site, kinds)
+    cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive) or (None, None)
     return replace(
         plain,
         shape=cycle.shape,
         side=side,
-        site=Site(barrier.site) if barrier and barrier.site in SITES else None,
+        site=site,
         needs=cycle.needs,
         pair=cycle.pair,
         other=cycle.other,
@@ -348,12 +350,17 @@ def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
         missed=cycle.missed,
         barrier=barrier,
         primitive=primitive,
-        why=platform.explain(side, primitive).text if primitive is not None else None,
+        why=None if primitive is None else _why(platform, side, primitive, cycle.needs),
         cure=cure,
         cure_class=cure_class,
-        portable=None if cure is None or cycle.needs in PROMISES[cure] else _portable(cure_class, cycle.needs),
         also=_also(history, cycle),
     )
+
+
+def _why(platform: Platform, side: Side, primitive: Primitive, needs: Orders) -> str:
+    """Why it does not keep what is needed here: "dmb reaches OUTER; PL310 write buffer needs SYSTEM"."""
+    explained = platform.explain(side, primitive, needs)
+    return "; ".join(explained.reasons) if explained.row.instruction == NO_INSTRUCTION else explained.text
 
 
 _OTHER_NEEDS = {Shape.STORES: Orders.RR, Shape.BUFFERED: Orders.WR}
@@ -368,7 +375,7 @@ def _also(history: History, cycle: Cycle) -> Event | None:
     if needs is None:
         return None
     barriers = barriers_between(history, *cycle.other)
-    return None if ordered(barriers, needs) else nearest(barriers, needs)
+    return None if ordered(barriers, needs) else passage(history, *cycle.other, needs)
 
 
 def _interleaved(history: History, plain: Explanation) -> Explanation:

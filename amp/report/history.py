@@ -130,6 +130,17 @@ class History:
         )
         return number if performs else access.number
 
+    def access_before(self, event: Event) -> Event | None:
+        """The access that its CPU made last before it in program order; None if the trace does not hold it."""
+        accesses = self._of_kind[event.cpu, EventKind.LOAD], self._of_kind[event.cpu, EventKind.STORE]
+        found: list[Event] = []
+        for events in accesses:
+            at = bisect_left(events, event.number, key=_number) - 1
+            while at >= 0 and events[at].flags & (EventFlag.PART | EventFlag.DEFERRED):
+                at -= 1
+            found += events[at : at + 1] if at >= 0 else []
+        return max(found, key=_number, default=None)
+
     def parts(self, load: Event) -> list[Event]:
         """The stale granules of a bulk load, in order."""
         found = []
@@ -185,6 +196,14 @@ class History:
             and store.number != origin
             and ((when := self.visible_at(store, byte)) is None or when > since)
         ]
+
+    def newer_visible(self, load: Event, byte: int) -> int | None:
+        """The store that memory's byte held when the load returned another, older value; None if it was the newest."""
+        origin, newest = self.read_from(load, byte), self._newest(byte, load.number)
+        own = self._own_newest(load.cpu, byte, load.number)
+        if origin is None or newest in (0, origin) or (own and self._unseen(own, byte, load.number)):
+            return None
+        return newest
 
     def took(self, cpu: int, *, before: int) -> Iterator[tuple[Event, Event]]:
         """Doorbells this CPU has taken: (KICK event, TAKEN event), in order."""

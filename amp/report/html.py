@@ -35,7 +35,7 @@ def render_html(trace: Trace, explanation: Explanation, names: Names, *, verdict
         explained=explanation.pair is not None,
         paragraphs=words.paragraphs(),
         cpus=[words.cpu(cpu) for cpu in range(len(explanation.sides))],
-        story=[_row(words, event) for event in scene(words.history, explanation)],
+        story=[_row(words, event) for event in scene(words.history, explanation, words.name)],
         data=view(trace, explanation, words),
         style=Markup(style),  # ours, not data
         script=Markup(script),

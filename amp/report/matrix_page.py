@@ -13,8 +13,9 @@ from markupsafe import Markup
 from amp import __version__
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SITES
+from amp.report.counts import count_of
 from amp.report.matrix import Cell, Matrix, Row, Verdict
-from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, who_text
+from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, totals_text, who_text
 from amp.report.page import asset, source_hash, template
 
 
@@ -32,6 +33,7 @@ def render_matrix_html(matrix: Matrix) -> str:
         together=together_text(matrix),
         classes=[barrier_class.value for barrier_class in BarrierClass],
         rows=rows,
+        totals=totals_text(matrix),
         counterexamples=[cell for row in rows for cell in row["cells"] if cell["found"] is not None],
         style=Markup(style),  # ours, not data
         style_hash=source_hash(style),
@@ -60,7 +62,8 @@ def _cell(row: Row, cell: Cell) -> dict[str, Any]:
         "verdict": explored.verdict.value,
         "weakest": row.judged and cell is row.weakest,
         "shared": cell.same_as is not None,
-        "title": f"{cell.barrier}: {explored.verdict.value}, {explored.runs:,} runs, {explored.states:,} states"
+        "title": f"{cell.barrier}: {explored.verdict.value}, {count_of(explored.runs, 'run')}, "
+        f"{count_of(explored.states, 'state')}"
         + (f", stopped after {explored.bound}" if explored.verdict is Verdict.UNKNOWN else ""),
         "found": cell.counterexample,
     }

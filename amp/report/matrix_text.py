@@ -12,6 +12,7 @@ from rich.text import Text
 
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SITES, Site
+from amp.report.counts import count_of
 from amp.report.matrix import Assignment, Cell, Explored, Matrix, Row, Verdict
 
 WIDE_COLUMNS: Final = 100  # below, a long cell goes to two lines
@@ -102,6 +103,11 @@ def who_text(site: Site) -> str:
     return "both sides" if row.side is None else f"{row.role.value} ({row.side.value})"
 
 
+def totals_text(matrix: Matrix) -> str:
+    """What it took: "12 explorations, 1 run, 0.1 s"."""
+    return f"{count_of(matrix.explorations, 'exploration')}, {count_of(matrix.runs, 'run')}, {matrix.seconds:.1f} s"
+
+
 def cell_text(cell: Cell) -> str:
     """ "holds 29", "broken", "= none"."""
     if cell.same_as is not None:
@@ -130,8 +136,7 @@ def render_matrix(console: Console, matrix: Matrix) -> None:
     _render_together(console, matrix)
     if matrix.coded.verdict is not Verdict.BROKEN:  # else every site's story is the same
         _render_reasons(console, matrix)
-    totals = f"{matrix.explorations} explorations, {matrix.runs:,} runs, {matrix.seconds:.1f} s"
-    _line(console, totals, style="dim")
+    _line(console, totals_text(matrix), style="dim")
 
 
 def _table(matrix: Matrix, *, wide: bool) -> Table:

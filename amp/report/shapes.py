@@ -15,6 +15,7 @@ from amp.ordering.sites import SITES, Site
 from amp.report.history import GRANULE, History, covers
 from amp.report.trace import Event, EventFlag, EventKind
 
+_CHAIN = 32  # loads that may have led to one
 _TRIED = 16  # loads, or stores, tried on the other side for each
 
 
@@ -56,7 +57,7 @@ def passings(history: History, load: Event, byte: int) -> Iterator[Cycle]:
     missed = history.missed(load, byte)
     # What a late load had to return is the oldest it missed: it may have been issued before the newer ones.
     for wanted in missed if load.flags & EventFlag.DEFERRED else reversed(missed):
-        for news in _announcing(history, wanted, _news(history, load, wanted)):
+        for news in _likeliest(history, load, _announcing(history, wanted, _news(history, load, wanted))):
             cycle = _passed(history, load, byte, wanted, news)
             if cycle:
                 yield cycle
@@ -109,6 +110,19 @@ def _announcing(history: History, wanted: Event, known: list[_News]) -> list[_Ne
         )
     ]
     return sited or known
+
+
+def _likeliest(history: History, load: Event, known: list[_News]) -> list[_News]:
+    """First those that the chain of loads to this one began at: news of other rings led its CPU elsewhere."""
+    loads = [
+        each for each in history.loads(load.cpu, before=load.number)[-_CHAIN:] if not each.flags & EventFlag.DEFERRED
+    ]
+    led = next((each for each in reversed(loads) if each.size == GRANULE and each.value == load.address), load)
+    barriers = history.of_kind(load.cpu, EventKind.BARRIER, before=led.number)
+    passages = (each for each in reversed(barriers) if each.site in SITES and SITES[Site(each.site)].needs & Orders.RR)
+    passed = next(passages, None)
+    look = history.access_before(passed) if passed else None
+    return sorted(known, key=lambda news: look is None or not covers(look, news.saw.address))
 
 
 def _passed(history: History, load: Event, byte: int, wanted: Event, news: _News) -> Cycle | None:
@@ -254,16 +268,31 @@ def barriers_between(history: History, first: Event, second: Event) -> list[Even
 
 def _cycle(history: History, cycle: Cycle) -> Cycle | None:
     """The cycle with its barrier filled in; None if a barrier between the pair orders it after all."""
-    barriers = barriers_between(history, *cycle.pair)
-    return None if ordered(barriers, cycle.needs) else replace(cycle, barrier=nearest(barriers, cycle.needs))
+    if ordered(barriers_between(history, *cycle.pair), cycle.needs):
+        return None
+    return replace(cycle, barrier=passage(history, *cycle.pair, cycle.needs))
 
 
 def ordered(barriers: Sequence[Event], needs: Orders) -> bool:
     return any(barrier.orders & needs for barrier in barriers)
 
 
-def nearest(barriers: Sequence[Event], needs: Orders) -> Event | None:
-    """The last of those that stand there for this; else the last at any site; else the last."""
+def passage(history: History, first: Event, second: Event, needs: Orders) -> Event | None:
+    """The barrier that stands between the pair for this; else one at any site; else any.
+
+    A CPU that serves two rings passes a site once for each. Behind a store the last passage is the one before its
+    announcement. Behind a load, or before one, it is the first behind `first`: one that follows its place at once if
+    there is such, for others may be of another ring.
+    """
+    barriers = barriers_between(history, first, second)
     meant = [barrier for barrier in barriers if barrier.site in SITES and SITES[Site(barrier.site)].needs & needs]
     sited = [barrier for barrier in barriers if barrier.site in SITES]
-    return next((group[-1] for group in (meant, sited, barriers) if group), None)
+    found = next((group for group in (meant, sited, barriers) if group), None)
+    if found is None:
+        return None
+    if not needs & (Orders.RR | Orders.WR):
+        return found[-1]
+    mine = (
+        barrier for barrier in found if (access := history.access_before(barrier)) and covers(access, first.address)
+    )
+    return next(mine, None) or next(barrier for barrier in found if barrier.site == found[-1].site)

@@ -82,7 +82,6 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "why": e.why,
         "cure": e.cure.label if e.cure is not None else None,
         "cure_class": e.cure_class.value if e.cure_class else None,
-        "portable": e.portable.label if e.portable is not None else None,
         "also": _event_dict(e.also) if e.also else None,
         "story": [_event_dict(event) for event in e.story],
         "sequential": e.sequential,
@@ -116,7 +115,7 @@ class _Drawing:
         self.words = Words(self._history, explanation, names, "→" if unicode else "->")
         self._unicode = unicode
         self._bar, self._gap = ("──", "⋮") if unicode else ("--", ":")
-        self._events = scene(self._history, explanation)
+        self._events = scene(self._history, explanation, names)
         self._lanes = Lanes([self._flight(e) for e in self._events if e.kind in _STORES], _strokes(unicode))
 
     # --- the picture

@@ -49,7 +49,7 @@ def view(trace: Trace, explanation: Explanation, words: Words) -> dict[str, Any]
     """
     texts, events = _Texts(), trace.events
     loads = [event for event in events if event.kind is EventKind.LOAD and not event.flags & EventFlag.PART]
-    story = scene(words.history, explanation)
+    story = scene(words.history, explanation, words.name)
     return {
         "first": trace.first,
         "last": trace.last,

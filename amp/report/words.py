@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.platforms import Side
 from amp.ordering.sites import SITES, Role, Site, SiteRow
@@ -123,7 +124,11 @@ class Words:
         """A barrier with what it is on this platform: "smp_wmb (dmb)"."""
         if primitive is Primitive.NONE:
             return "no barrier"
+        if primitive is Primitive.COMPILER:
+            return "a compiler barrier"
         instruction = self.explanation.platform.processor(side).architecture.rows[primitive].instruction
+        if instruction == NO_INSTRUCTION:
+            return f"{primitive.label} (a compiler barrier only)"
         return primitive.label if instruction == primitive.label else f"{primitive.label} ({instruction})"
 
     # --- what is wrong with an event, said in place
@@ -153,21 +158,33 @@ class Words:
         if e.shape in (Shape.OVERWRITTEN, Shape.INTERLEAVED) or e.pair is None:
             return None
         if e.missed is None:
-            return f"too new: {self._origin()}, stored after the buffer was handed back"
+            return f"too new: {self._origin(e.read)}, stored after the buffer was handed back"
         if e.shape is Shape.BUFFERED and self.visible_at(e.pair[0]) > bad.number:
-            return "too early: A is still pending"
-        return self._unseen(bad, e.missed, self._origin())
+            return "; ".join(("too early: A is still pending", *self._stale(bad)))
+        return self._unseen(bad, e.missed, self._origin(e.read))
 
     def _unseen(self, load: Event, store: Event, source: str) -> str:
-        """Why the load did not return the store's value."""
+        """Why the load did not return the store's value; also that it is older than what was visible, if it is."""
+        stale = self._stale(load)
         if store.number > load.number:
-            return f"{source}: #{store.number} is stored later"
-        if self.visible_at(store) > load.number:
-            return f"early: {source}; #{store.number} is still pending at the {self.cpu(store.cpu)}"
-        return f"stale: {source}, newest is #{store.number}"
+            why = [f"#{store.number} is stored later"]
+        elif self.visible_at(store) > load.number:
+            why = [f"#{store.number} is still pending at the {self.cpu(store.cpu)}"]
+        else:
+            return next(iter(stale), f"stale: {source}, newest is #{store.number}")
+        if stale:
+            return "; ".join((*stale, *why))
+        return f"{source}: {why[0]}" if store.number > load.number else f"early: {source}; {why[0]}"
 
-    def _origin(self) -> str:
-        origin = self.explanation.read
+    def _stale(self, load: Event) -> list[str]:
+        """That something newer than what the load returned was visible; empty if nothing was."""
+        byte = self.explanation.byte
+        byte = byte if byte is not None and covers(load, byte) else load.address
+        newest = self.history.newer_visible(load, byte)
+        source = self._origin(self.history.read_from(load, byte))
+        return [] if newest is None else [f"stale: {source}, newest is #{newest}"]
+
+    def _origin(self, origin: int | None) -> str:
         if origin is None:
             return "an older value"
         if origin:
@@ -225,10 +242,10 @@ class Words:
         e = self.explanation
         site, side = Site(also.site).name if also.site in SITES else "a barrier", self.side(also.cpu)
         needs = Orders.WR if e.shape is Shape.BUFFERED else Orders.RR
-        mended = f"{e.site.name} is" if e.site else "A and B are"
+        mended = f"{e.site.name} mended" if e.site else "A and B kept in order"
         return (
             f"{site}, {self.named(side, Primitive(also.primitive))} at the {self.cpu(also.cpu)}, does not keep "
-            f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} mended alone the same may still be read"
+            f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} alone the same may still be read"
         )
 
     def _interleaving(self) -> str:
@@ -243,7 +260,7 @@ class Words:
             )
         if e.bad is not None:
             writer = self.history.trace.event(e.read or 0)
-            whose = f"what the {self.cpu(writer.cpu)} stored at #{writer.number}" if writer else self._origin()
+            whose = f"what the {self.cpu(writer.cpu)} stored at #{writer.number}" if writer else self._origin(e.read)
             return f"The {self.cpu(e.bad.cpu)} {self.said(e.bad)} (#{e.bad.number}): {whose}, and nothing newer."
         return "Each access took effect in its turn."
 
@@ -264,13 +281,16 @@ class Words:
 
     def _cure(self, side: Side, needs: Orders) -> str:
         e = self.explanation
-        if e.cure is None or e.cure_class is None:
-            return f"no barrier class orders {orders_text(needs)} on {e.platform.name}"
-        where = f"at {e.site.name}" if e.site else "between A and B"
-        least = f"{self.named(side, e.cure)} {where}: the least that orders it here, class {e.cure_class.value}"
-        if e.portable in (None, e.cure):
-            return least
-        return f"{least}; it promises that on this machine only, {e.portable.label} does on all"
+        if e.cure is None:
+            return f"no barrier whose contract it is orders {orders_text(needs)} on {e.platform.name}"
+        if e.site is None:
+            return f"{self.named(side, e.cure)} between A and B: the least that orders it here"
+        said = f"{self.named(side, e.cure)} at {e.site.name}: the least of its kind that orders it here"
+        if e.cure_class is None:
+            return (
+                f"{said}; no class gives {e.site.name} one that does, so by name: --weaken {e.site.name}={e.cure.label}"
+            )
+        return f"{said}, class {e.cure_class.value}"
 
     def _what(self, pair: tuple[Event, Event], others: tuple[Event, Event]) -> str:
         """One or two sentences for the shape."""

@@ -53,6 +53,14 @@ class TestVerdicts:
         assert "vring on arm64-domains with mandatory barriers: 2 messages, ring of 2" in told.stdout
         assert "verified: every execution holds within these bounds" in told.stdout
 
+    def test_one_of_a_thing_is_told_in_the_singular(self) -> None:
+        told = " ".join(amp("verify", "doorbell", "--platform", "sc", "--messages", "1").stdout.split())
+        assert ". 1 run: 1 complete, 0 merged with one of " in told
+        told = " ".join(amp("verify", "vring", "--max-executions", "1").stdout.split())
+        assert "inconclusive: stopped after 1 run;" in told
+        told = " ".join(amp("verify", "doorbell", "--platform", "riscv", "--weaken", "K1=smp").stdout.split())
+        assert ", 1 context switch; " in told
+
     def test_a_bound_that_is_hit_is_never_called_verified(self) -> None:
         told = amp("verify", "vring-flags", "--max-executions", "20")
         assert told.returncode == 3

@@ -1,5 +1,7 @@
 """Blame names the planted fault, names the other one when that is planted, and names nothing when nothing is wrong."""
 
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,12 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amp.errors import BadRing, Stall, WrongMessage
-from amp.ordering.barriers import BarrierClass, Orders, Primitive
-from amp.ordering.platforms import Side
-from amp.ordering.sites import SITES, Site
-from amp.report.blame import Finding, blame
+from amp.ordering import platform as platform_named
+from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.platforms import PLATFORMS, Side
+from amp.ordering.sites import NO_KINDS, SITES, Site, kind_at, parse_weaken
+from amp.report.blame import Finding, blame, cure_for
+from amp.report.history import History
 from amp.report.shapes import Shape
 from amp.report.trace import EventKind, Trace
+from amp.report.words import Words
+from amp.scenarios import SCENARIOS
 
 NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass
 HOST, REMOTE = Side.HOST, Side.REMOTE
@@ -139,8 +145,8 @@ def test_only_a_site_whose_barrier_does_not_order_is_ever_blamed(
     [
         ("omap4-2011", SMP, Primitive.DMA_WMB, DMA, "PL310 write buffer needs SYSTEM"),
         ("arm64-domains", SMP, Primitive.DMA_WMB, DMA, "interconnect needs OUTER"),
-        ("x86-wc", DMA, Primitive.SMP_MB, SMP, "compiler only"),  # a locked instruction drains the buffers
-        ("paranoid", NONE, Primitive.WMB, MANDATORY, "reaches NONE"),
+        ("x86-wc", DMA, Primitive.WMB, MANDATORY, "compiler only"),
+        ("paranoid", NONE, Primitive.WMB, MANDATORY, "compiler only, and the hardware does not keep WW"),
     ],
 )
 def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
@@ -151,6 +157,94 @@ def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
     assert (explanation.site, explanation.cure, explanation.cure_class) == (Site.S1, cure, cure_class)
     assert why in explanation.why
     assert Orders.WW not in machine.platform.orders(HOST, explanation.primitive)
+
+
+@pytest.mark.parametrize(
+    ("program", "platform", "site", "weak", "cure", "cure_class"),
+    [
+        ("doorbell", "armv7-smp", Site.K1, DMA, Primitive.WMB, MANDATORY),
+        ("doorbell", "omap4-2011", Site.K1, SMP, Primitive.DMA_WMB, DMA),
+        ("store buffering", "omap4-2011", Site.S5, SMP, Primitive.DMA_MB, DMA),
+        ("store buffering", "x86-wb", Site.S5, COMPILER, Primitive.SMP_MB, SMP),
+    ],
+)
+def test_the_cure_is_what_a_stronger_class_puts_at_that_site(
+    bench: Any,
+    *,
+    program: str,
+    platform: str,
+    site: Site,
+    weak: BarrierClass,
+    cure: Primitive,
+    cure_class: BarrierClass,
+) -> None:
+    machine, finding = bench.first(program, platform, {site: weak})
+    explanation = machine.explain(finding)
+    assert (explanation.site, explanation.cure, explanation.cure_class) == (site, cure, cure_class)
+
+
+@pytest.mark.parametrize("platform", sorted(PLATFORMS))
+def test_a_cure_orders_the_pair_there_and_says_so_in_its_contract(platform: str) -> None:
+    """On every platform, for each site and pair: the class that is named gives that barrier, and no weaker one does."""
+    classes = list(BarrierClass)
+    on = PLATFORMS[platform]
+    for side, site, kinds in product(Side, Site, (NO_KINDS, SCENARIOS["spsc-vring"].kinds)):
+        needs, kind = SITES[site].needs, kind_at(site, kinds)
+        found = cure_for(on, side, needs, kind)
+        assert found is not None, (side, site)
+        primitive, named = found
+        assert needs in on.orders(side, primitive)
+        assert needs in PROMISES[primitive]
+        enough = [
+            cls
+            for cls in classes
+            if needs in PROMISES[primitive_for(cls, kind)] and needs in on.orders(side, primitive_for(cls, kind))
+        ]
+        assert named == next(iter(enough), None), (side, site)
+        assert named is None or primitive == primitive_for(named, kind)
+
+
+def test_an_instruction_that_has_just_failed_is_no_cure_by_another_name(tmp_path: Path) -> None:
+    """A table that contradicts itself: its dmb does not keep a doorbell as smp_wmb, and does as dma_wmb."""
+    row = ['primitive = "smp_wmb"', 'instruction = "dmb"', 'orders = ["RR", "RW", "WR", "WW"]', 'reach = "system"']
+    head = ['name = "odd"', 'summary = "odd"', 'source = "none"', 'base = "omap4-2011"']
+    path = tmp_path / "odd.toml"
+    path.write_text("\n".join([*head, "[[remote.rows]]", *row, 'source = "none"', ""]))
+    odd = platform_named(str(path))
+    assert Orders.WD in odd.orders(REMOTE, Primitive.DMA_WMB)
+    cure = cure_for(odd, REMOTE, Orders.WD, Kind.WMB, Primitive.SMP_WMB)
+    assert cure == (Primitive.WMB, MANDATORY)
+
+
+def test_a_barrier_without_an_instruction_is_called_that_and_only_what_is_needed_is_named(bench: Any) -> None:
+    machine, finding = bench.first("message passing", "armv7-up", {Site.S1: SMP})
+    explanation = machine.explain(finding)
+    assert explanation.why == "compiler only, and the hardware does not keep WW"
+    said = dict(Words(History(machine.trace()), explanation, str).paragraphs())
+    assert said["Barrier"].startswith("smp_wmb (a compiler barrier only) on armv7-up: ")
+    assert said["Why"] == explanation.why
+
+
+def test_a_site_that_is_not_to_blame_alone_is_told_in_plain_grammar(bench: Any) -> None:
+    for machine, finding in bench.each("message passing", "paranoid", {Site.S1: COMPILER, Site.S2: COMPILER}):
+        explanation = machine.explain(finding)
+        if explanation.also is not None and explanation.site is Site.S1:
+            break
+    said = dict(Words(History(machine.trace()), explanation, str).paragraphs())
+    assert said["Also"].startswith("S2, a compiler barrier at the remote, does not keep ")
+    assert said["Also"].endswith(" either: with S1 mended alone the same may still be read")
+
+
+def test_a_cure_that_no_class_gives_goes_by_its_name(bench: Any) -> None:
+    """C11's release fence does not promise what a doorbell needs."""
+    kinds = {Site.K1: Kind.RELEASE}
+    machine, finding = bench.first("doorbell", "armv7-smp", {Site.K1: DMA})
+    explanation = blame(machine.trace(), finding, machine.platform, kinds=kinds)
+    assert explanation is not None
+    assert (explanation.cure, explanation.cure_class) == (Primitive.WMB, None)
+    words = Words(History(machine.trace()), explanation, str)
+    assert "--weaken K1=wmb" in dict(words.paragraphs())["Cure"]
+    assert parse_weaken("K1=wmb", kinds) == (Site.K1, Primitive.WMB)
 
 
 def test_a_wrong_head_leads_back_from_the_wrong_buffer_to_the_stale_load(bench: Any) -> None:

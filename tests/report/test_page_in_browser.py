@@ -40,15 +40,13 @@ class Told:
         self.trace: Trace = machine.trace()
         self.explanation: Explanation = machine.explain(finding)
         self.history = History(self.trace)
-        self.path = path
-        text = render_html(
-            self.trace, self.explanation, names or bench.names, verdict="verdict", replay="amp run echo --seed 1"
-        )
+        self.path, self.names = path, names or bench.names
+        text = render_html(self.trace, self.explanation, self.names, verdict="verdict", replay="amp run echo --seed 1")
         path.write_text(text, encoding="utf-8")
 
     @property
     def story(self) -> list[int]:
-        return [event.number for event in scene(self.history, self.explanation)]
+        return [event.number for event in scene(self.history, self.explanation, self.names)]
 
     def loads(self) -> list[Any]:
         return [e for e in self.trace.events if e.kind is EventKind.LOAD and not e.flags & EventFlag.PART]

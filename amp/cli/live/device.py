@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from amp.errors import Violation
+from amp.report.counts import count_of
 from amp.rpmsg.aio import Pump
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.endpoint import Endpoint
@@ -95,8 +96,3 @@ def lost_with_the_core(port: ChannelPort, living: Collection[int], names: Mappin
     for source, count in sorted(lost.items()):
         who = names.get(source, f"endpoint {source}")
         port.log(f"{port.path.name}: {who} has left; {count_of(count, 'message')} of it sent and not acknowledged")
-
-
-def count_of(number: int, what: str) -> str:
-    """1 message, 2 messages."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

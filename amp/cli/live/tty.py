@@ -17,9 +17,10 @@ import tty
 from contextlib import suppress
 from typing import Final
 
-from amp.cli.live.device import ChannelPort, count_of, end_endpoint, powers_of_two
+from amp.cli.live.device import ChannelPort, end_endpoint, powers_of_two
 from amp.cli.live.streams import Outbox, readable
 from amp.errors import RpmsgError, Violation
+from amp.report.counts import count_of
 from amp.rpmsg.endpoint import Endpoint, Message
 
 UNREAD_BYTES: Final = 1 << 16
