@@ -34,11 +34,13 @@ def check_descriptors(needed: int = DESCRIPTORS) -> None:
             os.close(fd)
 
 
-def told(error: BaseException) -> int:
-    """Say what ended the command. Gives its exit status."""
+def told(error: BaseException, *, endless: bool = False) -> int:
+    """Say what ended the command. Gives its exit status. Ctrl-C is how an `endless` one ends: nothing to say."""
     if isinstance(error, click.exceptions.Exit):  # --help, --version
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        if not endless:
+            output.complain(f"interrupted{': ' * bool(str(error))}{error}")
         return INTERRUPTED
     text, status = _ending(error)
     if status == AmpError.exit_status and os.environ.get("AMP_TRACEBACK"):  # the whole story for who asks for it

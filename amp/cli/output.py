@@ -86,6 +86,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._patient: dict[str, _Patient] = {}
+        self.endless = False  # what is said has no end of its own
         for name, fd in (("stdout", 1), ("stderr", 2)):
             stream = getattr(sys, name)
             if stream is not None and (stream is not getattr(sys, f"__{name}__") or stream.fileno() != fd):
@@ -104,6 +105,7 @@ class Streams:
 
     def raising(self) -> None:
         """From here on a reader who leaves ends the command: BrokenPipeError."""
+        self.endless = True
         if "stdout" in self._patient:
             self._patient["stdout"].raising = True
 
