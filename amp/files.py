@@ -84,7 +84,12 @@ def check_writable(path: str | Path) -> None:
 
 
 def _mode_of(path: str | Path) -> int | None:
-    """The file's mode, None if there is none. Raises OSError for a folder, and for a name that no file can have."""
+    """The file's mode, None if there is none. Raises OSError for a folder, and for a name that no file can have.
+
+    So it does for "-", which elsewhere means stdout: ./- is a file of that name.
+    """
+    if str(path) == "-":
+        raise OSError(errno.EINVAL, "not a file's name; /dev/stdout is the standard output, ./- a file", str(path))
     if str(path).endswith("/") or os.path.isdir(path):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if len(os.fsencode(os.path.basename(path))) > _NAME_BYTES:

@@ -31,10 +31,13 @@ def main(arguments: list[str]) -> int:
     os.sched_setaffinity(0, {cpu})
     gc.disable()  # no collection in the middle of a sample; a request leaves nothing behind
     with Region.from_fd(region_fd) as region, os.fdopen(control_fd, "r+b", buffering=0) as control:
-        for line in control:
-            function, work = msgspec.json.decode(line)
-            assert function in FUNCTIONS, function
-            control.write(msgspec.json.encode(_do(function, region, role, _frozen(work))) + b"\n")
+        try:
+            for line in control:
+                function, work = msgspec.json.decode(line)
+                assert function in FUNCTIONS, function
+                control.write(msgspec.json.encode(_do(function, region, role, _frozen(work))) + b"\n")
+        except ConnectionError:  # the parent is gone, and so is who would read an answer
+            return 1
     return 0
 
 

@@ -122,6 +122,7 @@ def ask(
     """Turns of all four builds until `time_s` is over, at least `turns_min`. A turn counts if each has a batch left.
 
     Every two turns another build goes first, and the second of them runs backwards: none always follows the same one.
+    A Ctrl-C says how many turns there were.
     """
     began = time.monotonic()
     builds = tuple(Build)
@@ -130,7 +131,10 @@ def ask(
     while turns < turns_min or time.monotonic() - began < time_s:
         first = turns // 2 % len(builds)
         order = builds[first:] + builds[:first]
-        batches = {build: undisturbed(measure(build)) for build in (order[::-1] if turns % 2 else order)}
+        try:
+            batches = {build: undisturbed(measure(build)) for build in (order[::-1] if turns % 2 else order)}
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"after {turns} turns of all four, {len(kept)} of them undisturbed") from None
         turns += 1
         batches_taken += sum(each.taken for each in batches.values())
         batches_kept += sum(len(each.kept) for each in batches.values())

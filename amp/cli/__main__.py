@@ -1,6 +1,6 @@
 """`python -m amp.cli`: the same as `amp`."""
 
-from amp.cli.main import main
+from amp.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -205,8 +205,12 @@ def main(
     answers = {}
     for setup in setups:
         use = use_text(setup)
-        with share_progress(use) as progress:
-            answers[use] = ask_ring(setup, bound, time_s / len(setups), progress)
+        try:
+            with share_progress(use) as progress:
+                answers[use] = ask_ring(setup, bound, time_s / len(setups), progress)
+        except KeyboardInterrupt as error:
+            measured = conclusion(answers) if answers else "none was measured before"
+            raise KeyboardInterrupt(f"{use}: {error or 'before its first turn'}; {measured}") from None
     known, text = facts(bound), setup_text(base)
     if as_json:
         print_json(as_data(answers, known, {**base.as_dict(), "uses": [[wait, most] for wait, most in uses]}))

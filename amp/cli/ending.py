@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -12,20 +11,11 @@ from typing import Final
 import click
 
 from amp.cli import output
+from amp.cli.shortage import shortage
 from amp.errors import AmpError, UsageError
 
 INTERRUPTED: Final = 128 + signal.SIGINT
 
-# What this machine has not enough of, or does not let this process have: no fault of amp's, and no finding.
-_SCARCE: Final = {
-    errno.EMFILE: "ulimit -n",
-    errno.ENFILE: "fs.file-max",
-    errno.ENOMEM: "ulimit -v",
-    errno.EAGAIN: "ulimit -u",
-    errno.ENOSPC: "a full disk, or /dev/shm",
-    errno.EDQUOT: "a quota",
-    errno.EFBIG: "ulimit -f",
-}
 DESCRIPTORS: Final = 32  # at a time, by the command with the most of them, but for a machine that stays up
 
 
@@ -44,23 +34,13 @@ def check_descriptors(needed: int = DESCRIPTORS) -> None:
             os.close(fd)
 
 
-def shortage(error: BaseException) -> str | None:
-    """What this computer has too little of, and whose limit that is; None: the error says nothing of the kind."""
-    match error:
-        case MemoryError():
-            return "not enough memory (ulimit -v)"
-        case RuntimeError() if "start new thread" in str(error):  # of threading: it has no errno
-            return "no more threads can be started (ulimit -u)"
-        case OSError() if error.errno in _SCARCE:
-            return f"{error.strerror} ({_SCARCE[error.errno]})"
-    return None
-
-
-def told(error: BaseException) -> int:
-    """Say what ended the command. Gives its exit status."""
+def told(error: BaseException, *, endless: bool = False) -> int:
+    """Say what ended the command. Gives its exit status. Ctrl-C is how an `endless` one ends: nothing to say."""
     if isinstance(error, click.exceptions.Exit):  # --help, --version
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        if not endless:
+            output.complain(f"interrupted{': ' * bool(str(error))}{error}")
         return INTERRUPTED
     text, status = _ending(error)
     if status == AmpError.exit_status and os.environ.get("AMP_TRACEBACK"):  # the whole story for who asks for it

@@ -16,14 +16,19 @@ from amp.report.words import Names
 def check(witness_path: str, found: Witness, outputs: dict[str, str]) -> None:
     """Can `outputs`, file names by format ("html", "perfetto"), be written?
 
-    Raises UsageError if a file cannot be written, is the witness itself, or there is nothing to draw.
+    Raises UsageError if a file cannot be written, is the witness itself, is asked for twice, or there is nothing to
+    draw.
     """
+    seen: dict[str, str] = {}
     for form, path in outputs.items():
         if os.path.exists(path) and os.path.samefile(path, witness_path):
             raise UsageError(f"--{form} {path}: that is the witness itself")
         if found.trace is None or found.explanation is None:
             raise UsageError(f"--{form}: witness {witness_path} holds no event: there is nothing to draw")
         check_output(f"--{form}", path)
+        other = seen.setdefault(os.path.realpath(path), form)
+        if other != form:
+            raise UsageError(f"--{form} {path}: that is the file of --{other}")
 
 
 def write(plan: Plan, found: Witness, names: Names, outputs: dict[str, str], status: int) -> int:

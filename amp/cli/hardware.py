@@ -276,6 +276,8 @@ def main(paths: Iterable[str], asked: Request, *, as_json: bool) -> tuple[int, d
             summary.errors.append(error)
             complain(str(error))
             continue
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{file} has no result; before it: {summary_text(summary)}") from None
         if isinstance(done, Skipped):
             summary.skipped.append(done)
         else:

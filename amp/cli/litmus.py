@@ -275,11 +275,14 @@ def main(paths: Iterable[str], asked: Request, *, as_json: bool) -> tuple[int, d
     begin = time.monotonic()
     files = find_files(paths)
     summary = Summary()
-    for each in run_files(files, asked, summary):
-        if isinstance(each, str):
-            complain(each)
-        elif not as_json:
-            echo(text(each, asked.limits))
+    try:
+        for each in run_files(files, asked, summary):
+            if isinstance(each, str):
+                complain(each)
+            elif not as_json:
+                echo(text(each, asked.limits))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"of {len(files)} files, before it: {summary_text(summary)}") from None
     if as_json:
         return summary.exit_status, as_data(summary, time.monotonic() - begin)
     if len(files) > 1:

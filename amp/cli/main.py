@@ -535,7 +535,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments), obj=streams) as context:
             status = int(cli.invoke(context))
     except (Exception, KeyboardInterrupt) as error:
-        status = 0 if isinstance(error, BrokenPipeError) and streams.left else told(error)
+        status = 0 if streams.is_own(error) else told(error, endless=streams.endless)
     lost = streams.lost()
     if lost is not None:
         output.complain(f"standard output: {lost}")

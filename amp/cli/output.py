@@ -24,6 +24,9 @@ from amp.files import check_writable, write_whole
 # what changes the direction of writing (Unicode UAX 9), and bytes of a file name that were no text.
 _ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+LINE_LIMIT: Final = 500  # characters
+_TAIL: Final = 150  # of them at the end, where the reason stands
+
 
 def visible(text: str) -> str:
     r"""`text` with every character that a terminal would act upon shown as \xNN or \uNNNN; newlines and tabs stay."""
@@ -43,8 +46,11 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 
 def complain(text: str) -> None:
-    """One line on stderr, whatever is in `text`."""
-    echo(f"amp: {' '.join(text.splitlines())}", err=True)
+    """One line on stderr, whatever is in `text`, and however much: of what is too long the middle is left out."""
+    line = " ".join(text.splitlines())
+    if len(line) > LINE_LIMIT:
+        line = f"{line[: LINE_LIMIT - _TAIL - 1]}…{line[-_TAIL:]}"
+    echo(f"amp: {line}", err=True)
 
 
 # --- the standard streams
@@ -86,6 +92,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._patient: dict[str, _Patient] = {}
+        self.endless = False  # what is said has no end of its own
         for name, fd in (("stdout", 1), ("stderr", 2)):
             stream = getattr(sys, name)
             if stream is not None and (stream is not getattr(sys, f"__{name}__") or stream.fileno() != fd):
@@ -104,6 +111,7 @@ class Streams:
 
     def raising(self) -> None:
         """From here on a reader who leaves ends the command: BrokenPipeError."""
+        self.endless = True
         if "stdout" in self._patient:
             self._patient["stdout"].raising = True
 
@@ -112,6 +120,12 @@ class Streams:
         """Has the reader of stdout left?"""
         raw = self._patient.get("stdout")
         return raw is not None and raw.failed is not None and raw.failed.errno == errno.EPIPE
+
+    def is_own(self, error: BaseException) -> bool:
+        """Is it that stdout took nothing more? `lost` says so."""
+        raw = self._patient.get("stdout")
+        failed = None if raw is None else raw.failed
+        return failed is not None and isinstance(error, OSError) and not error.filename and error.errno == failed.errno
 
     def lost(self) -> str | None:
         """Why what was printed did not arrive, if so; a reader who left is no such reason. Flushes."""

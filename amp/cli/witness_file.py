@@ -175,6 +175,7 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     if content.finder not in (0, 1) or config.mode is Mode.DIRECT:
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
     _check_reports(content)
+    _check_whole(content)
     trace = None if content.not_repeated else Trace.from_bytes(_inflate(content.trace))
     if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
@@ -191,6 +192,34 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
     repeatable = config.file is None or _is_still(config.file, content.file_sha256)
     return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace, repeatable=repeatable))
+
+
+def _check_whole(content: WitnessFile) -> None:
+    """Raises UsageError for fields that contradict each other: a trace and no run, a run and no trace."""
+    config = content.config
+    if (config.file is None) != (content.file_sha256 is None):
+        raise UsageError(
+            f"config.file is {config.file!r} and file_sha256 {content.file_sha256!r}, expected both or none"
+        )
+    if not content.not_repeated:
+        if not content.trace:
+            raise UsageError("trace is empty and not_repeated too, expected one of them")
+        return
+    if config.program not in SCENARIOS or config.mode is not Mode.LOCKSTEP:
+        raise UsageError(
+            f"not_repeated with program {config.program!r} in mode {config.mode.value!r}: "
+            "only what amp verify explores is not repeated"
+        )
+    run = {
+        "trace": f"{len(content.trace)} bytes" if content.trace else "",
+        "events": str(content.events or ""),
+        "digest": content.digest.strip("0") and content.digest,
+    }
+    for field, value in run.items():
+        if value:
+            raise UsageError(f"{field} is {value}, expected none: not_repeated says that there was no run")
+    if not content.story:
+        raise UsageError("story is empty, expected the explorer's execution: not_repeated leaves no trace")
 
 
 def _check_reports(content: WitnessFile) -> None:

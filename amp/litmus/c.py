@@ -40,12 +40,13 @@ class CCompiler:
         self.rows = rows
         self.parameters: dict[str, CType] = {}
         self.variables: dict[str, Value] = {}
+        self.scopes: list[set[str]] = []  # what the blocks around here declare, outermost first
         for parameter in thread.parameters:
             self.code.line = parameter.line
             self._parameter(parameter)
         for entry in initial:
             self._initial(entry)
-        self._statements(thread.body)
+        self._scope(thread.body)
 
     # --- names
 
@@ -90,8 +91,15 @@ class CCompiler:
             self._statement(statement)
             self.code.release_scratch()
 
+    def _scope(self, statements: tuple[syntax.Statement, ...]) -> None:
+        self.scopes.append(set())
+        self._statements(statements)
+        self.scopes.pop()
+
     def _statement(self, statement: syntax.Statement) -> None:
         match statement:
+            case syntax.Block(scoped=True):
+                self._scope(statement.statements)
             case syntax.Block():
                 self._statements(statement.statements)
             case syntax.Declaration():
@@ -106,6 +114,9 @@ class CCompiler:
 
     def _declaration(self, statement: syntax.Declaration) -> None:
         self.code.line = statement.line
+        if any(statement.name in scope for scope in self.scopes):  # one that hides another is not supported
+            raise self.code.refuse(f"{statement.name!r} is declared a second time")
+        self.scopes[-1].add(statement.name)
         known = self.variables.get(statement.name)
         found = self._type(statement.type_words)
         if known is not None and known.type != found:
@@ -138,11 +149,11 @@ class CCompiler:
         otherwise, end = self.code.new_label(), self.code.new_label()
         self._jump_unless(statement.condition, otherwise)
         self.code.release_scratch()
-        self._statements(statement.then)
+        self._scope(statement.then)
         if statement.otherwise:
             self.code.jump(end)
         self.code.label(otherwise)
-        self._statements(statement.otherwise)
+        self._scope(statement.otherwise)
         self.code.label(end)
 
     def _jump_unless(self, condition: syntax.Expression, label: str) -> None:

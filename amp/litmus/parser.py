@@ -33,6 +33,7 @@ _NOT_SUPPORTED_C = re.compile(
 MAX_WORD: Final = 100  # characters of one number or name
 MAX_DEPTH: Final = 100  # of conditions, expressions and statements in one another
 _LONG_WORD = re.compile(rf"[A-Za-z0-9_]{{{MAX_WORD + 1},}}")
+_BRACKET = re.compile(r"[()\[\]{}]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -102,6 +103,7 @@ def _run(source: Source, section: Section, grammar: str, transformer: Transforme
         raise refuse(
             source.file, line, f"{long[0][:20]!r}... has {len(long[0])} characters, at most {MAX_WORD} are read"
         )
+    _check_brackets(source.file, section)
     try:
         tree = _parser(grammar).parse("\n" * (section.line - 1) + section.text)
         _check_depth(source.file, tree)
@@ -114,6 +116,16 @@ def _run(source: Source, section: Section, grammar: str, transformer: Transforme
         raise
 
 
+def _check_brackets(file: str, section: Section) -> None:
+    """Raises UsageError for too many in one another; the tree knows none that only group."""
+    depth = 0
+    for found in _BRACKET.finditer(section.text):
+        depth += 1 if found[0] in "([{" else -1
+        if depth > MAX_DEPTH:
+            line = section.line + section.text.count("\n", 0, found.start())
+            raise _too_deep(file, line)
+
+
 def _check_depth(file: str, tree: Tree[Token]) -> None:
     """Raises UsageError for what nests too deep for those who recurse."""
     level: list[Tree[Token]] = [tree]
@@ -121,7 +133,11 @@ def _check_depth(file: str, tree: Tree[Token]) -> None:
         level = [child for each in level for child in each.children if isinstance(child, Tree)]
     if level:
         line = next((each.meta.line for each in level if not each.meta.empty), 1)
-        raise refuse(file, line, f"more than {MAX_DEPTH} constructs nest here, which is not supported")
+        raise _too_deep(file, line)
+
+
+def _too_deep(file: str, line: int) -> UsageError:
+    return refuse(file, line, f"more than {MAX_DEPTH} constructs nest here, which is not supported")
 
 
 def _unexpected(file: str, section: Section, error: UnexpectedInput) -> UsageError:

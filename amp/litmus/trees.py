@@ -45,7 +45,15 @@ class _Values(Transformer[Token, Any]):
 
 class InitialValues(_Values):
     def start(self, children: list[Any]) -> Any:
-        return tuple(child for child in children if child is not None)
+        entries = tuple(child for child in children if child is not None)
+        seen = set()
+        for entry in entries:
+            given = {"a type": bool(entry.type_words), "a value": entry.value is not None}
+            for what in (what for what, is_given in given.items() if is_given):
+                if (entry.target, what) in seen:
+                    raise Refused(entry.line, f"{entry.target} is given {what} a second time")
+                seen.add((entry.target, what))
+        return entries
 
     @v_args(meta=True)
     def entry(self, meta: Meta, children: list[Any]) -> Any:

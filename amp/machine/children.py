@@ -32,9 +32,12 @@ def ctrl_c_waits() -> Iterator[None]:
 
 
 def start_child(
-    module: str, region_fd: int, *numbers: int, stdout: int | None = None
+    module: str, region_fd: int, *numbers: int, stdout: int | None = None, extra: dict[str, str] | None = None
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """`python -m module` and our end of its control socket; `numbers` are its own arguments. Raises OSError."""
+    """`python -m module` and our end of its control socket; `numbers` are its own arguments.
+
+    `extra` are variables of its environment besides ours. Raises OSError.
+    """
     ours, theirs = socket.socketpair()
     try:
         with theirs, _clear_of_streams(region_fd) as region, _clear_of_streams(theirs.fileno()) as control:
@@ -44,7 +47,7 @@ def start_child(
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 pass_fds=(region, control),
-                env=_environment(),
+                env=_environment() | (extra or {}),
             )
     except BaseException:
         ours.close()

@@ -2,7 +2,8 @@
 
 Who does what. The owner's thread starts, stops and kills. A watcher thread hears the process: its last words, its end,
 its heartbeat; it alone takes its exit status. If the process ends and nobody asked for it, the watcher records why,
-tells the SoC (`Soc.lost`) and then the owner. When it is through, descriptors, process and thread are gone.
+tells the SoC (`Soc.lost`) and then the owner. When it is through, descriptors, thread and process are gone, and the
+processes that the firmware has started.
 
 Not here: what to do about a crash. The inside of the process is `amp.machine.core_process`.
 """
@@ -23,6 +24,7 @@ from typing import Final
 import msgspec
 
 from amp.errors import FirmwareError, RprocError
+from amp.machine import descendants
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.core import Boot, CoreState, Crash, CrashKind
 from amp.machine.core_process import LINE_LIMIT_BYTES, CrashReport, PowerOn
@@ -174,8 +176,10 @@ class _Run:
 
     def __init__(self, soc: Soc, module: str, watchdog_s: float) -> None:
         self._soc, self._watchdog_s, self._received = soc, watchdog_s, b""
+        self._mark = descendants.new_mark()
         try:  # a firmware that prints must not spoil what a command says: to stderr
-            self.process, self._control = start_child(module, soc.region.fd, stdout=2)
+            marked = {descendants.VARIABLE: self._mark}
+            self.process, self._control = start_child(module, soc.region.fd, stdout=2, extra=marked)
         except OSError as error:
             raise RprocError(f"the core cannot be started: {error}") from error
         try:
@@ -234,8 +238,9 @@ class _Run:
         return Crash(report.kind, " ".join(report.text.split())[:WORDS_LIMIT], report.da)
 
     def end(self) -> Crash:
-        """Take the exit status, close everything. What the status says."""
+        """Take the exit status, end what the firmware has started, close everything. What the status says."""
         pid, status = self.process.pid, self.process.wait()
+        descendants.end_marked(self._mark)
         os.close(self._pidfd)
         self._control.close()
         if status >= 0:

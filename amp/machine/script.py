@@ -137,7 +137,10 @@ class Script:
         except (ValueError, binascii.Error) as error:
             raise UsageError(f"script: not URL-safe base 64, cut off or mistyped: {error}") from None
         if len(packed) < _CHECKSUM.size:
-            raise UsageError(f"script: {len(packed)} bytes, the checksum alone needs {_CHECKSUM.size}: cut off")
+            raise UsageError(
+                f"script: {token[:40]!r} is no whole schedule: it holds {len(packed)} bytes, the checksum alone has "
+                f"{_CHECKSUM.size}: cut off"
+            )
         (checksum,), packed = _CHECKSUM.unpack_from(packed), packed[_CHECKSUM.size :]
         if zlib.crc32(packed) != checksum:
             raise UsageError(

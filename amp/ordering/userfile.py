@@ -6,6 +6,7 @@ file, the field, the value and what is allowed. Nothing is guessed: an unknown f
 
 from __future__ import annotations
 
+import datetime
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -198,7 +199,7 @@ class _Reader:
 
 def _show(value: object) -> str:
     """A user's value on one line, cut short."""
-    text = repr(value)
+    text = str(value) if isinstance(value, (datetime.date, datetime.time)) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -219,8 +220,12 @@ def _parse(path: Path, fail: Callable[[str, str], UsageError]) -> dict[str, Any]
         raise fail("file", f"cannot be read: {error.strerror}; a platform is a page of TOML") from None
     try:
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise fail("file", "has lists or tables too deep in one another") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise fail("file", f"is not TOML: {error}") from None
+    except ValueError:  # of int(): the only one that is none of those
+        raise fail("file", "has a number of too many digits") from None
 
 
 def load(path: str | Path) -> Platform:
@@ -236,6 +241,7 @@ def load(path: str | Path) -> Platform:
         problem, _, where = str(error).partition(" - at `")
         field = where.rstrip("`").removeprefix("$").removeprefix(".")
         value = _lookup(tree, where.rstrip("`"))
+        problem = problem.replace("`str | null`", "a text").replace("`str`", "a text")
         shown = "" if isinstance(value, dict) else f"{_show(value)}: "
         raise reader.error(field or "file", f"{shown}{problem}") from None
     return reader.platform(record)

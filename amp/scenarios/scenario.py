@@ -36,6 +36,14 @@ FIXED_FIELDS: Final = (
 )
 
 
+def _said(name: str, value: Any) -> str:
+    """A field as a wish: "event_idx on", "window 3"."""
+    if isinstance(value, bool):
+        return f"{name} {'on' if value else 'off'}"
+    shown = "none" if value is None else str(value)
+    return f"{name} {shown:.80}"
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One scenario.
@@ -83,7 +91,9 @@ class Scenario:
         for name in FIXED_FIELDS:
             value, plain = getattr(config, name), getattr(default, name)
             if value not in (plain, self.fixed.get(name, plain)):
-                raise UsageError(f"{name} is {value!r:.80}, {self.name} has {self.fixed.get(name, plain)!r}")
+                raise UsageError(
+                    f"{self.name} always has {_said(name, self.fixed.get(name, plain))}, not {_said(name, value)}"
+                )
         settled = msgspec.structs.replace(config, **self.fixed)
         self._check_sizes(settled)
         settled.check()

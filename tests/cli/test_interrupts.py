@@ -23,9 +23,13 @@ LONG = {
     "verify vring-event-idx --messages 6 --platform paranoid": "stopped after Ctrl-C",
     "verify vring --chooser random --max-executions 1000000000": "runs by chance",
     "sites vring-event-idx --messages 4 --platform paranoid": "unknown: a bound was reached",
-    "bench ring --time 600": "",
-    "bench verify --time 600": "",
-    f"litmus --hardware {SB} --time 600 --tries 1000000000000": "",
+}
+# What these print is their result, which they do not have: they say so.
+WITHOUT_RESULT = {
+    "bench ring --time 600": "amp: interrupted",
+    "bench verify --time 600": "amp: interrupted",
+    "bench question --time 600": "turns of all four",
+    f"litmus --hardware {SB} --time 600 --tries 1000000000000": f"{SB} has no result; before it: 0 tests run",
 }
 
 
@@ -74,7 +78,7 @@ def ours() -> set[str]:
     return {name for name in os.listdir(SHM_DIRECTORY) if name.startswith("amp.")}
 
 
-@pytest.mark.parametrize("line", LONG)
+@pytest.mark.parametrize("line", [*LONG, *WITHOUT_RESULT])
 def test_ctrl_c_tells_what_was_found_and_leaves_nothing(line: str, tmp_path: Path) -> None:
     with start(line, tmp_path) as process:
         try:
@@ -86,13 +90,18 @@ def test_ctrl_c_tells_what_was_found_and_leaves_nothing(line: str, tmp_path: Pat
         finally:
             process.kill()
     assert process.returncode == 130, err
-    assert err == ""
-    assert LONG[line] in " ".join(out.split())
+    if line in WITHOUT_RESULT:
+        assert (out, len(err.splitlines())) == ("", 1), err
+        assert err.startswith("amp: interrupted")
+        assert WITHOUT_RESULT[line] in err
+    else:
+        assert err == ""
+        assert LONG[line] in " ".join(out.split())
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("line", [list(LONG)[1], list(LONG)[-1]])
+@pytest.mark.parametrize("line", [list(LONG)[1], list(WITHOUT_RESULT)[-1]])
 def test_a_command_that_is_ended_leaves_no_process_and_no_file(line: str, number: int, tmp_path: Path) -> None:
     """Of a hardware run also the process of the compiled test, which knows nothing of Python."""
     with start(line, tmp_path) as process:
@@ -106,6 +115,22 @@ def test_a_command_that_is_ended_leaves_no_process_and_no_file(line: str, number
             process.kill()
     assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["bench question --time 600", "bench ring --time 600"])
+def test_a_hang_up_in_a_measurement_leaves_nothing_and_says_nothing(line: str, tmp_path: Path) -> None:
+    """At five moments: a measuring process may be in the middle of its answer."""
+    for _ in range(5):
+        with start(line, tmp_path) as process:
+            try:
+                until(lambda pid=process.pid: is_at_work(pid, line), "work")
+                with watched(*children(process.pid)) as all_ended:
+                    process.send_signal(signal.SIGHUP)
+                    _, err = process.communicate(timeout=WAIT_LIMIT_S)
+                    all_ended()
+            finally:
+                process.kill()
+        assert (process.returncode, err) == (-signal.SIGHUP, "")
 
 
 def test_what_a_killed_compilation_has_left_is_removed_by_the_next_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import here
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,3 +164,56 @@ def test_both_commands_give_one_object_with_the_common_keys(saved: Path, command
     assert (data["status"], data["violations"]) == ("violation", 1)
     if command == "replay":
         assert data["same"] is True
+
+
+UNREPEATED = {"not_repeated": "x", "trace": "", "events": 0, "digest": "0" * 16}
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `amp verify` wrote, as data."""
+    path = tmp_path_factory.mktemp("verified") / "witness"
+    assert here("verify", "vring", "--weaken", "S1=smp", "--save", path).returncode == 1
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"not_repeated": "x"}, "trace"),
+        ({"not_repeated": "x", "trace": ""}, "events"),
+        (UNREPEATED | {"trace": None}, "trace"),
+        (UNREPEATED | {"events": 7}, "events"),
+        (UNREPEATED | {"digest": "00000000000000a0"}, "digest"),
+        (UNREPEATED | {"story": []}, "story"),
+        ({"trace": ""}, "trace"),
+        ({"trace": "", "events": 0, "digest": "0" * 16}, "trace"),
+        ({"file_sha256": "0" * 64}, "file_sha256"),
+    ],
+    ids=str,
+)
+def test_a_witness_whose_fields_contradict_each_other_is_refused_in_one_line(
+    verified: dict[str, Any], tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    path = tmp_path / "witness"
+    path.write_text(json.dumps(verified | {name: value for name, value in changes.items() if value is not None}))
+    for command in (("explain", path), ("explain", path, "--json"), ("replay", path)):
+        refused = here(*command)
+        assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1), refused.stderr
+        assert field in refused.stderr
+
+
+def test_only_what_is_explored_is_not_repeated(saved: Path) -> None:
+    saved.write_text(json.dumps(json.loads(saved.read_text()) | UNREPEATED))
+    refused = here("explain", saved)
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1)
+    assert "amp verify" in refused.stderr
+
+
+def test_an_unrepeated_witness_without_contradictions_is_told(verified: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "witness"
+    path.write_text(json.dumps(verified | UNREPEATED))
+    told = here("explain", path)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "not repeated in two processes: x" in told.stdout

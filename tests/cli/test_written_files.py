@@ -12,6 +12,7 @@ import pytest
 from commands import AMP
 from commands import process as amp
 
+from amp.cli.output import complain
 from amp.files import check_writable, read_whole, write_whole
 
 SMP = ("run", "echo", "--barriers", "smp", "--messages", "60")
@@ -179,3 +180,44 @@ def test_exactly_the_limit_is_read_and_one_byte_more_is_not(tmp_path: Path) -> N
     assert read_whole(path, 100) == bytes(100)
     with pytest.raises(OSError, match="more than 99 bytes"):
         read_whole(path, 99)
+
+
+def test_two_answers_are_not_written_to_one_file(witness: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    (tmp_path / "link").symlink_to(page)
+    for other in (page, tmp_path / "link", f"{tmp_path}/./page"):
+        done = amp("explain", witness, "--html", page, "--perfetto", other)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"amp: --perfetto {other}: that is the file of --html\n"
+    assert not page.exists()
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_dash_is_no_file_s_name(witness: Path, tmp_path: Path, writer: str) -> None:
+    done = amp(*arguments(writer, witness), "-", cwd=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert f"{writer.partition(' ')[2]} -: not a file's name" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_full_stdout_does_not_take_is_told_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(AMP)} ps >/dev/full"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (2, "amp: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("text", ["…" * 1000, "x" * 100_000, "a\nb" * 5000])
+def test_a_complaint_is_a_line_of_bounded_length_with_its_end(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    complain(f"ValueError: {text} (firmware, line 3)")
+    [line] = capsys.readouterr().err.splitlines()
+    assert len(line) == len("amp: ") + 500
+    assert line.startswith("amp: ValueError: ")
+    assert "…" in line
+    assert line.endswith(" (firmware, line 3)")

@@ -167,7 +167,7 @@ ERRORS = [
     (c("char r0;"), BODY, "type 'char' is not supported"),
     (c("int r0 = 4 / 2;"), BODY, "operator '/' is not supported"),
     (c("int r0 = 1; int r1 = 1 << r0;"), BODY, "operator '<<' is supported with a number below 32 only"),
-    (c("int r0; long r0;"), BODY, "'r0' is declared a second time, with another type"),
+    (c("int r0; long r0;"), BODY, "'r0' is declared a second time"),
     (c("int x;"), BODY, "'x' is a parameter already"),
     (c("int r0; r0 = 010;"), BODY, "octal number 010"),
     (c(";", parameters="int x"), 3, "parameter 'x' is no pointer"),
@@ -227,3 +227,51 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "large.litmus").write_bytes(b" " * (1 << 20) + b" ")
     with pytest.raises(UsageError, match="no litmus test"):
         load(str(tmp_path / "large.litmus"))
+
+
+# --- too deep, and twice ----------------------------------------------------------------------------------------------
+
+DEEP = {
+    "an expression": "{c}int r0 = {open}1{close};{end}",
+    "an argument": "{c}WRITE_ONCE(*x, {open}1{close});{end}",
+    "a condition": "{c}int r0 = 1;{end}",
+}
+
+
+@pytest.mark.parametrize("what", DEEP)
+@pytest.mark.parametrize("levels", [101, 100_000])
+def test_more_than_100_brackets_in_one_another_are_refused_wherever_they_stand(what: str, levels: int) -> None:
+    condition = f"{'(' * levels}0:r0=1{')' * levels}" if what == "a condition" else "x=1"
+    start, end = "C t\n{ x=0; }\nP0(int *x) {\n", "\n}\n" + f"exists {condition}\n"
+    text = DEEP[what].format(c=start, end=end, open="(" * levels, close=")" * levels)
+    with pytest.raises(UsageError, match=r"^t:\d+: more than 100 constructs nest here"):
+        parse("t", text)
+
+
+def test_fifty_brackets_in_one_another_are_read() -> None:
+    parse("t", f"C t\n{{ x=0; }}\nP0(int *x) {{\nint r0 = {'(' * 50}1{')' * 50};\n}}\nexists {'(' * 50}x=1{')' * 50}\n")
+
+
+@pytest.mark.parametrize(
+    "initial",
+    ["int x=1; int x=2;", "x=1; x=2;", "x=1; [x]=1;", "int x; long x;", "0:r1=1; 0:r1=x;", "0:r1=1; y=1; 0:r1=1;"],
+)
+def test_what_is_initialised_twice_is_refused(initial: str) -> None:
+    with pytest.raises(UsageError, match=r"^t:2: .* a second time$"):
+        parse("t", f"C t\n{{ {initial} }}\nP0(int *x) {{ int r0 = READ_ONCE(*x); }}\nexists (0:r0=0)\n")
+
+
+@pytest.mark.parametrize(
+    "body", ["int r0=1; int r0=2;", "int r0=1, r0=2;", "int r0=1; { int r0=2; }", "int r0=1; if (r0) { int r0=2; }"]
+)
+def test_what_is_declared_twice_is_refused(body: str) -> None:
+    with pytest.raises(UsageError, match="'r0' is declared a second time"):
+        run(f"C t\n{{ x=0; }}\nP0(int *x) {{ {body} }}\nexists (0:r0=0)\n")
+
+
+def test_blocks_beside_each_other_may_declare_the_same() -> None:
+    run("C t\n{ x=0; }\nP0(int *x) { if (1) { int r0=1; } else { int r0=2; } { int r0=3; } }\nexists (0:r0=3)\n")
+
+
+def test_a_type_and_a_value_may_be_given_apart() -> None:
+    parse("t", "C t\n{ int x; x=2; }\nP0(int *x) { int r0 = READ_ONCE(*x); }\nexists (0:r0=0)\n")

@@ -126,13 +126,13 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"name": "arm64"}, ("name", "'arm64'", "amp's own")),
     ({"name": "Two Words"}, ("name", "'Two Words'")),
     ({"summary": ""}, ("summary", "''")),
-    ({"source": 7}, ("source", "7", "str")),
+    ({"source": 7}, ("source", "7", "a text")),
     ({"colour": "red"}, ("colour",)),
     ({"host": 3}, ("host", "3", "object")),
     ({"host": {"load_reach": "far"}}, ("host.load_reach", "'far'", "none, inner, outer, system")),
     ({"host": {"load_reach": "systen"}}, ("did you mean system",)),
     ({"host": {"stages": [STAGE | {"doorbell": "SYSTEM"}]}}, ("host.stages[0].doorbell", "'SYSTEM'", "system")),
-    ({"host": {"stages": [STAGE, STAGE | {"memory": 2}]}}, ("host.stages[1].memory", "2", "str")),
+    ({"host": {"stages": [STAGE, STAGE | {"memory": 2}]}}, ("host.stages[1].memory", "2", "a text")),
     ({"remote": {"stages": [{"name": "x"}]}}, ("remote.stages[0]", "memory")),
     ({"host": {"rows": [ROW | {"primitive": "wmbb"}]}}, ("host.rows[0].primitive", "'wmbb'", "did you mean wmb")),
     ({"host": {"rows": [ROW | {"orders": ["WW", "XX"]}]}}, ("host.rows[0].orders[1]", "'XX'", "RR, RW, WR, WW, WD")),
@@ -270,3 +270,20 @@ def test_a_file_without_a_base_need_not_speak_of_fences(tmp_path: Path) -> None:
     for side in Side:
         whole[side.value]["rows"] = [each for each in whole[side.value]["rows"] if "fence" not in each["primitive"]]
     assert load(write(tmp_path / "whole.toml", whole)).table(Side.HOST) == machine.table(Side.HOST)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("base = 1979-05-27", "base: 1979-05-27: Expected a text"),
+        ("x = " + "[" * 5000, "file: has lists or tables too deep in one another"),
+        ("x = " + "1" * 5000, "file: has a number of too many digits"),
+    ],
+    ids=["a date", "too deep", "too many digits"],
+)
+def test_what_python_alone_would_understand_is_said_plainly(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'name = "own"\nsummary = "s"\nsource = "s"\n{text}')
+    with pytest.raises(UsageError) as refused:
+        load(path)
+    assert str(refused.value).startswith(f"{path}: {said}")

@@ -60,7 +60,7 @@ def test_a_scenario_as_data_says_what_the_catalogue_says(name: str) -> None:
         ("scenarios vrings", "scenario 'vrings' is unknown; did you mean vring?"),
         ("run vring --weaken K1=none", "weaken: vring has no site K1 (it has S1, S2, S3, S4, B1)"),
         ("run spsc-vring --barriers virtio-strong", "barriers 'virtio-strong' is unknown"),
-        ("run vring --event-idx", "event_idx is True, vring has False"),
+        ("run vring --event-idx", "vring always has event_idx off, not event_idx on"),
         ("run vring --window 4", "window is 4, vring has 0"),
         ("run vring --ring-size 3", "ring size is 3, vring has a power of two from 1 to 8"),
         ("run doorbell --ring-size 2", "ring size is 2, doorbell has 1"),

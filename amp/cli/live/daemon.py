@@ -14,10 +14,11 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Final
 
-from amp.cli.ending import check_descriptors, shortage
+from amp.cli.ending import check_descriptors
 from amp.cli.live import directory, protocol
 from amp.cli.live.control import ControlServer
 from amp.cli.live.machine import LiveMachine, Log, Settings
+from amp.cli.shortage import shortage
 from amp.errors import AmpError, RprocError, UsageError
 from amp.machine.soc import Soc
 

@@ -14,9 +14,9 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from amp.cli.ending import shortage
 from amp.cli.live.daemon import TOLD_DOWN, NotUp
 from amp.cli.live.protocol import MachineInfo, Reply
+from amp.cli.shortage import shortage
 from amp.errors import AmpError, UsageError
 
 FIRST: Final = 3  # descriptors that are no standard stream

@@ -1,0 +1,53 @@
+"""Too little address space, at whichever moment of the start it is missed: one line and status 2, no finding."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import here, process
+
+KIB = range(23_000, 47_000, 1500)  # from where Python comes to our code to where the commands work
+
+
+@pytest.fixture(scope="module")
+def witness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("low") / "witness"
+    assert here("verify", "vring", "--weaken", "S1=smp", "--save", path).returncode == 1
+    return path
+
+
+def limited(kib: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    limit = (kib << 10, kib << 10)
+    return process(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit))
+
+
+@pytest.mark.parametrize(
+    ("good", "command"),
+    [(0, ("platforms",)), (0, ("verify", "doorbell")), (0, ("bench", "question")), (1, ("replay", "WITNESS"))],
+    ids=str,
+)
+def test_a_command_that_finds_no_memory_to_start_says_so_in_one_line_with_status_2(
+    witness: Path, good: int, command: tuple[str, ...]
+) -> None:
+    words = [witness if word == "WITNESS" else word for word in command]
+    refused = 0
+    for kib in KIB:
+        told = limited(kib, *words)
+        if told.returncode == 2:
+            refused += 1
+            assert len(told.stderr.splitlines()) == 1, (kib, told.stderr)
+            assert "not enough memory" in told.stderr or "Cannot allocate memory" in told.stderr, (kib, told.stderr)
+        else:
+            assert (told.returncode, told.stderr) == (good, ""), (kib, told)
+            assert told.stdout
+    assert refused > 2, "memory was never short"
+
+
+def test_a_module_that_cannot_be_loaded_for_another_reason_is_no_violation(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("this is no Python")
+    told = process("platforms", env={"PYTHONPATH": str(tmp_path)})
+    assert (told.returncode, told.stdout, len(told.stderr.splitlines())) == (4, "", 1), told.stderr
+    assert "SyntaxError" in told.stderr
