@@ -42,7 +42,6 @@ PyObject *py_fail(PyObject *self, const char *what, int error)
         assert(PyErr_Occurred());
         break;
     case -EPROTO:
-    case -EOPNOTSUPP: /* of a mutex that is none any more */
         PyErr_Format(py_errors.peer_died, "%s: the model's state is not as it was left: something wrote there by no port",
                      what);
         break;
