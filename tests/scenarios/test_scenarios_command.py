@@ -61,7 +61,7 @@ def test_a_scenario_as_data_says_what_the_catalogue_says(name: str) -> None:
         ("run vring --weaken K1=none", "weaken: vring has no site K1 (it has S1, S2, S3, S4, B1)"),
         ("run spsc-vring --barriers virtio-strong", "barriers 'virtio-strong' is unknown"),
         ("run vring --event-idx", "vring always has event_idx off, not event_idx on"),
-        ("run vring --window 4", "window is 4, vring has 0"),
+        ("run vring --window 4", "vring always has window 0, not window 4"),
         ("run vring --ring-size 3", "ring size is 3, vring has a power of two from 1 to 8"),
         ("run doorbell --ring-size 2", "ring size is 2, doorbell has 1"),
         ("run vring --messages 65536", "messages is 65536, vring has 1 to 65535"),
