@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from turns import Floor
 
 from amp.region.names import SHM_DIRECTORY, creator_of
+
+# How long an example takes says nothing on a machine that is busy; pytest's timeout is for what hangs.
+settings.register_profile("amp", deadline=None)
+settings.load_profile("amp")
 
 _SHARED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 _FLOOR = pytest.StashKey[Floor]()

@@ -28,12 +28,16 @@ def script_of(trace: Trace) -> Script:
 
 
 def goals_of(trace: Trace) -> Iterator[tuple[Event, Goal]]:
-    """The schedule's goals, each with its event. Raises UsageError as script_of does."""
+    """The schedule's goals, each with its event. Raises UsageError as script_of does, or if the trace is no run's."""
     if not trace.complete:
         raise UsageError(f"schedule: the trace begins at event {trace.first}, the whole run is needed")
     run = _Run()
     for event in trace.events:
-        for goal in run.goals(event):
+        try:
+            goals = list(run.goals(event))
+        except (KeyError, ValueError, IndexError):
+            raise UsageError(f"schedule: event {event.number} does not follow from those before it") from None
+        for goal in goals:
             yield event, goal
 
 

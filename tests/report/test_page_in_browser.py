@@ -355,8 +355,8 @@ def test_a_finding_without_an_explanation_has_a_page_too(browser: Page, bench: A
     browser.open(told.path)
     assert "Not explained" in browser.find("#why").text
     assert "nothing in this run is out of order" in browser.find("#why").text
-    assert not [button for button in browser.all("button.role") if button.is_displayed()]
-    assert browser.current == told.story[-1]
+    shown = {button.get_attribute("data-role") for button in browser.all("button.role") if button.is_displayed()}
+    assert not shown & {"A", "B", "site"}  # there is no pair, only what was read
     browser.press("w", "a", Keys.ARROW_LEFT)
     assert browser.current == told.story[-1] - 1
     assert browser.console() == []
