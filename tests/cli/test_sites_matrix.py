@@ -261,7 +261,7 @@ def test_a_cell_whose_bound_is_hit_is_unknown_and_never_holds(limit: int) -> Non
             seen.add(said.explored.verdict)
             assert said.explored.verdict in (truth.explored.verdict, Verdict.UNKNOWN)
             if said.explored.verdict is Verdict.UNKNOWN:
-                assert said.explored.bound == f"{limit} runs"
+                assert said.explored.bound == f"{limit} run{'s' * (limit != 1)}"
                 assert said.counterexample is None
     assert Verdict.UNKNOWN in seen
 
