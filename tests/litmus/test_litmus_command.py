@@ -148,7 +148,7 @@ def test_a_bound_that_is_hit_gives_no_verdict(folder: Path) -> None:
     assert all(test["outcomes"] is None and test["observation"] is None for test in data["tests"])
     done = amp(folder, "--max-executions", 1)
     assert done.returncode == 3
-    assert "inconclusive: no verdict within 1 executions" in done.stdout
+    assert "inconclusive: no verdict within 1 execution" in done.stdout
     assert "Observation" not in done.stdout
 
 
