@@ -109,6 +109,9 @@ static inline void xp_put(struct xp_set *set, unsigned bit)
     set->bit[bit >> 6] |= UINT64_C(1) << (bit & 63);
 }
 
+/* What is in `other` is in `set`, too: the first so many words of both. */
+void xp_unite(struct xp_set *set, const struct xp_set *other, unsigned words);
+
 static inline bool xp_is_before(const struct xp_graph *g, unsigned node, unsigned later)
 {
     return g->before[later][node >> 6] >> (node & 63) & 1;

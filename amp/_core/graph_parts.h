@@ -7,8 +7,6 @@
 
 #include "graph.h"
 
-void xp_unite(struct xp_set *set, const struct xp_set *other, unsigned words);
-
 /* `node`, and what is before it, into `row`. */
 void xp_unite_row(const struct xp_graph *g, uint64_t *row, unsigned node);
 

@@ -87,16 +87,10 @@ int litmus_store(struct litmus *test, unsigned number, const struct amp_insn *i)
 int litmus_read_modify_write(struct litmus *test, unsigned number, const struct amp_insn *i);
 void litmus_fence(struct litmus *test, unsigned number, const struct xp_orders *orders);
 
-static inline void litmus_join(struct xp_set *set, const struct xp_set *other, unsigned words)
-{
-    for (unsigned i = 0; i < words; i++)
-        set->bit[i] |= other->bit[i];
-}
-
 static inline void litmus_join_taint(struct litmus_taint *taint, const struct litmus_taint *other)
 {
-    litmus_join(&taint->depends, &other->depends, XP_WORDS);
-    litmus_join(&taint->picks, &other->picks, XP_WORDS);
+    xp_unite(&taint->depends, &other->depends, XP_WORDS);
+    xp_unite(&taint->picks, &other->picks, XP_WORDS);
 }
 
 #endif

@@ -176,7 +176,7 @@ static int put(struct litmus *test, unsigned number, const struct place *place, 
     struct xp_set later = g->cpu[number].control;
     int result;
 
-    litmus_join(&later, address, XP_WORDS);
+    xp_unite(&later, address, XP_WORDS);
     xp_add_control(g, number, &taint->picks);
     result = xp_store(test->x, XP_WRITE, number, place->cell, place->n, value << place->shift, orders, &taint->depends, NULL,
                       partner);
@@ -212,10 +212,10 @@ static int modify_store(struct litmus *test, unsigned number, const struct amp_i
 
     litmus_join_taint(&taint, &thread->taint[i->a]);
     if (i->arg == RMW_CMPXCHG && !(test->faults & LITMUS_NO_PICK))
-        litmus_join(&taint.picks, &thread->taint[(unsigned)i->imm & 0xff].picks, XP_WORDS);
+        xp_unite(&taint.picks, &thread->taint[(unsigned)i->imm & 0xff].picks, XP_WORDS);
     if (stores_read)
-        litmus_join(&taint.depends, &read->depends, XP_WORDS);
-    litmus_join(&taint.picks, &read->picks, XP_WORDS);
+        xp_unite(&taint.depends, &read->depends, XP_WORDS);
+    xp_unite(&taint.picks, &read->picks, XP_WORDS);
     if (i->flags & FULL) {
         if (xp_order_behind(&test->x->graph, thread->read, *orders)) {
             test->x->over = true;
@@ -268,7 +268,7 @@ int litmus_read_modify_write(struct litmus *test, unsigned number, const struct 
         if (i->flags & FROM_EXPECTED) /* the same value, and not from memory */
             read.depends = thread->taint[expected].depends;
         if (i->flags & FROM_EXPECTED)
-            litmus_join(&read.picks, &thread->taint[expected].picks, XP_WORDS);
+            xp_unite(&read.picks, &thread->taint[expected].picks, XP_WORDS);
     }
     thread->value[i->dst] = narrow(old, width, i->flags & SIGNED);
     thread->taint[i->dst] = read;

@@ -27,7 +27,6 @@ static void fail_misfit(const struct port *port, const char *what)
 
 PyObject *py_fail(PyObject *self, const char *what, int error)
 {
-
     switch (error) {
     case -EPIPE:
         PyErr_Format(py_errors.peer_died, "%s: the other processor died", what);

@@ -249,8 +249,8 @@ static int explored_load(struct port *port, uint64_t address, unsigned size, uin
 
 static void join(struct xp_set *set, const struct xp_set *other)
 {
-    for (unsigned i = 0; other && i < XP_WORDS; i++)
-        set->bit[i] |= other->bit[i];
+    if (other)
+        xp_unite(set, other, XP_WORDS);
 }
 
 /* What address and data of a store come from, together. */
