@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
-import select
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from model_machine import ROOM, SHARED, config
+from side_processes import SideProcesses
 
 from amp._core import _bridge
 from amp.machine.script import Goal, Script
@@ -23,7 +21,6 @@ from amp.ordering.platforms import Side
 from amp.report.trace import EventFlag, EventKind, Trace
 
 SIDE = Path(__file__).parent / "script_side.py"
-LIMIT_S = 240.0
 SIZES = config(mode=_bridge.LOCKSTEP, events=1 << 14)
 
 
@@ -50,7 +47,7 @@ class Run:
         return sorted((e.cpu, e.load, e.address, e.size, e.value) for e in loads)
 
 
-class ScriptMachine:
+class ScriptMachine(SideProcesses):
     """Two processes on one memory. Use it by `script_machine()`."""
 
     def __init__(self) -> None:
@@ -98,22 +95,6 @@ class ScriptMachine:
             state=_bridge.model_state(self.memory, ROOM),
             misfit=_bridge.model_misfit(self.memory, ROOM),
         )
-
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
-        assert ready, "a side hangs"
-        answer: dict[str, Any] = json.loads(process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                assert stream is not None
-                stream.close()
-        os.close(self.fd)
 
 
 @contextmanager

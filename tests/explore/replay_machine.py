@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import select
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from side_processes import SideProcesses
 from small_programs import MEMORY_BYTES
 
 from amp._core import _bridge
@@ -22,7 +21,6 @@ from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.report.trace import Trace
 
 SIDE = Path(__file__).parent / "replay_side.py"
-LIMIT_S = 60.0
 SIZES = (2, _bridge.LOCKSTEP, 0, MEMORY_BYTES, 64, 1 << 14, 1 << 12, 1)
 
 
@@ -35,7 +33,7 @@ class Replayed:
     misfit: tuple[int, str] | None
 
 
-class ReplayMachine:
+class ReplayMachine(SideProcesses):
     """Two processes on one memory. Use it by `replay_machine()`."""
 
     def __init__(self) -> None:
@@ -71,22 +69,6 @@ class ReplayMachine:
 
     def trace(self) -> Trace:
         return Trace.from_region(memoryview(self.memory), MEMORY_BYTES)
-
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
-        assert ready, "a side hangs"
-        answer: dict[str, Any] = json.loads(process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                assert stream is not None
-                stream.close()
-        os.close(self.fd)
 
 
 @contextmanager

@@ -1,0 +1,34 @@
+"""Processes that a test gives one line and has one line of, with the memory they share. Not a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+from typing import Any, Final
+
+LIMIT_S: Final = 240.0  # for what takes milliseconds, on any machine: a hang is a failure, not a wait
+
+
+class SideProcesses:
+    """`fd` is the memory; the processes end with `close`, each by its own pid."""
+
+    fd: int
+    processes: list[subprocess.Popen[bytes]]
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
+        assert ready, "a side hangs"
+        answer: dict[str, Any] = json.loads(process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                stream.close()
+        os.close(self.fd)
