@@ -1,6 +1,78 @@
-"""An AMP machine in software: the memory, the vrings and the doorbells between two processors, and how they reorder.
+"""An AMP machine in software: the memory, the vrings and the doorbells between processors, and how they reorder.
 
-`amp` is the SoC and knows no side; `hostside` is Linux, `remoteside` is the firmware.
+`amp` is the SoC and knows no side; `hostside` is Linux, `remoteside` is the firmware. What a user imports is here, and
+loaded when it is first used:
+
+    import amp
+
+    box = amp.Layout(flag=amp.u32, data=amp.u32[4])
+    publish = amp.Site("publish", "data before flag", needs="WW", kind="wmb", pairs_with="consume")
+    consume = amp.Site("consume", "flag before data", needs="RR", kind="rmb", pairs_with="publish")
+
+    @amp.program(layout=box, sites=[publish, consume])
+    class Handover:
+        def host(self, cpu: amp.Port, at) -> None: ...
+        def remote(self, cpu: amp.Port, at) -> None: ...
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from amp.errors import AmpError as AmpError
+    from amp.errors import Stall as Stall
+    from amp.errors import UsageError as UsageError
+    from amp.errors import Violation as Violation
+    from amp.layout import Bytes as Bytes
+    from amp.layout import Layout as Layout
+    from amp.layout import Struct as Struct
+    from amp.layout import u8 as u8
+    from amp.layout import u16 as u16
+    from amp.layout import u32 as u32
+    from amp.layout import u64 as u64
+    from amp.ordering import platform as platform
+    from amp.ordering.sites import Site as Site
+    from amp.ordering.sites import Sites as Sites
+    from amp.port.port import Port as Port
+    from amp.programs import load as load
+    from amp.programs.decorator import program as program
+    from amp.programs.program import Program as Program
+    from amp.programs.program import Size as Size
+
+_PLACES: Final = {
+    "AmpError": "amp.errors",
+    "Bytes": "amp.layout",
+    "Layout": "amp.layout",
+    "Port": "amp.port.port",
+    "Program": "amp.programs.program",
+    "Site": "amp.ordering.sites",
+    "Sites": "amp.ordering.sites",
+    "Size": "amp.programs.program",
+    "Stall": "amp.errors",
+    "Struct": "amp.layout",
+    "UsageError": "amp.errors",
+    "Violation": "amp.errors",
+    "load": "amp.programs",
+    "platform": "amp.ordering",
+    "program": "amp.programs.decorator",
+    "u8": "amp.layout",
+    "u16": "amp.layout",
+    "u32": "amp.layout",
+    "u64": "amp.layout",
+}
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'amp' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_PLACES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,6 +5,9 @@ Exit statuses: 0 holds, 1 violation found, 2 bad usage or input, 3 inconclusive 
 
 from __future__ import annotations
 
+from os.path import basename
+from traceback import extract_tb
+
 
 class AmpError(Exception):
     """Anything amp reports in one line. `exit_status` is what the command ends with."""
@@ -141,3 +144,25 @@ class WrongMessage(Violation):
 
 class Stall(Violation):
     """Both sides sleep, no doorbell is under way, and work is left: a kick or an interrupt was lost."""
+
+
+class FailedCheck(Violation):
+    """A program's own `assert` did not hold. `path` and `line` are where it stands."""
+
+    def __init__(self, text: str, *, path: str, line: int) -> None:
+        self.path, self.line = path, line
+        super().__init__(text)
+
+    @classmethod
+    def of(cls, error: AssertionError, *, skip: str) -> FailedCheck:
+        """What a part's AssertionError says: its line, and the message if it has one.
+
+        Frames of files below the folder `skip` are not the program's.
+        """
+        frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(skip)]
+        message = f": {error}" if str(error) else ""
+        if not frames:
+            return cls(f"check failed{message}", path="", line=0)
+        last = frames[-1]
+        text = f"check failed at {basename(last.filename)}:{last.lineno}: {last.line}{message}"
+        return cls(text, path=last.filename, line=last.lineno or 0)

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from amp.bench.pairs import two_cpus
 from amp.bench.stats import Interval, Sample, percentiles
-from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, open_direct
 from amp.port.port import HOST, REMOTE
 from amp.region import PAGE_SIZE, Layout, Region
 from amp.rpmsg import Bus, Endpoint, Message
 from amp.virtio.batch import read_rows, write_rows
+from amp.virtio.sites import linux_choice
 from amp.virtio.split import Segment, SplitLayout
 from hostside.rpmsg import DriverLink
 from hostside.virtqueue import driver_queue
@@ -341,7 +341,7 @@ def run(work: Work, cpus: tuple[int, int]) -> Iterator[tuple[float, Sample]]:
 def side(do: Side, work: Work, region: Region, cpu: int, core: int) -> Taken:
     os.sched_setaffinity(0, {core})
     gc.disable()
-    port = open_direct(region, cpu, SiteMap.virtio(weak_barriers=False))
+    port = open_direct(region, cpu, linux_choice(weak_barriers=False))
     if work.spin_ns is not None:
         port.set_spin_ns(work.spin_ns)
     return do(port, region, work.each)

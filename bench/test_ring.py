@@ -11,10 +11,11 @@ import pytest
 from amp.cli.machine import Machine
 from amp.cli.options import Plan, resolve
 from amp.machine.config import Mode, RunConfig
-from amp.ordering.sites import Site, parse_policy
+from amp.ordering.sites import parse_policy
 from amp.port.doors import open_direct
 from amp.port.port import HOST
 from amp.region import Layout, Region
+from amp.virtio.sites import S1
 
 MESSAGES = {Mode.DIRECT: 20_000, Mode.FREE: 4_000, Mode.LOCKSTEP: 2_000}
 
@@ -29,7 +30,7 @@ def region() -> Iterator[Region]:
 def test_one_access_through_the_direct_door(benchmark: Any, region: Region, access: str) -> None:
     port = open_direct(region, HOST, parse_policy("mandatory"))
     address = region.layout["vrings"].offset
-    arguments = {"load_u16": (address,), "store_u16": (address, 7), "barrier": (int(Site.S1),)}[access]
+    arguments = {"load_u16": (address,), "store_u16": (address, 7), "barrier": (int(S1),)}[access]
     benchmark(getattr(port, access), *arguments)
 
 

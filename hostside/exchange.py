@@ -14,9 +14,9 @@ from amp.errors import Stall, UsageError, WrongMessage
 from amp.machine.config import HEADER_BYTES, RunConfig, Tally
 from amp.machine.messages import check, encode, pattern
 from amp.machine.wiring import Channel, plan
-from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Port
+from amp.virtio.sites import K2
 from amp.virtio.split import USED_ELEM_BYTES, Segment
 from hostside.virtqueue import DriverQueue, IndirectTables
 
@@ -157,7 +157,7 @@ class Exchange:
             except Stall as error:
                 raise Stall(f"message {self._tally.messages} never came back: {error}") from None
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the remote.
-            self._port.barrier(Site.K2)
+            self._port.barrier(K2)
         self._quieten()
 
     def _nothing_to_do_yet(self) -> bool:

@@ -7,14 +7,14 @@ the doorbell rings, and a doorbell that is lost is a stall.
 from __future__ import annotations
 
 from amp.machine.config import RunConfig, Tally
-from amp.machine.small import rpmsg_rings
 from amp.machine.stamps import check_stamp, stamp
 from amp.machine.waiting import waiting
-from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Port
+from amp.programs.rpmsg_ping import rpmsg_rings
 from amp.rpmsg.bus import Bus
 from amp.virtio.device import Status
+from amp.virtio.sites import K1
 from hostside.rpmsg import DriverLink
 
 SERVICE = "ping"
@@ -25,7 +25,7 @@ def ping(port: Port, config: RunConfig, tally: Tally) -> None:
     at = rpmsg_rings(config)
     link = DriverLink(port, at.input, at.output, at.buffers, at.count, buffer_bytes=at.buffer_bytes)
     # K1: the device must not see DRIVER_OK before the rings that it announces. Pairs with K2 at the remote.
-    port.barrier(Site.K1)
+    port.barrier(K1)
     port.store_u8(at.status, Status.DRIVER_OK)
     link.flush()
     bus = Bus(port, link)

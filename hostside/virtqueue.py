@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from amp.errors import BadRing, UsageError
-from amp.ordering.sites import Site
 from amp.port.port import CPU_NAMES, REMOTE, Port
 from amp.virtio.batch import DriverLoops
 from amp.virtio.queue import DriverSide, IndirectTables, OffersRings
+from amp.virtio.sites import B1, K1, S1, S4, S5, S8
 from amp.virtio.split import (
     AVAIL_F_NO_INTERRUPT,
     DESC_BYTES,
@@ -31,8 +31,6 @@ from amp.virtio.split import (
     SplitLayout,
     need_event,
 )
-
-S1, S4, S5, S8, K1, B1 = Site.S1, Site.S4, Site.S5, Site.S8, Site.K1, Site.B1
 
 Token = TypeVar("Token")
 

@@ -10,9 +10,9 @@ from amp.errors import BadRing, Stall
 from amp.machine.config import RunConfig, Tally
 from amp.machine.messages import check
 from amp.machine.wiring import Channel, plan
-from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import Payload, Port
+from amp.virtio.sites import K2
 from amp.virtio.split import DESC_BYTES
 from remoteside.virtqueue import Chain, DeviceQueue
 
@@ -88,7 +88,7 @@ class Exchange:
             except Stall as error:
                 raise Stall(f"message {self._tally.messages} never arrived: {error}") from None
             # K2: the rings must not be read before the interrupt that announced them. Pairs with K1 at the host.
-            self._port.barrier(Site.K2)
+            self._port.barrier(K2)
         if self._config.suppression:
             awaited.disable_notifications()
 

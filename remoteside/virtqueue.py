@@ -10,10 +10,10 @@ back (`finish_reading`).
 from __future__ import annotations
 
 from amp.errors import BadRing
-from amp.ordering.sites import Site
 from amp.port.port import CPU_NAMES, HOST, Port
 from amp.virtio.batch import DeviceLoops
 from amp.virtio.queue import Chain, DeviceSide, OffersRings
+from amp.virtio.sites import B1, K1, S2, S3, S6, S7
 from amp.virtio.split import (
     AVAIL_F_NO_INTERRUPT,
     DESC_BYTES,
@@ -27,9 +27,6 @@ from amp.virtio.split import (
     SplitLayout,
     need_event,
 )
-
-S2, S3, S6, S7, K1, B1 = Site.S2, Site.S3, Site.S6, Site.S7, Site.K1, Site.B1
-
 
 __all__ = ["Chain", "DeviceQueue", "device_queue"]
 

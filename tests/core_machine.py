@@ -19,6 +19,7 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.port import HOST, Port
 from amp.remoteproc.table import Table
+from amp.virtio.sites import SITES
 
 ROM = "remoteside.core"
 TEXT_DA, DATA_DA, TABLE_DA = 0x0010_0000, 0x2000_0000, 0x3000_0000
@@ -29,7 +30,7 @@ LIMIT_S = 240.0  # for what takes milliseconds, on any machine: a hang is a fail
 def open_soc(mode: Mode, **options: Any) -> Soc:
     """A small one; in free mode on arm64-domains, every site MANDATORY."""
     chosen = platform("arm64-domains") if mode is Mode.FREE else None
-    sites = SiteMap.for_class(BarrierClass.MANDATORY)
+    sites = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
     return Soc(mode=mode, platform=chosen, sites=sites, memory_bytes=512 << 10, **options)
 
 

@@ -13,10 +13,10 @@ from amp.errors import LinkDown, PeerDied
 from amp.machine.config import Mode
 from amp.machine.soc import Soc
 from amp.ordering import platform
-from amp.ordering.sites import SiteMap
 from amp.remoteproc.build import build, declaration, find_module
 from amp.remoteproc.image import read_image
 from amp.rpmsg import Bus, Endpoint
+from amp.virtio.sites import linux_choice
 
 LIMIT_S = 240.0  # for what takes milliseconds, on any machine: a hang is a failure, not a wait
 
@@ -69,7 +69,7 @@ class LiveCore:
 def booted(module: str, mode: Mode = Mode.DIRECT) -> Iterator[LiveCore]:
     """The module's firmware, running; in free mode on arm64-domains with DMA barriers. Leaves nothing."""
     chosen = platform("arm64-domains") if mode is Mode.FREE else None
-    with Soc(mode=mode, sites=SiteMap.virtio(weak_barriers=False), platform=chosen) as soc:
+    with Soc(mode=mode, sites=linux_choice(weak_barriers=False), platform=chosen) as soc:
         live = LiveCore(soc, module)
         live.rproc.start()
         try:

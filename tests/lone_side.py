@@ -8,13 +8,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 
-from amp.machine.config import Mode, RunConfig, Tally
 from amp.machine.small import plan_for
+
+from amp.machine.config import Mode, RunConfig, Tally
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct
 from amp.port.port import Port
 from amp.region import Region
+from amp.virtio.sites import SITES
 
 
 def run_alone(
@@ -26,7 +28,7 @@ def run_alone(
     rung: bool = False,
 ) -> Tally:
     """Run `program` as `cpu`. `written` is by address; `rung`: the other has kicked once. Raises what it raises."""
-    tally, sites = Tally(), SiteMap.for_class(BarrierClass.MANDATORY)
+    tally, sites = Tally(), SiteMap.for_class(BarrierClass.MANDATORY, SITES)
     with Region.create(plan_for(config).layout(1)) as region:
         other = open_direct(region, 1 - cpu, sites)
         for address, data in written.items():

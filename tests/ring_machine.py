@@ -16,6 +16,7 @@ from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled
 from amp.port.port import HOST, REMOTE
 from amp.region import PAGE_SIZE, Layout, Region
+from amp.virtio.sites import SITES
 from amp.virtio.split import DESC_BYTES, Segment, SplitLayout
 from hostside.virtqueue import DriverQueue, IndirectTables
 from remoteside.virtqueue import DeviceQueue
@@ -54,7 +55,7 @@ class RingMachine:
         self.memory = buffers.offset, buffers.end
         self.buffers = buffers.offset + tables_bytes
         self.tables = IndirectTables(buffers.offset, entries) if indirect else None
-        sites = SiteMap.for_class(BarrierClass.MANDATORY)
+        sites = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
         self.host: DirectPort | ModelledPort
         self.remote: DirectPort | ModelledPort
         if door == DIRECT:

@@ -17,12 +17,12 @@ from amp._core import _bridge
 from amp.errors import BadMessage, Stall
 from amp.ordering import platform
 from amp.ordering.platforms import Side
-from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled
 from amp.port.port import HOST, REMOTE
 from amp.region import PAGE_SIZE, Layout, Region
 from amp.rpmsg import Bus
 from amp.rpmsg.wire import BUFFER_BYTES, HEADER
+from amp.virtio.sites import linux_choice
 from amp.virtio.split import SplitLayout
 from hostside.rpmsg import DriverLink
 from remoteside.rpmsg import DeviceLink, Rings
@@ -98,7 +98,7 @@ class RpmsgMachine:
 
     def open_port(self, cpu: int) -> DirectPort | ModelledPort:
         opened = open_direct if self.door == DIRECT else open_modelled
-        return opened(self.region, cpu, SiteMap.virtio(weak_barriers=False))
+        return opened(self.region, cpu, linux_choice(weak_barriers=False))
 
     def driver_link(self, **options: Any) -> DriverLink:
         return DriverLink(

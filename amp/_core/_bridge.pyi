@@ -5,7 +5,7 @@ their size. A buffer is the region's mmap, usually; a port keeps it mapped as lo
 is written in core.h, what the rules are in model.h.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, final
 
 from typing_extensions import Buffer
@@ -138,7 +138,7 @@ class _Port:
     def write(self, address: int, data: Buffer, /) -> None:
         """A bulk store of any length and alignment, granule by granule, in no order."""
 
-    def barrier(self, site: int, /) -> None:
+    def barrier(self, site: Any, /) -> None:
         """The primitive that the port's site map has for that site. ValueError for a number nobody knows."""
 
     def fence(self, primitive: int, /) -> None:
@@ -166,10 +166,13 @@ class _Port:
 class ModelledPort(_Port):
     """One CPU's accesses through the ordering model whose room starts `room_offset` bytes into `region`.
 
-    `sites[number]` is the primitive at that site. Loads return `Word`. ValueError if there is no such model or CPU.
+    `sites[number]` is the primitive at that site; `numbers` gives a site its number, and raises for what is none. Loads
+    return `Word`. ValueError if there is no such model or CPU.
     """
 
-    def __new__(cls, region: Buffer, room_offset: int, cpu: int, sites: Buffer, /) -> ModelledPort: ...
+    def __new__(
+        cls, region: Buffer, room_offset: int, cpu: int, sites: Buffer, numbers: Mapping[Any, int] | None = None, /
+    ) -> ModelledPort: ...
     def read(self, address: int, length: int, /) -> LazyBytes:
         """A bulk load of any length and alignment, performed at the latest when its bytes are used."""
 
@@ -203,6 +206,7 @@ class DirectPort(_Port):
         cpu: int,
         cpus: int,
         sites: Buffer,
+        numbers: Mapping[Any, int] | None = None,
         /,
     ) -> DirectPort: ...
     def read(self, address: int, length: int, /) -> bytes: ...
@@ -297,7 +301,13 @@ class ExploredPort(_Port):
     """
 
     def __new__(
-        cls, explorer: Explorer, cpu: int, sites: Buffer, wait_turn: Callable[[], object], /
+        cls,
+        explorer: Explorer,
+        cpu: int,
+        sites: Buffer,
+        wait_turn: Callable[[], object],
+        numbers: Mapping[Any, int] | None = None,
+        /,
     ) -> ExploredPort: ...
     def read(self, address: int, length: int, /) -> ExploredBytes: ...
     def look_begin(self) -> None:

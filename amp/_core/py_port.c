@@ -180,11 +180,20 @@ static PyObject *barrier_with(PyObject *self, uint64_t primitive, uint64_t site,
 
 static PyObject *port_barrier(PyObject *self, PyObject *site)
 {
+    PyObject *numbers = ((struct port *)self)->numbers;
     uint64_t number, ignored;
 
-    if (py_word_value(site, &number, &ignored))
+    if (numbers && !PyLong_Check(site)) {
+        PyObject *found = PyObject_GetItem(numbers, site);
+
+        number = found ? PyLong_AsUnsignedLongLong(found) : 0;
+        Py_XDECREF(found);
+        if (PyErr_Occurred())
+            return NULL;
+    } else if (py_word_value(site, &number, &ignored))
         return NULL;
-    py_word_look(site);
+    else
+        py_word_look(site);
     if (number >= SITES)
         return py_fail(self, "barrier", -EINVAL);
     return barrier_with(self, ((struct port *)self)->sites[number], number, "barrier");
@@ -326,10 +335,12 @@ static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static int set_sites(struct port *port, PyObject *sites)
+/* `numbers` may be NULL, or a mapping that raises what a site that is none deserves. */
+static int set_sites(struct port *port, PyObject *sites, PyObject *numbers)
 {
     Py_buffer map;
 
+    port->numbers = numbers == Py_None ? NULL : Py_XNewRef(numbers);
     if (PyObject_GetBuffer(sites, &map, PyBUF_SIMPLE))
         return -1;
     for (Py_ssize_t i = 0; i < map.len && i < SITES; i++)
@@ -414,11 +425,13 @@ static void port_free(PyObject *self)
 
     if (port->region.obj)
         PyBuffer_Release(&port->region);
+    Py_XDECREF(port->numbers);
     release(self);
     Py_DECREF(type);
 }
 
-static struct port *port_new(PyTypeObject *type, const struct door *door, PyObject *region, PyObject *sites)
+static struct port *port_new(PyTypeObject *type, const struct door *door, PyObject *region, PyObject *sites,
+                             PyObject *numbers)
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct port *port = (struct port *)allocate(type, 0);
@@ -426,7 +439,7 @@ static struct port *port_new(PyTypeObject *type, const struct door *door, PyObje
     if (!port)
         return NULL;
     port->door = door;
-    if (PyObject_GetBuffer(region, &port->region, PyBUF_WRITABLE) || set_sites(port, sites)) {
+    if (PyObject_GetBuffer(region, &port->region, PyBUF_WRITABLE) || set_sites(port, sites, numbers)) {
         Py_DECREF(port);
         return NULL;
     }
@@ -439,18 +452,18 @@ static PyObject *refuse(struct port *port, const char *why)
     return PyErr_Format(PyExc_ValueError, "%s", why);
 }
 
-/* ModelledPort(region, room_offset, cpu, sites) */
+/* ModelledPort(region, room_offset, cpu, sites, numbers = None) */
 static PyObject *modelled_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
-    PyObject *region, *sites;
+    PyObject *region, *sites, *numbers = NULL;
     unsigned long long room;
     unsigned int id;
     struct port *port;
     uint8_t *memory;
 
-    if (!PyArg_ParseTuple(args, "OKIO:ModelledPort", &region, &room, &id, &sites))
+    if (!PyArg_ParseTuple(args, "OKIO|O:ModelledPort", &region, &room, &id, &sites, &numbers))
         return NULL;
-    port = port_new(type, &py_model_door, region, sites);
+    port = port_new(type, &py_model_door, region, sites, numbers);
     if (!port)
         return NULL;
     memory = port->region.buf;
@@ -463,18 +476,18 @@ static PyObject *modelled_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     return (PyObject *)port;
 }
 
-/* DirectPort(region, shared_start, shared_end, board_offset, cpu, cpus, sites) */
+/* DirectPort(region, shared_start, shared_end, board_offset, cpu, cpus, sites, numbers = None) */
 static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
-    PyObject *region, *sites;
+    PyObject *region, *sites, *numbers = NULL;
     unsigned long long start, end, board;
     unsigned int id, cpus;
     struct port *port;
     uint64_t size;
 
-    if (!PyArg_ParseTuple(args, "OKKKIIO:DirectPort", &region, &start, &end, &board, &id, &cpus, &sites))
+    if (!PyArg_ParseTuple(args, "OKKKIIO|O:DirectPort", &region, &start, &end, &board, &id, &cpus, &sites, &numbers))
         return NULL;
-    port = port_new(type, &py_direct_door, region, sites);
+    port = port_new(type, &py_direct_door, region, sites, numbers);
     if (!port)
         return NULL;
     size = (uint64_t)port->region.len;
@@ -493,15 +506,15 @@ static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     return (PyObject *)port;
 }
 
-/* ExploredPort(explorer, cpu, sites, wait) */
+/* ExploredPort(explorer, cpu, sites, wait, numbers = None) */
 static PyObject *explored_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    PyObject *explorer, *sites, *wait;
+    PyObject *explorer, *sites, *wait, *numbers = NULL;
     unsigned int id;
     struct port *port;
 
-    if (!PyArg_ParseTuple(args, "OIOO:ExploredPort", &explorer, &id, &sites, &wait))
+    if (!PyArg_ParseTuple(args, "OIOO|O:ExploredPort", &explorer, &id, &sites, &wait, &numbers))
         return NULL;
     if (py_is_explorer(explorer) == 0 || id >= py_explorer_cpus(explorer))
         return PyErr_Format(PyExc_ValueError, "not an Explorer, or no such CPU");
@@ -512,7 +525,7 @@ static PyObject *explored_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     port->cpu.explored = (struct explored){
         .owner = (struct explorer_object *)Py_NewRef(explorer), .wait = Py_NewRef(wait), .id = id};
     py_explorer_bounds(explorer, &port->shared_start, &port->shared_end);
-    if (set_sites(port, sites)) {
+    if (set_sites(port, sites, numbers)) {
         Py_DECREF(port);
         return NULL;
     }

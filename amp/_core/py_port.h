@@ -44,6 +44,7 @@ struct port {
     Py_buffer region; /* keeps the mapping alive */
     uint64_t shared_start, shared_end;
     uint8_t sites[SITES]; /* site -> primitive */
+    PyObject *numbers;    /* mapping: site -> its number; NULL: sites are named by their numbers only */
     union {
         struct amp_cpu model;
         struct amp_direct direct;

@@ -20,10 +20,10 @@ from amp.machine.model_room import model_bytes, model_config, prepare_model
 from amp.ordering import platform
 from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Platform
-from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct, open_modelled
 from amp.port.port import HOST
 from amp.region import Layout, Region
+from amp.virtio.sites import linux_choice
 
 KINDS: Final[Mapping[str, tuple[int, int]]] = {  # in C, and accesses a round
     "load": (_bridge.BENCH_LOAD, 1),
@@ -50,7 +50,7 @@ class LoneModel:
         self.memory = self._region.memory
         prepare_model(self._region, config, on)
         self._address = self._region.layout["vrings"].offset
-        sites = SiteMap.virtio(weak_barriers=False)
+        sites = linux_choice(weak_barriers=False)
         self._ports = {
             "modelled": open_modelled(self._region, HOST, sites),
             "direct": open_direct(self._region, HOST, sites),

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from amp.errors import UsageError
-from amp.machine.config import SMALL, Mode, RunConfig
+from amp.machine.config import Mode, RunConfig
 
 Values = Mapping[str, Any]  # a command's parameters, by name
 
@@ -34,21 +34,26 @@ def _is_direct(values: Values) -> bool:
 
 
 def _is_small(values: Values) -> bool:
-    return values["program"] in SMALL
+    from amp.programs import load  # noqa: PLC0415  (the programs themselves)
+
+    return not load(values["program"]).exchange
 
 
 def _is_wrong(values: Values, option: str) -> bool:
     """Is it another wish than what a small program has fixed? That is said with its value, where it is settled."""
-    if values.get("program") not in SMALL:
+    if "program" not in values or "mode" not in values:
         return False
-    from amp.scenarios import SCENARIOS  # noqa: PLC0415  (the programs themselves)
-    from amp.scenarios.scenario import FIXED_FIELDS  # noqa: PLC0415
+    from amp.programs import load  # noqa: PLC0415
+    from amp.programs.program import FIXED_FIELDS  # noqa: PLC0415  (the programs themselves)
 
+    program = load(values["program"])
+    if program.exchange:
+        return False
     field = {"payload": "payload_bytes"}.get(option, option)
     if field not in FIXED_FIELDS:
         return False
     plain = getattr(RunConfig(program=values["program"], mode=Mode(values["mode"])), field)
-    return values[option] not in (plain, SCENARIOS[values["program"]].fixed.get(field, plain))
+    return values[option] not in (plain, program.fixed.get(field, plain))
 
 
 def _by_schedule(values: Values) -> bool:
@@ -69,7 +74,7 @@ ROWS: Final = (
         "run",
         ("payload", "window", "segments", "align", "event_idx", "indirect", "suppression", "polls"),
         _is_small,
-        "for the small programs: `amp scenarios NAME` shows what is fixed",
+        "for that program: `amp scenarios NAME` shows what is fixed",
     ),
     Idle("verify", ("chooser", "seed", "depth", "max_executions", "max_seconds"), _by_schedule, "with --schedule"),
     Idle("verify", ("seed",), lambda has: not _by_chance(has), "where everything is explored: see --chooser"),

@@ -27,11 +27,11 @@ from amp.cli.bench_lines import count_line, rate, say, spread, table, times
 from amp.cli.bench_progress import share_progress
 from amp.cli.machine import Machine
 from amp.cli.main import print_json
-from amp.cli.options import resolve
+from amp.cli.options import make_plan
 from amp.cli.run import check_ended
 from amp.cli.terminal import make_console
 from amp.errors import AmpError
-from amp.machine.config import Mode, RunConfig
+from amp.machine.config import Mode
 
 # The same exchange in every mode: a ring that is never full, a steady load, messages of 64 bytes.
 RING_SIZE: Final = 256
@@ -77,9 +77,14 @@ class Exchange:
     """Both sides' processes in one mode, and the same run of them again and again. A context manager's own."""
 
     def __init__(self, mode: Mode, stack: ExitStack, messages: int | None = None) -> None:
-        asked = RunConfig(program="echo", mode=mode, ring_size=RING_SIZE, window=WINDOW, pin=True)
-        on = None if mode is Mode.DIRECT else PLATFORM
-        self._plan = resolve(asked, platform=on, barriers="mandatory", weaken=(), messages=messages or MESSAGES[mode])
+        self._plan = make_plan(
+            "echo",
+            mode=mode,
+            platform=None if mode is Mode.DIRECT else PLATFORM,
+            messages=messages or MESSAGES[mode],
+            ring_size=RING_SIZE,
+            options={"window": WINDOW, "pin": True},
+        )
         self._mode = mode
         self._machine = stack.enter_context(Machine(self._plan.config))
 
@@ -94,7 +99,7 @@ class Exchange:
         before = involuntary_switches(machine.pids)
         outcome = machine.run(plan.config, plan.platform, plan.sites)
         switches = involuntary_switches(machine.pids) - before
-        check_ended(outcome)
+        check_ended(outcome, plan.program.part_names)
         if outcome.finding is not None or outcome.messages != plan.config.messages:
             raise WorkUndone(f"{self._mode}: {outcome.messages} of {plan.config.messages} messages came back")
         units = self.turns if self._mode is Mode.LOCKSTEP else outcome.messages

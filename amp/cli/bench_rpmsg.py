@@ -35,11 +35,11 @@ from amp.cli.terminal import make_console
 from amp.errors import UsageError
 from amp.machine.config import Mode
 from amp.ordering import platform
-from amp.ordering.sites import SiteMap
 from amp.remoteproc.build import build, declaration, find_module
 from amp.remoteproc.image import read_image
 from amp.rpmsg import Channel, Endpoint, Message
 from amp.rpmsg.wire import HEADER_BYTES
+from amp.virtio.sites import linux_choice
 
 SERVICE: Final = "rpmsg-echo"
 MODULE: Final = "remoteside.services.echo"
@@ -195,7 +195,7 @@ def open_echo(mode: Mode, wait: Wait, cpus: tuple[int, int], stack: ExitStack) -
     image = read_image(build(Path(path), declaration(path)))
     on = None if mode is Mode.DIRECT else platform(PLATFORM)
     soc = {"spin_ns": SPIN_NS if wait is Wait.SPIN else 0}
-    sites = SiteMap.virtio(weak_barriers=False)
+    sites = linux_choice(weak_barriers=False)
     board = stack.enter_context(Board(image, mode=mode, sites=sites, platform=on, soc=soc))
     channel = board.bus.wait_for_channel(SERVICE, ANSWER_LIMIT_S)
     endpoint = stack.enter_context(board.bus.open_channel(channel))

@@ -19,13 +19,12 @@ from amp.cli.bench_barriers import bound_to, one_cpu
 from amp.cli.bench_lines import UNKNOWN, count_line, figure, say, spread, table
 from amp.cli.bench_progress import share_progress
 from amp.cli.main import print_json
-from amp.cli.options import Plan, resolve, ring_size_for
+from amp.cli.options import Plan, make_plan
 from amp.cli.terminal import make_console
 from amp.cli.verify import explorer_of
-from amp.errors import AmpError, UsageError
+from amp.errors import AmpError
 from amp.explore.explorer import Bounds, Exploration
-from amp.machine.config import Mode, RunConfig
-from amp.scenarios import SCENARIOS
+from amp.programs import load
 
 BOUNDS: Final = Bounds(executions=2_000_000, seconds=900)
 PLATFORM: Final = "arm64-domains"
@@ -66,15 +65,17 @@ def plan_of(
     scenario: str, messages: int, ring_size: int | None = None, platform: str = "paranoid", *weaken: str
 ) -> Plan:
     """A scenario with mandatory barriers, save those weakened."""
-    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, ring_size))
-    return resolve(config, platform=platform, barriers="mandatory", weaken=weaken, messages=messages)
+    sized = "messages" in load(scenario).sizes
+    return make_plan(
+        scenario, platform=platform, weaken=weaken, messages=messages if sized else None, ring_size=ring_size
+    )
 
 
 def explored(plan: Plan) -> Exploration:
     """All of it. NotExplored if it was not to be verified within BOUNDS."""
     result = explorer_of(plan).explore(BOUNDS)
     if not result.verified:
-        raise NotExplored(f"{plan.config.program}, {plan.config.messages} messages: {result.bound or result.finding}")
+        raise NotExplored(f"{plan.program.name}, {plan.program.said(plan.config)}: {result.bound or result.finding}")
     return result
 
 
@@ -161,8 +162,7 @@ def main(
     cpu = one_cpu(cpus)
     most = {name: messages or MOST.get(name, MESSAGES) for name in scenarios or MOST}
     for name in most:
-        if name not in SCENARIOS:
-            raise UsageError(f"--scenario {name}: there is none of that name (there are {', '.join(SCENARIOS)})")
+        load(name)
     with share_progress("verify") as progress:
         measured = measure(most, platform, cpu, time_s, progress=progress)
     known = facts((cpu,))

@@ -25,6 +25,7 @@ from amp.remoteproc.image import Image
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.hooks import Log
 from amp.virtio.device import ID_RPMSG
+from amp.virtio.sites import SITES
 from hostside.remoteproc.rproc import Rproc
 from hostside.rpmsg import rpmsg_driver
 
@@ -45,7 +46,7 @@ def core_on(
 
     def last_look() -> Port:
         """At what is visible, past the model: the core is dead, and the model's port with it."""
-        return open_direct(soc.region, HOST, SiteMap.for_class(BarrierClass.MANDATORY))
+        return open_direct(soc.region, HOST, SiteMap.for_class(BarrierClass.MANDATORY, SITES))
 
     core = ProcessCore(soc, ROM, on_change=on_change, confined=confined)
     driver = rpmsg_driver(on_probe, clock=time.monotonic, log=log, buffers=buffers, last_look=last_look)

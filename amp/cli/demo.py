@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +20,13 @@ from rich.table import Table
 
 from amp.cli import silicon
 from amp.cli.main import print_json
-from amp.cli.options import Plan, resolve
+from amp.cli.options import Plan, make_plan
 from amp.cli.run import Result, SideFailed, Witness, by_symptom, finding_data, render_witness, run
 from amp.cli.terminal import make_console, seeds_progress, working
 from amp.cli.witness_file import repeat
-from amp.machine.config import Mode, RunConfig
 from amp.machine.wiring import plan as wire
 from amp.ordering.barriers import Primitive
-from amp.ordering.sites import Site
+from amp.virtio.sites import S1
 
 PAYLOAD_BYTES: Final = 4096
 RING_SIZE: Final = 16
@@ -66,12 +66,11 @@ class Acts:
 def main(file: str | None, seed: int, *, as_json: bool) -> int:
     """The whole demo; returns the exit status: 0 if everything went as it must, else 1."""
     console = Console(quiet=True) if as_json else make_console()
-    config = RunConfig(
-        program="stream", mode=Mode.LOCKSTEP, payload_bytes=PAYLOAD_BYTES, ring_size=RING_SIZE, file=file, seed=seed
-    )
-    weak = resolve(config, platform="omap4-2011", barriers="smp", weaken=(), messages=None)
-    strong = resolve(config, platform="omap4-2011", barriers="mandatory", weaken=(), messages=None)
-    x86 = resolve(config, platform="x86-wb", barriers="smp", weaken=(), messages=None)
+    options = {"payload_bytes": PAYLOAD_BYTES, "file": file, "seed": seed}
+    stream = partial(make_plan, "stream", ring_size=RING_SIZE, options=options)
+    weak = stream(platform="omap4-2011", barriers="smp")
+    strong = stream(platform="omap4-2011", barriers="mandatory")
+    x86 = stream(platform="x86-wb", barriers="smp")
     assert weak.config.file is not None, weak
     content = Path(weak.config.file).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -117,7 +116,7 @@ def _first_act(console: Console, plan: Plan, seed: int) -> tuple[Result, Witness
         console.print(f"  {escape(line)}")
     _unless_interrupted(searched)
     names = wire(plan.config).name_of
-    at_s1 = [each for each in searched.witnesses if each.site == Site.S1.name and each.trace is not None]
+    at_s1 = [each for each in searched.witnesses if each.site == S1.name and each.trace is not None]
     shown = max(at_s1, key=lambda each: _telling(each, names), default=None)
     if shown is None:
         console.print("[red]no witness of S1 among them[/red]")

@@ -1,8 +1,8 @@
-"""A machine that runs: the region, its model, and the two sides' processes. Composition root: names both sides.
+"""A machine that runs a program: the region, its model, and a process for each part.
 
-The processes are fresh interpreters (`python -m hostside`, `python -m remoteside`) that inherit two descriptors and
-nothing else. They serve one run after another, so a thousand seeds cost two interpreter starts. If one dies, the other
-is told at once, and stops cleanly; if this process dies, the kernel ends both.
+The processes are fresh interpreters (`python -m amp.machine.side`) that inherit two descriptors and nothing else. They
+serve one run after another, so a thousand seeds cost one interpreter start a part. If one dies, the others are told at
+once, and stop cleanly; if this process dies, the kernel ends them.
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ from typing import Final, Self
 import msgspec
 
 from amp._core import _bridge
-from amp.errors import AmpError, ScriptMismatch
+from amp.errors import AmpError, ScriptMismatch, UsageError
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.config import Mode, Report, Request, RunConfig
 from amp.machine.model_room import model_bytes, model_config, prepare_model
 from amp.machine.patience import Patience
 from amp.machine.script import Script
-from amp.machine.small import Plan, plan_for
 from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
-from amp.port.port import CPU_NAMES
+from amp.programs import load
 from amp.region import Region
 
 TRACE_EVENTS: Final = 1 << 16
 EVENTS_LOOK_S: Final = 0.2  # between two looks at how far a run has come
 STOP_LIMIT_S: Final = 5.0  # how long a side that has a processor may take to stop once it is told to
 LINGER_LIMIT_S: Final = 60.0  # how long a side may go on after the other has ended
-MODULES: Final = ("hostside", "remoteside")
+MODULE: Final = "amp.machine.side"
 
 
 class SideDied(AmpError):
@@ -87,23 +86,25 @@ class _SideProcess:
 
 
 class Machine:
-    """Use as a context manager. All runs of one machine have the sizes of `config`; seeds, sites, platform may vary.
+    """Use as a context manager. All runs have the program and the sizes of `config`; seeds, sites, platform may vary.
 
     Belongs to the thread that makes it: when that thread ends, the kernel ends the sides (prctl(2), PR_SET_PDEATHSIG).
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self._config = config
+        if not config.program:
+            raise UsageError("the program is made inside a function: no other process can import it, so it cannot run")
+        self.program, self._config = load(config.program), config
         self._sides: list[_SideProcess] = []
-        self.wiring: Plan = plan_for(config)
-        layout = self.wiring.layout(self._model_bytes(config))
+        self.memory = self.program.memory(config)
+        layout = self.memory.layout(self._model_bytes(config))
         self.region = Region.create(layout)
 
     def __enter__(self) -> Self:
         try:
             with ctrl_c_waits():
-                for module in MODULES:
-                    self._sides.append(_SideProcess(*start_child(module, self.region.fd)))
+                for cpu in range(len(self.program.parts)):
+                    self._sides.append(_SideProcess(*start_child(MODULE, self.region.fd, cpu)))
         except BaseException:
             self.close()
             raise
@@ -116,7 +117,7 @@ class Machine:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The sides' process ids, host first."""
+        """The parts' process ids, in their order."""
         return tuple(side.process.pid for side in self._sides)
 
     @property
@@ -183,13 +184,13 @@ class Machine:
     def _model_bytes(self, config: RunConfig) -> int:
         if config.mode is Mode.DIRECT:
             return 1
-        return model_bytes(model_config(config.mode, self.wiring.layout(1).shared, config.seed, TRACE_EVENTS))
+        return model_bytes(model_config(config.mode, self.memory.layout(1).shared, config.seed, TRACE_EVENTS))
 
     def _prepare_model(self, config: RunConfig, platform: Platform, goals: bytes | None) -> None:
         shared = self.region.layout.shared
         prepare_model(self.region, model_config(config.mode, shared, config.seed, TRACE_EVENTS), platform)
         if goals is None and config.script:
-            goals = Script.from_token(config.script).pack(len(CPU_NAMES))
+            goals = Script.from_token(config.script).pack(len(self.program.parts))
         if goals is not None:
             _bridge.model_set_script(self.region.memory, self.model_offset, goals)
 
@@ -242,13 +243,14 @@ class Machine:
         return side.report
 
     def _obituary(self, cpu: int) -> str:
-        """What happened to the side that is gone, and to the other; both are ended when this returns."""
+        """What happened to the side that is gone, and to the others; all are ended when this returns."""
         self._tell_lost(cpu)
-        side, other = self._sides[cpu], self._sides[1 - cpu]
+        side, names = self._sides[cpu], self.program.part_names
         status = side.process.wait(STOP_LIMIT_S)
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        survivor = self._survivor(other)
-        return f"the {CPU_NAMES[cpu]}'s process (pid {side.process.pid}) {how}; the {CPU_NAMES[1 - cpu]} {survivor}"
+        others = (other for other in range(len(names)) if other != cpu)
+        survivors = ", ".join(f"the {names[other]} {self._survivor(self._sides[other])}" for other in others)
+        return f"the {names[cpu]}'s process (pid {side.process.pid}) {how}; {survivors or 'it was the only one'}"
 
     def _survivor(self, side: _SideProcess) -> str:
         if not side.due:  # it may have noticed, and said so, before we did

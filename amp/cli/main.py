@@ -20,7 +20,7 @@ from amp.cli.hardware_options import hardware_options, refuse_without_hardware
 from amp.cli.live.commands import COMMANDS
 from amp.cli.output import echo
 from amp.errors import UsageError
-from amp.machine.config import HEADED, SMALL, Mode, RunConfig
+from amp.machine.config import Mode
 
 SEEDS_LIMIT = 1_000_000
 
@@ -32,6 +32,9 @@ def cli(context: click.Context) -> None:
     """An AMP machine in software: two processors, vrings in non-cacheable memory, and every ordering bug in between."""
     if context.invoked_subcommand in {command.name for command in COMMANDS}:
         context.obj.raising()  # what a machine says has no end: its reader's is the command's
+
+
+_size_option = click.option("--size", "sizes", metavar="NAME=N", multiple=True, help="A size of your own program.")
 
 
 @cli.command()
@@ -48,7 +51,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("program", type=click.Choice([*HEADED, *SMALL]))
+@click.argument("program")
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
@@ -88,6 +91,7 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
     help="Bytes of a message of echo or stream, with its header of 16.",
 )
 @click.option("--ring-size", type=int, help="[default: 8; scenarios: 2]")
+@_size_option
 @click.option(
     "--window", type=int, default=0, help="Most messages under way at a time; 0: grows from 1 to all, and again."
 )
@@ -114,28 +118,35 @@ def run(
     messages: int | None,
     payload: int,
     ring_size: int | None,
+    sizes: tuple[str, ...],
     save: str | None,
     as_json: bool,
-    **sizes: Any,
+    **options: Any,
 ) -> int:
-    """Run PROGRAM on both sides and check every message.
+    """Run PROGRAM, a process for each part, and check everything it checks.
 
-    echo: messages of a pattern go to the remote and come back. stream: so do the bytes of a file. The others are
-    small: see `amp scenarios`.
+    PROGRAM is a name (echo: messages of a pattern go to the remote and come back; stream: so do the bytes of a file;
+    the others are small: see `amp scenarios`), or a file of your own: path/name.py or path/name.py:NAME.
     """
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli import witness_file  # noqa: PLC0415
-    from amp.cli.options import resolve, ring_size_for  # noqa: PLC0415
+    from amp.cli.options import make_plan, parse_sizes  # noqa: PLC0415
     from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
     from amp.machine.script import Script  # noqa: PLC0415
-    from amp.machine.small import plan_for as wire  # noqa: PLC0415
-    from amp.port.port import CPU_NAMES  # noqa: PLC0415
 
-    if sizes["script"] is not None:
-        Script.from_token(sizes["script"]).pack(len(CPU_NAMES))  # refused before anything starts
-    sizes |= {"ring_size": ring_size_for(program, ring_size), "script": sizes["script"] or ""}
-    config = RunConfig(program=program, mode=Mode(mode), payload_bytes=payload, **sizes)
-    plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    plan = make_plan(
+        program,
+        mode=Mode(mode),
+        platform=platform,
+        barriers=barriers,
+        weaken=weaken,
+        messages=messages,
+        ring_size=ring_size,
+        sizes=parse_sizes(sizes),
+        options={**options, "payload_bytes": payload, "script": options["script"] or ""},
+    )
+    if plan.config.script:
+        Script.from_token(plan.config.script).pack(len(plan.program.parts))  # refused before anything starts
     output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds) as progress:
@@ -143,7 +154,7 @@ def run(
     if as_json:
         print_json(command.as_data(result))
     else:
-        command.render(make_console(), result, wire(plan.config).name_of)
+        command.render(make_console(), result, plan.name_of)
     if save is None:
         return result.exit_status
     if result.holds:
@@ -153,14 +164,15 @@ def run(
 
 
 def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
-    """The argument and the options that say what is explored: a scenario on a platform, with its barriers."""
+    """The argument and the options that say what is explored: a program on a platform, with its barriers."""
     for option in (
         click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable."),
         click.option(
             "--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for."
         ),
         click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]"),
-        click.argument("scenario", type=click.Choice(SMALL)),
+        _size_option,
+        click.argument("scenario", metavar="PROGRAM"),
     ):
         command = option(command)
     return command
@@ -208,6 +220,7 @@ def verify(
     weaken: tuple[str, ...],
     messages: int | None,
     ring_size: int | None,
+    sizes: tuple[str, ...],
     max_executions: int,
     max_seconds: float,
     chooser: str,
@@ -217,20 +230,26 @@ def verify(
     save: str | None,
     as_json: bool,
 ) -> int:
-    """Explore every behaviour of SCENARIO: verified within the bounds, or the smallest counterexample.
+    """Explore every behaviour of PROGRAM: verified within the bounds, or the smallest counterexample.
 
     Exit status 0: every execution holds; 1: a violation; 3: a bound was reached, or only chance was asked.
     """
     from amp.cli import verify as command  # noqa: PLC0415
     from amp.cli import witness_file  # noqa: PLC0415
-    from amp.cli.options import resolve, ring_size_for  # noqa: PLC0415
+    from amp.cli.options import make_plan, parse_sizes  # noqa: PLC0415
     from amp.cli.terminal import make_console, runs_progress  # noqa: PLC0415
     from amp.explore.explorer import Bounds, Chooser  # noqa: PLC0415
     from amp.machine.script import Script  # noqa: PLC0415
-    from amp.machine.small import plan_for  # noqa: PLC0415
 
-    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, ring_size))
-    plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    plan = make_plan(
+        scenario,
+        platform=platform,
+        barriers=barriers,
+        weaken=weaken,
+        messages=messages,
+        ring_size=ring_size,
+        sizes=parse_sizes(sizes),
+    )
     output.check_output("--save", save)
     bounds, by_chance = Bounds(max_executions, max_seconds), Chooser[chooser.upper()]
     console = make_console()
@@ -245,7 +264,7 @@ def verify(
     if as_json:
         print_json(command.as_data(verdict))
     else:
-        command.render(console, verdict, plan_for(plan.config).name_of)
+        command.render(console, verdict, plan.name_of)
     if save is None:
         return verdict.exit_status
     found = verdict.counterexample
@@ -266,10 +285,9 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli import witness_file  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
-    from amp.machine.small import plan_for as wire  # noqa: PLC0415
 
     plan, found = witness_file.load(witness)
-    names = wire(plan.config).name_of
+    names = plan.name_of
     asked = {form: path for form, path in (("html", html), ("perfetto", perfetto)) if path is not None}
     files.check(witness, found, asked)
     if as_json:
@@ -344,11 +362,11 @@ def scenarios(name: str | None, as_json: bool) -> int:
     """List the small programs that `run` knows; with NAME, what that one checks, its sizes and its barrier sites."""
     from amp.cli import scenarios as command  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
-    from amp.scenarios import SCENARIOS  # noqa: PLC0415
+    from amp.programs import EXPLORABLE  # noqa: PLC0415
 
     chosen = None if name is None else command.find(name)
     if as_json:
-        told = chosen.as_dict() if chosen else {"scenarios": [each.as_dict() for each in SCENARIOS.values()]}
+        told = chosen.as_dict() if chosen else {"scenarios": [each.as_dict() for each in EXPLORABLE.values()]}
         print_json({**NOTHING_RUN, "command": "scenarios", **told})
     elif chosen is None:
         command.render_list(make_console())
@@ -379,26 +397,34 @@ def sites(
     weaken: tuple[str, ...],
     messages: int | None,
     ring_size: int | None,
+    sizes: tuple[str, ...],
     max_executions: int,
     max_seconds: float,
     replay: bool,
     html: str | None,
     as_json: bool,
 ) -> int:
-    """The necessity matrix: which barriers SCENARIO needs on a platform, each alone, and all together.
+    """The necessity matrix: which barriers PROGRAM needs on a platform, each alone, and all together.
 
-    Exit status 0: every cell is decided, and the scenario as coded holds; 1: as coded it does not; 3: a bound was
+    Exit status 0: every cell is decided, and the program as coded holds; 1: as coded it does not; 3: a bound was
     reached in some cell.
     """
     from amp.cli import sites as command  # noqa: PLC0415
     from amp.cli.interrupt import stoppable  # noqa: PLC0415
+    from amp.cli.options import parse_sizes  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.explore.explorer import Bounds  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
     from amp.report.matrix_text import render_matrix  # noqa: PLC0415
 
     plan = command.plan_of(
-        scenario, platform=platform, barriers=barriers, weaken=weaken, messages=messages, ring_size=ring_size
+        scenario,
+        platform=platform,
+        barriers=barriers,
+        weaken=weaken,
+        messages=messages,
+        ring_size=ring_size,
+        sizes=parse_sizes(sizes),
     )
     output.check_output("--html", html)
     with command.cells_progress() as progress, stoppable() as stop:

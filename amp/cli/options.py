@@ -1,4 +1,4 @@
-"""What `amp run` is asked to do, as one frozen record: the parts that options give, checked and resolved.
+"""What a command is asked to do with a program, as one frozen record: checked and resolved.
 
 Also the way back: the command line that repeats a run exactly.
 """
@@ -9,31 +9,36 @@ import os
 import shlex
 import stat
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
 from amp.errors import UsageError
-from amp.machine.config import HEADED, HEADER_BYTES, Mode, RunConfig
+from amp.machine.config import HEADER_BYTES, Mode, RunConfig
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
-from amp.ordering.sites import NO_KINDS, SiteMap, parse_policy, parse_weaken
-from amp.scenarios import SCENARIOS, Scenario
+from amp.ordering.sites import SiteMap, Sites, parse_policy, parse_weaken
+from amp.programs import load
+from amp.programs.program import Program
 
-PROGRAMS: Final = (*HEADED, *SCENARIOS)
 PLATFORM: Final = "omap4-2011"
 BARRIERS: Final = "mandatory"
-MESSAGES: Final = 1000
-RING_SIZE: Final = 8
 DIRECT_WINDOW: Final = 64  # direct is for measuring: a steady load, not one that looks for trouble
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run as the user asked for it. `platform` is None in direct mode: the platform is this machine."""
+    """A run as the user asked for it. `platform` is None in direct mode: the platform is this machine.
 
+    `shown` is the program as the user named it.
+    """
+
+    program: Program
+    shown: str
     config: RunConfig
     platform_name: str | None
     platform: Platform | None
@@ -48,10 +53,32 @@ class Plan:
     def at_seed(self, seed: int) -> RunConfig:
         return msgspec.structs.replace(self.config, seed=seed)
 
+    def name_of(self, address: int) -> str:
+        """What the program calls that place of the region."""
+        return self.program.memory(self.config).name_of(address)
+
+    def _size_words(self, name: str) -> list[str]:
+        """The option that gives this size; none if the program has no such size."""
+        if name not in self.program.sizes:
+            return []
+        value = self.program.size_of(self.config, name)
+        return [_SIZES[name], str(value)] if name in _SIZES else ["--size", f"{name}={value}"]
+
+    def verify_command(self) -> str:
+        """The command line that explores the plan."""
+        assert self.platform_name is not None, self
+        words = ["amp", "verify", self.shown, "--platform", self.platform_name, "--barriers", self.barriers]
+        for weakened in self.weaken:
+            words += ["--weaken", weakened]
+        for name in self.program.sizes:
+            words += self._size_words(name)
+        return shlex.join(words)
+
     def command(self, seed: int) -> str:
         """The command line that repeats the run of `seed`; exactly so under lockstep."""
-        config, default = self.config, _default(self.config)
-        words = ["amp", "run", config.program, "--mode", config.mode]
+        config = self.config
+        default = msgspec.structs.replace(RunConfig(program=config.program, mode=config.mode), **self.program.fixed)
+        words = ["amp", "run", self.shown, "--mode", config.mode]
         if self.platform_name is not None:
             words += ["--platform", self.platform_name]
         words += ["--barriers", self.barriers]
@@ -59,7 +86,10 @@ class Plan:
             words += ["--weaken", weakened]
         if config.file is not None:
             words += ["--file", config.file]
-        words += ["--messages", str(config.messages), "--seed", str(seed)]
+        words += [*self._size_words("messages"), "--seed", str(seed)]
+        for name, size in self.program.sizes.items():
+            if name != "messages" and self.program.size_of(config, name) != size.default:
+                words += self._size_words(name)
         for field, option in _VALUES.items():
             value = getattr(config, field)
             if value != getattr(default, field):
@@ -70,9 +100,9 @@ class Plan:
         return shlex.join(words)
 
 
+_SIZES: Final = {"messages": "--messages", "ring_size": "--ring-size"}
 # Options by the record's field: those with a value, and those whose presence says the opposite of the default.
 _VALUES: Final = {
-    "ring_size": "--ring-size",
     "payload_bytes": "--payload",
     "window": "--window",
     "segments": "--segments",
@@ -86,61 +116,95 @@ _FLAGS: Final = {
     "suppression": "--no-suppression",
     "pin": "--pin",
 }
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def resolve(
-    config: RunConfig, *, platform: str | None, barriers: str, weaken: tuple[str, ...], messages: int | None
+def make_plan(
+    program: str | Program,
+    *,
+    mode: Mode = Mode.LOCKSTEP,
+    platform: str | Platform | None = None,
+    barriers: str = BARRIERS,
+    weaken: tuple[str, ...] = (),
+    messages: int | None = None,
+    ring_size: int | None = None,
+    sizes: Mapping[str, int] = NOTHING,
+    options: Mapping[str, Any] = NOTHING,
 ) -> Plan:
-    """Check everything, and fill in what depends on other options. Raises UsageError."""
-    scenario = SCENARIOS.get(config.program)
-    if config.program == "stream":
-        config = _with_file(config, messages)
-    else:
-        if config.file is not None:
-            raise UsageError(f"--file has no meaning for {config.program}")
-        usual = MESSAGES if scenario is None else scenario.messages
-        config = msgspec.structs.replace(config, messages=usual if messages is None else messages)
-    if scenario is not None:
-        config = scenario.settle(config)
+    """Check everything, and fill in what depends on other options. Raises UsageError.
+
+    `sizes` are the program's own, by name; `options` are further fields of RunConfig.
+    """
+    found = load(program) if isinstance(program, str) else program
+    if found.bare:
+        raise UsageError(f"program {found.name} runs on the bare silicon only: see amp demo")
+    config = RunConfig(program=found.reference, mode=mode, **options)
+    if found.source is not None:
+        config = msgspec.structs.replace(config, program_sha256=found.source.sha256)
+    given = {"messages": messages, "ring_size": ring_size}
+    chosen = {**{name: value for name, value in given.items() if value is not None}, **sizes}
+    if found.name == "stream" and found.shipped:
+        config, chosen = _with_file(config, chosen)
+    config = found.settle(found.sized(config, chosen))
+    return _resolved(found, program, config, platform=platform, barriers=barriers, weaken=weaken)
+
+
+def _resolved(
+    program: Program,
+    asked: str | Program,
+    config: RunConfig,
+    *,
+    platform: str | Platform | None,
+    barriers: str,
+    weaken: tuple[str, ...],
+) -> Plan:
     if config.mode is Mode.DIRECT:
         if platform is not None:
             raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
-        window = config.window or (DIRECT_WINDOW if scenario is None else 0)
+        window = config.window or (DIRECT_WINDOW if program.exchange else 0)
         config = msgspec.structs.replace(config, window=window, pin=True)
     config.check()
-    sites = sites_for(barriers, weaken, scenario)
-    name = None if config.mode is Mode.DIRECT else PLATFORM if platform is None else platform
-    return Plan(config, name, None if name is None else find_platform(name), barriers, weaken, sites)
+    program.memory(config)  # raises for sizes that cannot be
+    machine: Platform | None = None
+    if config.mode is not Mode.DIRECT:
+        wanted = PLATFORM if platform is None else platform
+        machine = find_platform(wanted) if isinstance(wanted, str) else wanted
+    named = platform if isinstance(platform, str) else None if machine is None else machine.name
+    shown = asked if isinstance(asked, str) else program.reference or program.name
+    sites = sites_for(program, barriers, weaken)
+    return Plan(program, shown, config, named, machine, barriers, weaken, sites)
 
 
-def ring_size_for(program: str, ring_size: int | None) -> int:
-    """The ring size that was asked for, or the one that the program has by itself."""
-    if ring_size is not None:
-        return ring_size
-    return SCENARIOS[program].ring_size if program in SCENARIOS else RING_SIZE
-
-
-def sites_for(barriers: str, weaken: tuple[str, ...], scenario: Scenario | None = None) -> SiteMap:
-    """The site map that --barriers and --weaken ask for, of a program or of a scenario. Raises UsageError."""
-    kinds = NO_KINDS if scenario is None else scenario.kinds
-    sites = parse_policy(barriers, kinds)
+def sites_for(program: Program, barriers: str, weaken: tuple[str, ...]) -> SiteMap:
+    """The site map that --barriers and --weaken ask for. Raises UsageError."""
     for text in weaken:
-        site, primitive = parse_weaken(text, kinds)
-        if scenario is not None and site not in (*scenario.sites, *scenario.idle_sites):
-            has = ", ".join(each.name for each in (*scenario.sites, *scenario.idle_sites))
-            raise UsageError(f"weaken: {scenario.name} has no site {site.name} (it has {has})")
-        sites = sites.weaken(site, primitive)
-    return sites
+        site, _ = parse_weaken(text, program.sites)
+        if site not in program.stood_at:
+            has = ", ".join(each.name for each in program.stood_at)
+            raise UsageError(f"weaken: {program.name} has no site {site.name} (it has {has})")
+    return chosen_sites(program.sites, program.policies, barriers, weaken)
 
 
-def _default(config: RunConfig) -> RunConfig:
-    """What a run of that program is where no option says otherwise."""
-    if config.program in SCENARIOS:
-        return SCENARIOS[config.program].config(config.mode)
-    return RunConfig(program=config.program, mode=config.mode, ring_size=RING_SIZE)
+def chosen_sites(sites: Sites, policies: Mapping[str, SiteMap], barriers: str, weaken: tuple[str, ...]) -> SiteMap:
+    """The same for any sites. Raises UsageError."""
+    chosen = parse_policy(barriers, sites, policies)
+    for text in weaken:
+        chosen = chosen.weaken(*parse_weaken(text, sites))
+    return chosen
 
 
-def _with_file(config: RunConfig, messages: int | None) -> RunConfig:
+def parse_sizes(texts: tuple[str, ...]) -> dict[str, int]:
+    """What `--size NAME=N` options say. Raises UsageError."""
+    sizes: dict[str, int] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not value.strip().isdecimal():
+            raise UsageError(f"size {text!r:.80} is not of the form NAME=NUMBER")
+        sizes[name.strip()] = int(value)
+    return sizes
+
+
+def _with_file(config: RunConfig, sizes: Mapping[str, int]) -> tuple[RunConfig, dict[str, int]]:
     """A stream's file, and as many messages as it takes unless the user says how many."""
     path = os.path.abspath(str(interpreter_binary()) if config.file is None else config.file)
     try:
@@ -154,7 +218,7 @@ def _with_file(config: RunConfig, messages: int | None) -> RunConfig:
     step = config.payload_bytes - HEADER_BYTES
     if size == 0 or step <= 0:
         raise UsageError(f"file {path}: {size} bytes in messages of {step}: nothing to send")
-    return msgspec.structs.replace(config, file=path, messages=messages or -(-size // step))
+    return msgspec.structs.replace(config, file=path), {"messages": -(-size // step), **sizes}
 
 
 def interpreter_binary() -> Path:

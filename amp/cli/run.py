@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -18,14 +18,10 @@ from amp.cli.options import Plan
 from amp.cli.trial import Trials
 from amp.errors import AmpError
 from amp.machine.config import Mode
-from amp.ordering.platforms import Side
-from amp.ordering.sites import NO_KINDS
-from amp.port.port import CPU_NAMES
 from amp.report.blame import Explanation, Finding, blame
 from amp.report.shapes import Shape
 from amp.report.timeline import as_dict, render_timeline
 from amp.report.trace import Trace
-from amp.scenarios import SCENARIOS
 
 # An explanation takes some ten runs, and a long trace some 0.3 s to read: of very many only the first are examined.
 EXPLAINED_LIMIT: Final = 256
@@ -111,7 +107,7 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
         with Machine(plan.at_seed(seeds.start)) as machine:
             for done, seed in enumerate(seeds, 1):
                 outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
-                check_ended(outcome)
+                check_ended(outcome, plan.program.part_names)
                 if outcome.finding is not None:
                     found = witness(machine, plan, outcome, explained=len(result.witnesses) < explained)
                     kept = found if len(result.witnesses) < TRACES_KEPT else replace(found, trace=None)
@@ -125,9 +121,9 @@ def run(plan: Plan, seeds: range, progress: Progress | None = None, *, explained
     return result
 
 
-def check_ended(outcome: Outcome) -> None:
+def check_ended(outcome: Outcome, names: Sequence[str]) -> None:
     """Raises SideFailed, SideDied for a run that came neither to its end nor to a violation."""
-    for name, report in zip(CPU_NAMES, outcome.reports, strict=True):
+    for name, report in zip(names, outcome.reports, strict=True):
         if report.outcome == "error":
             raise SideFailed(f"the {name}'s program failed: {report.kind or 'internal error'}: {report.text}")
     if outcome.finding is None and any(report.outcome == "lost" for report in outcome.reports):
@@ -144,7 +140,7 @@ def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explained: bool) 
 
 def trace_of(machine: Machine) -> Trace:
     """The trace of the machine's last run."""
-    return Trace.from_region(memoryview(machine.region.memory), machine.model_offset)
+    return Trace.from_region(memoryview(machine.region.memory), machine.model_offset, machine.program.sites)
 
 
 def explain(
@@ -159,14 +155,13 @@ def explain(
     assert outcome.finder is not None, outcome
     assert plan.platform is not None, plan
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
-    scenario = SCENARIOS.get(plan.config.program)
-    kinds = NO_KINDS if scenario is None else scenario.kinds
+    sides = plan.program.sides
     lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
     if repeatable:
         with suppress(AmpError, OSError), Trials(plan, trace, finding, lockstep) as trials:
             if trials.possible:
-                return blame(trace, finding, plan.platform, tuple(Side), trials, kinds=kinds)
-    return blame(trace, finding, plan.platform, tuple(Side), kinds=kinds)
+                return blame(trace, finding, plan.platform, sides, trials)
+    return blame(trace, finding, plan.platform, sides)
 
 
 def title(plan: Plan) -> str:
@@ -174,8 +169,11 @@ def title(plan: Plan) -> str:
     config = plan.config
     where = "this machine" if plan.platform is None else plan.platform.name
     extras = [name for name, on in (("event_idx", config.event_idx), ("indirect", config.indirect)) if on]
-    sizes = f"ring {config.ring_size}, {config.payload_bytes}-byte messages"
-    return ", ".join([f"{config.program} on {where}", f"{plan.sites.name} barriers", config.mode.value, sizes, *extras])
+    sizes = [f"ring {config.ring_size}"] if "ring_size" in plan.program.sizes else []
+    if "messages" in plan.program.sizes:
+        sizes.append(f"{config.payload_bytes}-byte messages")
+    named = f"{plan.program.name} on {where}"
+    return ", ".join([named, f"{plan.sites.name} barriers", config.mode.value, *sizes, *extras])
 
 
 def render(console: Console, result: Result, machine_names: Callable[[int], str]) -> None:
@@ -213,7 +211,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     assert report is not None, shown
     assert finder is not None, shown
     if shown.not_repeated:
-        render_unrepeated(console, shown)
+        render_unrepeated(console, plan, shown)
         return
     which = f"seed {shown.seed}" if not plan.config.script else "this schedule"
     console.print(f"\n[bold]{which}, {progress(shown)}[/bold]")
@@ -221,18 +219,18 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     if shown.trace is not None and shown.explanation is not None:
         render_timeline(console, shown.trace, shown.explanation, machine_names, replay=replay)
     else:
-        console.print(f"Found by the {CPU_NAMES[finder]}: {escape(report.text)}")
+        console.print(f"Found by the {plan.program.part_names[finder]}: {escape(report.text)}")
     if replay is None:
         console.print(f"A {plan.config.mode.value} run does not repeat exactly. The same again, with luck:")
         console.print(plan.command(shown.seed), soft_wrap=True, markup=False)
 
 
-def render_unrepeated(console: Console, shown: Witness) -> None:
+def render_unrepeated(console: Console, plan: Plan, shown: Witness) -> None:
     """What the explorer found and two processes did not: why, and the execution step by step."""
     report, finder = shown.outcome.finding, shown.outcome.finder
     assert report is not None, shown
     assert finder is not None, shown
-    console.print(f"\nFound by the {CPU_NAMES[finder]}: {escape(report.text)}")
+    console.print(f"\nFound by the {plan.program.part_names[finder]}: {escape(report.text)}")
     console.print(f"not repeated in two processes: {escape(shown.not_repeated)}")
     console.print("The explorer's execution, in an order in which it may happen:")
     for number, step in enumerate(shown.story, 1):
@@ -256,7 +254,7 @@ def as_data(result: Result) -> dict[str, Any]:
     return {
         "command": "run",
         "status": "violation" if not result.holds else "inconclusive" if result.interrupted else "holds",
-        "program": plan.config.program,
+        "program": plan.program.name,
         "mode": plan.config.mode.value,
         "platform": plan.platform_name,
         "barriers": plan.sites.name,
@@ -282,7 +280,7 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
     assert finder is not None, found
     return {
         "seed": found.seed,
-        "side": CPU_NAMES[finder],
+        "side": plan.program.part_names[finder],
         "kind": report.kind,
         "text": report.text,
         "address": report.address,

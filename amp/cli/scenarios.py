@@ -5,8 +5,7 @@ Rendering only. Nothing here runs a scenario or decides what a weakened site lea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console
@@ -14,49 +13,47 @@ from rich.table import Table
 from rich.text import Text
 
 from amp.cli.terminal import say
-from amp.errors import UsageError
-from amp.ordering.sites import Site, kind_at
-from amp.scenarios import SCENARIOS, Scenario
+from amp.programs import EXPLORABLE, load
+from amp.programs.program import Program
 
 
-def find(name: str) -> Scenario:
-    """The scenario of that name. Raises UsageError with the known ones."""
-    if name not in SCENARIOS:
-        close = get_close_matches(name.lower(), SCENARIOS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"scenario {name!r:.80} is unknown{hint} (known: {', '.join(SCENARIOS)})")
-    return SCENARIOS[name]
+def find(name: str) -> Program:
+    """The program of that name, or of that file. Raises UsageError."""
+    return load(name)
 
 
-def render_list(console: Console, scenarios: Iterable[Scenario] = SCENARIOS.values()) -> None:
+def render_list(console: Console, scenarios: Iterable[Program] = EXPLORABLE.values()) -> None:
     """One line for each scenario: name, what it is, the sites it needs."""
     table = _table("scenario", "what it is", "sites")
     for scenario in scenarios:
-        table.add_row(Text(scenario.name), Text(scenario.summary), Text(" ".join(site.name for site in scenario.sites)))
+        table.add_row(
+            Text(scenario.name), Text(scenario.summary), Text(" ".join(site.name for site in scenario.needed))
+        )
     console.print(table)
 
 
-def render_scenario(console: Console, scenario: Scenario) -> None:
+def render_scenario(console: Console, scenario: Program) -> None:
     """One scenario: what counts as a violation, its sizes, and its sites with what is seen when one is missing."""
-    least, most = scenario.ring_size_limits
-    lines = [
-        f"violations: {scenario.violations}",
-        f"messages: {scenario.messages} unless asked otherwise, 1 to {scenario.messages_limit}",
-        f"ring size: {scenario.ring_size} unless asked otherwise, {least} to {most}" if least < most else "no ring",
-        f"fixed: {', '.join(f'{name} {value}' for name, value in scenario.fixed.items())}",
-    ]
+    lines = [f"violations: {scenario.violations}"]
+    for name, size in scenario.sizes.items():
+        said = name.replace("_", " ")
+        fixed = "no ring" if name == "ring_size" else f"{said}: {size.default}"
+        lines.append(
+            f"{said}: {size.default} unless asked otherwise, {size.range}" if size.least < size.most else fixed
+        )
+    if scenario.fixed:
+        lines.append(f"fixed: {', '.join(f'{name} {value}' for name, value in scenario.fixed.items())}")
+    if scenario.source is not None:
+        lines.append(f"file: {scenario.source.path}")
     say(console, f"{scenario.name}: {scenario.summary}", style="bold")
     for line in lines:
         say(console, line)
     table = _table("site", "barrier", "if it is missing, all others mandatory")
-    _add_sites(table, scenario, scenario.sites, "")
-    _add_sites(table, scenario, scenario.idle_sites, "nothing: ")
+    for site in scenario.needed:
+        table.add_row(site.name, site.kind.value, Text(scenario.symptom(site)))
+    for site, text in scenario.idle.items():
+        table.add_row(site.name, site.kind.value, Text(f"nothing: {text}"))
     console.print(table)
-
-
-def _add_sites(table: Table, scenario: Scenario, sites: Mapping[Site, str], prefix: str) -> None:
-    for site, text in sites.items():
-        table.add_row(site.name, kind_at(site, scenario.kinds).value, Text(prefix + text))
 
 
 def _table(*columns: str) -> Table:

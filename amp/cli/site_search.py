@@ -7,7 +7,6 @@ search for the least that is enough together.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -21,17 +20,13 @@ from amp.cli.verify import replay as show_in_two_processes
 from amp.errors import AmpError
 from amp.explore.explorer import Bounds, Exploration
 from amp.explore.shrink import Shrunk, shrink
-from amp.machine.config import RunConfig
-from amp.machine.small import plan_for
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side
-from amp.ordering.sites import SITES, Site, SiteMap, kind_at, parse_weaken
-from amp.port.port import CPU_NAMES
+from amp.ordering.sites import Site, SiteMap, parse_weaken
 from amp.report.history import History
 from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Row, Trial, Verdict
 from amp.report.words import Words
-from amp.scenarios import SCENARIOS
 
 CLASSES: Final = tuple(BarrierClass)  # weakest first
 CellsDone = Callable[[str, int, int], None]  # (what is explored, cells done, of how many)
@@ -59,42 +54,19 @@ _NO_INSTRUCTION: Final = {Primitive.NONE: "no barrier", Primitive.COMPILER: "com
 _COSTLIEST_FIRST: Final = (Kind.MB, Kind.RELEASE, Kind.WMB, Kind.ACQUIRE, Kind.RMB)
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """From when on a buffer that a side has read is written again by the other, on both sides: what B1 is for.
-
-    That takes `beyond` messages more than the ring has entries, and a ring of at least `entries`.
-    """
-
-    beyond: int
-    entries: int
-
-
-# Of vring requests and replies take turns, so the second buffer must come round, too; in a ring of one whoever has read
-# the buffer is also who writes it next. Both are shown by tests/cli/test_sites_matrix.py.
-_TURNS: Final = Reuse(beyond=2, entries=2)
-REUSE: Final[Mapping[str, Reuse]] = MappingProxyType(
-    {
-        "vring": _TURNS,
-        "vring-flags": _TURNS,
-        "vring-event-idx": _TURNS,
-        "vring-indirect": Reuse(beyond=1, entries=1),
-        "doorbell": Reuse(beyond=1, entries=1),
-    }
-)
-
-
-def unjudged(config: RunConfig) -> str | None:
-    """Why these bounds say nothing of B1, if so."""
-    reuse = REUSE.get(config.program)
-    if reuse is None:
+def unjudged(plan: Plan, site: Site) -> str | None:
+    """Why these bounds say nothing of `site`, if so."""
+    reuse = plan.program.reuse
+    if reuse is None or site is not reuse.site:
         return None
+    config, name = plan.config, site.name
     if config.ring_size < reuse.entries:
-        return f"what B1 is for cannot happen in a ring of {config.ring_size}: take --ring-size {reuse.entries} or more"
+        larger = f"take --ring-size {reuse.entries} or more"
+        return f"what {name} is for cannot happen in a ring of {config.ring_size}: {larger}"
     least = config.ring_size + reuse.beyond
     if config.messages >= least:
         return None
-    return f"what B1 is for happens from --messages {least} on, where both sides' buffers are used again"
+    return f"what {name} is for happens from --messages {least} on, where both sides' buffers are used again"
 
 
 @dataclass(slots=True)
@@ -117,15 +89,14 @@ class Search:
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        scenario = SCENARIOS[self.plan.config.program]
-        return tuple(sorted((*scenario.sites, *scenario.idle_sites)))
+        return self.plan.program.stood_at
 
     def primitive(self, site: Site, barrier_class: BarrierClass) -> Primitive:
-        return primitive_for(barrier_class, kind_at(site, SCENARIOS[self.plan.config.program].kinds))
+        return primitive_for(barrier_class, site.kind)
 
     def orders(self, site: Site, primitive: Primitive) -> tuple[Orders, ...]:
         """What `primitive` orders at `site`, for each side that stands there, towards the other."""
-        side = SITES[site].side
+        side = site.side
         return tuple(self.platform.orders(each, primitive) for each in (Side if side is None else (side,)))
 
     def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
@@ -141,9 +112,9 @@ class Search:
         To the explorer none and compiler are one, for Python does not reorder. Where another barrier keeps the order,
         that one holds the compiler back, too.
         """
-        row = SITES[site]
+        row = site
         kept = any(row.needs in self.platform.implicit(each) for each in (Side if row.side is None else (row.side,)))
-        needed = site in SCENARIOS[self.plan.config.program].sites
+        needed = site in self.plan.program.needed
         return BarrierClass.COMPILER if kept and needed else BarrierClass.NONE
 
     def weaker(self, site: Site, than: BarrierClass | None = None) -> tuple[BarrierClass, ...]:
@@ -155,10 +126,10 @@ class Search:
 
     def changed(self, classes: Mapping[Site, BarrierClass]) -> Plan:
         """The plan with these classes at these sites."""
-        scenario = SCENARIOS[self.plan.config.program]
-        kept = [text for text in self.plan.weaken if parse_weaken(text, scenario.kinds)[0] not in classes]
+        program = self.plan.program
+        kept = [text for text in self.plan.weaken if parse_weaken(text, program.sites)[0] not in classes]
         weaken = (*kept, *(f"{site.name}={each.value}" for site, each in classes.items()))
-        return replace(self.plan, weaken=weaken, sites=sites_for(self.plan.barriers, weaken, scenario))
+        return replace(self.plan, weaken=weaken, sites=sites_for(program, self.plan.barriers, weaken))
 
     def key(self, sites: SiteMap) -> Key:
         return tuple(self.orders(site, sites[site]) for site in self.sites)
@@ -180,12 +151,12 @@ class Search:
         messages, shrunk = self._smallest(classes)
         plan = self.changed(classes).with_config(messages=messages)
         found = Counterexample(
-            side=CPU_NAMES[shrunk.finding.cpu],
+            side=plan.program.part_names[shrunk.finding.cpu],
             kind=type(shrunk.finding.error).__name__,
             text=str(shrunk.finding.error),
             messages=messages,
             schedule=None,
-            command=_verify_command(plan),
+            command=plan.verify_command(),
         )
         if shrunk.script is None:
             return found
@@ -196,7 +167,7 @@ class Search:
         try:
             return _explained(found, plan, show_in_two_processes(plan, shrunk))
         except (AmpError, OSError):  # whatever became of the replay, the finding stands; verify says why
-            return replace(found, schedule=None, command=_verify_command(self.changed(classes)))
+            return replace(found, schedule=None, command=self.changed(classes).verify_command())
 
     def _smallest(self, classes: Mapping[Site, BarrierClass]) -> tuple[int, Shrunk]:
         """With as few messages as it takes, and shrunk; from memory if one of the same orders has been made."""
@@ -227,7 +198,7 @@ class Search:
             same = first.setdefault(self.orders(site, primitive), each)
             explored = self.explored({site: each})
             cells.append(Cell(each, self._named(site, primitive), explored, None if same is each else same, None))
-        why = unjudged(self.plan.config) if site is Site.B1 else None
+        why = unjudged(self.plan, site)
         coded, least = self._named(site, self.plan.sites[site]), self.least(site)
         row = Row(site, coded, tuple(cells), None, why is None, least)
         decisive = row.decisive if replayed and not self.stop.asked else None
@@ -246,7 +217,7 @@ class Search:
         """What stands there: "smp_wmb: dmb"; for two sides that differ, "mb: host dsb; outer_sync, remote dmb"."""
         if primitive in _NO_INSTRUCTION:
             return _NO_INSTRUCTION[primitive]
-        side = SITES[site].side
+        side = site.side
         sides = tuple(Side) if side is None else (side,)
         texts = {each: self.platform.processor(each).architecture.rows[primitive].instruction for each in sides}
         compiled = {each: "compiler only" if text == NO_INSTRUCTION else text for each, text in texts.items()}
@@ -257,12 +228,12 @@ class Search:
 
     def _note(self, site: Site) -> str:
         """Why no instruction is needed at `site`."""
-        row, scenario = SITES[site], SCENARIOS[self.plan.config.program]
+        row, program = site, self.plan.program
         sides = tuple(Side) if row.side is None else (row.side,)
         if all(row.needs in self.platform.implicit(side) for side in sides):
             return f"needs no instruction here: the hardware keeps {row.orders}"
-        if site in scenario.idle_sites:
-            return f"needs no barrier of its own: {scenario.idle_sites[site]}"
+        if site in program.idle:
+            return f"needs no barrier of its own: {program.idle[site]}"
         return "needs no barrier of its own within these bounds: what else is coded is enough"
 
     # --- all sites at once
@@ -290,17 +261,16 @@ class Search:
             if better is None:
                 break
             chosen[better.site] = better.barrier_class
-        chosen = dict(sorted(chosen.items()))
+        chosen = {site: chosen[site] for site in self.sites if site in chosen}
         assert self.explored(chosen).verdict is Verdict.HOLDS, chosen
-        return Assignment(chosen, self.explored(chosen), trials, _verify_command(self.changed(chosen)))
+        return Assignment(chosen, self.explored(chosen), trials, self.changed(chosen).verify_command())
 
     def _is_weaker(self, row: Row) -> bool:
         return row.weakest is not None and row.weakest.barrier_class in self.weaker(row.site)
 
     def _one_by_one(self, sites: list[Site]) -> dict[Site, BarrierClass]:
-        kinds = SCENARIOS[self.plan.config.program].kinds
         chosen: dict[Site, BarrierClass] = {}
-        for site in sorted(sites, key=lambda each: (_COSTLIEST_FIRST.index(kind_at(each, kinds)), each)):
+        for site in sorted(sites, key=lambda each: (_COSTLIEST_FIRST.index(each.kind), self.sites.index(each))):
             for each in self.weaker(site):
                 if self.explored({**chosen, site: each}).verdict is Verdict.HOLDS:
                     chosen[site] = each
@@ -316,19 +286,9 @@ def _told(result: Exploration) -> Explored:
     return Explored(verdict, result.runs, result.executions, result.states, text, result.bound)
 
 
-def _verify_command(plan: Plan) -> str:
-    """The command line that explores `plan`."""
-    assert plan.platform_name is not None, plan
-    words = ["amp", "verify", plan.config.program, "--platform", plan.platform_name, "--barriers", plan.barriers]
-    for weakened in plan.weaken:
-        words += ["--weaken", weakened]
-    words += ["--messages", str(plan.config.messages), "--ring-size", str(plan.config.ring_size)]
-    return shlex.join(words)
-
-
 def _explained(found: Counterexample, plan: Plan, witness: Witness) -> Counterexample:
     """With what two processes showed of it."""
     if witness.trace is None or witness.explanation is None:
         return replace(found, replayed=True)
-    words = Words(History(witness.trace), witness.explanation, plan_for(plan.config).name_of)
+    words = Words(History(witness.trace), witness.explanation, plan.name_of)
     return replace(found, replayed=True, blamed=witness.site, paragraphs=tuple(words.paragraphs()))

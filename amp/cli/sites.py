@@ -8,45 +8,54 @@ and explored once. Nothing is concluded from one cell for another: each machine 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from amp.cli.interrupt import Stop
-from amp.cli.options import Plan, resolve, ring_size_for
+from amp.cli.options import NOTHING, Plan, make_plan
 from amp.cli.output import write_output
-from amp.cli.site_search import REUSE, CellsDone, Search, unjudged
+from amp.cli.site_search import CellsDone, Search, unjudged
 from amp.cli.verify import title
 from amp.explore.explorer import Bounds
-from amp.machine.config import Mode, RunConfig
-from amp.ordering.sites import Site
+from amp.programs import load
+from amp.programs.program import Program
 from amp.report.matrix import Matrix, Verdict
-from amp.scenarios import SCENARIOS
 
 
 def plan_of(
-    scenario: str,
+    program: str | Program,
     *,
     platform: str | None,
     barriers: str,
     weaken: tuple[str, ...],
-    messages: int | None,
-    ring_size: int | None,
+    messages: int | None = None,
+    ring_size: int | None = None,
+    sizes: Mapping[str, int] = NOTHING,
 ) -> Plan:
     """What the matrix is of. Raises UsageError.
 
-    Without `messages` there are as many as B1 takes to show; but no more than the scenario has by itself where the
-    sides sleep, for there each further one makes some twenty times as many runs.
+    Without `messages` there are as many as it takes that buffers are used again; but no more than the program has by
+    itself where the sides sleep, for there each further one makes some twenty times as many runs.
     """
-    size = ring_size_for(scenario, ring_size)
-    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=size)
-    if messages is None:
-        messages, stood_at = SCENARIOS[scenario].messages, (*SCENARIOS[scenario].sites, *SCENARIOS[scenario].idle_sites)
-        if Site.S5 not in stood_at:
-            messages = max(messages, size + (REUSE[scenario].beyond if scenario in REUSE else 1))
-    return resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    found = load(program) if isinstance(program, str) else program
+    if messages is None and "messages" in found.sizes and not found.sleeps:
+        size = (
+            ring_size if ring_size is not None or "ring_size" not in found.sizes else found.sizes["ring_size"].default
+        )
+        beyond = 1 if found.reuse is None else found.reuse.beyond
+        messages = max(found.sizes["messages"].default, (size or 1) + beyond)
+    return make_plan(
+        program,
+        platform=platform,
+        barriers=barriers,
+        weaken=weaken,
+        messages=messages,
+        ring_size=ring_size,
+        sizes=sizes,
+    )
 
 
 def necessity(
@@ -70,18 +79,18 @@ def necessity(
     shown = search.counterexample({}, replayed=replayed) if broken else None
     rows = search.rows(replayed=replayed and not broken)
     assignment = search.assignment(rows) if coded.verdict is Verdict.HOLDS else None
-    why = unjudged(plan.config)
+    unclear = [(site, why) for site in plan.program.stood_at if (why := unjudged(plan, site)) is not None]
     config, totals = plan.config, list(search.known.values())
     assert plan.platform_name is not None, plan
     return Matrix(
-        scenario=config.program,
+        scenario=plan.program.name,
         platform=plan.platform_name,
         barriers=plan.barriers,
         weaken=plan.weaken,
         messages=config.messages,
         ring_size=config.ring_size,
         title=title(plan),
-        caution=None if why is None else f"B1 is not judged and stays as coded: {why}",
+        caution=next((f"{site.name} is not judged and stays as coded: {why}" for site, why in unclear), None),
         coded=coded,
         coded_counterexample=shown,
         rows=rows,

@@ -19,10 +19,9 @@ import msgspec
 from amp.cli.machine import Machine
 from amp.cli.options import Plan
 from amp.errors import ScriptMismatch, UsageError
-from amp.machine.config import HEADED, Mode
+from amp.machine.config import Mode
 from amp.machine.script import GOAL_BYTES, GOALS_LIMIT, Goal, Script
 from amp.port.notes import Note
-from amp.port.port import CPU_NAMES
 from amp.report.blame import Finding
 from amp.report.schedule import goals_of, with_load_at
 from amp.report.trace import Event, EventKind, Trace
@@ -58,8 +57,8 @@ class Trials:
             self._steps = list(takewhile(lambda step: step[0].number <= last, goals_of(self.trace)))
         config = self.plan.config
         sent = sum(event.kind is EventKind.NOTE and event.primitive == Note.SEND for event in self.trace.events)
-        headed = config.program in HEADED
-        self._messages = min(config.messages, sent + SPARE_MESSAGES) if headed else config.messages
+        endless = self.plan.program.exchange
+        self._messages = min(config.messages, sent + SPARE_MESSAGES) if endless else config.messages
 
     def __enter__(self) -> Self:
         return self
@@ -104,14 +103,16 @@ class Trials:
     def holds_if_performed(self, load: Event, before: Event) -> bool:
         """Does the run end well if all is as it was, but the deferred `load` is performed before the store arrives?"""
         arrival = next((event.number for event, _ in self._steps if event.store == before.number), None)
-        return arrival is not None and not self._fails(with_load_at(self.trace, load, arrival).pack(len(CPU_NAMES)))
+        cpus = len(self.plan.program.parts)
+        return arrival is not None and not self._fails(with_load_at(self.trace, load, arrival).pack(cpus))
 
     # --- trials
 
     def _ends_badly(self, steps: int) -> bool:
         """Is there any violation if the first `steps` steps are as they were, and all is in order from then on?"""
         if not self._packed:
-            self._packed = Script(tuple(goal for _, goal in self._steps)).pack(len(CPU_NAMES))
+            goals = tuple(goal for _, goal in self._steps)
+            self._packed = Script(goals).pack(len(self.plan.program.parts))
         return self._fails(self._packed[: steps * GOAL_BYTES])
 
     def _fails(self, goals: bytes) -> bool:

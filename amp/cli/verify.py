@@ -29,10 +29,8 @@ from amp.explore.shrink import Shrunk, shrink, told
 from amp.explore.story import story
 from amp.machine.config import Report, RunConfig, Tally
 from amp.machine.script import Script
-from amp.machine.small import plan_for
-from amp.port.port import CPU_NAMES, Port
+from amp.programs.program import Code
 from amp.report.counts import count_of
-from amp.scenarios import SCENARIOS
 
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 
@@ -52,6 +50,11 @@ class Counterexample:
     shrunk: Shrunk
     witness: Witness
     smaller: str
+
+    @property
+    def finder(self) -> str:
+        """The part that found it."""
+        return self.plan.program.part_names[self.shrunk.finding.cpu]
 
     @property
     def repeated(self) -> bool:
@@ -83,15 +86,17 @@ class Verdict:
 
 
 def explorer_of(plan: Plan) -> Explorer:
-    """The explorer of a scenario's plan."""
-    scenario = SCENARIOS[plan.config.program]
+    """The explorer of a plan. Raises UsageError for an exchange, which is too large."""
+    program = plan.program
+    if program.exchange:
+        raise UsageError(f"{program.name} is too large to be explored: vring is the same rings, small")
     assert plan.platform is not None, plan
-    machine = Machine(plan.platform, plan.sites, plan_for(plan.config).layout(model_bytes=8).shared)
-    return Explorer(machine, [_part(scenario.host, plan.config), _part(scenario.remote, plan.config)])
+    machine = Machine(plan.platform, plan.sites, program.memory(plan.config).layout(model_bytes=8).shared)
+    return Explorer(machine, [_part(part.load(), plan.config) for part in program.parts])
 
 
-def _part(program: Callable[[Port, RunConfig, Tally], None], config: RunConfig) -> Program:
-    return lambda port: program(port, config, Tally())
+def _part(code: Code, config: RunConfig) -> Program:
+    return lambda port: code(port, config, Tally())
 
 
 def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
@@ -171,8 +176,11 @@ def fewest_messages(
     plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds, stop: Stop
 ) -> tuple[Plan, Explorer, Finding, str]:
     """The same with as few messages as it takes to find anything, and what is known of still fewer."""
+    if "messages" not in plan.program.sizes:
+        return plan, explorer, finding, ""
     smaller = "a single message is the least there is"
-    for messages in range(1, plan.config.messages):
+    least = plan.program.sizes["messages"].least
+    for messages in range(least, plan.config.messages):
         fewer = plan.with_config(messages=messages)
         attempt = explorer_of(fewer)
         result = explore(attempt, bounds, stop)
@@ -210,7 +218,7 @@ def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) ->
     )
     reports = (found, Report(outcome="done"))
     outcome = Outcome(plan.config, reports if finding.cpu == 0 else reports[::-1], finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan_for(plan.config).name_of))
+    steps = tuple(story(execution, plan.name_of))
     return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
 
 
@@ -220,7 +228,7 @@ def replay(plan: Plan, shrunk: Shrunk) -> Witness:
         raise NotRepeated(shrunk.beyond)
     with TwoProcesses(plan.config) as machine:
         outcome = machine.run(plan.config, plan.platform, plan.sites)
-        check_ended(outcome)
+        check_ended(outcome, plan.program.part_names)
         finder = _same_finder(outcome, shrunk.finding)
         if finder is None:
             shown = "no violation" if outcome.finding is None else outcome.finding.text
@@ -240,12 +248,10 @@ def _same_finder(outcome: Outcome, finding: Finding) -> int | None:
 
 def title(plan: Plan) -> str:
     """What was explored, with its bounds, in one line."""
-    config = plan.config
     weakened = f", weakened {', '.join(plan.weaken)}" if plan.weaken else ""
-    return (
-        f"{config.program} on {plan.platform_name} with {plan.barriers} barriers{weakened}: "
-        f"{count_of(config.messages, 'message')}, ring of {config.ring_size}"
-    )
+    sizes = plan.program.said(plan.config)
+    where = f"{plan.program.name} on {plan.platform_name} with {plan.barriers} barriers{weakened}"
+    return f"{where}: {sizes}" if sizes else where
 
 
 def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> None:
@@ -263,7 +269,7 @@ def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> N
         console.print(f"[yellow]inconclusive[/yellow]: stopped after {result.bound}; nothing found so far. {counts}")
         return
     console.print(
-        f"[red]violation[/red] by the {CPU_NAMES[found.shrunk.finding.cpu]}: {escape(str(found.shrunk.finding.error))}"
+        f"[red]violation[/red] by the {found.finder}: {escape(str(found.shrunk.finding.error))}",
     )
     console.print(f"found in {counts}")
     for line in _smallness(found):
@@ -272,10 +278,11 @@ def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> N
 
 
 def _smallness(found: Counterexample) -> list[str]:
-    cost, config = found.shrunk.cost, found.plan.config
+    cost = found.shrunk.cost
+    messages = f"{count_of(found.plan.config.messages, 'message')} ({found.smaller}); " if found.smaller else ""
     lines = [
-        f"smallest: {count_of(config.messages, 'message')} ({found.smaller}); "
-        f"{count_of(cost.stale_loads, 'stale load')}, {count_of(cost.switches, 'context switch', 'es')}; "
+        f"smallest: {messages}{count_of(cost.stale_loads, 'stale load')}, "
+        f"{count_of(cost.switches, 'context switch', 'es')}; "
         f"locally minimal: none of {count_of(found.shrunk.tried, 'single change')} makes it simpler",
     ]
     if cost.reordered:
@@ -291,12 +298,13 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
     data: dict[str, Any] = {
         "command": "verify",
         "status": verdict.status,
-        "scenario": plan.config.program,
+        "scenario": plan.program.name,
         "platform": plan.platform_name,
         "barriers": plan.barriers,
         "weaken": list(plan.weaken),
         "messages": plan.config.messages,
         "ring_size": plan.config.ring_size,
+        "sizes": {name: plan.program.size_of(plan.config, name) for name in plan.program.sizes},
         "violations": int(found is not None),
         "executions": result.executions,
         "runs": result.runs,
@@ -315,7 +323,7 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
 def _counterexample_data(found: Counterexample) -> dict[str, Any]:
     error, cost = found.shrunk.finding.error, found.shrunk.cost
     return {
-        "side": CPU_NAMES[found.shrunk.finding.cpu],
+        "side": found.finder,
         "kind": type(error).__name__,
         "text": str(error),
         "needs_load_store_reordering": cost.reordered,

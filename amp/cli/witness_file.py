@@ -17,22 +17,22 @@ import msgspec
 
 from amp import __version__
 from amp.cli.machine import Machine, Outcome
-from amp.cli.options import PROGRAMS, Plan, sites_for
+from amp.cli.options import Plan, sites_for
 from amp.cli.output import complain, write_output
 from amp.cli.run import Witness, check_ended, explain, trace_of
 from amp.errors import AmpError, UsageError
 from amp.files import open_regular, read_whole
 from amp.machine.config import Mode, Report, RunConfig
 from amp.machine.script import Script
-from amp.machine.small import plan_for
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
+from amp.programs import load as load_program
+from amp.programs.program import Program
 from amp.report.history import History
 from amp.report.trace import EventKind, Trace
 from amp.report.words import Words
-from amp.scenarios import SCENARIOS
 
-FORMAT: Final = "amp witness 2"
+FORMAT: Final = "amp witness 3"
 ADDRESS_LIMIT: Final = (1 << 32) - 1  # struct amp_event's
 STORY_LIMIT: Final = 400  # events; a longer run is not read line by line
 TRACE_LIMIT_BYTES: Final = 1 << 22  # a trace holds TRACE_EVENTS of 40 bytes
@@ -109,7 +109,7 @@ def _story(plan: Plan, found: Witness) -> Iterator[str]:
     assert found.trace is not None, found
     if found.explanation is None or found.trace.last > STORY_LIMIT:
         return
-    words = Words(History(found.trace), found.explanation, plan_for(plan.config).name_of, gives="->")
+    words = Words(History(found.trace), found.explanation, plan.name_of, gives="->")
     bad = found.explanation.bad
     for event in found.trace.events:
         visible = "visible: " if event.kind is EventKind.VISIBLE else ""
@@ -162,31 +162,22 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         Script.from_token(config.script)
     if config.sites:
         raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
-    if config.program not in PROGRAMS:
-        raise UsageError(f"program is {config.program!r}, expected {' or '.join(PROGRAMS)}")
-    if config.file is not None and config.program != "stream":
-        raise UsageError(f"file has no meaning for {config.program}")
-    scenario = SCENARIOS.get(config.program)
-    if scenario is not None:
-        config = scenario.settle(config)
+    program = load_program(config.program)
+    _check_program(program, content)
+    config = program.settle(config)
     platform = find_platform(content.platform)
     if _crc(platform) != content.platform_crc:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
     if content.finder not in (0, 1) or config.mode is Mode.DIRECT:
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
     _check_reports(content)
-    _check_whole(content)
-    trace = None if content.not_repeated else Trace.from_bytes(_inflate(content.trace))
+    _check_whole(content, program)
+    trace = None if content.not_repeated else Trace.from_bytes(_inflate(content.trace), program.sites)
     if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
-    plan = Plan(
-        config,
-        content.platform,
-        platform,
-        content.barriers,
-        content.weaken,
-        sites_for(content.barriers, content.weaken, scenario),
-    )
+    sites = sites_for(program, content.barriers, content.weaken)
+    shown = config.program
+    plan = Plan(program, shown, config, content.platform, platform, content.barriers, content.weaken, sites)
     outcome = Outcome(config, content.reports, content.finder, content.events, 0 if trace is None else trace.digest)
     if trace is None:
         return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
@@ -194,7 +185,18 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace, repeatable=repeatable))
 
 
-def _check_whole(content: WitnessFile) -> None:
+def _check_program(program: Program, content: WitnessFile) -> None:
+    """Raises UsageError if the program is not the one that the witness is of."""
+    then = content.config.program_sha256
+    now = program.source.sha256 if program.source is not None else ""
+    if then != now:
+        where = program.source.path if program.source is not None else program.name
+        raise UsageError(
+            f"program {where} is not the one that ran: its sha256 is {now or 'none'}, then {then or 'none'}"
+        )
+
+
+def _check_whole(content: WitnessFile, program: Program) -> None:
     """Raises UsageError for fields that contradict each other: a trace and no run, a run and no trace."""
     config = content.config
     if (config.file is None) != (content.file_sha256 is None):
@@ -205,7 +207,7 @@ def _check_whole(content: WitnessFile) -> None:
         if not content.trace:
             raise UsageError("trace is empty and not_repeated too, expected one of them")
         return
-    if config.program not in SCENARIOS or config.mode is not Mode.LOCKSTEP:
+    if program.exchange or config.mode is not Mode.LOCKSTEP:
         raise UsageError(
             f"not_repeated with program {config.program!r} in mode {config.mode.value!r}: "
             "only what amp verify explores is not repeated"
@@ -285,7 +287,7 @@ def repeat(plan: Plan, found: Witness) -> tuple[Outcome, bool]:
     with Machine(plan.config) as machine:
         outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites, events=found.outcome.events)
         try:
-            check_ended(outcome)
+            check_ended(outcome, plan.program.part_names)
         except AmpError as error:
             raise Diverged(f"the run took another way: {error}") from None
         same = (

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, MappingProxyType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -31,6 +31,7 @@ from amp.explore.looks import Looks, Refused
 from amp.explore.standing import raised_at, standing
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
+from amp.port.cells import CellAccess, as_look
 from amp.port.doors import site_bytes
 from amp.port.port import CPU_NAMES, Port, VirtioBarriers
 
@@ -76,14 +77,15 @@ class Chooser(IntEnum):
     REPLAY = 5
 
 
-class ExploredPort(_bridge.ExploredPort, VirtioBarriers):
+class ExploredPort(CellAccess, _bridge.ExploredPort, VirtioBarriers):
     """A CPU's accesses as events of the execution that is being built."""
 
     def __init__(self, *_: Any) -> None:
         self.looks = Looks()
 
-    def poll(self, look: Callable[[], T | None], /) -> T:
+    def poll(self, look: Any, predicate: Any = None, /) -> Any:
         """A look in vain is undone, and made again when something that it read has changed."""
+        look = as_look(self, look, predicate)
         while True:
             found = None
             before = self.looks.before(look, self.look_place())
@@ -105,7 +107,7 @@ class ExploredPort(_bridge.ExploredPort, VirtioBarriers):
             if undone:
                 self.look_undone()
             elif self.look_end(found is not None):
-                return cast(T, found)
+                return found
 
 
 @dataclass(slots=True)
@@ -218,12 +220,12 @@ class Explorer:
         self.core = _bridge.Explorer(*self.machine.memory, tables, Unlook, RunOver, self._broken)
         self.core.set_merging(self.merging)
         hub = getcurrent()
-        sites = site_bytes(self.machine.sites)
+        sites, numbers = site_bytes(self.machine.sites), self.machine.sites.sites.numbers
 
         def wait() -> object:
             return hub.switch() if getcurrent().parent is hub else False
 
-        ports = [ExploredPort(self.core, cpu, sites, wait) for cpu in range(len(self.programs))]
+        ports = [ExploredPort(self.core, cpu, sites, wait, numbers) for cpu in range(len(self.programs))]
         self._parts = _Parts(self.core, Guard(lambda: _is_below(hub)), idle=[True for _ in self.programs])
         for port in ports:
             port.looks = self._parts.looks

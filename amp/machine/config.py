@@ -18,16 +18,6 @@ SEGMENTS_LIMIT: Final = 64
 ALIGN_LIMIT_BYTES: Final = 1 << 16
 SPIN_LIMIT_NS: Final = 1_000_000_000
 PATH_LIMIT_BYTES: Final = 4095  # limits.h, PATH_MAX
-HEADED: Final = ("echo", "stream")  # programs whose messages start with a header
-SMALL: Final = (  # amp.scenarios
-    "spsc-vring",
-    "vring",
-    "vring-flags",
-    "vring-event-idx",
-    "vring-indirect",
-    "doorbell",
-    "rpmsg-ping",
-)
 
 
 class Mode(StrEnum):
@@ -39,14 +29,16 @@ class Mode(StrEnum):
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run of a program on both sides.
+    """One run of a program on all its processors.
 
+    `program` is what another process finds it by (amp.programs.load), `sizes` are the program's own, by name.
     `payload_bytes` is a whole message, with its header of 16 bytes where a program's messages have one. `window` is the
     most messages under way; 0: it breathes between 1 and what both rings hold. `segments` is how many descriptors a
     buffer is split over. `sites` is the primitive at each site (amp.port.doors). Without `suppression` every message
     rings, wanted or not. A side looks `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter
     spins before it sleeps; `pin` gives each side a processor of its own. `script` is a schedule's token
-    (amp.machine.script) that lockstep follows instead of the seed; "": none.
+    (amp.machine.script) that lockstep follows instead of the seed; "": none. With `lines` a report says
+    where in the program each access stands.
     """
 
     program: str
@@ -67,12 +59,15 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     spin_ns: int = 20_000
     pin: bool = False
     script: str = ""
+    program_sha256: str = ""  # of the file that it is from; "": not compared
+    sizes: dict[str, int] = {}
+    lines: bool = False
 
     def check(self) -> None:
         """Raises UsageError that names the field, the value and what is allowed."""
         limits = (
             ("messages", self.messages, 1, 1 << 40),
-            ("payload", self.payload_bytes, HEADER_BYTES if self.program in HEADED else 1, PAYLOAD_LIMIT_BYTES),
+            ("payload", self.payload_bytes, 1, PAYLOAD_LIMIT_BYTES),
             ("ring size", self.ring_size, 1, RING_SIZE_LIMIT),
             ("segments", self.segments, 1, SEGMENTS_LIMIT),
             ("window", self.window, 0, RING_SIZE_LIMIT),
@@ -95,6 +90,27 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+LINE_BITS: Final = 20
+
+
+class Lines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One CPU's accesses: of each load, store and barrier, in the order of issue, the number of the file and the line.
+
+    A place is file * 2^20 + line, `files` are absolute paths.
+    """
+
+    files: tuple[str, ...] = ()
+    loads: tuple[Count, ...] = ()
+    stores: tuple[Count, ...] = ()
+    barriers: tuple[Count, ...] = ()
+
+    def place(self, kind: str, number: int) -> tuple[str, int] | None:
+        """(path, line) of the `number`-th access of that kind; None if it was not kept."""
+        places: tuple[int, ...] = getattr(self, kind)
+        if not 0 <= number < len(places):
+            return None
+        file, line = divmod(places[number], 1 << LINE_BITS)
+        return (self.files[file], line) if file < len(self.files) else None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,6 +131,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     number: int | None = None
     sha256: str = ""
     data: dict[str, int] = {}
+    lines: Lines | None = None
 
 
 @dataclass(slots=True)

@@ -1,31 +1,32 @@
-"""A side's process: takes runs from the control channel, opens its port, runs the program, reports.
+"""The process of one part: takes runs from the control channel, opens its port, runs its part, reports.
 
-The process is started with two descriptors: the region, and one end of a socket pair over which requests and reports go
-as lines of JSON. The end of the requests ends it; so does the death of its parent.
+`python -m amp.machine.side REGION_FD CONTROL_FD PARENT_PID CPU`, started by `amp`, not by hand. CONTROL_FD is one end
+of a socket pair over which requests and reports go as lines of JSON. The end of the requests ends the process; so does
+the death of its parent. It imports its own part of a program and no other.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO, cast
 
 import msgspec
 
 from amp._core import _bridge
-from amp.errors import AmpError, PeerDied, PeerFinished, Violation
+from amp.errors import AmpError, PeerDied, PeerFinished, UsageError, Violation
 from amp.machine.config import Mode, Report, Request, RunConfig, Tally
-from amp.ordering.barriers import Primitive
-from amp.ordering.sites import SiteMap
-from amp.port.doors import open_direct, open_modelled
+from amp.ordering.sites import SiteMap, Sites
+from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled, site_map
 from amp.port.port import Port
+from amp.programs import load
+from amp.programs.program import Program
 from amp.region import Region
-
-Program = Callable[[Port, RunConfig, Tally], None]
-RegionProgram = Callable[[Region, RunConfig], Report]
 
 # What an exception that ends a program says of the run; the first that fits.
 _OUTCOMES: tuple[tuple[type[AmpError], str], ...] = (
@@ -36,19 +37,16 @@ _OUTCOMES: tuple[tuple[type[AmpError], str], ...] = (
 )
 
 
-def serve(arguments: list[str], cpu: int, programs: Mapping[str, Program], bare: Mapping[str, RegionProgram]) -> int:
-    """The process's main. `arguments`: region descriptor, control descriptor, the parent's pid. Returns exit status.
-
-    `programs` are given a port; `bare` ones the region itself, and no model (only the bare silicon's ring is that).
-    """
-    region_fd, control_fd, parent = (int(argument) for argument in arguments)
+def serve(arguments: list[str]) -> int:
+    """The process's main. Returns its exit status."""
+    region_fd, control_fd, parent, cpu = (int(argument) for argument in arguments)
     if not _bridge.die_with_parent(parent):
         return 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     with Region.from_fd(region_fd) as region, os.fdopen(control_fd, "r+b", buffering=0) as control:
         while line := _read_line(control):
             config = msgspec.json.decode(line, type=Request).run
-            report = _run(region, cpu, config, programs, bare)
+            report = _run(region, cpu, config)
             try:
                 control.write(msgspec.json.encode(report) + b"\n")
             except (BrokenPipeError, ConnectionResetError):  # nobody is interested any more
@@ -69,17 +67,19 @@ def _read_line(control: BinaryIO) -> bytes:
     return line
 
 
-def _run(
-    region: Region, cpu: int, config: RunConfig, programs: Mapping[str, Program], bare: Mapping[str, RegionProgram]
-) -> Report:
-    tally = Tally()
+def _run(region: Region, cpu: int, config: RunConfig) -> Report:
+    tally, lines = Tally(), None
     _place(cpu, config)
     start = time.monotonic_ns()
     try:
-        if config.program in bare:
-            return bare[config.program](region, config)
-        port = _open(region, cpu, config)
-        finding = _finding(lambda: programs[config.program](port, config, tally))
+        program = load(config.program)
+        _check_same(program, config)
+        code = program.parts[cpu].load()
+        if program.bare:
+            return cast(Report, code(region, config))  # type: ignore[arg-type,call-arg]
+        port = _open(region, cpu, config, program.sites)
+        finding = _finding(lambda: code(port, config, tally))
+        lines = getattr(port, "lines", None)
         if finding.outcome != "lost":
             port.retire()
     except PeerDied as error:
@@ -92,6 +92,7 @@ def _run(
         notifications=tally.notifications,
         waits=tally.waits,
         sha256=tally.sha256,
+        lines=lines,
         elapsed_ns=time.monotonic_ns() - start,
     )
 
@@ -105,12 +106,27 @@ def _place(cpu: int, config: RunConfig) -> None:
         os.sched_setaffinity(0, usable)
 
 
-def _open(region: Region, cpu: int, config: RunConfig) -> Port:
-    sites = SiteMap("run", tuple(Primitive(number) for number in config.sites[1:]))
-    opened = (open_direct if config.mode is Mode.DIRECT else open_modelled)(region, cpu, sites)
+def _check_same(program: Program, config: RunConfig) -> None:
+    """Raises UsageError if the program's file is not the one that the run was planned with."""
+    if program.source is not None and config.program_sha256 not in ("", program.source.sha256):
+        raise UsageError(f"program {program.source.path} has changed since the run was started")
+
+
+def _open(region: Region, cpu: int, config: RunConfig, sites: Sites) -> Port:
+    opened = _door(config)(region, cpu, site_map(config.sites, sites))
     # A waiter that spins on the only CPU keeps from running what it waits for.
     opened.set_spin_ns(config.spin_ns if len(os.sched_getaffinity(os.getppid())) > 1 else 0)
     return opened
+
+
+def _door(config: RunConfig) -> Callable[[Region, int, SiteMap], ModelledPort | DirectPort]:
+    if config.mode is Mode.DIRECT:
+        return open_direct
+    if not config.lines:
+        return open_modelled
+    from amp.port.lines import LinedPort  # noqa: PLC0415  (few runs are asked for their lines)
+
+    return partial(open_modelled, door=LinedPort)
 
 
 def _finding(program: Callable[[], None]) -> Report:
@@ -136,3 +152,7 @@ def _failure(error: Exception) -> Report:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return Report(outcome="error", text=f"{text} ({os.path.basename(frame.filename)}, line {frame.lineno})")
+
+
+if __name__ == "__main__":
+    sys.exit(serve(sys.argv[1:]))

@@ -10,15 +10,17 @@ from typing import Any
 from amp._core import _bridge
 from amp.errors import AccessFault
 from amp.ordering.barriers import Primitive
-from amp.ordering.sites import SiteMap
+from amp.ordering.sites import SiteMap, Sites
+from amp.port.cells import CellAccess
 from amp.port.port import CPU_NAMES, Polling, Port, VirtioBarriers
 from amp.region import Region
 from amp.virtio.batch import DeviceBatches, DriverBatches
 from amp.virtio.queue import Chain, IndirectTables, OffersRings
+from amp.virtio.sites import SITES
 from amp.virtio.split import Segment, SplitLayout
 
 
-class ModelledPort(Polling, _bridge.ModelledPort, VirtioBarriers):
+class ModelledPort(Polling, CellAccess, _bridge.ModelledPort, VirtioBarriers):
     """Accesses through the ordering model whose state lies in the region's carveout `model`."""
 
 
@@ -30,15 +32,15 @@ class DeviceRing(DeviceBatches, _bridge.DeviceRing):
     """A device's queue in the core (amp.virtio.queue.DeviceSide)."""
 
 
-class DirectPort(Polling, _bridge.DirectPort, VirtioBarriers, OffersRings):
+class DirectPort(Polling, CellAccess, _bridge.DirectPort, VirtioBarriers, OffersRings):
     """Accesses to the bare region, with this machine's own fences; the doorbell lies in the carveout `mailbox`.
 
-    Rings in the core stand at the port's own sites.
+    Rings in the core stand at virtio's sites, as far as the port has them.
     """
 
     def __init__(self, *numbers: Any) -> None:
-        memory, start, end, board, _, _, sites = numbers
-        self._room = memory, (start, end), board, sites
+        memory, start, end, board, _, _, sites, at = numbers
+        self._room = memory, (start, end), board, bytes([0, *(sites[at[site]] if site in at else 0 for site in SITES)])
 
     def driver_ring(
         self, layout: SplitLayout, *, event_idx: bool, indirect: IndirectTables | None, device_cpu: int
@@ -102,20 +104,26 @@ _REAL_FENCES: Mapping[Primitive, Primitive] = MappingProxyType(
 
 def site_bytes(sites: SiteMap) -> bytes:
     """The site map as the core has it: byte n is the primitive at site n; site 0 is no site."""
-    return bytes([0, *(int(sites[site]) for site in sites)])
+    return bytes([0, *(int(primitive) for primitive in sites.primitives)])
 
 
-def open_modelled(region: Region, cpu: int, sites: SiteMap) -> ModelledPort:
-    """The port of `cpu` on a region whose model has been initialised."""
-    return ModelledPort(region.memory, region.layout["model"].offset, cpu, site_bytes(sites))
+def site_map(numbers: bytes, sites: Sites) -> SiteMap:
+    """The way back: what `site_bytes` gave of a map of these sites."""
+    return SiteMap("run", sites, tuple(Primitive(number) for number in numbers[1:]))
+
+
+def open_modelled(region: Region, cpu: int, sites: SiteMap, *, door: type[ModelledPort] = ModelledPort) -> ModelledPort:
+    """The port of `cpu` on a region whose model has been initialised; `door` is the port's class."""
+    return door(region.memory, region.layout["model"].offset, cpu, site_bytes(sites), sites.sites.numbers)
 
 
 def open_direct(region: Region, cpu: int, sites: SiteMap) -> DirectPort:
     """The port of `cpu` on the bare region."""
     start, end = region.layout.shared
     board = region.layout["mailbox"].offset
-    real = SiteMap(sites.name, tuple(_REAL_FENCES.get(primitive, primitive) for primitive in sites.values()))
-    return DirectPort(region.memory, start, end, board, cpu, len(CPU_NAMES), site_bytes(real))
+    primitives = tuple(_REAL_FENCES.get(primitive, primitive) for primitive in sites.primitives)
+    real = SiteMap(sites.name, sites.sites, primitives)
+    return DirectPort(region.memory, start, end, board, cpu, len(CPU_NAMES), site_bytes(real), sites.sites.numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from amp.errors import Stall
 from amp.ordering.barriers import Primitive
+from amp.port.cells import as_look
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from amp.layout import Area, Cell
+    from amp.ordering.sites import Site
 
 HOST: Final = 0
 REMOTE: Final = 1
@@ -77,6 +81,15 @@ class Port(Protocol):
     def fetch_add_u32(self, address: int, addend: int, /) -> int: ...
     def fetch_add_u64(self, address: int, addend: int, /) -> int: ...
 
+    # The same by name: a cell of a layout knows its width (amp.port.cells).
+    def load(self, cell: Cell | Area, /) -> Any: ...
+    def load_acquire(self, cell: Cell, /) -> int: ...
+    def store(self, cell: Cell | Area, value: Any, /) -> None: ...
+    def store_release(self, cell: Cell, value: int, /) -> None: ...
+    def xchg(self, cell: Cell, value: int, /) -> int: ...
+    def cmpxchg(self, cell: Cell, old: int, new: int, /) -> int: ...
+    def fetch_add(self, cell: Cell, addend: int, /) -> int: ...
+
     def read(self, address: int, length: int, /) -> Payload:
         """Bulk load of `length` bytes."""
         ...
@@ -85,8 +98,11 @@ class Port(Protocol):
         """Bulk store."""
         ...
 
-    def barrier(self, site: int, /) -> None:
-        """The primitive that stands at `site` (amp.ordering.sites.Site) in this run."""
+    def barrier(self, site: Site | int, /) -> None:
+        """The primitive that stands at `site` (or at the site of that number) in this run.
+
+        Raises UsageError for a site that is not of this program.
+        """
         ...
 
     def fence(self, primitive: int, /) -> None:
@@ -110,7 +126,11 @@ class Port(Protocol):
         """
         ...
 
-    def poll(self, look: Callable[[], T | None], /) -> T:
+    @overload
+    def poll(self, look: Callable[[], T | None], /) -> T: ...
+    @overload
+    def poll(self, cell: Cell, predicate: Callable[[int], object], /) -> int: ...
+    def poll(self, look: Any, predicate: Any = None, /) -> Any:
         """Call `look` until it returns something else than None, and return that.
 
         `look` loads, and may stand at read barriers; while it returns None it stores nothing and leaves no state of its
@@ -182,7 +202,8 @@ class Polling:
             return True
         return super().wait(timeout_s)  # type: ignore[misc,no-any-return]  # the door's own, the next of the bases
 
-    def poll(self, look: Callable[[], T | None], /) -> T:
+    def poll(self, look: Any, predicate: Any = None, /) -> Any:
+        look = as_look(self, look, predicate)
         for _ in range(ROUNDS_LIMIT):
             for number in range(1, LOOKS_LIMIT + 1):
                 found = look()

@@ -25,7 +25,7 @@ from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side
-from amp.ordering.sites import NO_KINDS, SITES, Kinds, Site, kind_at
+from amp.ordering.sites import NO_SITES, Site, Sites
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.interleaving import is_sequential, lost_update
 from amp.report.shapes import (
@@ -124,6 +124,7 @@ class Explanation:
     sequential: bool = False
     deciding: Event | None = None
     tried: bool = False
+    sites: Sites = NO_SITES  # the program's
 
     @property
     def accesses(self) -> tuple[Event, ...]:
@@ -137,13 +138,10 @@ def blame(
     platform: Platform,
     sides: Sequence[str] = ("host", "remote"),
     judge: Judge | None = None,
-    *,
-    kinds: Kinds = NO_KINDS,
 ) -> Explanation | None:
     """The two accesses that were not ordered, and the site between them. None only if the trace is empty.
 
-    `sides` names the machine of each CPU, `kinds` the barriers that the program is written in. With a judge only what
-    decided the run is blamed.
+    `sides` names the machine of each CPU. With a judge only what decided the run is blamed.
     """
     if not len(trace):
         return None
@@ -156,6 +154,7 @@ def blame(
         Shape.NOTHING,
         deciding=deciding,
         tried=judge is not None,
+        sites=trace.sites,
     )
     cycles: Iterator[Cycle]
     if judge is not None:
@@ -164,7 +163,7 @@ def blame(
         cycles = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
     cycle = next(cycles, None)
     if cycle is not None:
-        return _explain(history, plain, cycle, kinds)
+        return _explain(history, plain, cycle)
     sequential = is_sequential(history)
     if sequential or (judge is not None and judge.fails_in_order()):
         return _interleaved(history, replace(plain, sequential=sequential))
@@ -271,7 +270,7 @@ def _chain(history: History, found: Event) -> Iterator[Event]:
         barriers = [
             barrier.number
             for barrier in history.of_kind(found.cpu, EventKind.BARRIER, before=start.number)
-            if barrier.site in SITES and SITES[Site(barrier.site)].needs & Orders.RR
+            if history.site_needs(barrier) & Orders.RR
         ]
         behind = barriers[-1] if barriers else 0
         earlier = [load for load in loads if load.number < start.number and not load.flags & EventFlag.DEFERRED]
@@ -329,12 +328,12 @@ def cure_for(
     return None
 
 
-def _explain(history: History, plain: Explanation, cycle: Cycle, kinds: Kinds) -> Explanation:
+def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
     side, platform = plain.sides[cycle.pair[0].cpu], plain.platform
     barrier = cycle.barrier
     primitive = Primitive(barrier.primitive) if barrier else None
-    site = Site(barrier.site) if barrier and barrier.site in SITES else None
-    kind = None if site is None else kind_at(site, kinds)
+    site = history.trace.site(barrier) if barrier else None
+    kind = None if site is None else site.kind
     cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive) or (None, None)
     return replace(
         plain,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from amp._core import _bridge
-from amp.ordering.barriers import Orders
+from amp.ordering.barriers import NO_ORDERS, Orders
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
@@ -55,6 +55,11 @@ class History:
         if event.kind is EventKind.STORE and event.size:
             for granule in range(granule_of(event.address), event.address + event.size, GRANULE):
                 self._stores[granule].append(event)
+
+    def site_needs(self, barrier: Event) -> Orders:
+        """The pairs that the site of `barrier` must keep; none for a bare fence."""
+        site = self.trace.site(barrier)
+        return NO_ORDERS if site is None else site.needs
 
     def of_kind(self, cpu: int, *kinds: EventKind, after: int = 0, before: int | None = None) -> list[Event]:
         """The CPU's events of these kinds with after < number < before, in order."""

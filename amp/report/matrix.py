@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import SITES, Site
+from amp.ordering.sites import Site
 
 
 class Verdict(StrEnum):
@@ -240,11 +240,11 @@ def matrix_data(matrix: Matrix) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    about = SITES[row.site]
+    about = row.site
     return {
         "site": row.site.name,
         "side": "both" if about.side is None else about.side.value,
-        "role": about.role.value,
+        "role": about.role,
         "orders": about.orders,
         "coded": row.coded,
         "weakest": row.weakest.barrier_class.value if row.judged and row.weakest else None,

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from amp import __version__
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import SITES
 from amp.report.counts import count_of
 from amp.report.matrix import Cell, Matrix, Row, Verdict
 from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, totals_text, who_text
@@ -45,7 +44,7 @@ def _row(row: Row) -> dict[str, Any]:
         "site": row.site.name,
         "needs": row.needs,
         "who": who_text(row.site),
-        "orders": SITES[row.site].orders,
+        "orders": row.site.orders,
         "coded": row.coded,
         "note": row.note,
         "cells": [_cell(row, cell) for cell in row.cells],

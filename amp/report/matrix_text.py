@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import SITES, Site
+from amp.ordering.sites import Site
 from amp.report.counts import count_of
 from amp.report.matrix import Assignment, Cell, Explored, Matrix, Row, Verdict
 
@@ -99,8 +99,8 @@ def legend(matrix: Matrix) -> str:
 
 def who_text(site: Site) -> str:
     """Who stands there: "driver (host)"."""
-    row = SITES[site]
-    return "both sides" if row.side is None else f"{row.role.value} ({row.side.value})"
+    role = f"{site.role} " if site.role else ""
+    return "both sides" if site.side is None else f"{role}({site.side.value})"
 
 
 def totals_text(matrix: Matrix) -> str:
@@ -154,8 +154,10 @@ def _table(matrix: Matrix, *, wide: bool) -> Table:
             text = cell_text(cell)
             lines = text if wide or len(text) <= CELL_COLUMNS else text.replace(" ", "\n")
             cells.append(Text(lines, style=marked + style))
-        about = SITES[row.site]
-        table.add_row(row.site.name, row.needs, *cells, Text(f"{about.role.value}: {about.orders}"))
+        about = row.site
+        table.add_row(
+            row.site.name, row.needs, *cells, Text(f"{about.role}: {about.orders}" if about.role else about.orders)
+        )
     return table
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from amp.ordering.barriers import Orders
-from amp.ordering.sites import SITES, Site
 from amp.report.history import GRANULE, History, covers
 from amp.report.trace import Event, EventFlag, EventKind
 
@@ -104,10 +103,7 @@ def _announcing(history: History, wanted: Event, known: list[_News]) -> list[_Ne
     sited = [
         news
         for news in known
-        if any(
-            barrier.site in SITES and SITES[Site(barrier.site)].needs & news.needs
-            for barrier in barriers_between(history, wanted, news.later)
-        )
+        if any(history.site_needs(barrier) & news.needs for barrier in barriers_between(history, wanted, news.later))
     ]
     return sited or known
 
@@ -119,7 +115,7 @@ def _likeliest(history: History, load: Event, known: list[_News]) -> list[_News]
     ]
     led = next((each for each in reversed(loads) if each.size == GRANULE and each.value == load.address), load)
     barriers = history.of_kind(load.cpu, EventKind.BARRIER, before=led.number)
-    passages = (each for each in reversed(barriers) if each.site in SITES and SITES[Site(each.site)].needs & Orders.RR)
+    passages = (each for each in reversed(barriers) if history.site_needs(each) & Orders.RR)
     passed = next(passages, None)
     look = history.access_before(passed) if passed else None
     return sorted(known, key=lambda news: look is None or not covers(look, news.saw.address))
@@ -159,7 +155,7 @@ def late_load(history: History, load: Event, byte: int) -> Cycle | None:
     barriers = [
         barrier
         for barrier in history.of_kind(load.cpu, EventKind.BARRIER, before=back.number)
-        if barrier.site == Site.B1
+        if history.site_needs(barrier) & Orders.RW
     ][-1:]
     if ordered(barriers, Orders.RW) or ordered(barriers, Orders.RR):
         return None  # that barrier would have performed the load: it was issued after it
@@ -285,8 +281,8 @@ def passage(history: History, first: Event, second: Event, needs: Orders) -> Eve
     there is such, for others may be of another ring.
     """
     barriers = barriers_between(history, first, second)
-    meant = [barrier for barrier in barriers if barrier.site in SITES and SITES[Site(barrier.site)].needs & needs]
-    sited = [barrier for barrier in barriers if barrier.site in SITES]
+    meant = [barrier for barrier in barriers if history.site_needs(barrier) & needs]
+    sited = [barrier for barrier in barriers if history.trace.site(barrier)]
     found = next((group for group in (meant, sited, barriers) if group), None)
     if found is None:
         return None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from amp._core import _bridge
 from amp.errors import UsageError
 from amp.ordering.barriers import ALL_ORDERS, Orders
+from amp.ordering.sites import NO_SITES, Site, Sites
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,15 +114,18 @@ def __getattr__(name: str) -> Any:
 
 
 class Trace:
-    """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all."""
+    """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all.
 
-    def __init__(self, records: bytes, *, first: int, digest: int) -> None:
+    `sites` are the program's: what the numbers in the events mean. They are no part of the file, nor of equality.
+    """
+
+    def __init__(self, records: bytes, *, first: int, digest: int, sites: Sites = NO_SITES) -> None:
         assert len(records) % _EVENT.size == 0, len(records)
         assert first >= 1, first
-        self._records, self._first, self._digest = bytes(records), first, digest
+        self._records, self._first, self._digest, self.sites = bytes(records), first, digest, sites
 
     @classmethod
-    def from_region(cls, memory: memoryview | bytearray, room_offset: int) -> Trace:
+    def from_region(cls, memory: memoryview | bytearray, room_offset: int, sites: Sites = NO_SITES) -> Trace:
         """What the model whose room starts `room_offset` bytes into `memory` has traced. No CPU may be running.
 
         Raises UsageError if there is no model of this version.
@@ -135,7 +139,7 @@ class Trace:
         ring = memoryview(memory).cast("B")[room_offset + state["trace_offset"] :][: room * _EVENT.size]
         start = (total - kept) % room * _EVENT.size
         records = bytes(ring[start:]) + bytes(ring[:start]) if kept == room else bytes(ring[: kept * _EVENT.size])
-        return cls(records, first=total - kept + 1, digest=state["digest"])
+        return cls(records, first=total - kept + 1, digest=state["digest"], sites=sites)
 
     @property
     def first(self) -> int:
@@ -164,6 +168,10 @@ class Trace:
         """The event of that number; None if it is not kept."""
         return self.events[number - self._first] if self._first <= number <= self.last else None
 
+    def site(self, event: Event) -> Site | None:
+        """The site at which a BARRIER stands; None for a bare fence."""
+        return self.sites.at(event.site)
+
     def array(self) -> np.ndarray[Any, np.dtype[Any]]:
         """The events as a read-only numpy array of EVENT_DTYPE."""
         import numpy as np  # noqa: PLC0415
@@ -177,7 +185,7 @@ class Trace:
         return body + _CHECKSUM.pack(zlib.crc32(body))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Trace:
+    def from_bytes(cls, data: bytes, sites: Sites = NO_SITES) -> Trace:
         """The trace that `to_bytes` gave. Raises UsageError that says what is wrong with anything else."""
         if data[: len(MAGIC)] != MAGIC:
             raise UsageError(f"trace: starts with {bytes(data[: len(MAGIC)])!r}, not {MAGIC!r}: not a trace of amp's")
@@ -196,7 +204,7 @@ class Trace:
             raise UsageError(f"trace: checksum 0x{checksum:08x}, the contents give 0x{zlib.crc32(body):08x}: damaged")
         if first < 1:
             raise UsageError("trace: first number is 0, numbers count from 1")
-        trace = cls(body[_HEADER.size :], first=first, digest=digest)
+        trace = cls(body[_HEADER.size :], first=first, digest=digest, sites=sites)
         trace._check()
         return trace
 

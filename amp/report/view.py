@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from amp.ordering.barriers import orders_text
 from amp.ordering.platforms import Side
-from amp.ordering.sites import SITES, Site
 from amp.report.blame import Explanation
 from amp.report.lanes import stack
 from amp.report.scene import scene
@@ -63,7 +62,7 @@ def view(trace: Trace, explanation: Explanation, words: Words) -> dict[str, Any]
             "address": [event.address for event in events],
             "size": [event.size for event in events],
             "value": [texts.number(_value(event)) for event in events],
-            "site": [texts.number(_site(event)) for event in events],
+            "site": [texts.number(_site(words, event)) for event in events],
             "store": [event.store for event in events],
             "part": [int(EventFlag.PART in event.flags) for event in events],
         },
@@ -95,12 +94,10 @@ def _value(event: Event) -> str:
     return f"{event.value} (0x{event.value:x})"
 
 
-def _site(event: Event) -> str:
+def _site(words: Words, event: Event) -> str:
     """A barrier's site, and what it stands there for."""
-    if event.kind is not EventKind.BARRIER or event.site not in SITES:
-        return ""
-    row = SITES[Site(event.site)]
-    return f"{row.site.name}: {row.orders}; needs {orders_text(row.needs)}"
+    site = words.history.trace.site(event)
+    return "" if site is None else f"{site.name}: {site.orders}; needs {orders_text(site.needs)}"
 
 
 def _arrivals(words: Words, events: tuple[Event, ...]) -> dict[int, list[tuple[int, int]]]:

@@ -12,7 +12,7 @@ from typing import Final
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.platforms import Side
-from amp.ordering.sites import SITES, Role, Site, SiteRow
+from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.report.blame import Explanation
 from amp.report.history import History, covers
@@ -116,7 +116,8 @@ class Words:
 
     def barrier(self, event: Event) -> str:
         """ "S1 smp_wmb (dmb): orders RR RW"."""
-        where = f"{Site(event.site).name} " if event.site in SITES else ""
+        site = self.history.trace.site(event)
+        where = f"{site.name} " if site else ""
         orders = "all" if event.orders == ALL_ORDERS else orders_text(event.orders)
         return f"{where}{self.named(self.side(event.cpu), Primitive(event.primitive))}: orders {orders}"
 
@@ -214,7 +215,7 @@ class Words:
             return [("Not explained", text), ("Tried", self._tried()), *cut_off(self.history.trace)]
         said = [("What", self._what(e.pair, e.other))]
         if e.site is not None:
-            said.append(("Site", _site_text(SITES[e.site], e.side)))
+            said.append(("Site", _site_text(e.site, e.side)))
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
         if e.primitive not in (None, Primitive.NONE):
             said.append(("Why", e.why or ""))
@@ -240,7 +241,8 @@ class Words:
     def _not_alone(self, also: Event) -> str:
         """The other side's barrier, which would let the same happen."""
         e = self.explanation
-        site, side = Site(also.site).name if also.site in SITES else "a barrier", self.side(also.cpu)
+        found, side = self.history.trace.site(also), self.side(also.cpu)
+        site = found.name if found else "a barrier"
         needs = Orders.WR if e.shape is Shape.BUFFERED else Orders.RR
         mended = f"{e.site.name} mended" if e.site else "A and B kept in order"
         return (
@@ -347,9 +349,7 @@ def value_text(value: int) -> str:
     return str(value) if value < 1 << 16 else f"0x{value:x}"
 
 
-def _site_text(row: SiteRow, side: Side) -> str:
-    role = "driver or device" if row.role is Role.BOTH else str(row.role)
-    return (
-        f"{row.site.name}, at the {side} ({role}): {row.orders}; needs {orders_text(row.needs)}. "
-        f"If missing: {row.if_missing}."
-    )
+def _site_text(site: Site, side: Side) -> str:
+    role = f" ({site.role})" if site.role else ""
+    symptom = f" If missing: {site.symptom}." if site.symptom else ""
+    return f"{site.name}, at the {side}{role}: {site.orders}; needs {orders_text(site.needs)}.{symptom}"

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from weakref import WeakKeyDictionary
 
 from amp.errors import LinkDown, PeerDied, PeerFinished, RpmsgError, SendTimeout, UsageError, WouldBlock
-from amp.ordering.sites import Site
 from amp.port.port import Port
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.endpoint import Endpoint
 from amp.rpmsg.wire import SEND_TIMEOUT_S
+from amp.virtio.sites import K2
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
@@ -87,7 +87,7 @@ class Pump:
         self._wake()
         try:
             if self._port.wait(0):  # the interrupt just made, and one that it may have covered
-                self._port.barrier(Site.K2)
+                self._port.barrier(K2)
         except (PeerDied, PeerFinished):
             pass  # whoever uses the bus next is told
         if self._failure is not None and not self._told and error is None:
@@ -112,7 +112,7 @@ class Pump:
         try:
             if self._take():
                 # K2: the rings must not be read before the interrupt that announced them. Pairs with the other's K1.
-                self._port.barrier(Site.K2)
+                self._port.barrier(K2)
         except PeerFinished as gone:  # in good order: what it has sent is there
             while self._process() and self._failure is None:
                 pass

@@ -26,7 +26,6 @@ from amp.errors import (
     UsageError,
     WouldBlock,
 )
-from amp.ordering.sites import Site
 from amp.port.port import Port
 from amp.rpmsg.addresses import AddressTable
 from amp.rpmsg.endpoint import Callback, Endpoint, Message, Received
@@ -45,12 +44,12 @@ from amp.rpmsg.wire import (
     NsFlag,
     encode_name,
 )
+from amp.virtio.sites import K2
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
 
 _U32 = 0xFFFF_FFFF
-K2 = Site.K2
 FRAMES_AT_ONCE = BUFFERS_LIMIT // 2  # no more buffers than that are free at a time
 
 

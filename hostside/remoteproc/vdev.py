@@ -17,7 +17,6 @@ from typing import Protocol
 
 from amp.errors import RprocError
 from amp.ordering.barriers import Primitive
-from amp.ordering.sites import Site
 from amp.port.port import REMOTE, Port
 from amp.remoteproc import table as rsc
 from amp.virtio.device import (
@@ -30,6 +29,7 @@ from amp.virtio.device import (
     status_names,
     status_refusal,
 )
+from amp.virtio.sites import K1
 from amp.virtio.split import SplitLayout
 from hostside.remoteproc.memory import DeviceMemory, Range
 from hostside.remoteproc.resources import VdevPlan
@@ -186,7 +186,7 @@ class RprocVdev:
 
     def _ring(self) -> None:
         # K1: the doorbell must not overtake what it announces. Pairs with K2 where the core wakes up.
-        self._port.barrier(Site.K1)
+        self._port.barrier(K1)
         self._port.kick(REMOTE)
 
     def clear_vrings(self) -> None:

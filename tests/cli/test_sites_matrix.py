@@ -23,6 +23,7 @@ from amp.ordering.sites import Site
 from amp.report.matrix import Matrix, Verdict
 from amp.report.matrix_text import together_text
 from amp.scenarios import SCENARIOS
+from amp.virtio.sites import B1, S1, S2, S3, S4
 
 BOUNDS = Bounds(executions=100_000, seconds=60)
 NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass
@@ -292,7 +293,7 @@ def test_by_default_b1_shows_on_both_sides_and_with_fewer_messages_it_is_not_jud
     for messages in range(1, plan.config.messages + 1):
         changed = planned(scenario, "paranoid", "mandatory", "B1=none", messages=messages)
         shown = [explore(replace(changed, platform=one_sided(side))).finding is not None for side in sides]
-        judged = next(row for row in matrix_rows(scenario, messages) if row.site is Site.B1).judged
+        judged = next(row for row in matrix_rows(scenario, messages) if row.site is B1).judged
         assert judged == all(shown)
         assert judged == (messages == plan.config.messages)
 
@@ -311,7 +312,7 @@ def test_in_a_ring_of_one_b1_is_not_judged_however_many_messages_there_are() -> 
     assert needs(matrix)["B1"] == "-"
     assert "--ring-size 2" in str(matrix.caution)
     assert matrix.assignment is not None
-    assert Site.B1 not in matrix.assignment.classes, "it stays as coded"
+    assert B1 not in matrix.assignment.classes, "it stays as coded"
 
 
 # --- all at once
@@ -330,10 +331,10 @@ def test_sites_that_cover_for_each_other_are_not_all_weakened() -> None:
     assert needs(matrix) == {**each(RING, "compiler"), "B1": "none"}
     assert explore(Search(plan, BOUNDS, None).changed({row.site: NONE for row in matrix.rows})).finding is not None
     assert matrix.assignment is not None
-    expected = {Site.B1: NONE, Site.S1: SMP, Site.S2: COMPILER, Site.S3: SMP, Site.S4: COMPILER}
+    expected = {B1: NONE, S1: SMP, S2: COMPILER, S3: SMP, S4: COMPILER}
     assert matrix.assignment.classes == expected, "B1, a full barrier, goes first; then S1 and S3 have to stay"
     weaker = {(trial.site, trial.barrier_class, trial.explored.verdict) for trial in matrix.assignment.weaker}
-    assert weaker == {(Site.S1, COMPILER, Verdict.BROKEN), (Site.S3, COMPILER, Verdict.BROKEN)}
+    assert weaker == {(S1, COMPILER, Verdict.BROKEN), (S3, COMPILER, Verdict.BROKEN)}
     assert matrix.assignment.minimal
     assert "Stronger than is needed alone" in together_text(matrix)
 

@@ -16,6 +16,7 @@ from amp.cli.verify import explorer_of, verify
 from amp.explore.explorer import Bounds
 from amp.machine.config import Mode, RunConfig
 from amp.ordering.sites import Site
+from amp.virtio.sites import S1, S2, S3, S4
 
 BOUNDS = Bounds(executions=50_000, seconds=60)
 HOLDS = [
@@ -58,7 +59,7 @@ def test_with_smp_barriers_there_is_a_counterexample_that_two_processes_show(pla
     assert found.plan.config.messages == 1
 
 
-@pytest.mark.parametrize("site", [Site.S1, Site.S2, Site.S3, Site.S4], ids=lambda site: site.name)
+@pytest.mark.parametrize("site", [S1, S2, S3, S4], ids=lambda site: site.name)
 def test_each_barrier_between_index_and_entry_is_needed(site: Site) -> None:
     result = explorer_of(planned("paranoid", "mandatory", f"{site.name}=none")).explore(BOUNDS)
     assert result.finding is not None

@@ -17,7 +17,7 @@ from amp.cli.options import resolve
 from amp.cli.run import Result, run
 from amp.errors import UsageError
 from amp.machine.config import Mode, RunConfig
-from amp.ordering.sites import Site
+from amp.virtio.sites import S1
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_what_is_saved_is_what_is_loaded(found: Result, saved: Path) -> None:
     assert plan.sites.primitives == found.plan.sites.primitives
     assert loaded.trace == original.trace
     assert loaded.outcome.finding == original.outcome.finding
-    assert loaded.site == original.site == Site.S1.name
+    assert loaded.site == original.site == S1.name
 
 
 def test_it_repeats_in_two_fresh_processes(saved: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_stream_s_witness_repeats_only_with_the_file_that_was_sent(tmp_path: P
     sent.unlink()
     with pytest.raises(UsageError, match="No such file"):
         witness_file.replay(path)
-    assert witness_file.load(path)[1].site == Site.S1.name, "it can still be explained"
+    assert witness_file.load(path)[1].site == S1.name, "it can still be explained"
 
 
 def test_a_witness_of_an_unknown_program_is_refused(saved: Path) -> None:

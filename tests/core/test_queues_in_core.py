@@ -21,10 +21,10 @@ from ring_machine import RingMachine
 from amp._core import _bridge
 from amp.errors import AccessFault, BadRing, UsageError
 from amp.ordering.barriers import Primitive
-from amp.ordering.sites import Site, SiteMap
 from amp.port.doors import DeviceRing, DirectPort, DriverRing, RecordingPort, open_direct
 from amp.port.port import HOST, REMOTE
 from amp.virtio.batch import read_rows, write_rows
+from amp.virtio.sites import K2, S1, SITES, linux_choice
 from amp.virtio.split import SplitLayout
 from hostside.virtqueue import DriverQueue, driver_queue
 from remoteside.virtqueue import Chain, DeviceQueue, device_queue
@@ -348,18 +348,18 @@ def test_the_core_stands_at_the_same_sites_as_python_in_the_same_order(tmp_path:
     lines = (line.partition(":") for line in printed.splitlines())
     found = {name: [int(number) for number in numbers.split()] for name, _, numbers in lines}
     assert found == python_sites(event_idx=event_idx)
-    assert {site for sites in found.values() for site in sites} == set(Site) - {Site.K2}, "K2 is whoever wakes up's"
+    assert {site for sites in found.values() for site in sites} == set(SITES) - {K2}, "K2 is whoever wakes up's"
 
 
 def test_a_queue_in_the_core_has_its_ports_own_sites() -> None:
     """A primitive that does not exist is refused wherever it stands: so every site's number reaches the core."""
     with RingMachine(NUM) as machine:
-        sites = SiteMap.virtio(weak_barriers=False).weaken(Site.S1, Primitive.NONE)
+        sites = linux_choice(weak_barriers=False).weaken(S1, Primitive.NONE)
         port = open_direct(machine.region, HOST, sites)
         driver_queue(port, machine.layout)
         memory, shared, board, numbers = port._room
-        assert numbers[Site.S1] == Primitive.NONE
-        for site in Site:
+        assert numbers[S1] == Primitive.NONE
+        for site in SITES:
             wrong = bytearray(numbers)
             wrong[site] = 0xEE
             broken = DirectPort(memory, *shared, board, REMOTE, 2, bytes(wrong))

@@ -17,9 +17,9 @@ from ring_machine import RingMachine
 
 from amp._core import _bridge
 from amp.errors import BadRing, UsageError
-from amp.ordering.sites import Site
 from amp.port.doors import ring_layout
 from amp.port.port import CPU_NAMES, HOST, REMOTE
+from amp.virtio.sites import SITES
 from amp.virtio.split import DESC_BYTES, Segment
 from hostside.virtqueue import DriverQueue
 from remoteside.virtqueue import Chain
@@ -46,12 +46,12 @@ class FifoDriver(DriverQueue[int]):
 
 
 def c_driver(machine: RingMachine, **asked: bool) -> Any:
-    at = machine.layout, bytes(len(Site) + 1), machine.region.layout["mailbox"].offset
+    at = machine.layout, bytes(len(SITES) + 1), machine.region.layout["mailbox"].offset
     return _bridge.DriverRing(machine.region.memory, numbers(machine, **asked), *at, REMOTE, CPU_NAMES[REMOTE])
 
 
 def c_device(machine: RingMachine) -> Any:
-    at = machine.layout, bytes(len(Site) + 1), machine.region.layout["mailbox"].offset
+    at = machine.layout, bytes(len(SITES) + 1), machine.region.layout["mailbox"].offset
     return _bridge.DeviceRing(Chain, Segment, machine.region.memory, numbers(machine), *at, HOST, CPU_NAMES[HOST])
 
 
@@ -315,7 +315,7 @@ def test_the_rules_of_chains_are_the_same(chain: list[tuple[int, int, int, int]]
 def test_a_ring_outside_the_shared_memory_is_refused() -> None:
     with RingMachine(NUM) as machine:
         layout, bounds, *rest = numbers(machine)
-        at = machine.layout, bytes(len(Site) + 1), machine.region.layout["mailbox"].offset
+        at = machine.layout, bytes(len(SITES) + 1), machine.region.layout["mailbox"].offset
         for wrong in (bounds[1], bounds[1] - 8, 8, (1 << 64) - 16):
             ring = ((layout[0], wrong, *layout[2:]), bounds, *rest)
             with pytest.raises(OSError, match="Bad address"):

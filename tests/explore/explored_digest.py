@@ -5,7 +5,7 @@ from __future__ import annotations
 from explored_scenarios import explore
 
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import Site
+from amp.virtio.sites import B1, S3, S6
 
 
 def line(name: str, platform: str, **options: object) -> str:
@@ -19,6 +19,6 @@ if __name__ == "__main__":
     print(line("spsc-vring", "omap4-2011", messages=5, ring_size=4))
     print(line("vring", "arm64", messages=2))
     print(line("vring-event-idx", "arm64-domains", messages=1))
-    print(line("spsc-vring", "paranoid", messages=3, weaken={Site.S3: BarrierClass.NONE}))
-    print(line("vring", "paranoid", messages=3, weaken={Site.B1: BarrierClass.NONE}))
-    print(line("vring-flags", "arm64", messages=2, weaken={Site.S6: BarrierClass.NONE}))
+    print(line("spsc-vring", "paranoid", messages=3, weaken={S3: BarrierClass.NONE}))
+    print(line("vring", "paranoid", messages=3, weaken={B1: BarrierClass.NONE}))
+    print(line("vring-flags", "arm64", messages=2, weaken={S6: BarrierClass.NONE}))

@@ -33,6 +33,7 @@ from amp.explore.explorer import Machine
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import Site, SiteMap
+from amp.virtio.sites import SITES
 
 MEMORY_BYTES = 1024
 SIDES = ("host", "remote")
@@ -106,7 +107,7 @@ class Program:
         return tuple(space[side] for side in SIDES)
 
     def machine(self) -> Machine:
-        return Machine(PLATFORMS[self.platform], SiteMap.for_class(self.sites), (0, MEMORY_BYTES))
+        return Machine(PLATFORMS[self.platform], SiteMap.for_class(self.sites, SITES), (0, MEMORY_BYTES))
 
     def size(self) -> int:
         return sum(len(list(each.lines())) for part in self.parts for each in part)

@@ -20,6 +20,7 @@ from amp.errors import AmpError, ScriptMismatch
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import ModelledPort, site_bytes
+from amp.virtio.sites import SITES
 
 
 def run(port: ModelledPort, programs: list[str]) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def run(port: ModelledPort, programs: list[str]) -> dict[str, Any]:
 if __name__ == "__main__":
     fd, cpu = int(sys.argv[1]), int(sys.argv[2])
     memory = mmap.mmap(fd, os.fstat(fd).st_size)
-    sites = site_bytes(SiteMap.for_class(BarrierClass.NONE))
+    sites = site_bytes(SiteMap.for_class(BarrierClass.NONE, SITES))
     for line in sys.stdin:
         answer = run(ModelledPort(memory, MEMORY_BYTES, cpu, sites), json.loads(line))
         print(json.dumps(answer), flush=True)

@@ -33,6 +33,7 @@ from amp.explore.explorer import Bounds, Ending, Exploration, Explorer, Machine
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import SiteMap
+from amp.virtio.sites import SITES
 
 MEMORY_BYTES = 4096
 LOCATIONS = {
@@ -291,7 +292,7 @@ def explorer_of(
     codes = [parse(text) for text in programs]
     machine = Machine(
         PLATFORMS[platform] if isinstance(platform, str) else platform,
-        SiteMap.for_class(BarrierClass.NONE),
+        SiteMap.for_class(BarrierClass.NONE, SITES),
         (0, MEMORY_BYTES),
     )
     parts = [Part(cpu, codes, report) for cpu in range(len(codes))]

@@ -19,6 +19,7 @@ from amp.explore.explorer import Bounds, Exploration, Explorer, Machine, Nondete
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import SiteMap
+from amp.virtio.sites import SITES
 
 DIGEST = Path(__file__).parent / "explored_digest.py"
 A, B, C = 0x40, 0x80, 0xC0
@@ -53,7 +54,7 @@ def writer(port: Any) -> None:
 
 
 def run(program: Callable[[Any], None]) -> Exploration:
-    machine = Machine(PLATFORMS["paranoid"], SiteMap.for_class(BarrierClass.NONE), (0, 4096))
+    machine = Machine(PLATFORMS["paranoid"], SiteMap.for_class(BarrierClass.NONE, SITES), (0, 4096))
     return Explorer(machine, [program, writer]).explore(Bounds(seconds=20))
 
 

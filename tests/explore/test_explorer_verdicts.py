@@ -18,8 +18,8 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import Site
 from amp.scenarios import SCENARIOS
+from amp.virtio.sites import S1, S2, S3, S4
 
-S1, S2, S3, S4 = Site.S1, Site.S2, Site.S3, Site.S4
 NEEDED = {
     "sc": (),
     "x86-wb": (),

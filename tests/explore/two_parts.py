@@ -10,6 +10,7 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import SiteMap
 from amp.port.port import Port
+from amp.virtio.sites import SITES
 
 X, Y, Z = 0x40, 0x80, 0xC0  # locations
 MEMORY = (0, 4096)
@@ -26,7 +27,7 @@ def nothing(_: Port) -> None:
 
 
 def exploration(host: Part, remote: Part, platform: str = "arm64", *, merging: bool = True) -> Exploration:
-    machine = Machine(PLATFORMS[platform], SiteMap.for_class(BarrierClass.NONE), MEMORY)
+    machine = Machine(PLATFORMS[platform], SiteMap.for_class(BarrierClass.NONE, SITES), MEMORY)
     return Explorer(machine, [host, remote], merging).explore(Bounds(seconds=60))
 
 

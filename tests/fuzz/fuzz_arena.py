@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from fuzz_input import Input
 
 from amp.errors import BadRing
-from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, site_bytes
 from amp.port.port import CPU_NAMES, Port
+from amp.virtio.sites import linux_choice
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 START: Final = 64  # of the memory that both sides share; the doorbells lie before it
 Range = tuple[int, int]  # start, end; end is not part of it
 
-_SITES: Final = site_bytes(SiteMap.virtio(weak_barriers=False))
+_SITES: Final = site_bytes(linux_choice(weak_barriers=False))
 
 
 class Escape(AssertionError):

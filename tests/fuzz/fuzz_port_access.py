@@ -15,16 +15,16 @@ from amp._core import _bridge
 from amp.errors import AccessFault
 from amp.ordering import platform
 from amp.ordering.platforms import Side
-from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
 from amp.port.port import HOST
+from amp.virtio.sites import linux_choice
 
 OPERATIONS: Final = 64
 START: Final = 64
 END: Final = START + 256
 PLATFORM: Final = platform("arm64-domains")
 CONFIG: Final = (2, _bridge.FREE, START, END, 4, 64, 64, 1)
-SITES: Final = site_bytes(SiteMap.virtio(weak_barriers=False))
+SITES: Final = site_bytes(linux_choice(weak_barriers=False))
 ROOM_AT: Final = 512  # behind END; what lies between belongs to nobody
 SCALARS: Final = ("load", "load_acquire", "store", "store_release", "xchg", "cmpxchg", "fetch_add")
 ARGUMENTS: Final = {"load": 0, "load_acquire": 0, "cmpxchg": 2}

@@ -16,6 +16,7 @@ from amp.port.port import Port
 from amp.remoteproc.image import EntryNote, Image, Segment
 from amp.remoteproc.table import FW_RSC_ADDR_ANY, Carveout, Entry, Table, Trace, Vdev, Vring
 from amp.virtio.device import ID_RPMSG
+from amp.virtio.sites import SITES
 from hostside.remoteproc.rproc import Rproc
 from hostside.remoteproc.vdev import RprocVdev, VirtioDriver
 
@@ -29,7 +30,7 @@ DOORS = ("direct", "arm64-domains")
 
 def make_soc(door: str = "direct", **sizes: Any) -> Soc:
     """`door` is "direct", or the platform of a model in free mode. Every site is MANDATORY."""
-    sites = SiteMap.for_class(BarrierClass.MANDATORY)
+    sites = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
     if door == "direct":
         return Soc(mode=Mode.DIRECT, sites=sites, **sizes)
     return Soc(mode=Mode.FREE, sites=sites, platform=platform(door), **sizes)

@@ -16,14 +16,15 @@ from amp.machine.wiring import plan
 from amp.ordering import platform
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
+from amp.virtio.sites import SITES, linux_choice
 
-MANDATORY = SiteMap.for_class(BarrierClass.MANDATORY)
+MANDATORY = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
 # Platform and barriers that suffice on it (issue 2's table).
 ENOUGH = [
-    ("sc", SiteMap.for_class(BarrierClass.NONE)),
-    ("x86-wb", SiteMap.for_class(BarrierClass.SMP)),
-    ("arm64", SiteMap.for_class(BarrierClass.SMP)),
-    ("armv7-smp", SiteMap.virtio(weak_barriers=False)),
+    ("sc", SiteMap.for_class(BarrierClass.NONE, SITES)),
+    ("x86-wb", SiteMap.for_class(BarrierClass.SMP, SITES)),
+    ("arm64", SiteMap.for_class(BarrierClass.SMP, SITES)),
+    ("armv7-smp", linux_choice(weak_barriers=False)),
     ("omap4-2011", MANDATORY),
     ("paranoid", MANDATORY),
 ]
@@ -136,7 +137,7 @@ def test_without_barriers_it_is_not_complete() -> None:
     """The other direction: what these tests call complete can fail."""
     config = msgspec.structs.replace(SMALL, mode=Mode.LOCKSTEP)
     with Machine(config) as machine:
-        outcome = machine.run(config, platform("paranoid"), SiteMap.for_class(BarrierClass.NONE))
+        outcome = machine.run(config, platform("paranoid"), SiteMap.for_class(BarrierClass.NONE, SITES))
         assert outcome.finding is not None
         with pytest.raises(AssertionError):
             assert_complete(outcome)
@@ -173,7 +174,7 @@ def soak(messages: int) -> Outcome:
         SMALL, messages=messages, ring_size=256, event_idx=True, payload_bytes=16, pin=True
     )
     with Machine(config) as machine:
-        outcome = machine.run(config, sites=SiteMap.for_class(BarrierClass.SMP))
+        outcome = machine.run(config, sites=SiteMap.for_class(BarrierClass.SMP, SITES))
     assert_complete(outcome)
     return outcome
 

@@ -18,9 +18,10 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.port import HOST, REMOTE
 from amp.region import PAGE_SIZE
+from amp.virtio.sites import SITES as VIRTIO
 
 MODES = (Mode.DIRECT, Mode.FREE)
-SITES = SiteMap.for_class(BarrierClass.MANDATORY)
+SITES = SiteMap.for_class(BarrierClass.MANDATORY, VIRTIO)
 
 
 @pytest.fixture(params=MODES, ids=str)

@@ -12,10 +12,13 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct, open_modelled
 from amp.region import Region
+from amp.virtio.sites import SITES
 
 fd, door, cpu, role = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 region = Region.from_fd(fd)
-port = (open_direct if door == "direct" else open_modelled)(region, cpu, SiteMap.for_class(BarrierClass.MANDATORY))
+port = (open_direct if door == "direct" else open_modelled)(
+    region, cpu, SiteMap.for_class(BarrierClass.MANDATORY, SITES)
+)
 mine, yours = (region.layout["buffers"].offset + 8 * each for each in (cpu, 1 - cpu))
 
 

@@ -10,9 +10,10 @@ from ring_machine import DIRECT, RingMachine
 
 from amp.errors import AccessFault
 from amp.ordering.barriers import BarrierClass, Kind, Primitive
-from amp.ordering.sites import SITES, Site, SiteMap
+from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, open_modelled, site_bytes
 from amp.port.port import HOST, Port
+from amp.virtio.sites import K1, K2, S1, SITES, linux_choice
 
 METHODS = sorted(name for name in vars(Port) if not name.startswith("_"))
 DOORS = [DIRECT, "sc", "paranoid"]
@@ -39,7 +40,7 @@ def call_of(name: str, address: int) -> tuple[Any, ...]:
     special: dict[str, tuple[Any, ...]] = {
         "read": (address, 3),
         "write": (address, b"abc"),
-        "barrier": (Site.S1,),
+        "barrier": (S1,),
         "fence": (Primitive.MB,),
         "virtio_mb": (),
         "virtio_rmb": (),
@@ -178,7 +179,7 @@ def test_virtio_barriers_follow_weak_barriers_as_linux_has_them(
     weak: bool, mb: list[str], rmb: list[str], wmb: list[str], store_mb: list[str]
 ) -> None:
     with RingMachine() as machine:
-        sites = SiteMap.virtio(weak_barriers=weak)
+        sites = linux_choice(weak_barriers=weak)
         region = machine.region
         port = Noting(region.memory, *region.layout.shared, region.layout["mailbox"].offset, HOST, 2, site_bytes(sites))
         port.noted = []
@@ -192,23 +193,23 @@ def test_virtio_barriers_follow_weak_barriers_as_linux_has_them(
         assert [*seen, port.noted] == [mb, rmb, wmb, store_mb]
         assert machine.host.load_u16(machine.buffers) == 0x1234
         by_kind = {Kind.MB: mb, Kind.RMB: rmb, Kind.WMB: wmb}
-        for site in Site:
-            if site not in (Site.K1, Site.K2):
-                assert [sites[site].name] == by_kind[SITES[site].kind], "the sites' map says the same"
+        for site in SITES:
+            if site not in (K1, K2):
+                assert [sites[site].name] == by_kind[site.kind], "the sites' map says the same"
 
 
 def test_barriers_of_a_device_are_not_weak_unless_somebody_says_so() -> None:
     with RingMachine() as machine:
         assert machine.host.weak_barriers is False
-        assert open_direct(machine.region, HOST, SiteMap.virtio(weak_barriers=True)).weak_barriers is False
+        assert open_direct(machine.region, HOST, linux_choice(weak_barriers=True)).weak_barriers is False
 
 
 @pytest.mark.parametrize("cls", list(BarrierClass))
 @pytest.mark.parametrize("kind", [Kind.RELEASE, Kind.ACQUIRE])
 def test_a_site_that_asks_for_a_c11_fence_gets_one_at_either_door(cls: BarrierClass, kind: Kind) -> None:
     with RingMachine() as bare, RingMachine(door="arm64") as modelled:
-        sites = SiteMap.for_class(cls, {Site.S1: kind})
-        open_direct(bare.region, HOST, sites).barrier(Site.S1)
-        open_modelled(modelled.region, HOST, sites).barrier(Site.S1)
+        sites = SiteMap.for_class(cls, {S1: kind})
+        open_direct(bare.region, HOST, sites).barrier(S1)
+        open_modelled(modelled.region, HOST, sites).barrier(S1)
         with pytest.raises(ValueError, match="a number the core does not know"):
             bare.host.fence(1 + max(Primitive))

@@ -14,6 +14,7 @@ from amp.ordering.platforms import Side
 from amp.ordering.sites import Site, SiteMap
 from amp.report.blame import Explanation, Finding, blame
 from amp.report.trace import Trace
+from amp.virtio.sites import B1, K1, K2, S1, S2, S4, S5, S6, SITES
 
 IDX, RING, DESC, FLAG, USED, BUFFER, SCRATCH = 0x00, 0x08, 0x10, 0x18, 0x20, 0x40, 0x800
 NAMES = {IDX: "avail.idx", RING: "avail.ring[0]", DESC: "desc[0].addr", FLAG: "used.flags", USED: "used.idx"}
@@ -25,7 +26,7 @@ class Machine:
 
     def __init__(self, platform: str, weak: dict[Site, BarrierClass], seed: int = 1, trace_events: int = 4096) -> None:
         self.platform = platform_named(platform)
-        sites = SiteMap.for_class(BarrierClass.MANDATORY)
+        sites = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
         for site, barrier_class in weak.items():
             sites = sites.weaken(site, barrier_class)
         config = (2, _bridge.FREE, 0, SHARED, 64, 1024, trace_events, seed)
@@ -35,7 +36,7 @@ class Machine:
             _bridge.model_set_orders(
                 self.memory, ROOM, cpu, int(self.platform.implicit(side)), bytes(self.platform.table(side))
             )
-        numbers = bytes([0, *(sites[site] for site in Site)])
+        numbers = bytes([0, *(sites[site] for site in SITES)])
         self.host, self.remote = (_bridge.ModelledPort(self.memory, ROOM, cpu, numbers) for cpu in range(2))
 
     def trace(self) -> Trace:
@@ -62,22 +63,22 @@ def message_passing(m: Machine, messages: int = 40) -> Finding | None:
     for number in range(1, messages + 1):
         m.host.store_u32(DESC, number)
         m.host.store_u16(RING, number)
-        m.host.barrier(Site.S1)
+        m.host.barrier(S1)
         m.host.store_u16(IDX, number)
         for _ in range(4):
             if m.remote.load_u16(IDX) == number:
                 break
         else:
             settle(m.host)
-            m.remote.barrier(Site.K2)
+            m.remote.barrier(K2)
             if m.remote.load_u16(IDX) != number:
                 settle(m.remote)
                 continue
-        m.remote.barrier(Site.S2)
+        m.remote.barrier(S2)
         head = m.remote.load_u16(RING)
         if head != number:
             return Finding(1, f"avail.ring head is {head}, allowed is {number}; written by the host", RING)
-        m.remote.barrier(Site.B1)
+        m.remote.barrier(B1)
         m.remote.store_u16(USED, number)
         settle(m.remote)
     return None
@@ -86,10 +87,10 @@ def message_passing(m: Machine, messages: int = 40) -> Finding | None:
 def store_buffering(m: Machine) -> Finding | None:
     """The host adds and looks at the flag (S5); the remote clears the flag and looks again (S6). Do both sleep?"""
     m.host.store_u16(IDX, 1)
-    m.host.barrier(Site.S5)
+    m.host.barrier(S5)
     wanted = m.host.load_u16(FLAG)
     m.remote.store_u16(FLAG, 1)
-    m.remote.barrier(Site.S6)
+    m.remote.barrier(S6)
     seen = m.remote.load_u16(IDX)
     return Finding(1, "both sides sleep and a message waits", stall=True) if not wanted and not seen else None
 
@@ -97,28 +98,28 @@ def store_buffering(m: Machine) -> Finding | None:
 def doorbell(m: Machine) -> Finding | None:
     """The host adds and rings (K1); the remote wakes and looks (K2)."""
     m.host.store_u16(IDX, 1)
-    m.host.barrier(Site.K1)
+    m.host.barrier(K1)
     m.host.kick(1)
     assert m.remote.wait(240.0)
-    m.remote.barrier(Site.K2)
+    m.remote.barrier(K2)
     return None if m.remote.load_u16(IDX) else Finding(1, "the remote sleeps and a message waits", stall=True)
 
 
 def late_read(m: Machine) -> Finding | None:
     """The remote reads a buffer and hands it back (B1); the host writes it anew. Did the read see that?"""
     m.host.write(BUFFER, b"a" * 16)
-    m.host.barrier(Site.S1)
+    m.host.barrier(S1)
     m.host.store_u16(IDX, 1)
     settle(m.host)
     if m.remote.load_u16(IDX) != 1:
         return None
-    m.remote.barrier(Site.S2)
+    m.remote.barrier(S2)
     payload = m.remote.read(BUFFER, 16)
-    m.remote.barrier(Site.B1)
+    m.remote.barrier(B1)
     m.remote.store_u16(USED, 1)
     if m.host.load_u16(USED) != 1:
         return None
-    m.host.barrier(Site.S4)
+    m.host.barrier(S4)
     m.host.write(BUFFER, b"b" * 16)
     settle(m.host)
     wrong = next((i for i, byte in enumerate(bytes(payload)) if byte != ord("a")), None)
@@ -129,7 +130,7 @@ def bulk_passing(m: Machine, messages: int = 30) -> Finding | None:
     """The host writes payloads of 32 bytes and announces them by idx, S1 and S2 between."""
     for number in range(1, messages + 1):
         m.host.write(BUFFER, bytes([number]) * 32)
-        m.host.barrier(Site.S1)
+        m.host.barrier(S1)
         m.host.store_u16(IDX, number)
         for _ in range(4):
             if m.remote.load_u16(IDX) == number:
@@ -137,7 +138,7 @@ def bulk_passing(m: Machine, messages: int = 30) -> Finding | None:
         else:
             settle(m.host)
             continue
-        m.remote.barrier(Site.S2)
+        m.remote.barrier(S2)
         payload = bytes(m.remote.read(BUFFER, 32))
         wrong = next((i for i, byte in enumerate(payload) if byte != number), None)
         if wrong is not None:

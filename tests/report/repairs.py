@@ -24,6 +24,7 @@ from amp.ordering.sites import Site, SiteMap
 from amp.report.history import GRANULE, granule_of
 from amp.report.schedule import goals_of
 from amp.report.trace import Event, EventKind, Trace
+from amp.virtio.sites import K1, K2
 
 BENDS = 400
 TOO_OLD_OR_LATE = ("source is older than", "performed already", "performs the load on its way")
@@ -111,7 +112,7 @@ def never_arrived(trace: Trace) -> list[tuple[Event, Goal]]:
 
 def full_strength(sites: SiteMap, site: Site) -> SiteMap:
     """The map with a full mandatory barrier at `site`."""
-    return sites.weaken(site, Primitive.MB if site not in (Site.K1, Site.K2) else BarrierClass.MANDATORY)
+    return sites.weaken(site, Primitive.MB if site not in (K1, K2) else BarrierClass.MANDATORY)
 
 
 def repaired(machine: Machine, plan: Plan, found: Witness) -> Repair:

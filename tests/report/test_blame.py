@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amp.scenarios import SCENARIOS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,34 +13,34 @@ from amp.errors import BadRing, Stall, WrongMessage
 from amp.ordering import platform as platform_named
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import PLATFORMS, Side
-from amp.ordering.sites import NO_KINDS, SITES, Site, kind_at, parse_weaken
+from amp.ordering.sites import NO_KINDS, Site, kind_at, parse_weaken
 from amp.report.blame import Finding, blame, cure_for
 from amp.report.history import History
 from amp.report.shapes import Shape
 from amp.report.trace import EventKind, Trace
 from amp.report.words import Words
-from amp.scenarios import SCENARIOS
+from amp.virtio.sites import B1, K1, S1, S2, S5, S6, SITES
 
 NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass
 HOST, REMOTE = Side.HOST, Side.REMOTE
 
 PLANTED = [
-    ("message passing", "paranoid", {Site.S1: NONE}, Shape.STORES, HOST, Site.S1),
-    ("message passing", "paranoid", {Site.S2: NONE}, Shape.LOADS, REMOTE, Site.S2),
-    ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}, Shape.STORES, HOST, Site.S1),
-    ("message passing", "armv7-up", {Site.S1: SMP}, Shape.STORES, HOST, Site.S1),
-    ("message passing", "arm64-domains", {Site.S1: SMP}, Shape.STORES, HOST, Site.S1),
-    ("message passing", "arm64-domains", {Site.S2: SMP}, Shape.LOADS, REMOTE, Site.S2),
-    ("message passing", "x86-wc", {Site.S1: DMA}, Shape.STORES, HOST, Site.S1),
-    ("bulk passing", "paranoid", {Site.S1: NONE}, Shape.STORES, HOST, Site.S1),
-    ("bulk passing", "paranoid", {Site.S2: NONE}, Shape.LOADS, REMOTE, Site.S2),
-    ("store buffering", "paranoid", {Site.S5: NONE}, Shape.BUFFERED, HOST, Site.S5),
-    ("store buffering", "paranoid", {Site.S6: NONE}, Shape.BUFFERED, REMOTE, Site.S6),
-    ("store buffering", "x86-wb", {Site.S5: COMPILER}, Shape.BUFFERED, HOST, Site.S5),
-    ("store buffering", "x86-wb", {Site.S6: COMPILER}, Shape.BUFFERED, REMOTE, Site.S6),
-    ("doorbell", "paranoid", {Site.K1: NONE}, Shape.DOORBELL, HOST, Site.K1),
-    ("doorbell", "armv7-smp", {Site.K1: DMA}, Shape.DOORBELL, HOST, Site.K1),
-    ("late read", "paranoid", {Site.B1: NONE}, Shape.LATE_LOAD, REMOTE, Site.B1),
+    ("message passing", "paranoid", {S1: NONE}, Shape.STORES, HOST, S1),
+    ("message passing", "paranoid", {S2: NONE}, Shape.LOADS, REMOTE, S2),
+    ("message passing", "omap4-2011", {S1: SMP, S2: SMP}, Shape.STORES, HOST, S1),
+    ("message passing", "armv7-up", {S1: SMP}, Shape.STORES, HOST, S1),
+    ("message passing", "arm64-domains", {S1: SMP}, Shape.STORES, HOST, S1),
+    ("message passing", "arm64-domains", {S2: SMP}, Shape.LOADS, REMOTE, S2),
+    ("message passing", "x86-wc", {S1: DMA}, Shape.STORES, HOST, S1),
+    ("bulk passing", "paranoid", {S1: NONE}, Shape.STORES, HOST, S1),
+    ("bulk passing", "paranoid", {S2: NONE}, Shape.LOADS, REMOTE, S2),
+    ("store buffering", "paranoid", {S5: NONE}, Shape.BUFFERED, HOST, S5),
+    ("store buffering", "paranoid", {S6: NONE}, Shape.BUFFERED, REMOTE, S6),
+    ("store buffering", "x86-wb", {S5: COMPILER}, Shape.BUFFERED, HOST, S5),
+    ("store buffering", "x86-wb", {S6: COMPILER}, Shape.BUFFERED, REMOTE, S6),
+    ("doorbell", "paranoid", {K1: NONE}, Shape.DOORBELL, HOST, K1),
+    ("doorbell", "armv7-smp", {K1: DMA}, Shape.DOORBELL, HOST, K1),
+    ("late read", "paranoid", {B1: NONE}, Shape.LATE_LOAD, REMOTE, B1),
 ]
 
 
@@ -48,18 +49,18 @@ def named(case: tuple[Any, ...]) -> str:
 
 
 HARMLESS = [
-    ("message passing", "armv7-up", {Site.S1: DMA, Site.S2: DMA}),
-    ("message passing", "arm64", dict.fromkeys(Site, SMP)),
-    ("bulk passing", "x86-wb", dict.fromkeys(Site, SMP)),
-    ("store buffering", "x86-wb", dict.fromkeys(Site, SMP)),
-    ("doorbell", "arm64", dict.fromkeys(Site, SMP)),
+    ("message passing", "armv7-up", {S1: DMA, S2: DMA}),
+    ("message passing", "arm64", dict.fromkeys(SITES, SMP)),
+    ("bulk passing", "x86-wb", dict.fromkeys(SITES, SMP)),
+    ("store buffering", "x86-wb", dict.fromkeys(SITES, SMP)),
+    ("doorbell", "arm64", dict.fromkeys(SITES, SMP)),
     *(
         (program, platform, {})
         for program in ("message passing", "bulk passing", "store buffering", "doorbell", "late read")
         for platform in ("paranoid", "omap4-2011", "x86-wc")
     ),
-    ("message passing", "sc", dict.fromkeys(Site, NONE)),
-    ("store buffering", "sc", dict.fromkeys(Site, NONE)),
+    ("message passing", "sc", dict.fromkeys(SITES, NONE)),
+    ("store buffering", "sc", dict.fromkeys(SITES, NONE)),
 ]
 
 
@@ -70,7 +71,7 @@ def test_the_planted_site_is_blamed_in_every_seed_that_shows_it(bench: Any, case
     for machine, finding in bench.each(program, platform, weak, seeds=200):
         explanation = machine.explain(finding)
         assert (explanation.shape, explanation.side, explanation.site) == (shape, side, site), finding
-        assert explanation.needs == SITES[site].needs
+        assert explanation.needs == site.needs
         found += 1
     assert found > 0
 
@@ -122,7 +123,7 @@ def test_with_enough_barriers_nothing_is_found_and_nobody_is_blamed(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 1 << 64),
-    weak=st.dictionaries(st.sampled_from(Site), st.sampled_from(BarrierClass)),
+    weak=st.dictionaries(st.sampled_from(list(SITES)), st.sampled_from(BarrierClass)),
     platform=st.sampled_from(["paranoid", "omap4-2011", "arm64-domains", "x86-wc", "riscv"]),
     program=st.sampled_from(["message passing", "bulk passing", "store buffering", "doorbell", "late read"]),
 )
@@ -152,9 +153,9 @@ def test_only_a_site_whose_barrier_does_not_order_is_ever_blamed(
 def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
     bench: Any, *, platform: str, cls: BarrierClass, cure: Primitive, cure_class: BarrierClass, why: str
 ) -> None:
-    machine, finding = bench.first("message passing", platform, {Site.S1: cls})
+    machine, finding = bench.first("message passing", platform, {S1: cls})
     explanation = machine.explain(finding)
-    assert (explanation.site, explanation.cure, explanation.cure_class) == (Site.S1, cure, cure_class)
+    assert (explanation.site, explanation.cure, explanation.cure_class) == (S1, cure, cure_class)
     assert why in explanation.why
     assert Orders.WW not in machine.platform.orders(HOST, explanation.primitive)
 
@@ -162,10 +163,10 @@ def test_the_cure_is_the_weakest_class_that_orders_the_pair_there(
 @pytest.mark.parametrize(
     ("program", "platform", "site", "weak", "cure", "cure_class"),
     [
-        ("doorbell", "armv7-smp", Site.K1, DMA, Primitive.WMB, MANDATORY),
-        ("doorbell", "omap4-2011", Site.K1, SMP, Primitive.DMA_WMB, DMA),
-        ("store buffering", "omap4-2011", Site.S5, SMP, Primitive.DMA_MB, DMA),
-        ("store buffering", "x86-wb", Site.S5, COMPILER, Primitive.SMP_MB, SMP),
+        ("doorbell", "armv7-smp", K1, DMA, Primitive.WMB, MANDATORY),
+        ("doorbell", "omap4-2011", K1, SMP, Primitive.DMA_WMB, DMA),
+        ("store buffering", "omap4-2011", S5, SMP, Primitive.DMA_MB, DMA),
+        ("store buffering", "x86-wb", S5, COMPILER, Primitive.SMP_MB, SMP),
     ],
 )
 def test_the_cure_is_what_a_stronger_class_puts_at_that_site(
@@ -189,7 +190,7 @@ def test_a_cure_orders_the_pair_there_and_says_so_in_its_contract(platform: str)
     classes = list(BarrierClass)
     on = PLATFORMS[platform]
     for side, site, kinds in product(Side, Site, (NO_KINDS, SCENARIOS["spsc-vring"].kinds)):
-        needs, kind = SITES[site].needs, kind_at(site, kinds)
+        needs, kind = site.needs, kind_at(site, kinds)
         found = cure_for(on, side, needs, kind)
         assert found is not None, (side, site)
         primitive, named = found
@@ -217,7 +218,7 @@ def test_an_instruction_that_has_just_failed_is_no_cure_by_another_name(tmp_path
 
 
 def test_a_barrier_without_an_instruction_is_called_that_and_only_what_is_needed_is_named(bench: Any) -> None:
-    machine, finding = bench.first("message passing", "armv7-up", {Site.S1: SMP})
+    machine, finding = bench.first("message passing", "armv7-up", {S1: SMP})
     explanation = machine.explain(finding)
     assert explanation.why == "compiler only, and the hardware does not keep WW"
     said = dict(Words(History(machine.trace()), explanation, str).paragraphs())
@@ -226,9 +227,9 @@ def test_a_barrier_without_an_instruction_is_called_that_and_only_what_is_needed
 
 
 def test_a_site_that_is_not_to_blame_alone_is_told_in_plain_grammar(bench: Any) -> None:
-    for machine, finding in bench.each("message passing", "paranoid", {Site.S1: COMPILER, Site.S2: COMPILER}):
+    for machine, finding in bench.each("message passing", "paranoid", {S1: COMPILER, S2: COMPILER}):
         explanation = machine.explain(finding)
-        if explanation.also is not None and explanation.site is Site.S1:
+        if explanation.also is not None and explanation.site is S1:
             break
     said = dict(Words(History(machine.trace()), explanation, str).paragraphs())
     assert said["Also"].startswith("S2, a compiler barrier at the remote, does not keep ")
@@ -237,26 +238,26 @@ def test_a_site_that_is_not_to_blame_alone_is_told_in_plain_grammar(bench: Any) 
 
 def test_a_cure_that_no_class_gives_goes_by_its_name(bench: Any) -> None:
     """C11's release fence does not promise what a doorbell needs."""
-    kinds = {Site.K1: Kind.RELEASE}
-    machine, finding = bench.first("doorbell", "armv7-smp", {Site.K1: DMA})
+    kinds = {K1: Kind.RELEASE}
+    machine, finding = bench.first("doorbell", "armv7-smp", {K1: DMA})
     explanation = blame(machine.trace(), finding, machine.platform, kinds=kinds)
     assert explanation is not None
     assert (explanation.cure, explanation.cure_class) == (Primitive.WMB, None)
     words = Words(History(machine.trace()), explanation, str)
     assert "--weaken K1=wmb" in dict(words.paragraphs())["Cure"]
-    assert parse_weaken("K1=wmb", kinds) == (Site.K1, Primitive.WMB)
+    assert parse_weaken("K1=wmb", kinds) == (K1, Primitive.WMB)
 
 
 def test_a_wrong_head_leads_back_from_the_wrong_buffer_to_the_stale_load(bench: Any) -> None:
-    machine, finding = bench.first("message passing", "paranoid", {Site.S1: NONE})
+    machine, finding = bench.first("message passing", "paranoid", {S1: NONE})
     machine.remote.load_u32(0x400)  # the buffer that the stale head leads to: itself not stale
     explanation = machine.explain(Finding(1, "message 1: wrong bytes", 0x400))
-    assert explanation.site is Site.S1
+    assert explanation.site is S1
     assert explanation.bad == machine.explain(finding).bad
 
 
 def test_a_trace_that_lost_the_stores_in_question_gives_no_blame(bench: Any) -> None:
-    machine, finding = bench.first("message passing", "paranoid", {Site.S1: NONE})
+    machine, finding = bench.first("message passing", "paranoid", {S1: NONE})
     for _ in range(4200):
         machine.remote.note(0, 0)
     trace = machine.trace()
@@ -282,24 +283,24 @@ def test_a_missing_barrier_is_blamed_without_a_site(bench: Any) -> None:
 def test_a_load_that_a_barrier_performed_late_was_issued_before_that_barrier(bench: Any) -> None:
     """S2 is missing; the B1 behind the load orders loads, but stands behind it and cures nothing."""
     for seed in range(400):
-        machine = bench.machine("paranoid", {Site.S2: NONE}, seed)
+        machine = bench.machine("paranoid", {S2: NONE}, seed)
         machine.host.write(0x40, b"a" * 16)
-        machine.host.barrier(Site.S1)
+        machine.host.barrier(S1)
         machine.host.store_u16(0x00, 1)
-        machine.host.barrier(Site.S5)
+        machine.host.barrier(S5)
         if not machine.remote.load_u16(0x00):
             continue
-        machine.remote.barrier(Site.S2)
+        machine.remote.barrier(S2)
         payload = machine.remote.read(0x40, 16)
         late = not payload.performed
-        machine.remote.barrier(Site.B1)
+        machine.remote.barrier(B1)
         wrong = bytes(payload).find(b"\0")
         if late and wrong >= 0:
             break
     else:
         pytest.fail("never late and stale")
     explanation = machine.explain(Finding(1, "wrong bytes", 0x40 + wrong))
-    assert (explanation.shape, explanation.site) == (Shape.LOADS, Site.S2)
+    assert (explanation.shape, explanation.site) == (Shape.LOADS, S2)
 
 
 def test_an_empty_trace_has_nothing_to_explain(bench: Any) -> None:

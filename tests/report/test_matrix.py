@@ -17,10 +17,11 @@ from page_browser import NARROW, WIDE, Page, opened
 from rich.console import Console
 
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import SITES, Site
+from amp.ordering.sites import Site
 from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Matrix, Row, Trial, Verdict, matrix_data
 from amp.report.matrix_page import render_matrix_html
 from amp.report.matrix_text import render_matrix
+from amp.virtio.sites import B1, S1, S2, S7, S8
 
 NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass
 HOLDS = Explored(Verdict.HOLDS, 34_483, 1_159, 114_155)
@@ -41,9 +42,9 @@ def row(site: Site, *verdicts: Explored, judged: bool = True) -> Row:
     return Row(site, "wmb: dsb", cells, None, judged)
 
 
-DECIDED = row(Site.S1, BROKEN, BROKEN, BROKEN, HOLDS, HOLDS)
-BLURRED = row(Site.S2, BROKEN, BROKEN, UNKNOWN, HOLDS, HOLDS)
-ENOUGH = Assignment({Site.S1: DMA}, HOLDS, (Trial(Site.S1, SMP, BROKEN),), "amp verify vring --weaken S1=dma")
+DECIDED = row(S1, BROKEN, BROKEN, BROKEN, HOLDS, HOLDS)
+BLURRED = row(S2, BROKEN, BROKEN, UNKNOWN, HOLDS, HOLDS)
+ENOUGH = Assignment({S1: DMA}, HOLDS, (Trial(S1, SMP, BROKEN),), "amp verify vring --weaken S1=dma")
 
 
 def matrix(*rows: Row, assignment: Assignment | None = ENOUGH, coded: Explored = HOLDS) -> Matrix:
@@ -80,10 +81,10 @@ def shown(asked: Matrix, columns: int) -> str:
     [
         (DECIDED, "dma", True),
         (BLURRED, "dma?", False),
-        (row(Site.S1, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS), "none", True),
-        (row(Site.S1, BROKEN, BROKEN, BROKEN, BROKEN, UNKNOWN), "?", False),
-        (row(Site.S1, BROKEN, BROKEN, BROKEN, BROKEN, BROKEN), "no class", False),
-        (row(Site.B1, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, judged=False), "-", False),
+        (row(S1, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS), "none", True),
+        (row(S1, BROKEN, BROKEN, BROKEN, BROKEN, UNKNOWN), "?", False),
+        (row(S1, BROKEN, BROKEN, BROKEN, BROKEN, BROKEN), "no class", False),
+        (row(B1, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, judged=False), "-", False),
     ],
 )
 def test_a_row_claims_what_it_needs_only_as_far_as_it_is_known(line: Row, needed: str, certain: bool) -> None:
@@ -95,7 +96,7 @@ def test_a_row_claims_what_it_needs_only_as_far_as_it_is_known(line: Row, needed
 def test_the_decisive_cell_is_the_strongest_that_is_not_enough() -> None:
     assert DECIDED.decisive is DECIDED.cell(SMP)
     assert BLURRED.decisive is BLURRED.cell(COMPILER), "what is unknown decides nothing"
-    assert row(Site.S1, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS).decisive is None
+    assert row(S1, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS).decisive is None
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_the_decisive_cell_is_the_strongest_that_is_not_enough() -> None:
     [
         (matrix(), "verified", 0),
         (matrix(BLURRED), "inconclusive", 3),
-        (matrix(assignment=replace(ENOUGH, weaker=(Trial(Site.S1, SMP, UNKNOWN),))), "inconclusive", 3),
+        (matrix(assignment=replace(ENOUGH, weaker=(Trial(S1, SMP, UNKNOWN),))), "inconclusive", 3),
         (matrix(assignment=replace(ENOUGH, explored=UNKNOWN)), "inconclusive", 3),
         (matrix(assignment=None, coded=UNKNOWN), "inconclusive", 3),
         (matrix(BLURRED, assignment=None, coded=BROKEN), "violation", 1),
@@ -115,7 +116,7 @@ def test_whatever_is_unknown_leaves_the_whole_inconclusive(asked: Matrix, status
 
 
 def test_an_assignment_with_an_untried_step_is_not_called_minimal() -> None:
-    unknown = replace(ENOUGH, weaker=(*ENOUGH.weaker, Trial(Site.S1, NONE, UNKNOWN)))
+    unknown = replace(ENOUGH, weaker=(*ENOUGH.weaker, Trial(S1, NONE, UNKNOWN)))
     assert ENOUGH.minimal
     assert not unknown.minimal
     assert "could not be decided" in " ".join(shown(matrix(assignment=unknown), 100).split())
@@ -123,11 +124,11 @@ def test_an_assignment_with_an_untried_step_is_not_called_minimal() -> None:
 
 @pytest.mark.parametrize("columns", [100, 80])
 def test_the_table_fits_the_terminal_with_large_figures(columns: int) -> None:
-    text = shown(matrix(DECIDED, BLURRED, row(Site.S7, *[BROKEN] * 5), row(Site.S8, *[HOLDS] * 5)), columns)
+    text = shown(matrix(DECIDED, BLURRED, row(S7, *[BROKEN] * 5), row(S8, *[HOLDS] * 5)), columns)
     table = text[text.index(" site ") : text.index("Each cell")]
     assert max(len(line.rstrip()) for line in table.splitlines()) <= columns
     assert len(re.findall(r"34,483", table)) == 9, "no figure is cut"
-    orders = [word for site in (Site.S1, Site.S2, Site.S8) for word in SITES[site].orders.split()]
+    orders = [word for site in (S1, S2, S8) for word in site.orders.split()]
     for word in ("dma?", "no class", "unknown", "broken", "mandatory", *orders):
         assert re.search(rf"{re.escape(word)}\s", table), f"{word} is cut"
 
@@ -211,7 +212,7 @@ def test_in_a_browser_a_broken_cell_opens_its_counterexample(
 
 
 def test_where_the_hardware_keeps_the_order_the_compiler_is_the_least_that_is_advised() -> None:
-    kept = replace(row(Site.S2, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS), least=COMPILER)
+    kept = replace(row(S2, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS), least=COMPILER)
     made = matrix(kept, assignment=None)
     told = matrix_data(made)["matrix"][0]
     assert (kept.needs, told["weakest"], told["least"], told["certain"]) == ("compiler", "compiler", "compiler", True)

@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import Site
 from amp.report.blame import Finding
 from amp.report.history import History
 from amp.report.html import render_html
 from amp.report.trace import EventFlag, EventKind
 from amp.report.view import view
 from amp.report.words import Words
+from amp.virtio.sites import B1, K1, S1, S2, S5
 
 NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
 CASES = [
-    ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}),
-    ("message passing", "paranoid", {Site.S2: NONE}),
-    ("bulk passing", "paranoid", {Site.S1: NONE}),
-    ("store buffering", "paranoid", {Site.S5: NONE}),
-    ("doorbell", "armv7-smp", {Site.K1: SMP}),
-    ("late read", "paranoid", {Site.B1: NONE}),
+    ("message passing", "omap4-2011", {S1: SMP, S2: SMP}),
+    ("message passing", "paranoid", {S2: NONE}),
+    ("bulk passing", "paranoid", {S1: NONE}),
+    ("store buffering", "paranoid", {S5: NONE}),
+    ("doorbell", "armv7-smp", {K1: SMP}),
+    ("late read", "paranoid", {B1: NONE}),
 ]
 EVIL = "</script><!--<script>\u2028\"'<img src=x>&amp;{{ 7*7 }}"
 
@@ -175,7 +175,7 @@ def test_a_bulk_load_names_every_store_it_read(bench: Any) -> None:
         machine = bench.machine("paranoid", seed=seed)
         machine.host.write(0x40, b"1" * 24)
         machine.host.write(0x48, b"2" * 8)
-        machine.host.barrier(Site.S5)  # waits until they are visible
+        machine.host.barrier(S5)  # waits until they are visible
         payload = bytes(machine.remote.read(0x40, 24))
         stores = [event.number for event in machine.trace().events if event.kind is EventKind.STORE]
         digits = [int(digit) for digit in dict.fromkeys(payload.decode().replace("\0", ""))]

@@ -10,19 +10,19 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import Site
 from amp.report.blame import Finding
 from amp.report.history import History
 from amp.report.perfetto import render_perfetto
 from amp.report.trace import EventFlag, EventKind
+from amp.virtio.sites import B1, K1, S1, S2, S5
 
 NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
 CASES = [
-    ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}),
-    ("bulk passing", "paranoid", {Site.S1: NONE}),
-    ("store buffering", "paranoid", {Site.S5: NONE}),
-    ("doorbell", "armv7-smp", {Site.K1: SMP}),
-    ("late read", "paranoid", {Site.B1: NONE}),
+    ("message passing", "omap4-2011", {S1: SMP, S2: SMP}),
+    ("bulk passing", "paranoid", {S1: NONE}),
+    ("store buffering", "paranoid", {S5: NONE}),
+    ("doorbell", "armv7-smp", {K1: SMP}),
+    ("late read", "paranoid", {B1: NONE}),
 ]
 
 # "Trace Event Format" by phase: Complete, Instant, Flow, Metadata events.

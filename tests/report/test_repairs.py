@@ -11,9 +11,9 @@ from amp.cli.machine import Machine
 from amp.cli.options import Plan, resolve, ring_size_for
 from amp.cli.run import as_data, by_symptom, finding_data, progress, run, witness
 from amp.machine.config import Mode, RunConfig
-from amp.ordering.sites import Site
 from amp.report.shapes import Shape
 from amp.scenarios import SCENARIOS
+from amp.virtio.sites import S1
 
 PROGRAMS = ("echo", *SCENARIOS)
 POLLING = ("spsc-vring", "vring", "vring-indirect")
@@ -100,7 +100,7 @@ def test_what_is_blamed_is_of_the_ring_that_the_bad_value_came_from(seed: int) -
         found = witness(machine, plan, outcome, explained=True)
         explanation = found.explanation
         assert explanation is not None
-        assert (explanation.shape, explanation.site) == (Shape.STORES, Site.S1)
+        assert (explanation.shape, explanation.site) == (Shape.STORES, S1)
         assert explanation.bad == explanation.deciding
         names = [machine.wiring.name_of(event.address) for event in explanation.accesses]
     assert all(name.startswith("to_remote ") for name in names), names

@@ -9,11 +9,11 @@ from amp.cli.run import Witness, witness
 from amp.machine.config import Mode, RunConfig
 from amp.machine.wiring import Wiring
 from amp.ordering.barriers import Orders
-from amp.ordering.sites import Site
 from amp.report.history import GRANULE, History
 from amp.report.scene import scene
 from amp.report.trace import Event, EventFlag, EventKind
 from amp.report.words import Words
+from amp.virtio.sites import SITES
 
 LOCKSTEP, FREE = Mode.LOCKSTEP, Mode.FREE
 CASES = [
@@ -80,7 +80,7 @@ def check_passage(found: Witness, wiring: Wiring) -> bool:
         and event.number > first.number
         and ring(wiring, access_before(events, event).address) == ring(wiring, first.address)
     ]
-    assert barrier.number == passages[0], (found.seed, Site(barrier.site).name)
+    assert barrier.number == passages[0], (found.seed, SITES.at(barrier.site).name)
     return True
 
 

@@ -11,22 +11,22 @@ from rich.console import Console
 
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import Side
-from amp.ordering.sites import Site
 from amp.report.blame import Finding
 from amp.report.history import History
 from amp.report.shapes import Shape
 from amp.report.timeline import as_dict, render_timeline
 from amp.report.trace import EventKind
+from amp.virtio.sites import B1, K1, S1, S2, S5
 
 NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
 REPLAY = "amp run echo --platform omap4-2011 --barriers smp --seed 1 --messages 2000 --mode lockstep --ring-size 8 -v"
 CASES = [
-    ("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}),
-    ("message passing", "paranoid", {Site.S2: NONE}),
-    ("bulk passing", "paranoid", {Site.S1: NONE}),
-    ("store buffering", "paranoid", {Site.S5: NONE}),
-    ("doorbell", "armv7-smp", {Site.K1: SMP}),
-    ("late read", "paranoid", {Site.B1: NONE}),
+    ("message passing", "omap4-2011", {S1: SMP, S2: SMP}),
+    ("message passing", "paranoid", {S2: NONE}),
+    ("bulk passing", "paranoid", {S1: NONE}),
+    ("store buffering", "paranoid", {S5: NONE}),
+    ("doorbell", "armv7-smp", {K1: SMP}),
+    ("late read", "paranoid", {B1: NONE}),
 ]
 
 
@@ -74,7 +74,7 @@ def test_every_shape_fits_the_screen(bench: Any, case: tuple[Any, ...]) -> None:
 
 
 def test_the_bug_of_2011_reads_as_it_happened(bench: Any) -> None:
-    for found in bench.each("message passing", "omap4-2011", {Site.S1: SMP, Site.S2: SMP}):
+    for found in bench.each("message passing", "omap4-2011", {S1: SMP, S2: SMP}):
         text = draw(bench, found)
         if "early: " in text:
             break
@@ -110,7 +110,7 @@ def test_the_bug_of_2011_reads_as_it_happened(bench: Any) -> None:
 
 
 def test_a_stale_load_says_which_store_it_got_and_which_is_newest(bench: Any) -> None:
-    for found in bench.each("message passing", "paranoid", {Site.S2: NONE}):
+    for found in bench.each("message passing", "paranoid", {S2: NONE}):
         machine, finding = found
         explanation = machine.explain(finding)
         if explanation.read:
@@ -175,7 +175,7 @@ def test_a_trace_that_lost_its_beginning_says_so(bench: Any) -> None:
 
 def small_traces(bench: Any) -> Iterator[tuple[Any, Finding]]:
     for seed in range(200):
-        machine = bench.machine("paranoid", {Site.S1: NONE}, seed, trace_events=64)
+        machine = bench.machine("paranoid", {S1: NONE}, seed, trace_events=64)
         finding = bench.programs["message passing"](machine)
         if finding is not None and not machine.trace().complete:
             yield machine, finding
@@ -226,7 +226,7 @@ def test_the_columns_stay_apart_however_long_the_names_are(bench: Any, case: tup
 
 
 def test_a_store_that_never_arrives_goes_on_to_the_bottom_and_says_so(bench: Any) -> None:
-    for machine, finding in bench.each("message passing", "paranoid", {Site.S1: NONE}):
+    for machine, finding in bench.each("message passing", "paranoid", {S1: NONE}):
         history = History(machine.trace())
         pair = machine.explain(finding).pair
         if pair and not history.visible_events(pair[0]):

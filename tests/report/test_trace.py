@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from amp._core import _bridge
 from amp.errors import UsageError
-from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.report import trace as trace_module
 from amp.report.trace import EventFlag, EventKind, Trace, event_dtype
+from amp.virtio.sites import S1
 
 HEADER_BYTES, EVENT_BYTES = 40, 40
 
@@ -31,7 +31,7 @@ def sealed(body: bytes) -> bytes:
 def test_events_have_the_fields_that_the_core_wrote(bench: Any) -> None:
     machine = bench.machine("omap4-2011")
     machine.host.store_u16(8, 0x1234)
-    machine.host.barrier(Site.S1)
+    machine.host.barrier(S1)
     machine.remote.load_u16(8)
     machine.host.note(Note.SEND, 99)
     events = machine.trace().events
@@ -39,7 +39,7 @@ def test_events_have_the_fields_that_the_core_wrote(bench: Any) -> None:
     store = events[0]
     assert (store.kind, store.cpu, store.address, store.size, store.value) == (EventKind.STORE, 0, 8, 2, 0x1234)
     barrier = next(event for event in events if event.kind is EventKind.BARRIER)
-    assert (barrier.site, barrier.cpu) == (Site.S1, 0)
+    assert (barrier.site, barrier.cpu) == (S1, 0)
     assert (events[-1].kind, events[-1].primitive, events[-1].value) == (EventKind.NOTE, Note.SEND, 99)
 
 

@@ -10,11 +10,11 @@ import sys
 import time
 
 from amp.errors import LinkDown
-from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct, open_modelled
 from amp.port.port import REMOTE
 from amp.region import Region
 from amp.rpmsg import Bus, Endpoint, Message
+from amp.virtio.sites import linux_choice
 from amp.virtio.split import SplitLayout
 from remoteside.rpmsg import DeviceLink, Rings
 
@@ -25,7 +25,7 @@ def echo(end: Endpoint, message: Message) -> None:
 
 fd, door, num, base, output, start, end, event_idx, role = sys.argv[1:]
 region = Region.from_fd(int(fd))
-port = (open_direct if door == "direct" else open_modelled)(region, REMOTE, SiteMap.virtio(weak_barriers=False))
+port = (open_direct if door == "direct" else open_modelled)(region, REMOTE, linux_choice(weak_barriers=False))
 rings = Rings(
     SplitLayout(int(num), int(base)), SplitLayout(int(num), int(output)), (int(start), int(end)), bool(int(event_idx))
 )

@@ -20,13 +20,13 @@ from amp.cli.board import Board
 from amp.errors import LinkDown, PeerDied
 from amp.machine.config import Mode
 from amp.ordering import platform
-from amp.ordering.sites import SiteMap
 from amp.region.names import SHM_DIRECTORY
 from amp.remoteproc.build import build, declaration, find_module
 from amp.remoteproc.image import Image, read_image
+from amp.virtio.sites import linux_choice
 from hostside.remoteproc.states import RprocState
 
-SITES = SiteMap.virtio(weak_barriers=False)
+SITES = linux_choice(weak_barriers=False)
 SERVICE = "rpmsg-echo"
 LIMIT_S = 240.0
 RECOVERY_LIMIT_MS = 300.0  # the median's, from the core's death until its service answers again, on an idle machine

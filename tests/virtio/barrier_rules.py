@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from amp.ordering.sites import Site
 from amp.port.doors import Recorded
 from amp.port.port import HOST, REMOTE
+from amp.virtio.sites import B1, K1, K2, S1, S2, S3, S4, S5, S6, S7, S8
 from amp.virtio.split import SplitLayout
 
 
@@ -43,20 +44,20 @@ class Rule:
 _WISH_OF_DEVICE = r"store (used\.avail_event|used\.flags=0)"
 _WISH_OF_DRIVER = r"store (avail\.used_event|avail\.flags=0)"
 RULES = (
-    Rule(Site.S1, HOST, r"store (desc|avail\.ring|buffer)", r"store avail\.idx", r"store avail\.idx"),
-    Rule(Site.S2, REMOTE, r"load avail\.idx", r"load (avail\.ring|desc|buffer)", r"load avail\.ring"),
-    Rule(Site.S3, REMOTE, r"store (used\.ring|buffer)", r"store used\.idx", r"store used\.idx"),
-    Rule(Site.S4, HOST, r"load used\.idx", r"load (used\.ring|buffer)", r"load used\.ring"),
-    Rule(Site.S5, HOST, r"store avail\.idx", r"load used\.(flags|avail_event)", r"load used\.(flags|avail_event)"),
-    Rule(Site.S6, REMOTE, _WISH_OF_DEVICE, r"load avail\.idx", r"load avail\.idx"),
-    Rule(Site.S7, REMOTE, r"store used\.idx", r"load avail\.(flags|used_event)", r"load avail\.(flags|used_event)"),
-    Rule(Site.S8, HOST, _WISH_OF_DRIVER, r"load used\.idx", ""),  # in get_used nothing follows
-    Rule(Site.K1, HOST, r"store (avail|desc|buffer)", r"kick", r"kick", across_rings=True),
-    Rule(Site.K1, REMOTE, r"store (used|buffer)", r"kick", r"kick", across_rings=True),
-    Rule(Site.K2, HOST, r"wait", r"load (used|buffer)", "", across_rings=True),
-    Rule(Site.K2, REMOTE, r"wait", r"load (avail|desc|buffer)", "", across_rings=True),
-    Rule(Site.B1, HOST, r"load buffer", r"store avail\.idx", "", across_rings=True),
-    Rule(Site.B1, REMOTE, r"load buffer", r"store used\.idx", "", across_rings=True),
+    Rule(S1, HOST, r"store (desc|avail\.ring|buffer)", r"store avail\.idx", r"store avail\.idx"),
+    Rule(S2, REMOTE, r"load avail\.idx", r"load (avail\.ring|desc|buffer)", r"load avail\.ring"),
+    Rule(S3, REMOTE, r"store (used\.ring|buffer)", r"store used\.idx", r"store used\.idx"),
+    Rule(S4, HOST, r"load used\.idx", r"load (used\.ring|buffer)", r"load used\.ring"),
+    Rule(S5, HOST, r"store avail\.idx", r"load used\.(flags|avail_event)", r"load used\.(flags|avail_event)"),
+    Rule(S6, REMOTE, _WISH_OF_DEVICE, r"load avail\.idx", r"load avail\.idx"),
+    Rule(S7, REMOTE, r"store used\.idx", r"load avail\.(flags|used_event)", r"load avail\.(flags|used_event)"),
+    Rule(S8, HOST, _WISH_OF_DRIVER, r"load used\.idx", ""),  # in get_used nothing follows
+    Rule(K1, HOST, r"store (avail|desc|buffer)", r"kick", r"kick", across_rings=True),
+    Rule(K1, REMOTE, r"store (used|buffer)", r"kick", r"kick", across_rings=True),
+    Rule(K2, HOST, r"wait", r"load (used|buffer)", "", across_rings=True),
+    Rule(K2, REMOTE, r"wait", r"load (avail|desc|buffer)", "", across_rings=True),
+    Rule(B1, HOST, r"load buffer", r"store avail\.idx", "", across_rings=True),
+    Rule(B1, REMOTE, r"load buffer", r"store used\.idx", "", across_rings=True),
 )
 
 

@@ -12,16 +12,17 @@ from ring_machine import RingMachine
 from amp.machine.config import Mode, RunConfig, Tally
 from amp.machine.wiring import plan
 from amp.ordering.barriers import BarrierClass
-from amp.ordering.sites import SITES, Site, SiteMap
+from amp.ordering.sites import SiteMap
 from amp.port.doors import RecordingPort, open_direct
 from amp.port.port import CPU_NAMES, HOST, REMOTE
 from amp.region import Region
+from amp.virtio.sites import B1, K1, K2, S1, S2, S3, S4, S5, S6, S7, S8, SITES
 from hostside import exchange as hostside
 from remoteside import exchange as remoteside
 
 SITES_OF = {
-    HOST: {Site.S1, Site.S4, Site.S5, Site.S8, Site.K1, Site.K2, Site.B1},
-    REMOTE: {Site.S2, Site.S3, Site.S6, Site.S7, Site.K1, Site.K2, Site.B1},
+    HOST: {S1, S4, S5, S8, K1, K2, B1},
+    REMOTE: {S2, S3, S6, S7, K1, K2, B1},
 }
 CONFIG = RunConfig(program="echo", mode=Mode.DIRECT, messages=60, ring_size=2, payload_bytes=48, spin_ns=0)
 
@@ -38,7 +39,7 @@ def record(config: RunConfig) -> Recording:
     """An exchange over the bare region; each side is a thread with a port of its own, and sleeps whenever it can."""
     wiring = plan(config)
     with Region.create(wiring.layout(1)) as region:
-        sites = SiteMap.for_class(BarrierClass.MANDATORY)
+        sites = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
         ports = [open_direct(region, cpu, sites) for cpu in (HOST, REMOTE)]
         recordings, tallies = [RecordingPort(port) for port in ports], [Tally(), Tally()]
         echoes = hostside.echo, remoteside.echo
@@ -99,10 +100,10 @@ def test_one_barrier_left_out_or_put_behind_what_needs_it_goes_red_and_names_its
 
 def test_a_barrier_that_orders_nothing_goes_red() -> None:
     accesses = record(msgspec.structs.replace(CONFIG, messages=3)).accesses[HOST]
-    at = next(at for at, access in enumerate(accesses) if access.barrier is Site.S1)
+    at = next(at for at, access in enumerate(accesses) if access.barrier is S1)
     extra = [*accesses[: at - 1], accesses[at], *accesses[at - 1 :]]
     assert any(fault.startswith("S1 is followed by") for fault in faults(extra, HOST))
-    foreign = [*accesses, Access("barrier", "", "", 0, Site.S2)]
+    foreign = [*accesses, Access("barrier", "", "", 0, S2)]
     assert any(fault.startswith("S2 is not this side's") for fault in faults(foreign, HOST))
 
 
@@ -120,7 +121,7 @@ def test_each_call_issues_its_barriers_and_no_other(event_idx: bool) -> None:
         driver, device, segment = machine.driver(host), machine.device(remote), machine.segments([8])
 
         def sites(port: RecordingPort) -> list[str]:
-            passed = [Site(call.arguments[0]).name for call in port.calls if call.method == "barrier"]
+            passed = [SITES.at(call.arguments[0]).name for call in port.calls if call.method == "barrier"]
             port.calls.clear()
             return passed
 

@@ -100,8 +100,9 @@ def up(
     from amp.cli.firmware import load  # noqa: PLC0415
     from amp.cli.live.detach import detached  # noqa: PLC0415
     from amp.cli.live.machine import Settings  # noqa: PLC0415
-    from amp.cli.options import PLATFORM, sites_for  # noqa: PLC0415
+    from amp.cli.options import PLATFORM, chosen_sites  # noqa: PLC0415
     from amp.ordering import platform as find_platform  # noqa: PLC0415
+    from amp.virtio.sites import LINUX, SITES  # noqa: PLC0415
 
     if as_json and not detach:
         raise UsageError("--json has a meaning with --detach only: in the foreground a log is written")
@@ -115,7 +116,7 @@ def up(
         mode=Mode(mode),
         platform_name=platform_name,
         platform=None if platform_name is None else find_platform(platform_name),
-        sites=sites_for(barriers, weaken),
+        sites=chosen_sites(SITES, LINUX, barriers, weaken),
         seed=seed,
         memory_bytes=memory,
         recovery=not no_recovery,

@@ -7,32 +7,27 @@ on the values that it has read and on nothing else: no clock, no chance, no look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Final
-
 from amp.errors import BadRing, WrongMessage
 from amp.machine.config import RunConfig, Tally
-from amp.machine.small import cells, is_reply, mailbox, one_ring
 from amp.machine.stamps import STAMP_BYTES, check_stamp, stamp, whose
 from amp.machine.waiting import until_changed, waiting
-from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import HOST, Port
+from amp.programs import spsc_vring as spsc
+from amp.programs.doorbell import mailbox
+from amp.programs.one_ring import is_reply, one_ring
+from amp.virtio.sites import B1, K1, K2
 from amp.virtio.split import DESC_BYTES
-from remoteside import rpmsg_ping
 from remoteside.virtqueue import Chain, DeviceQueue
-
-B1, K1, K2, S2, S3 = Site.B1, Site.K1, Site.K2, Site.S2, Site.S3
 
 
 def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
     """The device of a ring of bare cells: takes `config.messages` messages, checks each, and gives its buffer back."""
-    at, size = cells(config), config.ring_size
+    at, size = spsc.cells(config), config.ring_size
     for number in range(config.messages):
         until_changed(port, at.avail_idx, number, f"message {number} never arrived")
         # S2: the entry and the message must not be read before idx said that they are there. Pairs with S1 at the host.
-        port.barrier(S2)
+        port.barrier(spsc.S2)
         entry = at.avail_ring(number % size)
         identity = port.load_u32(entry)
         if not 1 <= identity <= size:
@@ -46,7 +41,7 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
         port.store_u32(at.used_ring(number % size), identity)
         # S3: the driver must not see idx before the entry, nor before our reads of the buffer are done: it writes there
         # next. Pairs with S4 at the host.
-        port.barrier(S3)
+        port.barrier(spsc.S3)
         port.store_u32(at.used_idx, number + 1)
         tally.messages += 1
 
@@ -153,16 +148,3 @@ def doorbell(port: Port, config: RunConfig, tally: Tally) -> None:
             raise WrongMessage(text, number=number, writer="host", address=at.request_number)
         check_stamp(bytes(payload), number, writer="host", address=at.request)
         tally.messages += 1
-
-
-PROGRAMS: Final[Mapping[str, Callable[[Port, RunConfig, Tally], None]]] = MappingProxyType(
-    {
-        "spsc-vring": spsc_vring,
-        "vring": vring,
-        "vring-flags": notified_vring,
-        "vring-event-idx": notified_vring,
-        "vring-indirect": vring,
-        "doorbell": doorbell,
-        "rpmsg-ping": rpmsg_ping.ping,
-    }
-)

@@ -7,23 +7,18 @@ on the values that it has read and on nothing else: no clock, no chance, no look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Final
-
 from amp.errors import BadRing, WrongMessage
 from amp.machine.config import RunConfig, Tally
-from amp.machine.small import cells, mailbox, one_ring
 from amp.machine.stamps import STAMP_BYTES, check_stamp, stamp, whose
 from amp.machine.waiting import until_changed, waiting
-from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.port.port import REMOTE, Payload, Port
+from amp.programs import spsc_vring as spsc
+from amp.programs.doorbell import mailbox
+from amp.programs.one_ring import one_ring
+from amp.virtio.sites import K1, K2
 from amp.virtio.split import Segment
-from hostside import rpmsg_ping
 from hostside.virtqueue import DriverQueue, IndirectTables
-
-K1, K2, S1, S4 = Site.K1, Site.K2, Site.S1, Site.S4
 
 
 def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
@@ -32,13 +27,13 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
     Message m is the value m + 1, in the buffer and as its length. The rings hold ids counted from 1. The buffer that
     came back last is the next to go out. One is taken back when all are out, and all once every message is out.
     """
-    at, size, messages = cells(config), config.ring_size, config.messages
+    at, size, messages = spsc.cells(config), config.ring_size, config.messages
     idle, ours, sent, used = list(range(size - 1, -1, -1)), set(range(size)), 0, 0
     while used < messages:
         if sent == messages or not idle:
             until_changed(port, at.used_idx, used, f"message {used} never came back")
             # S4: the used entry must not be read before idx said that it is there. Pairs with S3 at the remote.
-            port.barrier(S4)
+            port.barrier(spsc.S4)
             entry = at.used_ring(used % size)
             buffer = port.load_u32(entry) - 1
             if not 0 <= buffer < size or buffer in ours:
@@ -54,7 +49,7 @@ def spsc_vring(port: Port, config: RunConfig, tally: Tally) -> None:
             port.store_u32(at.length(buffer), sent + 1)
             port.store_u32(at.avail_ring(sent % size), buffer + 1)
             # S1: the device must not see idx before the entry and the message. Pairs with S2 at the remote.
-            port.barrier(S1)
+            port.barrier(spsc.S1)
             sent += 1
             port.store_u32(at.avail_idx, sent)
 
@@ -175,16 +170,3 @@ def doorbell(port: Port, config: RunConfig, tally: Tally) -> None:
             raise WrongMessage(text, number=number, writer="remote", address=at.reply_number)
         check_stamp(bytes(payload), number, writer="remote", address=at.reply)
         tally.messages += 1
-
-
-PROGRAMS: Final[Mapping[str, Callable[[Port, RunConfig, Tally], None]]] = MappingProxyType(
-    {
-        "spsc-vring": spsc_vring,
-        "vring": vring,
-        "vring-flags": notified_vring,
-        "vring-event-idx": notified_vring,
-        "vring-indirect": vring,
-        "doorbell": doorbell,
-        "rpmsg-ping": rpmsg_ping.ping,
-    }
-)

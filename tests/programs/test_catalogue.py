@@ -12,8 +12,9 @@ from amp.errors import UsageError
 from amp.machine.config import HEADED, SMALL, Mode, RunConfig
 from amp.machine.small import plan_for
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind
-from amp.ordering.sites import SITES, Site, SiteMap, kind_at
+from amp.ordering.sites import SiteMap, kind_at
 from amp.scenarios import SCENARIOS, Scenario
+from amp.virtio.sites import S1, S2, S3, S4
 from hostside import scenarios as host
 from remoteside import scenarios as remote
 
@@ -102,7 +103,7 @@ def test_other_programs_have_the_plan_that_they_always_had() -> None:
 
 
 def test_only_the_program_that_is_written_in_c11s_fences_has_kinds_of_its_own() -> None:
-    fences = {Site.S1: Kind.RELEASE, Site.S2: Kind.ACQUIRE, Site.S3: Kind.RELEASE, Site.S4: Kind.ACQUIRE}
+    fences = {S1: Kind.RELEASE, S2: Kind.ACQUIRE, S3: Kind.RELEASE, S4: Kind.ACQUIRE}
     assert {name: dict(scenario.kinds) for name, scenario in SCENARIOS.items() if scenario.kinds} == {
         "spsc-vring": fences
     }
@@ -112,7 +113,7 @@ def test_only_the_program_that_is_written_in_c11s_fences_has_kinds_of_its_own() 
 def test_the_kinds_at_its_sites_promise_what_the_sites_need(scenario: Scenario) -> None:
     for cls, site in product((BarrierClass.SMP, BarrierClass.MANDATORY), (*scenario.sites, *scenario.idle_sites)):
         primitive = SiteMap.for_class(cls, scenario.kinds)[site]
-        assert PROMISES[primitive] & SITES[site].needs == SITES[site].needs, kind_at(site, scenario.kinds)
+        assert PROMISES[primitive] & site.needs == site.needs, kind_at(site, scenario.kinds)
 
 
 @ALL

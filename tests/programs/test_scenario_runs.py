@@ -15,6 +15,7 @@ from amp.machine.config import Mode, RunConfig
 from amp.ordering.sites import Site
 from amp.report.trace import EventKind, Trace
 from amp.scenarios import SCENARIOS, Scenario
+from amp.virtio.sites import B1, K1
 
 PLATFORMS = ("omap4-2011", "arm64-domains", "paranoid", "x86-wb")
 ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
@@ -110,7 +111,6 @@ class Row:
 
 
 S1, S2, S3, S4, S5, S6, S7, S8 = (Site[f"S{number}"] for number in range(1, 9))
-K1, B1 = Site.K1, Site.B1
 NOTIFIED = ("vring-flags", "vring-event-idx")
 FOUND = (
     *(Row("spsc-vring", site, WRONG, 20) for site in (S1, S2, S3, S4)),

@@ -1,0 +1,99 @@
+"""Where in a program its accesses stand: a modelled port that keeps, access by access, the caller's file and line.
+
+Loads, stores and barriers are counted as schedules and traces do (amp.machine.script): a kick is a store, an atomic is
+a load and, if it stores, a store. Lines of the product's own ports do not count: the line that called them does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from amp.machine.config import LINE_BITS, Lines
+from amp.port.doors import ModelledPort
+
+LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
+_HERE: Final = str(Path(__file__).resolve().parent)
+_WIDTHS: Final = (8, 16, 32, 64)
+
+
+class LinedPort(ModelledPort):
+    """A ModelledPort that keeps lines. `lines` gives them."""
+
+    def __init__(self, *_: Any) -> None:
+        self._files: dict[str, int] = {}
+        self._loads: list[int] = []
+        self._stores: list[int] = []
+        self._barriers: list[int] = []
+
+    @property
+    def lines(self) -> Lines:
+        return Lines(
+            files=tuple(self._files),
+            loads=tuple(self._loads),
+            stores=tuple(self._stores),
+            barriers=tuple(self._barriers),
+        )
+
+    def _here(self) -> int:
+        frame = sys._getframe(2)
+        while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+            frame = frame.f_back
+        path = frame.f_code.co_filename
+        number = self._files.setdefault(path, len(self._files))
+        return (number << LINE_BITS) | min(frame.f_lineno, (1 << LINE_BITS) - 1)
+
+
+def _keep(places: list[int], place: int) -> None:
+    if len(places) < LINES_LIMIT:
+        places.append(place)
+
+
+def _kept(name: str, list_name: str) -> Callable[..., Any]:
+    plain = getattr(ModelledPort, name)
+
+    def method(self: LinedPort, *arguments: Any) -> Any:
+        _keep(getattr(self, list_name), self._here())
+        return plain(self, *arguments)
+
+    method.__name__ = name
+    return method
+
+
+def _kept_atomic(name: str) -> Callable[..., Any]:
+    plain = getattr(ModelledPort, name)
+
+    def method(self: LinedPort, address: int, *operands: int) -> Any:
+        place = self._here()
+        _keep(self._loads, place)
+        old = plain(self, address, *operands)
+        if len(operands) == 1 or old == operands[0]:
+            _keep(self._stores, place)
+        return old
+
+    method.__name__ = name
+    return method
+
+
+def _methods() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for width in _WIDTHS:
+        for name in (f"load_u{width}", f"load_acquire_u{width}"):
+            yield name, _kept(name, "_loads")
+        for name in (f"store_u{width}", f"store_release_u{width}"):
+            yield name, _kept(name, "_stores")
+        for name in (f"xchg_u{width}", f"cmpxchg_u{width}", f"fetch_add_u{width}"):
+            yield name, _kept_atomic(name)
+    for name, list_name in (
+        ("read", "_loads"),
+        ("write", "_stores"),
+        ("kick", "_stores"),
+        ("barrier", "_barriers"),
+        ("fence", "_barriers"),
+    ):
+        yield name, _kept(name, list_name)
+
+
+for _name, _method in _methods():
+    setattr(LinedPort, _name, _method)

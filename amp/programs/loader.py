@@ -1,0 +1,139 @@
+"""Finds a program: a shipped one by its name, a user's by its file, or by the module that it is in.
+
+    vring                     shipped
+    handover.py               the one program in that file
+    path/handover.py:Broken   one of several
+    package.module:NAME       of an installed module
+
+A user's file is read from its path, never found by way of the current folder. What it imports from its own folder is
+found there, behind everything that is installed: nothing in that folder stands in for a module of Python's own or of
+amp's. Its `assert`s are kept, also under `python -O`: they are what it checks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import traceback
+from dataclasses import replace
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Final
+
+from amp.errors import UsageError
+from amp.files import read_whole
+from amp.programs.program import Program, Source
+from amp.programs.shipped import SHIPPED
+
+FILE_LIMIT_BYTES: Final = 1 << 22
+KEEPS_ASSERTS: Final = "__amp_keeps_asserts__"  # in a module that was compiled here
+_loaded: dict[tuple[str, str], ModuleType] = {}  # by path and sha256
+
+
+def load(reference: str) -> Program:
+    """The program that `reference` names. Raises UsageError that says what is wrong with it, with file and line."""
+    if reference in SHIPPED:
+        return SHIPPED[reference]
+    place, colon, name = reference.rpartition(":")
+    if not colon:
+        place, name = reference, ""
+    if place.endswith(".py") or os.sep in place:
+        return _from_file(place, name)
+    if colon and place:
+        return _from_file(_file_of_module(place), name)
+    if os.path.isfile(f"{reference}.py"):
+        raise UsageError(f"program {reference!r:.80} is unknown; did you mean the file {reference}.py?")
+    close = get_close_matches(reference.lower(), SHIPPED, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise UsageError(
+        f"program {reference!r:.80} is unknown{hint} (known: {', '.join(SHIPPED)}; or a file, path/name.py:NAME)"
+    )
+
+
+def digest_of(path: str) -> str:
+    """The sha256 of a program's file. Raises UsageError."""
+    try:
+        return sha256(read_whole(path, FILE_LIMIT_BYTES)).hexdigest()
+    except OSError as error:
+        raise UsageError(f"program {path}: {error.strerror}") from None
+
+
+def _file_of_module(module: str) -> str:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise UsageError(f"program: module {module!r:.80} cannot be found: {error}") from None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise UsageError(f"program: module {module!r:.80} is not installed as a Python file")
+    return spec.origin
+
+
+def _from_file(path: str, name: str) -> Program:
+    path = os.path.realpath(path)
+    try:
+        content = read_whole(path, FILE_LIMIT_BYTES)
+    except OSError as error:
+        raise UsageError(f"program {path}: {error.strerror}") from None
+    digest = sha256(content).hexdigest()
+    module = _loaded.get((path, digest))
+    if module is None:
+        module = _loaded[path, digest] = _imported(path, content)
+    found = _chosen(path, module, name)
+    return replace(found[1], source=Source(path, found[0], digest))
+
+
+def _chosen(path: str, module: ModuleType, name: str) -> tuple[str, Program]:
+    programs = {key: value for key, value in vars(module).items() if isinstance(value, Program)}
+    has = ", ".join(programs) or "none"
+    if name:
+        if name not in programs:
+            raise UsageError(f"program {path}: has no program {name!r:.80} (it has {has})")
+        return name, programs[name]
+    # One that was imported from elsewhere is no program of this file, unless there is no other.
+    own = {key: value for key, value in programs.items() if value.source is None or value.source.path == path}
+    if len(own) != 1:
+        such = f"{os.path.basename(path)}:{next(iter(own), 'NAME')}"
+        what = (
+            "no program: decorate a class with @amp.program" if not own else f"{len(own)} programs ({', '.join(own)})"
+        )
+        raise UsageError(f"program {path}: has {what}" + (f"; take one, such as {such}" if own else ""))
+    return next(iter(own.items()))
+
+
+def _imported(path: str, content: bytes) -> ModuleType:
+    """The file as a module: of its package if it lies in one, else by itself."""
+    root, parts = Path(path).parent, [Path(path).stem]
+    while (root / "__init__.py").is_file():
+        parts.insert(0, root.name)
+        root = root.parent
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    package = ".".join(parts[:-1])
+    name = ".".join(parts) if package else f"amp_program_{sha256(os.fsencode(path)).hexdigest()[:16]}"
+    try:
+        code: CodeType = compile(content, path, "exec", dont_inherit=True, optimize=0)
+        if package:
+            importlib.import_module(package)
+        module = ModuleType(name)
+        module.__file__, module.__package__ = path, package
+        vars(module)[KEEPS_ASSERTS] = True
+        sys.modules[name] = module
+        exec(code, vars(module))
+    except UsageError as error:
+        raise UsageError(f"{_line(error, path)}{error}") from None
+    except SyntaxError as error:
+        where = f"{error.filename}:{error.lineno}" if error.filename else path
+        raise UsageError(f"{where}: SyntaxError: {error.msg}") from None
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"{_line(error, path)}{said}") from None
+    return module
+
+
+def _line(error: BaseException, path: str) -> str:
+    """The last line of the user's file that led to the error: "handover.py:12: "."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f"{path}:{lines[-1]}: " if lines else f"{path}: "
