@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from amp.errors import Stall as Stall
     from amp.errors import UsageError as UsageError
     from amp.errors import Violation as Violation
+    from amp.lab.api import explain as explain
+    from amp.lab.api import replay as replay
+    from amp.lab.api import run as run
+    from amp.lab.api import sites as sites
+    from amp.lab.api import verify as verify
     from amp.layout import Bytes as Bytes
     from amp.layout import Layout as Layout
     from amp.layout import Struct as Struct
@@ -56,13 +61,18 @@ _PLACES: Final = {
     "Struct": "amp.layout",
     "UsageError": "amp.errors",
     "Violation": "amp.errors",
+    "explain": "amp.lab.api",
     "load": "amp.programs",
     "platform": "amp.ordering",
     "program": "amp.programs.decorator",
+    "replay": "amp.lab.api",
+    "run": "amp.lab.api",
+    "sites": "amp.lab.api",
     "u8": "amp.layout",
     "u16": "amp.layout",
     "u32": "amp.layout",
     "u64": "amp.layout",
+    "verify": "amp.lab.api",
 }
 __all__ = list(_PLACES)
 

@@ -21,6 +21,23 @@ class UsageError(AmpError):
     exit_status = 2
 
 
+class ProgramError(UsageError):
+    """A program raised what is no finding: its own mistake. `frames` is its traceback, a line each, innermost last."""
+
+    def __init__(self, text: str, frames: tuple[str, ...] = ()) -> None:
+        self.frames = frames
+        super().__init__(text)
+
+    @classmethod
+    def of(cls, error: Exception, *, skip: str) -> ProgramError:
+        """What a part raised. Frames of files below the folder `skip` are not the program's."""
+        frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(skip)]
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+        lines = tuple(f"{frame.filename}:{frame.lineno}, in {frame.name}: {frame.line}" for frame in frames)
+        return cls(f"{where}the program failed: {said}", lines)
+
+
 class RegionError(AmpError):
     """A shared memory object that is not ours, not this version's, or not there."""
 

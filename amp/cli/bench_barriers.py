@@ -19,8 +19,7 @@ from amp.bench.facts import facts, one_line
 from amp.bench.stats import PAIRS_MIN
 from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
-from amp.cli.main import print_json
-from amp.cli.output import wrote
+from amp.cli.output import print_json, wrote
 from amp.cli.terminal import make_console
 from amp.errors import UsageError
 from amp.ordering.barriers import Primitive

@@ -25,12 +25,12 @@ from amp.bench.turns import Part, Turns, involuntary_switches, take_turns
 from amp.cli.bench_barriers import bound_to
 from amp.cli.bench_lines import count_line, rate, say, spread, table, times
 from amp.cli.bench_progress import share_progress
-from amp.cli.machine import Machine
-from amp.cli.main import print_json
-from amp.cli.options import make_plan
-from amp.cli.run import check_ended
+from amp.cli.output import print_json
 from amp.cli.terminal import make_console
 from amp.errors import AmpError
+from amp.lab.machine import Machine
+from amp.lab.plan import make_plan
+from amp.lab.run import check_ended
 from amp.machine.config import Mode
 
 # The same exchange in every mode: a ring that is never full, a steady load, messages of 64 bytes.

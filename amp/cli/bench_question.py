@@ -19,8 +19,7 @@ from amp.bench.ring import Dispatch, RingPair, RingSetup, Wait, keep_ring
 from amp.bench.stats import PAIRS_MIN, Interval, Kept, Ratio, Sample, percent
 from amp.cli.bench_lines import say
 from amp.cli.bench_progress import share_progress
-from amp.cli.main import print_json
-from amp.cli.output import wrote
+from amp.cli.output import print_json, wrote
 from amp.cli.terminal import make_console
 from amp.ordering.barriers import BarrierClass
 

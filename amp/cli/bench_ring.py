@@ -24,7 +24,7 @@ def main(setup: RingSetup, time_s: float, cpus: tuple[int, ...], count: int | No
         measured = measure(pair, setup, time_s, count=count, progress=progress)
     known = facts(placed)
     if as_json:
-        from amp.cli.main import print_json  # noqa: PLC0415  (main imports the commands)
+        from amp.cli.output import print_json  # noqa: PLC0415  (main imports the commands)
 
         print_json(as_data(measured, known))
     else:

@@ -2,7 +2,7 @@
 
 Endpoints, vrings and doorbells are those of any firmware, Python on both sides. Each way of running it has a machine of
 its own that stays up; a turn is a batch of round trips and a flood on each of them. Every message is checked.
-Composition root: the machine is `amp.cli.board`'s.
+Composition root: the machine is `amp.lab.board`'s.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from amp.bench.turns import Part, Turns, take_turns, timed
 from amp.cli.bench_barriers import bound_to
 from amp.cli.bench_lines import UNKNOWN, count_line, figure, rate, say, table, times
 from amp.cli.bench_progress import share_progress
-from amp.cli.board import Board
-from amp.cli.main import print_json
+from amp.cli.output import print_json
 from amp.cli.terminal import make_console
 from amp.errors import UsageError
+from amp.lab.board import Board
 from amp.machine.config import Mode
 from amp.ordering import platform
 from amp.remoteproc.build import build, declaration, find_module

@@ -18,12 +18,12 @@ from amp.bench.turns import Part, Turns, take_turns, timed
 from amp.cli.bench_barriers import bound_to, one_cpu
 from amp.cli.bench_lines import UNKNOWN, count_line, figure, say, spread, table
 from amp.cli.bench_progress import share_progress
-from amp.cli.main import print_json
-from amp.cli.options import Plan, make_plan
+from amp.cli.output import print_json
 from amp.cli.terminal import make_console
-from amp.cli.verify import explorer_of
 from amp.errors import AmpError
 from amp.explore.explorer import Bounds, Exploration
+from amp.lab.plan import Plan, make_plan
+from amp.lab.verify import explorer_of
 from amp.programs import load
 
 BOUNDS: Final = Bounds(executions=2_000_000, seconds=900)

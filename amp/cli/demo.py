@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from amp.cli import silicon
-from amp.cli.main import print_json
-from amp.cli.options import Plan, make_plan
-from amp.cli.run import Result, SideFailed, Witness, by_symptom, finding_data, render_witness, run
+from amp.cli.output import print_json
+from amp.cli.run import render_witness
 from amp.cli.terminal import make_console, seeds_progress, working
-from amp.cli.witness_file import repeat
+from amp.lab import silicon
+from amp.lab.plan import Plan, make_plan
+from amp.lab.run import Result, SideFailed, Witness, by_symptom, finding_data, run
+from amp.lab.witness import repeat
 from amp.machine.wiring import plan as wire
 from amp.ordering.barriers import Primitive
 from amp.virtio.sites import S1

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import traceback
-from typing import Final
 
 import click
 
 from amp.cli import output
-from amp.cli.shortage import shortage
-from amp.errors import AmpError, UsageError
-
-INTERRUPTED: Final = 128 + signal.SIGINT
-
-DESCRIPTORS: Final = 32  # at a time, by the command with the most of them, but for a machine that stays up
-
-
-def check_descriptors(needed: int = DESCRIPTORS) -> None:
-    """Raises UsageError if too few files can be opened: a module that cannot be read would be called missing."""
-    opened: list[int] = []
-    try:
-        opened.extend(os.dup(0) for _ in range(needed))
-    except OSError as error:
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        raise UsageError(
-            f"{error.strerror}: {len(opened)} more can be opened, amp needs {needed} (ulimit -n: {limit})"
-        ) from None
-    finally:
-        for fd in opened:
-            os.close(fd)
+from amp.errors import AmpError, ProgramError, UsageError
+from amp.lab.descriptors import INTERRUPTED
+from amp.shortage import shortage
 
 
 def told(error: BaseException, *, endless: bool = False) -> int:
@@ -49,6 +28,9 @@ def told(error: BaseException, *, endless: bool = False) -> int:
         output.echo(text)
     else:
         output.complain(text)
+    if isinstance(error, ProgramError):
+        for frame in error.frames:
+            output.note(frame)
     return status
 
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 
-from amp.cli import run
-from amp.cli.options import Plan
-from amp.cli.output import check_output, visible, write_output
-from amp.cli.run import Witness
+from amp.cli.output import check_output, complain, write_output
 from amp.errors import UsageError
+from amp.lab import run, witness
+from amp.lab.plan import Plan
+from amp.lab.run import Witness
 from amp.machine.config import Mode
 from amp.report.words import Names
+from amp.visible import visible
+
+
+def save(path: str, plan: Plan, found: Witness, status: int = 1) -> int:
+    """Write the witness of `found`, and say so; gives the exit status of a command that else ends with `status`."""
+    try:
+        content = witness.content(plan, found)
+    except UsageError as error:
+        complain(f"--save {path}: {error}: not written")
+        return status
+    return write_output("--save", path, content, status)
 
 
 def check(witness_path: str, found: Witness, outputs: dict[str, str]) -> None:
@@ -56,4 +67,4 @@ def verdict(plan: Plan, found: Witness) -> str:
     """The verdict in one line, with its platform and bounds."""
     site = "" if found.site is None else f" at {found.site}"
     where = "by this schedule" if plan.config.script else f"at seed {found.seed}"
-    return f"Violation{site}: {run.title(plan)}; {where}, {run.progress(found)}"
+    return f"Violation{site}: {run.title(plan)}; {where}{run.progress(plan, found)}"

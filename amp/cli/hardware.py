@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from amp.cli.hardware_options import SECONDS, SEED, TRIES
 from amp.cli.litmus import INCONCLUSIVE, find_files
-from amp.cli.output import complain, echo, visible
+from amp.cli.output import complain, echo
 from amp.cli.terminal import working
 from amp.errors import AmpError, UsageError
 from amp.litmus.compile import Compiled
@@ -39,6 +39,7 @@ from amp.litmus.syntax import Quantifier
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
 from amp.report.counts import count_of
+from amp.visible import visible
 
 _STATUS: Final = {0: "holds", 1: "violation", 2: "error", 3: INCONCLUSIVE, 4: "error"}
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from amp.cli.output import complain, echo, visible
+from amp.cli.output import complain, echo
 from amp.cli.terminal import working
 from amp.errors import UsageError
 from amp.files import read_whole
@@ -28,6 +28,7 @@ from amp.litmus.runner import Result, check_observers, run_test
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
 from amp.report.counts import count_of
+from amp.visible import visible
 
 SUFFIX: Final = ".litmus"
 EXPECT_LIMIT_BYTES: Final = 1 << 24  # a suite of a thousand tests has some hundred thousand

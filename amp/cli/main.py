@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -15,11 +14,12 @@ from amp import __version__
 from amp.cli import output
 from amp.cli.applies import checked
 from amp.cli.bench import bench
-from amp.cli.ending import INTERRUPTED, check_descriptors, told
+from amp.cli.ending import told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware
 from amp.cli.live.commands import COMMANDS
-from amp.cli.output import echo
+from amp.cli.output import NOTHING_RUN, echo, print_json
 from amp.errors import UsageError
+from amp.lab.descriptors import INTERRUPTED, check_descriptors
 from amp.machine.config import Mode
 
 SEEDS_LIMIT = 1_000_000
@@ -129,9 +129,11 @@ def run(
     the others are small: see `amp scenarios`), or a file of your own: path/name.py or path/name.py:NAME.
     """
     from amp.cli import run as command  # noqa: PLC0415
-    from amp.cli import witness_file  # noqa: PLC0415
-    from amp.cli.options import make_plan, parse_sizes  # noqa: PLC0415
+    from amp.cli.explain import save as save_witness  # noqa: PLC0415
     from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
+    from amp.lab.plan import make_plan, parse_sizes  # noqa: PLC0415
+    from amp.lab.run import as_data as run_data  # noqa: PLC0415
+    from amp.lab.run import run as run_seeds  # noqa: PLC0415
     from amp.machine.script import Script  # noqa: PLC0415
 
     plan = make_plan(
@@ -150,9 +152,9 @@ def run(
     output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds) as progress:
-        result = command.run(plan, range(seed, seed + seeds), progress)
+        result = run_seeds(plan, range(seed, seed + seeds), progress)
     if as_json:
-        print_json(command.as_data(result))
+        print_json(run_data(result))
     else:
         command.render(make_console(), result, plan.name_of)
     if save is None:
@@ -160,7 +162,7 @@ def run(
     if result.holds:
         output.complain(f"nothing written to {save}: no violation")
         return result.exit_status
-    return witness_file.save(save, result.plan, result.witnesses[0], result.exit_status)
+    return save_witness(save, result.plan, result.witnesses[0], result.exit_status)
 
 
 def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
@@ -235,43 +237,27 @@ def verify(
     Exit status 0: every execution holds; 1: a violation; 3: a bound was reached, or only chance was asked.
     """
     from amp.cli import verify as command  # noqa: PLC0415
-    from amp.cli import witness_file  # noqa: PLC0415
-    from amp.cli.options import make_plan, parse_sizes  # noqa: PLC0415
-    from amp.cli.terminal import make_console, runs_progress  # noqa: PLC0415
     from amp.explore.explorer import Bounds, Chooser  # noqa: PLC0415
-    from amp.machine.script import Script  # noqa: PLC0415
+    from amp.lab.plan import parse_sizes  # noqa: PLC0415
+    from amp.lab.table import plans_of  # noqa: PLC0415
 
-    plan = make_plan(
+    plans = plans_of(
         scenario,
-        platform=platform,
+        platforms=platform,
         barriers=barriers,
         weaken=weaken,
         messages=messages,
         ring_size=ring_size,
         sizes=parse_sizes(sizes),
     )
-    output.check_output("--save", save)
-    bounds, by_chance = Bounds(max_executions, max_seconds), Chooser[chooser.upper()]
-    console = make_console()
-    if schedule is not None:
-        verdict = command.along(plan, Script.from_token(schedule))
-    elif by_chance is not Chooser.EXHAUSTIVE:
-        with runs_progress() as progress:
-            verdict = command.sample(plan, by_chance, seed, depth, bounds, progress=progress)
-    else:
-        with runs_progress() as progress:
-            verdict = command.verify(plan, bounds, progress)
-    if as_json:
-        print_json(command.as_data(verdict))
-    else:
-        command.render(console, verdict, plan.name_of)
-    if save is None:
-        return verdict.exit_status
-    found = verdict.counterexample
-    if found is None:
-        output.complain(f"nothing written to {save}: no counterexample")
-        return verdict.exit_status
-    return witness_file.save(save, found.plan, found.witness, verdict.exit_status)
+    return command.main(
+        plans,
+        Bounds(max_executions, max_seconds),
+        by_chance=(Chooser[chooser.upper()], seed, depth),
+        schedule=schedule,
+        save_as=save,
+        as_json=as_json,
+    )
 
 
 @cli.command()
@@ -283,8 +269,9 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
     """Tell the story of WITNESS, a file that `amp run --save` or `amp verify --save` wrote."""
     from amp.cli import explain as files  # noqa: PLC0415
     from amp.cli import run as command  # noqa: PLC0415
-    from amp.cli import witness_file  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.lab import witness as witness_file  # noqa: PLC0415
+    from amp.lab.run import finding_data  # noqa: PLC0415
 
     plan, found = witness_file.load(witness)
     names = plan.name_of
@@ -292,7 +279,7 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
     files.check(witness, found, asked)
     if as_json:
         told = {"command": "explain", "status": "violation", "violations": 1}
-        print_json({**NOTHING_RUN, **told, **command.finding_data(plan, found)})
+        print_json({**NOTHING_RUN, **told, **finding_data(plan, found)})
     else:
         command.render_witness(make_console(), plan, found, names)
     return files.write(plan, found, names, asked, 1)
@@ -303,8 +290,8 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def replay(witness: str, *, as_json: bool) -> int:
     """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
-    from amp.cli import witness_file  # noqa: PLC0415
     from amp.cli.terminal import working  # noqa: PLC0415
+    from amp.lab import witness as witness_file  # noqa: PLC0415
 
     with working("replaying"):
         found, outcome, same = witness_file.replay(witness)
@@ -410,14 +397,15 @@ def sites(
     reached in some cell.
     """
     from amp.cli import sites as command  # noqa: PLC0415
-    from amp.cli.interrupt import stoppable  # noqa: PLC0415
-    from amp.cli.options import parse_sizes  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.explore.explorer import Bounds  # noqa: PLC0415
+    from amp.lab.necessity import necessity, plan_of  # noqa: PLC0415
+    from amp.lab.plan import parse_sizes  # noqa: PLC0415
+    from amp.lab.stopping import stoppable  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
     from amp.report.matrix_text import render_matrix  # noqa: PLC0415
 
-    plan = command.plan_of(
+    plan = plan_of(
         scenario,
         platform=platform,
         barriers=barriers,
@@ -428,7 +416,7 @@ def sites(
     )
     output.check_output("--html", html)
     with command.cells_progress() as progress, stoppable() as stop:
-        matrix = command.necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)
+        matrix = necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)
     if as_json:
         print_json(matrix_data(matrix))
     else:
@@ -529,21 +517,6 @@ for _command in (*COMMANDS, bench):
     cli.add_command(_command)
 for _command in cli.commands.values():
     checked(_command)
-
-# What every --json object has, of a command that looks up and runs nothing.
-NOTHING_RUN: Final = {
-    "command": "platforms",
-    "status": "holds",
-    "violations": 0,
-    "executions": 0,
-    "states": 0,
-    "seconds": 0.0,
-}
-
-
-def print_json(data: object) -> None:
-    json.dump(data, sys.stdout, indent=2)
-    sys.stdout.write("\n")
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

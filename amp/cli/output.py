@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
-import re
 import select
 import sys
 from contextlib import suppress
@@ -19,25 +19,20 @@ import click
 
 from amp.errors import UsageError
 from amp.files import check_writable, write_whole
+from amp.visible import visible
 
-# What a terminal acts upon instead of showing it: C0 but tab and newline, DEL, C1, the line and paragraph separators,
-# what changes the direction of writing (Unicode UAX 9), and bytes of a file name that were no text.
-_ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What every --json object has, of a command that looks up and runs nothing.
+NOTHING_RUN: Final = {
+    "command": "platforms",
+    "status": "holds",
+    "violations": 0,
+    "executions": 0,
+    "states": 0,
+    "seconds": 0.0,
+}
 
 LINE_LIMIT: Final = 500  # characters
 _TAIL: Final = 150  # of them at the end, where the reason stands
-
-
-def visible(text: str) -> str:
-    r"""`text` with every character that a terminal would act upon shown as \xNN or \uNNNN; newlines and tabs stay."""
-    return _ACTS.sub(_shown, text)
-
-
-def _shown(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no text, as Python keeps it (PEP 383)
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
@@ -51,6 +46,17 @@ def complain(text: str) -> None:
     if len(line) > LINE_LIMIT:
         line = f"{line[: LINE_LIMIT - _TAIL - 1]}…{line[-_TAIL:]}"
     echo(f"amp: {line}", err=True)
+
+
+def note(text: str) -> None:
+    """A line on stderr below a complaint."""
+    echo(f"  {' '.join(text.splitlines())}", err=True)
+
+
+def print_json(data: object) -> None:
+    """One object on stdout."""
+    json.dump(data, sys.stdout, indent=2)
+    sys.stdout.write("\n")
 
 
 # --- the standard streams

@@ -30,7 +30,7 @@ def main() -> NoReturn:
 
 def _short_of_memory(error: Exception) -> bool:
     try:
-        from amp.cli.shortage import MEMORY, shortage  # noqa: PLC0415
+        from amp.shortage import MEMORY, shortage  # noqa: PLC0415
 
         return shortage(error) == MEMORY
     except (MemoryError, ImportError, SyntaxError):

@@ -18,7 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from amp.cli.output import visible
+from amp.visible import visible
 
 if TYPE_CHECKING:
     from amp.explore.explorer import Exploration
@@ -99,6 +99,19 @@ def runs_progress() -> Iterator[Callable[[Exploration], None] | None]:
             status.update(f"exploring: {so_far.runs:,} runs, {so_far.states:,} states, {rate:,.0f} runs/s")
 
         yield show
+
+
+@contextmanager
+def cells_done(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of cells done; gives the function to call with (done, of how many), or None where nothing is drawn."""
+    console = _Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 @contextmanager

@@ -1,260 +1,124 @@
-"""`amp verify`: every behaviour of a scenario on a platform, or the smallest counterexample.
-
-Composition root: the two sides' programs meet the explorer here. A counterexample is made small, then run in two real
-processes in lockstep; what is shown, saved and replayed is that run.
-"""
+"""What `amp verify` prints: the verdict with its bounds, and a counterexample's story."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table as Grid
+from rich.text import Text
 
-from amp.cli.ending import INTERRUPTED
-from amp.cli.interrupt import Progress, Stop, explore, stoppable
-from amp.cli.machine import Machine as TwoProcesses
-from amp.cli.machine import Outcome
-from amp.cli.options import Plan
-from amp.cli.run import Witness, check_ended, finding_data, render_witness, witness
-from amp.errors import AmpError, Stall, UsageError
-from amp.explore.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
-from amp.explore.follow import follow
-from amp.explore.schedule import Execution
-from amp.explore.shrink import Shrunk, shrink, told
-from amp.explore.story import story
-from amp.machine.config import Report, RunConfig, Tally
+from amp.cli import output
+from amp.cli.explain import save
+from amp.cli.output import print_json
+from amp.cli.run import render_witness
+from amp.cli.terminal import cells_done, make_console, runs_progress
+from amp.errors import UsageError
+from amp.explore.explorer import Bounds, Chooser
+from amp.lab.plan import Plan
+from amp.lab.table import Table, table_data, verify_table
+from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, title, verify
 from amp.machine.script import Script
-from amp.programs.program import Code
 from amp.report.counts import count_of
 
-LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
+_STYLES = {"verified": "green", "violation": "red", "inconclusive": "yellow"}
 
 
-class NotRepeated(AmpError):
-    """Two processes did not show what the explorer had found: a gap between the two, which is a defect of amp."""
+def main(
+    plans: Sequence[Plan],
+    bounds: Bounds,
+    *,
+    by_chance: tuple[Chooser, int, int],
+    schedule: str | None,
+    save_as: str | None,
+    as_json: bool,
+) -> int:
+    """Explore the plans, print what came of it; the exit status. `by_chance`: who chooses, seed, depth."""
+    output.check_output("--save", save_as)
+    if len(plans) > 1:
+        return _table(plans, bounds, by_chance=by_chance, schedule=schedule, save_as=save_as, as_json=as_json)
+    plan = plans[0]
+    if schedule is not None:
+        verdict = along(plan, Script.from_token(schedule))
+    else:
+        with runs_progress() as progress:
+            if by_chance[0] is Chooser.EXHAUSTIVE:
+                verdict = verify(plan, bounds, progress)
+            else:
+                verdict = sample(plan, *by_chance, bounds, progress=progress)
+    if as_json:
+        print_json(as_data(verdict))
+    else:
+        render(make_console(), verdict)
+    return _saved(save_as, verdict.counterexample, verdict.exit_status)
 
 
-@dataclass(frozen=True, slots=True)
-class Counterexample:
-    """`plan` is the run that shows it, with its schedule and as few messages as it takes; `smaller` says of fewer.
-
-    `witness` is the run in two processes, or, if those did not repeat it, the explorer's own execution and the reason.
-    """
-
-    plan: Plan
-    shrunk: Shrunk
-    witness: Witness
-    smaller: str
-
-    @property
-    def finder(self) -> str:
-        """The part that found it."""
-        return self.plan.program.part_names[self.shrunk.finding.cpu]
-
-    @property
-    def repeated(self) -> bool:
-        """Did two processes repeat it?"""
-        return not self.witness.not_repeated
+def _table(
+    plans: Sequence[Plan],
+    bounds: Bounds,
+    *,
+    by_chance: tuple[Chooser, int, int],
+    schedule: str | None,
+    save_as: str | None,
+    as_json: bool,
+) -> int:
+    if schedule is not None or by_chance[0] is not Chooser.EXHAUSTIVE:
+        raise UsageError("--schedule and --chooser take one platform and one class of barriers")
+    with cells_done("cells") as progress:
+        table = verify_table(plans, bounds, progress)
+    if as_json:
+        print_json(table_data(table))
+    else:
+        render_table(make_console(), table)
+    return _saved(save_as, table.smallest, table.exit_status)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What came of it."""
-
-    plan: Plan
-    exploration: Exploration
-    counterexample: Counterexample | None
-    seconds: float
-    interrupted: bool = False  # Ctrl-C
-
-    @property
-    def status(self) -> str:
-        if self.counterexample is not None:
-            return "violation"
-        return "verified" if self.exploration.bound is None else "inconclusive"
-
-    @property
-    def exit_status(self) -> int:
-        if self.interrupted:
-            return INTERRUPTED
-        return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
+def _saved(path: str | None, found: Counterexample | None, status: int) -> int:
+    if path is None:
+        return status
+    if found is None:
+        output.complain(f"nothing written to {path}: no counterexample")
+        return status
+    return save(path, found.plan, found.witness, status)
 
 
-def explorer_of(plan: Plan) -> Explorer:
-    """The explorer of a plan. Raises UsageError for an exchange, which is too large."""
-    program = plan.program
-    if program.exchange:
-        raise UsageError(f"{program.name} is too large to be explored: vring is the same rings, small")
-    assert plan.platform is not None, plan
-    machine = Machine(plan.platform, plan.sites, program.memory(plan.config).layout(model_bytes=8).shared)
-    return Explorer(machine, [_part(part.load(), plan.config) for part in program.parts])
+def render_table(console: Console, table: Table) -> None:
+    """A line for each cell; then the smallest finding's story."""
+    first = table.cells[0].plan
+    weakened = f", weakened {', '.join(first.weaken)}" if first.weaken else ""
+    sizes = first.program.said(first.config)
+    console.print(f"[bold]{escape(f'{first.program.name}{weakened}')}[/bold]{escape(f': {sizes}' if sizes else '')}")
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("platform", "barriers", "verdict"):
+        grid.add_column(column, no_wrap=True)
+    for column in ("runs", "states", "s"):
+        grid.add_column(column, justify="right", no_wrap=True)
+    grid.add_column("found", overflow="ellipsis", no_wrap=True)
+    for cell in table.cells:
+        result = cell.exploration
+        said = str(result.finding.error) if result.finding is not None else result.bound or ""
+        grid.add_row(
+            Text(str(cell.plan.platform_name)),
+            Text(cell.plan.barriers),
+            Text(cell.status, style=_STYLES[cell.status]),
+            f"{result.runs:,}",
+            f"{result.states:,}",
+            f"{result.seconds:.2f}",
+            Text(said),
+        )
+    console.print(grid)
+    broken = sum(cell.status == "violation" for cell in table.cells)
+    console.print(f"{count_of(broken, 'violation')} in {count_of(len(table.cells), 'cell')}, {table.seconds:.1f} s")
+    if table.smallest is not None:
+        plan = table.smallest.plan
+        console.print(f"\nThe smallest: [bold]{escape(title(plan))}[/bold]")
+        _say_violation(console, table.smallest)
+        render_found(console, table.smallest)
 
 
-def _part(code: Code, config: RunConfig) -> Program:
-    return lambda port: code(port, config, Tally())
-
-
-def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
-    """Explore `plan`; make a counterexample small and show it in two processes."""
-    started = time.monotonic()
-    explorer = explorer_of(plan)
-    with stoppable() as stop:
-        exploration = explore(explorer, bounds, stop, progress)
-        found = None
-        if exploration.finding is not None:
-            found = _shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
-    return Verdict(plan, exploration, found, time.monotonic() - started, stop.asked)
-
-
-def sample(
-    plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds, *, progress: Progress | None = None
-) -> Verdict:
-    """Runs by chance, until one shows a violation or a bound is reached. Never "verified"."""
-    started = time.monotonic()
-    explorer = explorer_of(plan)
-    with stoppable() as stop:
-        result = _by_chance(explorer, (chooser, seed, depth), bounds, stop, progress)
-        found = None if result.finding is None else _found_by_chance(plan, explorer, result.finding)
-    return Verdict(plan, result, found, time.monotonic() - started, stop.asked)
-
-
-def _by_chance(
-    explorer: Explorer, chooser: tuple[Chooser, int, int], bounds: Bounds, stop: Stop, progress: Progress | None
-) -> Exploration:
-    """Run by run, as `chooser` (who, seed, depth) has it."""
-    result, started = Exploration(), time.monotonic()
-    with closing(explorer.samples(*chooser)) as samples:
-        for finding in samples:
-            result.finding = finding
-            result.runs, result.seconds = result.runs + 1, time.monotonic() - started
-            if finding is not None or result.runs >= bounds.executions:
-                break
-            if result.runs % LOOK_EVERY == 0:
-                if stop.asked or result.seconds > bounds.seconds:
-                    break
-                if progress is not None:
-                    progress(result)
-    stats = explorer.core.stats()
-    result.executions, result.redundant = int(stats["executions"]), int(stats["redundant"])
-    result.bound = f"{count_of(result.runs, 'run')} by chance ({chooser[0].name.lower()})"
-    return result
-
-
-def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counterexample:
-    """Found again by its schedule: what chance decided besides the choices is not in them. Else it is told as it is."""
-    execution, smaller = Execution.of(explorer.core.events()), "not asked of fewer"
-    as_it_is = told(finding, execution)
-    why = as_it_is.beyond
-    if as_it_is.script is not None:
-        try:
-            _, again = follow(explorer, as_it_is.script)
-        except AmpError as error:
-            again, why = None, str(error)
-        if again is not None:
-            return _shown(plan, explorer, again, smaller)
-    why = why or "the explorer itself found nothing along its schedule: a defect of amp"
-    return Counterexample(plan, as_it_is, _unrepeated(plan, finding, execution, why), smaller)
-
-
-def along(plan: Plan, script: Script) -> Verdict:
-    """The one execution that a schedule names. Never "verified"."""
-    started = time.monotonic()
-    explorer = explorer_of(plan)
-    _, finding = follow(explorer, script)
-    result = Exploration(runs=1, executions=1, finding=finding, seconds=time.monotonic() - started)
-    result.bound = "the one execution of the schedule"
-    found = None if finding is None else _shown(plan, explorer, finding, "not asked of fewer")
-    return Verdict(plan, result, found, time.monotonic() - started)
-
-
-def fewest_messages(
-    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds, stop: Stop
-) -> tuple[Plan, Explorer, Finding, str]:
-    """The same with as few messages as it takes to find anything, and what is known of still fewer."""
-    if "messages" not in plan.program.sizes:
-        return plan, explorer, finding, ""
-    smaller = "a single message is the least there is"
-    least = plan.program.sizes["messages"].least
-    for messages in range(least, plan.config.messages):
-        fewer = plan.with_config(messages=messages)
-        attempt = explorer_of(fewer)
-        result = explore(attempt, bounds, stop)
-        if result.finding is not None:
-            return fewer, attempt, result.finding, smaller
-        known = "none" if result.bound is None else f"none within {result.bound}"
-        smaller = f"with {messages} message{'s' * (messages > 1)} there is {known}"
-    return plan, explorer, finding, smaller
-
-
-def _shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
-    """The finding made small, and shown in two processes."""
-    execution = Execution.of(explorer.core.events())
-    shrunk = told(finding, execution)
-    try:
-        shrunk = shrink(explorer, finding)
-        if shrunk.script is not None:
-            plan = plan.with_config(script=shrunk.script.token())
-        shown = replay(plan, shrunk)
-    except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
-        with suppress(UsageError):  # the choices fitted a moment ago
-            explorer.replay(shrunk.finding.choices)
-            execution = Execution.of(explorer.core.events())
-        shown = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()))
-    return Counterexample(plan, shrunk, shown, smaller)
-
-
-def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:
-    """The finding as the explorer has it. `why` says why two processes did not repeat it."""
-    found = Report(
-        outcome="violation",
-        kind=type(finding.error).__name__,
-        text=str(finding.error),
-        address=getattr(finding.error, "address", None),
-    )
-    reports = (found, Report(outcome="done"))
-    outcome = Outcome(plan.config, reports if finding.cpu == 0 else reports[::-1], finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan.name_of))
-    return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
-
-
-def replay(plan: Plan, shrunk: Shrunk) -> Witness:
-    """The counterexample in two real processes. Raises NotRepeated if they show something else, or cannot show it."""
-    if shrunk.script is None:
-        raise NotRepeated(shrunk.beyond)
-    with TwoProcesses(plan.config) as machine:
-        outcome = machine.run(plan.config, plan.platform, plan.sites)
-        check_ended(outcome, plan.program.part_names)
-        finder = _same_finder(outcome, shrunk.finding)
-        if finder is None:
-            shown = "no violation" if outcome.finding is None else outcome.finding.text
-            raise NotRepeated(f"two processes with the schedule showed {shown}; this is a defect of amp")
-        return witness(machine, plan, replace(outcome, finder=finder), explained=True)
-
-
-def _same_finder(outcome: Outcome, finding: Finding) -> int | None:
-    """Which side reported the very finding; the other may have found something as well, later. None: neither did."""
-    if isinstance(finding.error, Stall):  # each side speaks for itself; which of the two is heard first means nothing
-        found = outcome.finding
-        return outcome.finder if found is not None and found.kind == type(finding.error).__name__ else None
-    report = outcome.reports[finding.cpu]
-    same = (report.outcome, report.kind, report.text) == ("violation", type(finding.error).__name__, str(finding.error))
-    return finding.cpu if same else None
-
-
-def title(plan: Plan) -> str:
-    """What was explored, with its bounds, in one line."""
-    weakened = f", weakened {', '.join(plan.weaken)}" if plan.weaken else ""
-    sizes = plan.program.said(plan.config)
-    where = f"{plan.program.name} on {plan.platform_name} with {plan.barriers} barriers{weakened}"
-    return f"{where}: {sizes}" if sizes else where
-
-
-def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> None:
+def render(console: Console, verdict: Verdict) -> None:
     """The verdict for a reader."""
     result, found = verdict.exploration, verdict.counterexample
     console.print(f"[bold]{escape(title(verdict.plan))}[/bold]")
@@ -268,13 +132,20 @@ def render(console: Console, verdict: Verdict, names: Callable[[int], str]) -> N
     if found is None:
         console.print(f"[yellow]inconclusive[/yellow]: stopped after {result.bound}; nothing found so far. {counts}")
         return
-    console.print(
-        f"[red]violation[/red] by the {found.finder}: {escape(str(found.shrunk.finding.error))}",
-    )
+    _say_violation(console, found)
     console.print(f"found in {counts}")
+    render_found(console, found)
+
+
+def _say_violation(console: Console, found: Counterexample) -> None:
+    console.print(f"[red]violation[/red] by the {found.finder}: {escape(str(found.shrunk.finding.error))}")
+
+
+def render_found(console: Console, found: Counterexample) -> None:
+    """How small it is, and its story."""
     for line in _smallness(found):
         console.print(escape(line))
-    render_witness(console, found.plan, found.witness, names)
+    render_witness(console, found.plan, found.witness, found.plan.name_of)
 
 
 def _smallness(found: Counterexample) -> list[str]:
@@ -290,51 +161,3 @@ def _smallness(found: Counterexample) -> list[str]:
     if found.repeated:
         lines.append("repeated in two processes: yes")
     return lines
-
-
-def as_data(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as one JSON object."""
-    plan, result, found = verdict.plan, verdict.exploration, verdict.counterexample
-    data: dict[str, Any] = {
-        "command": "verify",
-        "status": verdict.status,
-        "scenario": plan.program.name,
-        "platform": plan.platform_name,
-        "barriers": plan.barriers,
-        "weaken": list(plan.weaken),
-        "messages": plan.config.messages,
-        "ring_size": plan.config.ring_size,
-        "sizes": {name: plan.program.size_of(plan.config, name) for name in plan.program.sizes},
-        "violations": int(found is not None),
-        "executions": result.executions,
-        "runs": result.runs,
-        "states": result.states,
-        "merged": result.merged,
-        "redundant": result.redundant,
-        "bound": result.bound,
-        "seconds": round(verdict.seconds, 3),
-        "counterexample": None,
-    }
-    if found is not None:
-        data["counterexample"] = _counterexample_data(found)
-    return data
-
-
-def _counterexample_data(found: Counterexample) -> dict[str, Any]:
-    error, cost = found.shrunk.finding.error, found.shrunk.cost
-    return {
-        "side": found.finder,
-        "kind": type(error).__name__,
-        "text": str(error),
-        "needs_load_store_reordering": cost.reordered,
-        "messages": found.plan.config.messages,
-        "smaller": found.smaller,
-        "stale_loads": cost.stale_loads,
-        "switches": cost.switches,
-        "steps": cost.goals,
-        "changes_tried": found.shrunk.tried,
-        "schedule": found.plan.config.script or None,
-        "repeated": found.repeated,
-        "not_repeated": found.witness.not_repeated or None,
-        "finding": finding_data(found.plan, found.witness),
-    }

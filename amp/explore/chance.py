@@ -8,13 +8,15 @@ and, in runs that are watched (sys.setprofile), whatever name it goes by. Calls 
 
 The garbage collector does not run meanwhile: what it calls would be called in the program's name.
 
-Not seen: what a program learns from a file, the environment, a device or the order of a set of objects. If it makes
+Not seen: what a program learns from a file, the environment, a device, the hash of an object that has none of its
+own, or the order of a set of such objects. If it makes
 another access because of it, in a run that is repeated, that is seen (amp.explore.explorer).
 """
 
 from __future__ import annotations
 
 import _thread
+import builtins
 import datetime
 import gc
 import os
@@ -43,6 +45,8 @@ SOURCES: Final[Mapping[ModuleType, tuple[str, ...]]] = MappingProxyType(
         uuid: ("uuid1", "uuid4"),
     }
 )
+_INSTALLED: Final = ("site-packages", "dist-packages")
+_IDENTITY: Final = id
 _RANDOM: Final = tuple(  # the module's functions are methods of one generator, seeded by the system
     name for name, value in vars(random).items() if getattr(value, "__self__", None) is random._inst
 )
@@ -78,13 +82,16 @@ class Guard:
             if collecting:
                 gc.enable()
 
-    def watch(self, _: FrameType, event: str, argument: Any) -> None:
+    def watch(self, frame: FrameType, event: str, argument: Any) -> None:
         """For sys.setprofile: sees C functions whatever name they are called by."""
         if event != "c_call" or not self._is_program():
             return
         name = getattr(argument, "__name__", "")
         owner = getattr(argument, "__self__", None)
-        if argument in _BUILTIN:
+        if argument is _IDENTITY:
+            if _is_of_program(frame):
+                self._ask("id")
+        elif argument in _BUILTIN:
             self._ask(_BUILTIN[argument])
         elif name in _NOW and isinstance(owner, type) and issubclass(owner, datetime.date):
             self._ask(f"{owner.__name__}.{name}")
@@ -123,6 +130,17 @@ Place = tuple[Any, str, Any, str, Asks]  # module or class, name there, function
 _known: tuple[int, list[Place]] = (0, [])
 
 
+def _by_program(_: tuple[Any, ...], __: dict[str, Any]) -> bool:
+    """Does the program itself ask? Python's own modules use id() in ways that nothing depends on."""
+    return _is_of_program(sys._getframe(2))
+
+
+def _is_of_program(frame: FrameType) -> bool:
+    root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    installed = any(part in frame.f_code.co_filename for part in _INSTALLED)
+    return root not in sys.stdlib_module_names and root != "amp" and not installed
+
+
 def _always(_: tuple[Any, ...], __: dict[str, Any]) -> bool:
     return True
 
@@ -157,6 +175,8 @@ def _find_places() -> Iterator[Place]:
             if name in vars(module):
                 sources[id(vars(module)[name])] = (vars(module)[name], f"{module.__name__}.{name}", _always)
                 yield module, name, *sources[id(vars(module)[name])]
+    sources[id(builtins.id)] = (builtins.id, "id", _by_program)
+    yield builtins, "id", *sources[id(builtins.id)]
     yield random, "_urandom", os.urandom, "os.urandom", _always
     for name in ("localtime", "gmtime", "ctime"):
         yield time, name, vars(time)[name], f"time.{name}", _unseeded
@@ -187,5 +207,5 @@ def _programs() -> Iterator[ModuleType]:
         file = getattr(module, "__file__", None)
         if not isinstance(module, ModuleType) or root == "amp" or root in sys.stdlib_module_names:
             continue
-        if root == "__main__" or (file is not None and "site-packages" not in file and "dist-packages" not in file):
+        if root == "__main__" or (file is not None and not any(part in file for part in _INSTALLED)):
             yield module

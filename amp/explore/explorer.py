@@ -28,6 +28,7 @@ from amp._core import _bridge
 from amp.errors import AmpError, Stall, UsageError, Violation
 from amp.explore.chance import Guard
 from amp.explore.looks import Looks, Refused
+from amp.explore.spinning import ADVICE, spinner
 from amp.explore.standing import raised_at, standing
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
@@ -174,6 +175,7 @@ class _Parts:
     idle: list[bool] = field(default_factory=list)
     profiling: bool = False
     raised: tuple[int, BaseException] | None = None
+    stood: dict[int, str] | None = None  # by CPU, where a run that was too large left its part; None: not asked
 
     def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
         """A CPU: its part of every run, one after the other."""
@@ -187,8 +189,9 @@ class _Parts:
             try:
                 _check_ran(program(port))
                 core.end(cpu)
-            except RunOver:
-                pass
+            except RunOver as over:
+                if self.stood is not None:
+                    self.stood[cpu] = raised_at(over.__traceback__)
             except Refused:
                 core.fail(cpu)
             except BaseException as error:  # also what would end the process: it ends the run
@@ -408,8 +411,21 @@ class Explorer:
             return True
         if error == -errno.EPERM:
             raise UsageError(self._broken.said or "the program broke a rule")
+        if error == -errno.E2BIG:
+            raise UsageError(self._too_large())
         kind, text = _WHY_NOT.get(-error, (UsageError, f"the exploration ended with error {-error}"))
         raise kind(text)
+
+    def _too_large(self) -> str:
+        """Why the last run was: made once more, to see where the parts stood."""
+        self._parts.stood = {}
+        try:
+            self._run_once(again=True)
+            stood = self._parts.stood
+        finally:
+            self._parts.stood = None
+        cpu = spinner(self.core.events(), len(self.programs))
+        return _WHY_NOT[errno.E2BIG][1] if cpu is None else f"{stood.get(cpu, '')}{ADVICE}"
 
     def _abandon(self) -> None:
         """A part goes on behind the end of its run, whatever is raised in it. Its greenlet cannot be ended."""
@@ -459,7 +475,8 @@ _WHY_NOT: Final[Mapping[int, tuple[type[AmpError], str]]] = MappingProxyType(
     {
         errno.EPROTO: (
             Nondeterministic,
-            "the program is not deterministic: run again with the same values read, it made other accesses",
+            "the program is not deterministic: run again with the same values read, it made other "
+            "accesses (does it keep something between runs, in a module or a class?)",
         ),
         errno.ESTALE: (
             Nondeterministic,

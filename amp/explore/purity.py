@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from amp._core import _bridge
 
+_identity = id  # under this name: the program's own calls of id() are watched (amp.explore.chance)
 REACH: Final = 50_000  # things
 _PLAIN: Final = frozenset({int, str, bytes, float, complex, bool, type(None), range, _bridge.Word})
 _SKIPPED: Final = (
@@ -106,8 +107,8 @@ class _Walk:
                 self.found.append((where, thing))
                 continue
             self.found.append((where, _token(thing)))
-            if id(thing) not in self._seen and not isinstance(thing, _SKIPPED) and not _is_whole(thing):
-                self._seen.add(id(thing))
+            if _identity(thing) not in self._seen and not isinstance(thing, _SKIPPED) and not _is_whole(thing):
+                self._seen.add(_identity(thing))
                 self._kept.append(thing)
                 todo.extend(self._inside(where, thing))
         return any_at_all
@@ -118,7 +119,7 @@ class _Walk:
         for where, holder in self._holders:
             for name, value in list(vars(holder).items()):
                 special = isinstance(holder, type) and name.startswith("__")
-                key = (id(holder), name)
+                key = (_identity(holder), name)
                 if key in self._looked_up or not (name in self._names or (special and callable(value))):
                     continue
                 self._looked_up.add(key)

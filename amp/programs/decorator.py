@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.errors import FailedCheck, UsageError
+from amp.errors import AmpError, FailedCheck, ProgramError, UsageError
 from amp.layout import Layout, Placed
 from amp.machine.config import RunConfig, Tally
 from amp.ordering.platforms import Side
@@ -144,6 +144,10 @@ def _code(
             getattr(part, name)(port, places(config).at)
         except AssertionError as error:
             raise FailedCheck.of(error, skip=_OURS) from error
+        except AmpError:
+            raise
+        except Exception as error:
+            raise ProgramError.of(error, skip=_OURS) from error
 
     run.__module__, run.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
     return run

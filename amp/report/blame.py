@@ -6,7 +6,7 @@ what each load returned, so it shows which of the two pairs was out of order. Th
 of the barrier that stands between the pair and did not order it.
 
 Thousands of pairs of a run are out of order and harmless. Which one did it is not guessed: a `Judge` repeats the run
-and tells the step that decided it (amp.cli.trial). Blame starts at that step's load, and names a pair only if that load
+and tells the step that decided it (amp.lab.trial). Blame starts at that step's load, and names a pair only if that load
 could not have returned what it did with the pair in order. Where the run cannot be repeated, only the load that the
 finding itself names is looked at, and those that led to it; the explanation says that it was not tried.
 
@@ -67,7 +67,7 @@ class Finding:
 
 
 class Judge(Protocol):
-    """Who can repeat the run: amp.cli.trial.Trials."""
+    """Who can repeat the run: amp.lab.trial.Trials."""
 
     def deciding(self) -> Event | None:
         """The step that decided it: as far as it and then in order the run ends badly, one step less and it is well."""

@@ -206,6 +206,17 @@ class Matrix:
     def exit_status(self) -> int:
         return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
 
+    def as_dict(self) -> dict[str, Any]:
+        """As `amp sites --json` has it."""
+        return matrix_data(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.title}: as coded {self.coded.verdict.value}"]
+        for row in self.rows:
+            cells = ", ".join(f"{cell.barrier_class.value} {cell.explored.verdict.value}" for cell in row.cells)
+            lines.append(f"  {row.site.name} ({row.site.orders}) needs {row.needs}: {cells}")
+        return "\n".join(lines)
+
     @property
     def inversions(self) -> tuple[tuple[Site, BarrierClass, BarrierClass], ...]:
         return tuple((row.site, *pair) for row in self.rows for pair in row.inversions())

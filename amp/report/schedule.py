@@ -68,10 +68,26 @@ class _Store:
     address: int
 
 
+class LoadNumbers:
+    """Which load of its CPU's a LOAD event is, counted from 0 as they are issued. Asked of events in their order."""
+
+    def __init__(self) -> None:
+        self._newest: dict[int, int] = defaultdict(lambda: -1)
+
+    def number(self, event: Event) -> int:
+        """The load's number, of which the trace keeps 16 bits."""
+        newest = self._newest[event.cpu]
+        ahead = (event.load - newest) & 0xFFFF
+        number = newest + ahead
+        if event.flags & EventFlag.DEFERRED and ahead >= 0x8000:  # issued before one that has been performed
+            number -= 0x10000
+        self._newest[event.cpu] = max(newest, number)
+        return number
+
+
 @dataclass(slots=True)
 class _Cpu:
     issued: int = 0  # stores
-    newest_load: int = -1
     waiting: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     """By granule's address: (store's event, byte mask) that are pending, in program order."""
 
@@ -82,6 +98,7 @@ class _Run:
     def __init__(self) -> None:
         self._stores: dict[int, _Store] = {}
         self._cpus: dict[int, _Cpu] = defaultdict(_Cpu)
+        self._loads = LoadNumbers()
         self._writes: dict[int, list[tuple[int, int]]] = defaultdict(list)  # visible ones by granule: (event, mask)
         self._parts: list[Event] = []  # stale ones of the bulk load that follows
 
@@ -115,23 +132,13 @@ class _Run:
         return Visible(store.cpu, store.number, (event.address - _down(store.address)) // GRANULE)
 
     def _load(self, event: Event) -> Iterator[Goal]:
-        number = self._number(event)
+        number = self._loads.number(event)
         stale = {_down(part.address): part for part in self._parts} or {_down(event.address): event}
         self._parts = []
         for i, (granule, mask) in enumerate(_granules(event)):
             if i == 0 or granule in stale:
                 missed = stale[granule].primitive if granule in stale else 0
                 yield Read(event.cpu, number, i, self._source(event, granule, mask, missed))
-
-    def _number(self, event: Event) -> int:
-        """The load's number among its CPU's, of which the trace keeps 16 bits."""
-        cpu = self._cpus[event.cpu]
-        ahead = (event.load - cpu.newest_load) & 0xFFFF
-        number = cpu.newest_load + ahead
-        if event.flags & EventFlag.DEFERRED and ahead >= 0x8000:  # issued before one that has been performed
-            number -= 0x10000
-        cpu.newest_load = max(cpu.newest_load, number)
-        return number
 
     def _source(self, event: Event, granule: int, mask: int, missed: int) -> tuple[int, int] | None:
         own = [(store, bytes_) for store, bytes_ in self._cpus[event.cpu].waiting[granule] if bytes_ & mask]

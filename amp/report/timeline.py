@@ -7,26 +7,24 @@ Nothing here decides anything.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from amp.ordering.barriers import orders_text
 from amp.ordering.platforms import Side
-from amp.ordering.sites import Sites
 from amp.report import lanes
 from amp.report.blame import Explanation
 from amp.report.history import History, granule_of
 from amp.report.lanes import Flight, Lanes
 from amp.report.scene import arrivals, scene, times_looked
 from amp.report.shapes import Shape
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import Event, EventKind, Trace
 from amp.report.words import SCALAR_BYTES, Names, Words, value_text
 
-__all__ = ["Names", "as_dict", "render_timeline"]
+__all__ = ["Names", "render_timeline"]
 
 _WIDTH: Final = 100  # wider than this, the eye loses the line
 _GAP: Final = 8  # more events than these left out are shown as a gap
@@ -52,59 +50,6 @@ def render_timeline(
     console.print(drawing.story(), width=width)
     if replay is not None:
         console.print(Text(f"Replay: {replay}", style="bold"), soft_wrap=True)  # one line, to be copied
-
-
-def as_dict(explanation: Explanation) -> dict[str, Any]:
-    """The explanation as data for `--json`. Events by number and fields; orders and barriers by name."""
-    e = explanation
-    return {
-        "finding": {
-            "cpu": e.finding.cpu,
-            "side": str(e.sides[e.finding.cpu]),
-            "text": e.finding.text,
-            "address": e.finding.address,
-            "size": e.finding.size,
-            "stall": e.finding.stall,
-        },
-        "platform": e.platform.name,
-        "shape": e.shape.name.lower(),
-        "side": str(e.side) if e.side else None,
-        "site": e.site.name if e.site else None,
-        "needs": orders_text(e.needs) if e.needs else None,
-        "pair": [_event_dict(e.sites, event) for event in e.pair] if e.pair else None,
-        "other": [_event_dict(e.sites, event) for event in e.other] if e.other else None,
-        "bad": _event_dict(e.sites, e.bad) if e.bad else None,
-        "byte": e.byte,
-        "read": e.read,
-        "missed": e.missed.number if e.missed else None,
-        "barrier": _event_dict(e.sites, e.barrier) if e.barrier else None,
-        "primitive": e.primitive.label if e.primitive is not None else None,
-        "why": e.why,
-        "cure": e.cure.label if e.cure is not None else None,
-        "cure_class": e.cure_class.value if e.cure_class else None,
-        "also": _event_dict(e.sites, e.also) if e.also else None,
-        "story": [_event_dict(e.sites, event) for event in e.story],
-        "sequential": e.sequential,
-        "tried": e.tried,
-        "deciding": _event_dict(e.sites, e.deciding) if e.deciding else None,
-    }
-
-
-def _event_dict(sites: Sites, event: Event) -> dict[str, Any]:
-    site = sites.at(event.site)
-    return {
-        "number": event.number,
-        "cpu": event.cpu,
-        "kind": event.kind.name.lower(),
-        "address": event.address,
-        "size": event.size,
-        "value": event.value,
-        "store": event.store,
-        "newest": event.newest,
-        "site": None if site is None else site.name,
-        "orders": orders_text(event.orders),
-        "flags": [flag.name for flag in EventFlag if flag in event.flags],
-    }
 
 
 class _Drawing:
@@ -189,6 +134,9 @@ class _Drawing:
         if event.kind is EventKind.BARRIER:
             text = Text(f"{self._bar} ", style="bold yellow" if blamed else "dim")
         text.append(self.words.said(event)).append(self._source(event), style="dim")
+        where = self.words.where(event)
+        if where:
+            text.append(f"  {where}", style="dim")
         times = times_looked(self._history, event) if self._explanation.pair is None else 1
         if times > 1:
             text.append(f" … {times} times" if self._unicode else f" ... {times} times", style="dim")

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from amp._core import _bridge
@@ -116,13 +117,15 @@ def __getattr__(name: str) -> Any:
 class Trace:
     """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all.
 
-    `sites` are the program's: what the numbers in the events mean. They are no part of the file, nor of equality.
+    `sites` are the program's: what the numbers in the events mean; `places` says where in the program
+    an event stands, (path, line) by its number (amp.report.places). Both are no part of the file, nor of equality.
     """
 
     def __init__(self, records: bytes, *, first: int, digest: int, sites: Sites = NO_SITES) -> None:
         assert len(records) % _EVENT.size == 0, len(records)
         assert first >= 1, first
         self._records, self._first, self._digest, self.sites = bytes(records), first, digest, sites
+        self.places: Mapping[int, tuple[str, int]] = MappingProxyType({})
 
     @classmethod
     def from_region(cls, memory: memoryview | bytearray, room_offset: int, sites: Sites = NO_SITES) -> Trace:

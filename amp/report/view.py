@@ -39,10 +39,11 @@ def view(trace: Trace, explanation: Explanation, words: Words) -> dict[str, Any]
     """The page's data.
 
     `events` is columns, an entry per event from `first` on: `cpu`; `kind`, the EventKind's number; `text`, `place`,
-    `value`, `site` and `more` (its flags), numbers in `texts`; `address` and `size` in bytes; `store`, an arrival's;
-    `part`, 1 for a part of the bulk load that follows. By event number, and only where there is something: `arrivals`
-    of a store, its (time, address) pairs; `bars`, the row of its bar among its CPU's, and where that ends; `sources`,
-    the stores a load read; `newest`, the store a stale load did not read; `marks`, what is wrong. `roles` names the
+    `value`, `site`, `line` (of the program) and `more` (its flags), numbers in `texts`; `address` and `size` in bytes;
+    `store`, an arrival's; `part`, 1 for a part of the bulk load that follows. By event number, and only where there is
+    something: `arrivals` of a store, its (time, address) pairs; `bars`, the row of its bar among its CPU's, and where
+    that ends; `sources`, the stores a load read; `newest`, the store a stale load did not read; `marks`, what is wrong.
+    `roles` names the
     events of the explanation, `story` is the scene, `span` the times that the finding is about, and `locations` says
     what its places held since when: (time, value, store).
     """
@@ -63,6 +64,7 @@ def view(trace: Trace, explanation: Explanation, words: Words) -> dict[str, Any]
             "size": [event.size for event in events],
             "value": [texts.number(_value(event)) for event in events],
             "site": [texts.number(_site(words, event)) for event in events],
+            "line": [texts.number(words.where(event)) for event in events],
             "store": [event.store for event in events],
             "part": [int(EventFlag.PART in event.flags) for event in events],
         },

@@ -16,6 +16,7 @@ from amp.ordering.sites import Site
 from amp.port.notes import Note
 from amp.report.blame import Explanation
 from amp.report.history import History, covers
+from amp.report.places import place_text
 from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
@@ -134,6 +135,11 @@ class Words:
 
     # --- what is wrong with an event, said in place
 
+    def where(self, event: Event) -> str:
+        """Where in the program the event stands: "handover.py:12"; "" if that is not known."""
+        place = self.history.trace.places.get(event.number)
+        return "" if place is None else place_text(place)
+
     def mark(self, event: Event) -> str | None:
         """What is wrong with this load or barrier, None if nothing is; "stale: value of #17, newest is #29"."""
         e = self.explanation
@@ -215,7 +221,7 @@ class Words:
             return [("Not explained", text), ("Tried", self._tried()), *cut_off(self.history.trace)]
         said = [("What", self._what(e.pair, e.other))]
         if e.site is not None:
-            said.append(("Site", _site_text(e.site, e.side)))
+            said.append(("Site", _site_text(e.site, e.side, self.where(e.barrier) if e.barrier else "")))
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
         if e.primitive not in (None, Primitive.NONE):
             said.append(("Why", e.why or ""))
@@ -334,7 +340,10 @@ class Words:
                 raise AssertionError("there is no pair to speak of")
 
     def _short(self, event: Event) -> str:
-        return "the doorbell" if event.kind in (EventKind.KICK, EventKind.TAKEN) else self.name(event.address)
+        """The place that is accessed, and the line that does it."""
+        rings = event.kind in (EventKind.KICK, EventKind.TAKEN)
+        name, where = "the doorbell" if rings else self.name(event.address), self.where(event)
+        return f"{name} at {where}" if where else name
 
 
 def cut_off(trace: Trace) -> list[tuple[str, str]]:
@@ -349,7 +358,8 @@ def value_text(value: int) -> str:
     return str(value) if value < 1 << 16 else f"0x{value:x}"
 
 
-def _site_text(site: Site, side: Side) -> str:
-    role = f" ({site.role})" if site.role else ""
+def _site_text(site: Site, side: Side, where: str) -> str:
+    about = ", ".join(text for text in (site.role, where) if text)
+    role = f" ({about})" if about else ""
     symptom = f" If missing: {site.symptom}." if site.symptom else ""
     return f"{site.name}, at the {side}{role}: {site.orders}; needs {orders_text(site.needs)}.{symptom}"

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from amp.scenarios import Scenario
+
 from amp.machine.config import Mode, RunConfig, Tally
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import Recorded, RecordingPort, open_direct
 from amp.port.port import HOST, REMOTE, Port
 from amp.region import Region
-from amp.scenarios import Scenario
 
 LIMIT_S = 240
 

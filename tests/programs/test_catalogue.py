@@ -7,13 +7,13 @@ from itertools import product
 
 import msgspec
 import pytest
+from amp.machine.small import plan_for
+from amp.scenarios import SCENARIOS, Scenario
 
 from amp.errors import UsageError
 from amp.machine.config import HEADED, SMALL, Mode, RunConfig
-from amp.machine.small import plan_for
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind
 from amp.ordering.sites import SiteMap, kind_at
-from amp.scenarios import SCENARIOS, Scenario
 from amp.virtio.sites import S1, S2, S3, S4
 from hostside import scenarios as host
 from remoteside import scenarios as remote

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from amp.scenarios import SCENARIOS, Scenario
 from both_sides import config_of, recorded
 
 from amp.machine.config import Tally
 from amp.port.doors import Recorded
-from amp.scenarios import SCENARIOS, Scenario
 
 SLEEPERS = ("vring-flags", "vring-event-idx", "doorbell", "rpmsg-ping")
 ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import pytest
+from amp.scenarios import SCENARIOS, Scenario
 from slow_sizes import size
 
 from amp.cli.machine import Machine, Outcome
@@ -14,7 +15,6 @@ from amp.cli.run import Result, run
 from amp.machine.config import Mode, RunConfig
 from amp.ordering.sites import Site
 from amp.report.trace import EventKind, Trace
-from amp.scenarios import SCENARIOS, Scenario
 from amp.virtio.sites import B1, K1
 
 PLATFORMS = ("omap4-2011", "arm64-domains", "paranoid", "x86-wb")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import here
-
 from amp.scenarios import SCENARIOS
+from commands import here
 
 NAMES = pytest.mark.parametrize("name", SCENARIOS)
 

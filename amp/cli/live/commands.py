@@ -15,9 +15,9 @@ from amp.files import write_whole
 from amp.machine.config import Mode
 
 if TYPE_CHECKING:
-    from amp.cli.live.client import Control
-    from amp.cli.live.machine import Settings
-    from amp.cli.live.protocol import MachineInfo
+    from amp.lab.live.client import Control
+    from amp.lab.live.machine import Settings
+    from amp.lab.live.protocol import MachineInfo
 
 BARRIERS: Final = "virtio-strong"  # what remoteproc_virtio.c asks for: weak_barriers=False
 WATCHDOG_S: Final = 5.0
@@ -98,9 +98,9 @@ def up(
     Firmware is code: what the image's text says is run, with all that you may do; with --confine, with less.
     """
     from amp.cli.firmware import load  # noqa: PLC0415
-    from amp.cli.live.detach import detached  # noqa: PLC0415
-    from amp.cli.live.machine import Settings  # noqa: PLC0415
-    from amp.cli.options import PLATFORM, chosen_sites  # noqa: PLC0415
+    from amp.lab.live.detach import detached  # noqa: PLC0415
+    from amp.lab.live.machine import Settings  # noqa: PLC0415
+    from amp.lab.plan import PLATFORM, chosen_sites  # noqa: PLC0415
     from amp.ordering import platform as find_platform  # noqa: PLC0415
     from amp.virtio.sites import LINUX, SITES  # noqa: PLC0415
 
@@ -128,7 +128,7 @@ def up(
     called = Path(firmware).stem if name is None else name
     if not detach:
         return _in_foreground(called, settings)
-    from amp.cli.live.daemon import stay_up  # noqa: PLC0415
+    from amp.lab.live.daemon import stay_up  # noqa: PLC0415
 
     machine = detached(lambda ready: stay_up(called, settings, lambda _: None, ready, must_hold=True))
     if as_json:
@@ -151,8 +151,8 @@ def _check_confine() -> None:
 
 
 def _in_foreground(name: str, settings: Settings) -> int:
-    from amp.cli.live.daemon import stay_up  # noqa: PLC0415
-    from amp.cli.live.log import LogWriter  # noqa: PLC0415
+    from amp.lab.live.daemon import stay_up  # noqa: PLC0415
+    from amp.lab.live.log import LogWriter  # noqa: PLC0415
 
     def ready(machine: MachineInfo) -> None:
         but = "" if machine.state == "running" else f"no boot has held, the core is {machine.state}; "
@@ -168,9 +168,9 @@ def _in_foreground(name: str, settings: Settings) -> int:
 @_json_option
 def ps(*, machine: str | None, as_json: bool) -> int:
     """The machines that are up, and their services."""
-    from amp.cli.live import client, directory, protocol  # noqa: PLC0415
     from amp.cli.live.render import render_machines  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.lab.live import client, directory, protocol  # noqa: PLC0415
 
     paths = directory.machines().values() if machine is None else (client.machine_path(machine),)
     machines, unanswered = [], {}
@@ -217,7 +217,7 @@ def down(*, name: str | None, machine: str | None, as_json: bool) -> int:
 @_json_option
 def send(*, service: str, data: str, reply: bool, timeout: float, machine: str | None, as_json: bool) -> int:
     """Send DATA as one message to SERVICE, by its device. Exit status 3: no reply came in time."""
-    from amp.cli.live.client import converse  # noqa: PLC0415
+    from amp.lab.live.client import converse  # noqa: PLC0415
 
     message = os.fsencode(data)
     with _control(machine) as control, converse(control, service) as conversation:
@@ -250,7 +250,7 @@ def listen(
 
     Firmware knows of the endpoint by its first message: give --send, unless the service talks by itself.
     """
-    from amp.cli.live.client import converse  # noqa: PLC0415
+    from amp.lab.live.client import converse  # noqa: PLC0415
 
     messages: list[bytes] = []
     seen = 0
@@ -279,7 +279,7 @@ def listen(
 @_json_option
 def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
     """The firmware's trace buffers: what it has printed."""
-    from amp.cli.live import protocol  # noqa: PLC0415
+    from amp.lab.live import protocol  # noqa: PLC0415
 
     if follow and as_json:
         raise UsageError("--follow and --json: one object has an end")
@@ -309,9 +309,9 @@ def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
 @_json_option
 def vrings(*, machine: str | None, as_json: bool) -> int:
     """The rings as they are now: addresses, indexes, flags, what is free and in flight, kicks."""
-    from amp.cli.live import protocol  # noqa: PLC0415
     from amp.cli.live.render import render_rings  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.lab.live import protocol  # noqa: PLC0415
 
     with _control(machine) as control:
         rings = control.ask_for(protocol.Vrings(version=protocol.VERSION), tuple[protocol.RingInfo, ...])
@@ -328,7 +328,7 @@ def vrings(*, machine: str | None, as_json: bool) -> int:
 @_json_option
 def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
     """Crash the core, as Linux's debugfs file of that name does; kill: SIGKILL to its process."""
-    from amp.cli.live import protocol  # noqa: PLC0415
+    from amp.lab.live import protocol  # noqa: PLC0415
 
     with _control(machine) as control:
         info = control.ask_for(protocol.CrashIt(version=protocol.VERSION, kind=kind), protocol.CrashInfo)
@@ -363,7 +363,7 @@ COMMANDS: Final = (up, ps, down, send, listen, trace, vrings, crash, coredump)
 
 
 def _control(name: str | None) -> Control:
-    from amp.cli.live.client import Control, machine_path  # noqa: PLC0415
+    from amp.lab.live.client import Control, machine_path  # noqa: PLC0415
 
     return Control(machine_path(name))
 
@@ -389,6 +389,6 @@ def _message(message: bytes | None) -> dict[str, object]:
 def _print_json(command: str, **told: object) -> None:
     import msgspec  # noqa: PLC0415
 
-    from amp.cli.main import NOTHING_RUN, print_json  # noqa: PLC0415
+    from amp.cli.output import NOTHING_RUN, print_json  # noqa: PLC0415
 
     print_json({**NOTHING_RUN, "command": command, **msgspec.to_builtins(told)})

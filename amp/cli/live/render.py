@@ -8,8 +8,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from amp.cli.live.protocol import MachineInfo, RingInfo
 from amp.cli.terminal import print_grid
+from amp.lab.live.protocol import MachineInfo, RingInfo
 
 MINUTE_S: Final = 60
 

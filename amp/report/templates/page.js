@@ -52,6 +52,7 @@ function describe() {
   if (place(n)) fact("Where", `${place(n)}, ${of("size", n)} byte${of("size", n) === 1 ? "" : "s"} at 0x${of("address", n).toString(16)}`);
   if (texts[of("value", n)]) fact("Value", texts[of("value", n)]);
   if (texts[of("site", n)]) fact("Site", texts[of("site", n)]);
+  if (texts[of("line", n)]) fact("Line", texts[of("line", n)]);
   if (isArrival(n)) references(list, "Store", [store]);
   if (isStore(n)) fact("Visible", arrivalText(n));
   if (known(store) && kind(store) === KIND.STORE) {

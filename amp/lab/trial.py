@@ -16,9 +16,9 @@ from typing import Final, Self
 
 import msgspec
 
-from amp.cli.machine import Machine
-from amp.cli.options import Plan
 from amp.errors import ScriptMismatch, UsageError
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan
 from amp.machine.config import Mode
 from amp.machine.script import GOAL_BYTES, GOALS_LIMIT, Goal, Script
 from amp.port.notes import Note

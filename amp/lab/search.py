@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from amp.cli.interrupt import BY_USER, Stop, explore
-from amp.cli.options import Plan, sites_for
-from amp.cli.run import Witness
-from amp.cli.verify import explorer_of, fewest_messages
-from amp.cli.verify import replay as show_in_two_processes
 from amp.errors import AmpError
 from amp.explore.explorer import Bounds, Exploration
 from amp.explore.shrink import Shrunk, shrink
+from amp.lab.plan import Plan, sites_for
+from amp.lab.run import Witness
+from amp.lab.stopping import BY_USER, Stop, explore
+from amp.lab.verify import explorer_of, fewest_messages
+from amp.lab.verify import replay as show_in_two_processes
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amp.cli.live.protocol import RingInfo
 from amp.errors import PeerDied
+from amp.lab.live.protocol import RingInfo
 from amp.machine.soc import Soc
 from amp.rpmsg.bus import Bus
 from amp.virtio.queue import DriverSide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from amp.cli.live.textlog import TraceFollower, whole_text
+from amp.lab.live.textlog import TraceFollower, whole_text
 from hostside.remoteproc.rproc import Rproc
 
 Follower = Callable[[str, str], None]  # buffer's name, new text

@@ -14,10 +14,10 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from amp.cli.live.daemon import TOLD_DOWN, NotUp
-from amp.cli.live.protocol import MachineInfo, Reply
-from amp.cli.shortage import shortage
 from amp.errors import AmpError, UsageError
+from amp.lab.live.daemon import TOLD_DOWN, NotUp
+from amp.lab.live.protocol import MachineInfo, Reply
+from amp.shortage import shortage
 
 FIRST: Final = 3  # descriptors that are no standard stream
 

@@ -3,7 +3,7 @@
 The client sends requests, each with the version and `op`; the machine answers each in order with one Reply. Two answers
 are longer: `trace` with `follow` is followed by Reply lines of new text until somebody hangs up, and `coredump` by as
 many raw bytes as its result says. A line has at most LINE_LIMIT_BYTES. What is no request is answered with an error,
-and the connection ends. So it does for who says nothing for long (amp.cli.live.control, SILENT_LIMIT_S).
+and the connection ends. So it does for who says nothing for long (amp.lab.live.control, SILENT_LIMIT_S).
 
 Records only: nothing here reads, writes or decides.
 """

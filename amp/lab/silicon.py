@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from amp._core import _bridge
-from amp.cli.machine import Machine
 from amp.errors import AmpError
+from amp.lab.machine import Machine
 from amp.machine.config import Mode, RunConfig
 from amp.ordering.barriers import Primitive
 from amp.port.port import CPU_NAMES

@@ -21,13 +21,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
-from amp.cli.board import core_on
-from amp.cli.live.protocol import ChannelInfo, CrashInfo, RingInfo
-from amp.cli.live.recovery import CrashLoop
-from amp.cli.live.rings import Rings
-from amp.cli.live.traces import Traces
-from amp.cli.live.userspace import Numbers, UserSpace
 from amp.errors import AmpError, UsageError, Violation
+from amp.lab.board import core_on
+from amp.lab.live.protocol import ChannelInfo, CrashInfo, RingInfo
+from amp.lab.live.recovery import CrashLoop
+from amp.lab.live.rings import Rings
+from amp.lab.live.traces import Traces
+from amp.lab.live.userspace import Numbers, UserSpace
 from amp.machine.config import Mode
 from amp.machine.core import CoreState, Crash, CrashKind
 from amp.machine.process_core import ProcessCore

@@ -16,19 +16,19 @@ from typing import Annotated, Final
 import msgspec
 
 from amp import __version__
-from amp.cli.machine import Machine, Outcome
-from amp.cli.options import Plan, sites_for
-from amp.cli.output import complain, write_output
-from amp.cli.run import Witness, check_ended, explain, trace_of
 from amp.errors import AmpError, UsageError
 from amp.files import open_regular, read_whole
-from amp.machine.config import Mode, Report, RunConfig
+from amp.lab.machine import Machine, Outcome
+from amp.lab.plan import Plan, sites_for
+from amp.lab.run import Witness, check_ended, explain, trace_of
+from amp.machine.config import Lines, Mode, Report, RunConfig
 from amp.machine.script import Script
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
 from amp.programs import load as load_program
 from amp.programs.program import Program
 from amp.report.history import History
+from amp.report.places import places_of
 from amp.report.trace import EventKind, Trace
 from amp.report.words import Words
 
@@ -59,32 +59,23 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     config: RunConfig
     file_sha256: str | None
     finder: int
-    reports: tuple[Report, Report]
+    reports: tuple[Report, ...]
     digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
     events: Annotated[int, msgspec.Meta(ge=0)]
     story: tuple[str, ...]
     trace: bytes
     not_repeated: str = ""
+    lines: tuple[Lines | None, ...] = ()
 
 
-def save(path: str, plan: Plan, found: Witness, status: int = 1) -> int:
-    """Write `found`, and say so; gives the exit status of a command that else ends with `status`."""
-    try:
-        content = _content(plan, found)
-    except UsageError as error:
-        complain(f"--save {path}: {error}: not written")
-        return status
-    return write_output("--save", path, content, status)
-
-
-def _content(plan: Plan, found: Witness) -> bytes:
-    """The file. Raises UsageError if what a stream has sent is gone."""
+def content(plan: Plan, found: Witness) -> bytes:
+    """The file of `found`. Raises UsageError if what a stream has sent is gone."""
     outcome = found.outcome
     assert plan.platform_name is not None, plan
     assert plan.platform is not None, plan
     assert found.trace is not None or found.not_repeated, found
     assert outcome.finder is not None, outcome
-    content = WitnessFile(
+    file = WitnessFile(
         format=FORMAT,
         amp=__version__,
         platform=plan.platform_name,
@@ -94,17 +85,18 @@ def _content(plan: Plan, found: Witness) -> bytes:
         config=msgspec.structs.replace(outcome.config, sites=b""),  # barriers and weaken say it
         file_sha256=None if outcome.config.file is None else _sha256(outcome.config.file),
         finder=outcome.finder,
-        reports=(outcome.reports[0], outcome.reports[1]),
+        reports=tuple(msgspec.structs.replace(report, lines=None) for report in outcome.reports),
         digest=f"{outcome.digest:016x}",
         events=outcome.events,
-        story=found.story or tuple(_story(plan, found)),
+        story=found.story or tuple(story_of(plan, found)),
         trace=b"" if found.trace is None else zlib.compress(found.trace.to_bytes()),
         not_repeated=found.not_repeated,
+        lines=found.lines,
     )
-    return msgspec.json.format(msgspec.json.encode(content))
+    return msgspec.json.format(msgspec.json.encode(file))
 
 
-def _story(plan: Plan, found: Witness) -> Iterator[str]:
+def story_of(plan: Plan, found: Witness) -> Iterator[str]:
     """The events up to what was found, a line each: "#7 host: store avail.idx = 1"."""
     assert found.trace is not None, found
     if found.explanation is None or found.trace.last > STORY_LIMIT:
@@ -113,7 +105,8 @@ def _story(plan: Plan, found: Witness) -> Iterator[str]:
     bad = found.explanation.bad
     for event in found.trace.events:
         visible = "visible: " if event.kind is EventKind.VISIBLE else ""
-        yield f"#{event.number} {words.cpu(event.cpu)}: {visible}{words.said(event)}"
+        where = words.where(event)
+        yield f"#{event.number} {words.cpu(event.cpu)}: {visible}{words.said(event)}{where and f'  {where}'}"
         if event == bad and not found.explanation.finding.stall:
             return
 
@@ -168,7 +161,9 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     platform = find_platform(content.platform)
     if _crc(platform) != content.platform_crc:
         raise UsageError(f"platform {content.platform} orders otherwise than when the witness was made")
-    if content.finder not in (0, 1) or config.mode is Mode.DIRECT:
+    if len(content.reports) != len(program.parts):
+        raise UsageError(f"reports are {len(content.reports)}, {program.name} has {len(program.parts)} parts")
+    if not 0 <= content.finder < len(program.parts) or config.mode is Mode.DIRECT:
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
     _check_reports(content)
     _check_whole(content, program)
@@ -181,8 +176,18 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     outcome = Outcome(config, content.reports, content.finder, content.events, 0 if trace is None else trace.digest)
     if trace is None:
         return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
+    _check_lines(content.lines)
+    trace.places = places_of(trace, content.lines)
     repeatable = config.file is None or _is_still(config.file, content.file_sha256)
-    return plan, Witness(config.seed, outcome, trace, explain(plan, outcome, trace, repeatable=repeatable))
+    explanation = explain(plan, outcome, trace, repeatable=repeatable)
+    return plan, Witness(config.seed, outcome, trace, explanation, lines=content.lines)
+
+
+def _check_lines(lines: tuple[Lines | None, ...]) -> None:
+    """Raises UsageError for names of files that no terminal should be shown."""
+    for path in (path for each in lines if each is not None for path in each.files):
+        if len(path) > TEXT_LIMIT or not path.isprintable():
+            raise UsageError(f"lines name the file {path!r:.80}, expected a printable path")
 
 
 def _check_program(program: Program, content: WitnessFile) -> None:

@@ -16,10 +16,10 @@ import socket
 from contextlib import suppress
 from typing import Final
 
-from amp.cli.live.device import ChannelPort, end_endpoint, lost_with_the_core, powers_of_two
-from amp.cli.live.peers import peer_of
-from amp.cli.live.streams import Outbox, has_hung_up, hung_up, readable
 from amp.errors import RpmsgError, Violation
+from amp.lab.live.device import ChannelPort, end_endpoint, lost_with_the_core, powers_of_two
+from amp.lab.live.peers import peer_of
+from amp.lab.live.streams import Outbox, has_hung_up, hung_up, readable
 from amp.report.counts import count_of
 from amp.rpmsg.endpoint import Endpoint, Message
 

@@ -1,4 +1,4 @@
-"""The control socket: a second terminal's requests, one JSON line each. See amp.cli.live.protocol.
+"""The control socket: a second terminal's requests, one JSON line each. See amp.lab.live.protocol.
 
 Whoever connects must be of our user; nothing that comes is taken to be well formed. Nobody's silence keeps others out:
 who says nothing for SILENT_LIMIT_S is hung up on, and where all places are taken whoever has been silent longest has to
@@ -16,10 +16,10 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from amp.cli.live import protocol
-from amp.cli.live.peers import peer_of
-from amp.cli.live.protocol import Reply
 from amp.errors import AmpError, UsageError
+from amp.lab.live import protocol
+from amp.lab.live.peers import peer_of
+from amp.lab.live.protocol import Reply
 
 CONNECTIONS_LIMIT: Final = 64
 SILENT_LIMIT_S: Final = 10.0  # for a request, from its connection or the answer before it on; and for reading an answer

@@ -4,7 +4,7 @@
       .lock           held while a machine's directory is made or swept
       NAME/           one machine, mode 0700
         pid           the pid of the process that has it; locked by that process as long as it lives
-        control       its control socket (amp.cli.live.protocol)
+        control       its control socket (amp.lab.live.protocol)
         rpmsgN, ttyRPMSGN   its channels
 
 The lock says who lives, not the pid: the kernel takes it away with the process, and a pid may be used again. Whatever

@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from amp.cli.output import visible
+from amp.visible import visible
 
 LINES_LIMIT: Final = 10_000  # that wait to be written
 END_S: Final = 1.0  # for what is left at the end

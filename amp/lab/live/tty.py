@@ -17,9 +17,9 @@ import tty
 from contextlib import suppress
 from typing import Final
 
-from amp.cli.live.device import ChannelPort, end_endpoint, powers_of_two
-from amp.cli.live.streams import Outbox, readable
 from amp.errors import RpmsgError, Violation
+from amp.lab.live.device import ChannelPort, end_endpoint, powers_of_two
+from amp.lab.live.streams import Outbox, readable
 from amp.report.counts import count_of
 from amp.rpmsg.endpoint import Endpoint, Message
 

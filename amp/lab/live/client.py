@@ -18,10 +18,10 @@ from typing import Any, Final, Protocol, Self, TypeVar
 
 import msgspec
 
-from amp.cli.live import directory, protocol
-from amp.cli.live.chardev import receive_packet
-from amp.cli.live.peers import peer_of
 from amp.errors import AmpError, UsageError
+from amp.lab.live import directory, protocol
+from amp.lab.live.chardev import receive_packet
+from amp.lab.live.peers import peer_of
 from amp.rpmsg.wire import SEND_TIMEOUT_S
 
 ANSWER_LIMIT_S: Final = 30.0  # a machine that is stopping a core or making a core file

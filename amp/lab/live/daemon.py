@@ -14,13 +14,13 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Final
 
-from amp.cli.ending import check_descriptors
-from amp.cli.live import directory, protocol
-from amp.cli.live.control import ControlServer
-from amp.cli.live.machine import LiveMachine, Log, Settings
-from amp.cli.shortage import shortage
 from amp.errors import AmpError, RprocError, UsageError
+from amp.lab.descriptors import check_descriptors
+from amp.lab.live import directory, protocol
+from amp.lab.live.control import ControlServer
+from amp.lab.live.machine import LiveMachine, Log, Settings
 from amp.machine.soc import Soc
+from amp.shortage import shortage
 
 TOLD_DOWN: Final = 3  # the exit status of what was to come up, and was told to go down: nothing is wrong
 DESCRIPTORS: Final = 64  # an interpreter's, a loop's and a core's some 20; the rest for programs and a second terminal
@@ -71,7 +71,7 @@ def _stay_up(name: str, settings: Settings, log: Log, ready: Ready, *, must_hold
 
 
 class _Daemon:
-    """The machine's answers to a second terminal (amp.cli.live.control.Answers)."""
+    """The machine's answers to a second terminal (amp.lab.live.control.Answers)."""
 
     def __init__(self, home: directory.MachineDirectory, settings: Settings, log: Log) -> None:
         self._home, self._settings, self._log = home, settings, log

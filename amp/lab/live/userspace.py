@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from amp.cli.live.chardev import CharDevice
-from amp.cli.live.device import TTY_PREFIX, ChannelPort, Device, Log, Wrong, powers_of_two
-from amp.cli.live.protocol import ChannelInfo
-from amp.cli.live.tty import TtyDevice
 from amp.errors import RpmsgError
+from amp.lab.live.chardev import CharDevice
+from amp.lab.live.device import TTY_PREFIX, ChannelPort, Device, Log, Wrong, powers_of_two
+from amp.lab.live.protocol import ChannelInfo
+from amp.lab.live.tty import TtyDevice
 from amp.rpmsg.aio import Pump
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.names import Channel

@@ -1,0 +1,116 @@
+"""One program on many platforms, with many classes of barriers: every cell explored, the smallest finding shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from amp.errors import UsageError
+from amp.explore.explorer import Bounds, Explorer, Finding
+from amp.explore.shrink import Cost, shrink
+from amp.lab.descriptors import INTERRUPTED
+from amp.lab.plan import BARRIERS, PLATFORM, Plan, make_plan
+from amp.lab.stopping import Progress, Stop, explore, stoppable
+from amp.lab.verify import Counterexample, Verdict, as_data, counterexample_data, explorer_of, fewest_messages, shown
+from amp.ordering.barriers import BarrierClass
+from amp.ordering.platforms import PLATFORMS, Platform
+from amp.programs.program import Program
+
+ALL: Final = "all"
+CellDone = Callable[[int, int], None]  # (cells done, of how many)
+Found = tuple[Plan, Explorer, Finding, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`cells` in the order they were asked for, platform by platform; none has a counterexample but the smallest's."""
+
+    cells: tuple[Verdict, ...]
+    smallest: Counterexample | None
+    seconds: float
+    interrupted: bool = False
+
+    @property
+    def status(self) -> str:
+        """The worst of the cells'."""
+        found = {cell.status for cell in self.cells}
+        return next(each for each in ("violation", "inconclusive", "verified") if each in found)
+
+    @property
+    def exit_status(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
+        return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
+
+
+def choices(text: str | Sequence[str] | None, every: Sequence[str], default: str) -> tuple[str, ...]:
+    """What an option that takes a list asks for: "all", or names with commas between, each once, in their order."""
+    if text is None:
+        return (default,)
+    given = text.split(",") if isinstance(text, str) else text
+    names = [name.strip() for name in given if name.strip()]
+    if ALL in names:
+        return tuple(every)
+    if not names:
+        raise UsageError("an empty list, expected names with commas between, or all")
+    return tuple(dict.fromkeys(names))
+
+
+def plans_of(
+    program: str | Program,
+    *,
+    platforms: str | Platform | Sequence[str] | None,
+    barriers: str | Sequence[str] | None,
+    **asked: Any,
+) -> list[Plan]:
+    """A plan for each platform and each class of barriers. `asked` as make_plan takes it. Raises UsageError."""
+    where: Sequence[str | Platform]
+    where = (platforms,) if isinstance(platforms, Platform) else choices(platforms, tuple(PLATFORMS), PLATFORM)
+    classes = choices(barriers, tuple(each.value for each in BarrierClass), BARRIERS)
+    return [make_plan(program, platform=name, barriers=each, **asked) for name, each in product(where, classes)]
+
+
+def verify_table(
+    plans: Sequence[Plan], bounds: Bounds, progress: CellDone | None = None, runs: Progress | None = None
+) -> Table:
+    """Explore every plan, `bounds` for each; make the smallest counterexample small and show it in processes."""
+    started, cells = time.monotonic(), list[Verdict]()
+    best: tuple[tuple[int, Cost], Found] | None = None
+    with stoppable() as stop:
+        for number, plan in enumerate(plans):
+            if progress is not None:
+                progress(number, len(plans))
+            cell, found = _explored(plan, bounds, stop, runs)
+            cells.append(cell)
+            if found is not None:
+                cost = found[0].config.messages, shrink(found[1], found[2]).cost
+                if best is None or cost < best[0]:
+                    best = cost, found
+        smallest = None if best is None else shown(*best[1])
+    return Table(tuple(cells), smallest, time.monotonic() - started, stop.asked)
+
+
+def _explored(plan: Plan, bounds: Bounds, stop: Stop, runs: Progress | None) -> tuple[Verdict, Found | None]:
+    started, explorer = time.monotonic(), explorer_of(plan)
+    exploration = explore(explorer, bounds, stop, runs)
+    found = None
+    if exploration.finding is not None:
+        found = fewest_messages(plan, explorer, exploration.finding, bounds, stop)
+    return Verdict(plan, exploration, None, time.monotonic() - started), found
+
+
+def table_data(table: Table) -> dict[str, Any]:
+    """The table as one JSON object."""
+    return {
+        "command": "verify",
+        "status": table.status,
+        "violations": sum(cell.status == "violation" for cell in table.cells),
+        "executions": sum(cell.exploration.executions for cell in table.cells),
+        "states": sum(cell.exploration.states for cell in table.cells),
+        "seconds": round(table.seconds, 3),
+        "cells": [as_data(cell) for cell in table.cells],
+        "counterexample": None if table.smallest is None else counterexample_data(table.smallest),
+    }

@@ -1,0 +1,302 @@
+"""Every behaviour of a program on a platform, or the smallest counterexample.
+
+A counterexample is made small, then run in two real
+processes in lockstep; what is shown, saved and replayed is that run.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from amp.errors import AmpError, Stall, UsageError
+from amp.explore.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
+from amp.explore.follow import follow
+from amp.explore.schedule import Execution
+from amp.explore.shrink import Shrunk, shrink, told
+from amp.explore.story import story
+from amp.lab.descriptors import INTERRUPTED
+from amp.lab.machine import Machine as TwoProcesses
+from amp.lab.machine import Outcome
+from amp.lab.plan import Plan
+from amp.lab.run import Witness, check_ended, finding_data
+from amp.lab.run import witness as explained_witness
+from amp.lab.stopping import Progress, Stop, explore, stoppable
+from amp.machine.config import Report, RunConfig, Tally
+from amp.machine.script import Script
+from amp.programs.program import Code
+from amp.report.counts import count_of
+
+LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
+
+
+class NotRepeated(AmpError):
+    """Two processes did not show what the explorer had found: a gap between the two, which is a defect of amp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """`plan` is the run that shows it, with its schedule and as few messages as it takes; `smaller` says of fewer.
+
+    `witness` is the run in two processes, or, if those did not repeat it, the explorer's own execution and the reason.
+    """
+
+    plan: Plan
+    shrunk: Shrunk
+    witness: Witness
+    smaller: str
+
+    @property
+    def finder(self) -> str:
+        """The part that found it."""
+        return self.plan.program.part_names[self.shrunk.finding.cpu]
+
+    @property
+    def repeated(self) -> bool:
+        """Did two processes repeat it?"""
+        return not self.witness.not_repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of it."""
+
+    plan: Plan
+    exploration: Exploration
+    counterexample: Counterexample | None
+    seconds: float
+    interrupted: bool = False  # Ctrl-C
+
+    @property
+    def status(self) -> str:
+        if self.exploration.finding is not None:
+            return "violation"
+        return "verified" if self.exploration.bound is None else "inconclusive"
+
+    @property
+    def exit_status(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
+        return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
+
+
+def explorer_of(plan: Plan) -> Explorer:
+    """The explorer of a plan. Raises UsageError for an exchange, which is too large."""
+    program = plan.program
+    if program.exchange:
+        raise UsageError(f"{program.name} is too large to be explored: vring is the same rings, small")
+    assert plan.platform is not None, plan
+    machine = Machine(plan.platform, plan.sites, program.memory(plan.config).layout(model_bytes=8).shared)
+    return Explorer(machine, [_part(part.load(), plan.config) for part in program.parts])
+
+
+def _part(code: Code, config: RunConfig) -> Program:
+    return lambda port: code(port, config, Tally())
+
+
+def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
+    """Explore `plan`; make a counterexample small and show it in two processes."""
+    started = time.monotonic()
+    explorer = explorer_of(plan)
+    with stoppable() as stop:
+        exploration = explore(explorer, bounds, stop, progress)
+        found = None
+        if exploration.finding is not None:
+            found = shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
+    return Verdict(plan, exploration, found, time.monotonic() - started, stop.asked)
+
+
+def sample(
+    plan: Plan, chooser: Chooser, seed: int, depth: int, bounds: Bounds, *, progress: Progress | None = None
+) -> Verdict:
+    """Runs by chance, until one shows a violation or a bound is reached. Never "verified"."""
+    started = time.monotonic()
+    explorer = explorer_of(plan)
+    with stoppable() as stop:
+        result = _by_chance(explorer, (chooser, seed, depth), bounds, stop, progress)
+        found = None if result.finding is None else _found_by_chance(plan, explorer, result.finding)
+    return Verdict(plan, result, found, time.monotonic() - started, stop.asked)
+
+
+def _by_chance(
+    explorer: Explorer, chooser: tuple[Chooser, int, int], bounds: Bounds, stop: Stop, progress: Progress | None
+) -> Exploration:
+    """Run by run, as `chooser` (who, seed, depth) has it."""
+    result, started = Exploration(), time.monotonic()
+    with closing(explorer.samples(*chooser)) as samples:
+        for finding in samples:
+            result.finding = finding
+            result.runs, result.seconds = result.runs + 1, time.monotonic() - started
+            if finding is not None or result.runs >= bounds.executions:
+                break
+            if result.runs % LOOK_EVERY == 0:
+                if stop.asked or result.seconds > bounds.seconds:
+                    break
+                if progress is not None:
+                    progress(result)
+    stats = explorer.core.stats()
+    result.executions, result.redundant = int(stats["executions"]), int(stats["redundant"])
+    result.bound = f"{count_of(result.runs, 'run')} by chance ({chooser[0].name.lower()})"
+    return result
+
+
+def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counterexample:
+    """Found again by its schedule: what chance decided besides the choices is not in them. Else it is told as it is."""
+    execution, smaller = Execution.of(explorer.core.events()), "not asked of fewer"
+    as_it_is = told(finding, execution)
+    why = as_it_is.beyond
+    if as_it_is.script is not None:
+        try:
+            _, again = follow(explorer, as_it_is.script)
+        except AmpError as error:
+            again, why = None, str(error)
+        if again is not None:
+            return shown(plan, explorer, again, smaller)
+    why = why or "the explorer itself found nothing along its schedule: a defect of amp"
+    return Counterexample(plan, as_it_is, _unrepeated(plan, finding, execution, why), smaller)
+
+
+def along(plan: Plan, script: Script) -> Verdict:
+    """The one execution that a schedule names. Never "verified"."""
+    started = time.monotonic()
+    explorer = explorer_of(plan)
+    _, finding = follow(explorer, script)
+    result = Exploration(runs=1, executions=1, finding=finding, seconds=time.monotonic() - started)
+    result.bound = "the one execution of the schedule"
+    found = None if finding is None else shown(plan, explorer, finding, "not asked of fewer")
+    return Verdict(plan, result, found, time.monotonic() - started)
+
+
+def fewest_messages(
+    plan: Plan, explorer: Explorer, finding: Finding, bounds: Bounds, stop: Stop
+) -> tuple[Plan, Explorer, Finding, str]:
+    """The same with as few messages as it takes to find anything, and what is known of still fewer."""
+    if "messages" not in plan.program.sizes:
+        return plan, explorer, finding, ""
+    smaller = "a single message is the least there is"
+    least = plan.program.sizes["messages"].least
+    for messages in range(least, plan.config.messages):
+        fewer = plan.with_config(messages=messages)
+        attempt = explorer_of(fewer)
+        result = explore(attempt, bounds, stop)
+        if result.finding is not None:
+            return fewer, attempt, result.finding, smaller
+        known = "none" if result.bound is None else f"none within {result.bound}"
+        smaller = f"with {messages} message{'s' * (messages > 1)} there is {known}"
+    return plan, explorer, finding, smaller
+
+
+def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
+    """The finding made small, and shown in two processes."""
+    execution = Execution.of(explorer.core.events())
+    shrunk = told(finding, execution)
+    try:
+        shrunk = shrink(explorer, finding)
+        if shrunk.script is not None:
+            plan = plan.with_config(script=shrunk.script.token())
+        witness = replay(plan, shrunk)
+    except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
+        with suppress(UsageError):  # the choices fitted a moment ago
+            explorer.replay(shrunk.finding.choices)
+            execution = Execution.of(explorer.core.events())
+        witness = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()))
+    return Counterexample(plan, shrunk, witness, smaller)
+
+
+def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:
+    """The finding as the explorer has it. `why` says why two processes did not repeat it."""
+    found = Report(
+        outcome="violation",
+        kind=type(finding.error).__name__,
+        text=str(finding.error),
+        address=getattr(finding.error, "address", None),
+    )
+    done = Report(outcome="done")
+    reports = tuple(found if cpu == finding.cpu else done for cpu in range(len(plan.program.parts)))
+    outcome = Outcome(plan.config, reports, finding.cpu, 0, 0)
+    steps = tuple(story(execution, plan.name_of))
+    return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
+
+
+def replay(plan: Plan, shrunk: Shrunk) -> Witness:
+    """The counterexample in two real processes. Raises NotRepeated if they show something else, or cannot show it."""
+    if shrunk.script is None:
+        raise NotRepeated(shrunk.beyond)
+    with TwoProcesses(plan.config) as machine:
+        outcome = machine.run(plan.config, plan.platform, plan.sites)
+        check_ended(outcome, plan.program.part_names)
+        finder = _same_finder(outcome, shrunk.finding)
+        if finder is None:
+            shown = "no violation" if outcome.finding is None else outcome.finding.text
+            raise NotRepeated(f"two processes with the schedule showed {shown}; this is a defect of amp")
+        return explained_witness(machine, plan, replace(outcome, finder=finder), explained=True)
+
+
+def _same_finder(outcome: Outcome, finding: Finding) -> int | None:
+    """Which side reported the very finding; the other may have found something as well, later. None: neither did."""
+    if isinstance(finding.error, Stall):  # each side speaks for itself; which of the two is heard first means nothing
+        found = outcome.finding
+        return outcome.finder if found is not None and found.kind == type(finding.error).__name__ else None
+    report = outcome.reports[finding.cpu]
+    same = (report.outcome, report.kind, report.text) == ("violation", type(finding.error).__name__, str(finding.error))
+    return finding.cpu if same else None
+
+
+def title(plan: Plan) -> str:
+    """What was explored, with its bounds, in one line."""
+    weakened = f", weakened {', '.join(plan.weaken)}" if plan.weaken else ""
+    sizes = plan.program.said(plan.config)
+    where = f"{plan.program.name} on {plan.platform_name} with {plan.barriers} barriers{weakened}"
+    return f"{where}: {sizes}" if sizes else where
+
+
+def as_data(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as one JSON object."""
+    plan, result, found = verdict.plan, verdict.exploration, verdict.counterexample
+    data: dict[str, Any] = {
+        "command": "verify",
+        "status": verdict.status,
+        "scenario": plan.program.name,
+        "platform": plan.platform_name,
+        "barriers": plan.barriers,
+        "weaken": list(plan.weaken),
+        "messages": plan.config.messages,
+        "ring_size": plan.config.ring_size,
+        "sizes": {name: plan.program.size_of(plan.config, name) for name in plan.program.sizes},
+        "violations": int(result.finding is not None),
+        "executions": result.executions,
+        "runs": result.runs,
+        "states": result.states,
+        "merged": result.merged,
+        "redundant": result.redundant,
+        "bound": result.bound,
+        "seconds": round(verdict.seconds, 3),
+        "counterexample": None,
+    }
+    if result.finding is not None:
+        data["finding"] = str(result.finding.error)
+    if found is not None:
+        data["counterexample"] = counterexample_data(found)
+    return data
+
+
+def counterexample_data(found: Counterexample) -> dict[str, Any]:
+    error, cost = found.shrunk.finding.error, found.shrunk.cost
+    return {
+        "side": found.finder,
+        "kind": type(error).__name__,
+        "text": str(error),
+        "needs_load_store_reordering": cost.reordered,
+        "messages": found.plan.config.messages,
+        "smaller": found.smaller,
+        "stale_loads": cost.stale_loads,
+        "switches": cost.switches,
+        "steps": cost.goals,
+        "changes_tried": found.shrunk.tried,
+        "schedule": found.plan.config.script or None,
+        "repeated": found.repeated,
+        "not_repeated": found.witness.not_repeated or None,
+        "finding": finding_data(found.plan, found.witness),
+    }
