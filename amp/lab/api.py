@@ -40,9 +40,10 @@ NO_SIZES: Final[Sizes] = MappingProxyType({})
 class Finding:
     """A violation: who found it, what it said, and how it came about.
 
-    `part` is the finder's name, `kind` the exception's, `text` what it says. `site` is the blamed site's name, None if none is blamed. `why` are the explanation's paragraphs, (heading, text). `story` is the run, an event a line,
-    with the program's lines where they are known. `schedule` is the token that repeats it ("" if none can), `command`
-    the command line that does. `platform` and `barriers` say where it was found.
+    `part` is the finder's name, `kind` the exception's, `text` what it says. `site` is the blamed site's name, None if
+    none is blamed. `why` are the explanation's paragraphs, (heading, text). `story` is the run, an event a line, with
+    the program's lines where they are known. `schedule` is the token that repeats it ("" if none can), `command` the
+    command line that does. `platform` and `barriers` say where it was found.
     """
 
     part: str

@@ -67,8 +67,9 @@ def plans_of(
     **asked: Any,
 ) -> list[Plan]:
     """A plan for each platform and each class of barriers. `asked` as make_plan takes it. Raises UsageError."""
-    where: Sequence[str | Platform]
-    where = (platforms,) if isinstance(platforms, Platform) else choices(platforms, tuple(PLATFORMS), PLATFORM)
+    where: list[str | Platform] = [platforms] if isinstance(platforms, Platform) else []
+    if not isinstance(platforms, Platform):
+        where += choices(platforms, tuple(PLATFORMS), PLATFORM)
     classes = choices(barriers, tuple(each.value for each in BarrierClass), BARRIERS)
     return [make_plan(program, platform=name, barriers=each, **asked) for name, each in product(where, classes)]
 
