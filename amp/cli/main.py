@@ -165,6 +165,9 @@ def run(
     return save_witness(save, result.plan, result.witnesses[0], result.exit_status)
 
 
+_moved_program = click.option("--program", metavar="FILE:NAME", help="Where its program is now, if it was moved.")
+
+
 def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
     """The argument and the options that say what is explored: a program on a platform, with its barriers."""
     for option in (
@@ -262,10 +265,11 @@ def verify(
 
 @cli.command()
 @click.argument("witness")
+@_moved_program
 @click.option("--html", metavar="F", help="Also write one self-contained page with an interactive timeline.")
 @click.option("--perfetto", metavar="F", help="Also write a trace that ui.perfetto.dev opens.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bool) -> int:
+def explain(witness: str, *, program: str | None, html: str | None, perfetto: str | None, as_json: bool) -> int:
     """Tell the story of WITNESS, a file that `amp run --save` or `amp verify --save` wrote."""
     from amp.cli import explain as files  # noqa: PLC0415
     from amp.cli import run as command  # noqa: PLC0415
@@ -273,7 +277,7 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
     from amp.lab import witness as witness_file  # noqa: PLC0415
     from amp.lab.run import finding_data  # noqa: PLC0415
 
-    plan, found = witness_file.load(witness)
+    plan, found = witness_file.load(witness, program)
     names = plan.name_of
     asked = {form: path for form, path in (("html", html), ("perfetto", perfetto)) if path is not None}
     files.check(witness, found, asked)
@@ -287,14 +291,15 @@ def explain(witness: str, *, html: str | None, perfetto: str | None, as_json: bo
 
 @cli.command()
 @click.argument("witness")
+@_moved_program
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def replay(witness: str, *, as_json: bool) -> int:
+def replay(witness: str, *, program: str | None, as_json: bool) -> int:
     """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
     from amp.cli.terminal import working  # noqa: PLC0415
     from amp.lab import witness as witness_file  # noqa: PLC0415
 
     with working("replaying"):
-        found, outcome, same = witness_file.replay(witness)
+        found, outcome, same = witness_file.replay(witness, program)
     if as_json:
         text = outcome.finding.text if outcome.finding is not None else None
         status = "violation" if outcome.finding is not None else "holds"

@@ -26,6 +26,7 @@ from amp.machine.script import Script
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
 from amp.programs import load as load_program
+from amp.programs.loader import digest_of
 from amp.programs.program import Program
 from amp.report.history import History
 from amp.report.places import places_of
@@ -111,17 +112,21 @@ def story_of(plan: Plan, found: Witness) -> Iterator[str]:
             return
 
 
-def load(path: str) -> tuple[Plan, Witness]:
-    """Read a witness. Raises UsageError that says why it cannot be used."""
-    return _opened(path)[:2]
+def load(path: str, program: str | None = None) -> tuple[Plan, Witness]:
+    """Read a witness. Raises UsageError that says why it cannot be used.
+
+    `program` says where its program is now, if not where it was.
+    """
+    return _opened(path, program)[:2]
 
 
-def replay(path: str) -> tuple[Witness, Outcome, bool]:
+def replay(path: str, program: str | None = None) -> tuple[Witness, Outcome, bool]:
     """Read a witness and run it again: what was found then, what came of it now, and whether it is the very same run.
 
-    Raises UsageError if it cannot be used, or the file that it sends is no longer the one that it sent.
+    `program` as for `load`. Raises UsageError if it cannot be used, or the file that it sends is no longer the one that
+    it sent.
     """
-    plan, found, file_sha256 = _opened(path)
+    plan, found, file_sha256 = _opened(path, program)
     if found.not_repeated:
         raise UsageError(f"witness {path}: two processes did not repeat it when it was found: {found.not_repeated}")
     try:
@@ -132,7 +137,7 @@ def replay(path: str) -> tuple[Witness, Outcome, bool]:
     return found, *repeat(plan, found)
 
 
-def _opened(path: str) -> tuple[Plan, Witness, str | None]:
+def _opened(path: str, program: str | None) -> tuple[Plan, Witness, str | None]:
     try:
         content = msgspec.json.decode(read_whole(path, FILE_LIMIT_BYTES), type=WitnessFile)
     except OSError as error:
@@ -140,12 +145,12 @@ def _opened(path: str) -> tuple[Plan, Witness, str | None]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"witness {path}: not a witness file: {error}") from None
     try:
-        return *_checked(content), content.file_sha256
+        return *_checked(content, program), content.file_sha256
     except UsageError as error:
         raise UsageError(f"witness {path}: {error}") from None
 
 
-def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
+def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]:
     for field, value, expected in (("format", content.format, FORMAT), ("amp", content.amp, __version__)):
         if value != expected:
             raise UsageError(f"{field} is {value!r}, this is {expected!r}")
@@ -155,8 +160,8 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
         Script.from_token(config.script)
     if config.sites:
         raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
-    program = load_program(config.program)
-    _check_program(program, content)
+    program = _program(config, moved_to)
+    config = msgspec.structs.replace(config, program=program.reference)
     config = program.settle(config)
     platform = find_platform(content.platform)
     if _crc(platform) != content.platform_crc:
@@ -171,7 +176,7 @@ def _checked(content: WitnessFile) -> tuple[Plan, Witness]:
     if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
     sites = sites_for(program, content.barriers, content.weaken)
-    shown = config.program
+    shown = moved_to or config.program
     plan = Plan(program, shown, config, content.platform, platform, content.barriers, content.weaken, sites)
     outcome = Outcome(config, content.reports, content.finder, content.events, 0 if trace is None else trace.digest)
     if trace is None:
@@ -190,15 +195,26 @@ def _check_lines(lines: tuple[Lines | None, ...]) -> None:
             raise UsageError(f"lines name the file {path!r:.80}, expected a printable path")
 
 
-def _check_program(program: Program, content: WitnessFile) -> None:
-    """Raises UsageError if the program is not the one that the witness is of."""
-    then = content.config.program_sha256
-    now = program.source.sha256 if program.source is not None else ""
-    if then != now:
-        where = program.source.path if program.source is not None else program.name
-        raise UsageError(
-            f"program {where} is not the one that ran: its sha256 is {now or 'none'}, then {then or 'none'}"
-        )
+def _program(config: RunConfig, moved_to: str | None) -> Program:
+    """The program that the witness is of. Raises UsageError if it is not there, or is another one now.
+
+    A user's file is compared before it is imported: a witness by somebody else runs nothing that it is not of.
+    """
+    then, asked = config.program_sha256, moved_to or config.program
+    if then:
+        path = asked.rpartition(":")[0] if ":" in asked else asked
+        try:
+            now = digest_of(path)
+        except UsageError as error:
+            hint = "" if moved_to else "; say with --program where it is now"
+            raise UsageError(f"{error}{hint}") from None
+        if now != then:
+            raise UsageError(f"program {path} is not the one that ran: its sha256 is {now}, was {then}")
+    program = load_program(asked)
+    ran = config.program.rpartition(":")[2]
+    if program.reference.rpartition(":")[2] != ran or bool(then) != (program.source is not None):
+        raise UsageError(f"program {program.reference} is not the one that ran, {ran:.80}")
+    return program
 
 
 def _check_whole(content: WitnessFile, program: Program) -> None:
