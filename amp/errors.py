@@ -31,11 +31,23 @@ class ProgramError(UsageError):
     @classmethod
     def of(cls, error: Exception, *, skip: str) -> ProgramError:
         """What a part raised. Frames of files below the folder `skip` are not the program's."""
-        frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(skip)]
+        where, lines = cls._frames(error, skip)
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-        lines = tuple(f"{frame.filename}:{frame.lineno}, in {frame.name}: {frame.line}" for frame in frames)
         return cls(f"{where}the program failed: {said}", lines)
+
+    @classmethod
+    def said(cls, error: UsageError, *, skip: str) -> ProgramError:
+        """A call that a part may not make: what was said of it, with the line."""
+        if isinstance(error, ProgramError):
+            return error
+        where, lines = cls._frames(error, skip)
+        return cls(f"{where}{error}", lines)
+
+    @staticmethod
+    def _frames(error: Exception, skip: str) -> tuple[str, tuple[str, ...]]:
+        frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(skip)]
+        where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+        return where, tuple(f"{frame.filename}:{frame.lineno}, in {frame.name}: {frame.line}" for frame in frames)
 
 
 class RegionError(AmpError):

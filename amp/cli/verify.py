@@ -90,12 +90,12 @@ def render_table(console: Console, table: Table) -> None:
     weakened = f", weakened {', '.join(first.weaken)}" if first.weaken else ""
     sizes = first.program.said(first.config)
     console.print(f"[bold]{escape(f'{first.program.name}{weakened}')}[/bold]{escape(f': {sizes}' if sizes else '')}")
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
     for column in ("platform", "barriers", "verdict"):
         grid.add_column(column, no_wrap=True)
     for column in ("runs", "states", "s"):
         grid.add_column(column, justify="right", no_wrap=True)
-    grid.add_column("found", overflow="ellipsis", no_wrap=True)
+    grid.add_column("found", overflow="ellipsis", no_wrap=True, ratio=1)
     for cell in table.cells:
         result = cell.exploration
         said = str(result.finding.error) if result.finding is not None else result.bound or ""

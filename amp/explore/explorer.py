@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
-from types import AsyncGeneratorType, CoroutineType, GeneratorType, MappingProxyType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, MappingProxyType
 from typing import Any, Final, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -28,7 +28,7 @@ from amp._core import _bridge
 from amp.errors import AmpError, Stall, UsageError, Violation
 from amp.explore.chance import Guard
 from amp.explore.looks import Looks, Refused
-from amp.explore.spinning import ADVICE, spinner
+from amp.explore.spinning import ADVICE, Loads, spinner
 from amp.explore.standing import raised_at, standing
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
@@ -173,9 +173,8 @@ class _Parts:
     guard: Guard
     looks: Looks = field(default_factory=Looks)
     idle: list[bool] = field(default_factory=list)
-    profiling: bool = False
+    profile: Callable[[FrameType, str, Any], object] | None = None
     raised: tuple[int, BaseException] | None = None
-    stood: dict[int, str] | None = None  # by CPU, where a run that was too large left its part; None: not asked
 
     def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
         """A CPU: its part of every run, one after the other."""
@@ -184,14 +183,13 @@ class _Parts:
             idle[cpu] = True
             hub.switch()
             idle[cpu] = False
-            if self.profiling:
-                sys.setprofile(self.guard.watch)
+            if self.profile is not None:
+                sys.setprofile(self.profile)
             try:
                 _check_ran(program(port))
                 core.end(cpu)
-            except RunOver as over:
-                if self.stood is not None:
-                    self.stood[cpu] = raised_at(over.__traceback__)
+            except RunOver:
+                pass
             except Refused:
                 core.fail(cpu)
             except BaseException as error:  # also what would end the process: it ends the run
@@ -216,6 +214,7 @@ class Explorer:
     _parts: _Parts = field(init=False)
     _complete: list[tuple[tuple[Choice, ...], int]] = field(init=False, default_factory=list)
     _cpus: list[greenlet] = field(init=False)
+    _ports: list[ExploredPort] = field(init=False)
 
     def __post_init__(self) -> None:
         platform = self.machine.platform
@@ -228,7 +227,7 @@ class Explorer:
         def wait() -> object:
             return hub.switch() if getcurrent().parent is hub else False
 
-        ports = [ExploredPort(self.core, cpu, sites, wait, numbers) for cpu in range(len(self.programs))]
+        ports = self._ports = [ExploredPort(self.core, cpu, sites, wait, numbers) for cpu in range(len(self.programs))]
         self._parts = _Parts(self.core, Guard(lambda: _is_below(hub)), idle=[True for _ in self.programs])
         for port in ports:
             port.looks = self._parts.looks
@@ -260,11 +259,11 @@ class Explorer:
     def _run_profiled(self) -> Ending:
         """The last run once more: what it asks the system is watched, by whatever name, and what its looks change."""
         profile = sys.getprofile()
-        self._parts.profiling = True
+        self._parts.profile = self._parts.guard.watch
         try:
             return self._run_watched()
         finally:
-            self._parts.profiling = False
+            self._parts.profile = None
             sys.setprofile(profile)
 
     def _run_once(self, *, again: bool) -> Ending:
@@ -417,15 +416,16 @@ class Explorer:
         raise kind(text)
 
     def _too_large(self) -> str:
-        """Why the last run was: made once more, to see where the parts stood."""
-        self._parts.stood = {}
+        """Why the last run was: made once more, to see which line loads all the time."""
+        loads, profile = Loads(), sys.getprofile()
+        self._parts.profile = loads.watch
         try:
             self._run_once(again=True)
-            stood = self._parts.stood
         finally:
-            self._parts.stood = None
+            self._parts.profile = None
+            sys.setprofile(profile)
         cpu = spinner(self.core.events(), len(self.programs))
-        return _WHY_NOT[errno.E2BIG][1] if cpu is None else f"{stood.get(cpu, '')}{ADVICE}"
+        return _WHY_NOT[errno.E2BIG][1] if cpu is None else f"{loads.commonest(self._ports[cpu])}{ADVICE}"
 
     def _abandon(self) -> None:
         """A part goes on behind the end of its run, whatever is raised in it. Its greenlet cannot be ended."""

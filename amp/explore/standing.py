@@ -11,12 +11,18 @@ _OURS: Final = str(Path(__file__).resolve().parents[1])  # the package amp: port
 
 
 def _is_program(frame: FrameType) -> bool:
-    return not frame.f_code.co_filename.startswith(_OURS)
+    """Neither the product's nor Python's own."""
+    root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return not frame.f_code.co_filename.startswith(_OURS) and root not in sys.stdlib_module_names
 
 
 def standing() -> str:
-    """ "FILE:LINE: " of the innermost line that is running and not the product's; "" if there is none."""
-    frame: FrameType | None = sys._getframe(1)
+    """ "FILE:LINE: " of the innermost line that is running and the program's; "" if there is none."""
+    return place_of(sys._getframe(1))
+
+
+def place_of(frame: FrameType | None) -> str:
+    """The same, seen from that frame."""
     while frame is not None and not _is_program(frame):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}: "

@@ -144,6 +144,8 @@ def _code(
             getattr(part, name)(port, places(config).at)
         except AssertionError as error:
             raise FailedCheck.of(error, skip=_OURS) from error
+        except UsageError as error:
+            raise ProgramError.said(error, skip=_OURS) from error
         except AmpError:
             raise
         except Exception as error:

@@ -117,8 +117,9 @@ def _imported(path: str, content: bytes) -> ModuleType:
         code: CodeType = compile(content, path, "exec", dont_inherit=True, optimize=0)
         if package:
             importlib.import_module(package)
-        module = ModuleType(name)
-        module.__file__, module.__package__ = path, package
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None, path
+        module = importlib.util.module_from_spec(spec)
         vars(module)[KEEPS_ASSERTS] = True
         sys.modules[name] = module
         exec(code, vars(module))

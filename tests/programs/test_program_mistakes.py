@@ -1,0 +1,145 @@
+"""What a user does wrong gets a good answer: one line, the user's own line, exit status 2; or it is a finding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import here as amp
+from own_programs import line_of, own
+
+SPIN = """
+while cpu.load(at.flag) != 1:
+    pass  # spinning
+cpu.barrier(consume)
+assert cpu.load(at.data[0]) == 42
+"""
+STORE = "cpu.store(at.data[0], 42)\ncpu.barrier(publish)\ncpu.store(at.flag, 1)"
+
+
+def refused(path: Path, *says: str) -> str:
+    told = amp("verify", path, "--platform", "arm64")
+    assert told.returncode == 2, (told.stdout, told.stderr)
+    for text in says:
+        assert text in told.stderr, told.stderr
+    return told.stderr
+
+
+def test_a_loop_that_spins_on_memory_is_named_with_its_line_and_the_cure(tmp_path: Path) -> None:
+    path = own(tmp_path, STORE, SPIN)
+    line = line_of(path, "while cpu.load")
+    said = refused(path, "a loop loads the same memory again and again", "poll(cell, predicate)")
+    assert f"own.py:{line}:" in said or f"own.py:{line + 1}:" in said
+
+
+def test_a_loop_that_makes_progress_is_no_spinning_and_told_as_too_large(tmp_path: Path) -> None:
+    path = own(tmp_path, "for n in range(100_000): cpu.store(at.flag, n)", "pass")
+    assert "again and again" not in refused(path, "too large to explore")
+
+
+def test_processes_may_spin(tmp_path: Path) -> None:
+    assert amp("run", own(tmp_path, STORE, SPIN), "--platform", "arm64").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("cpu.store(at.dat[0], 1)", "AttributeError: the layout has no dat (it has flag, data, text)"),
+        ("cpu.store(at.flag, 1 << 40)", "OverflowError: store_u32: 1099511627776 does not fit into 4 bytes"),
+        ("{}['missing']", "KeyError: 'missing'"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+        ("cpu.load(at.flag) + 'x'", "TypeError"),
+    ],
+)
+def test_an_exception_is_the_programs_error_with_its_own_line(tmp_path: Path, host: str, says: str) -> None:
+    path = own(tmp_path, f"{host}  # here", "pass")
+    where = f"{path}:{line_of(path, '# here')}"
+    said = refused(path, f"{where}: the program failed: {says}")
+    assert f"  {where}, in host: " in said
+    told = amp("run", path, "--platform", "arm64")
+    assert (told.returncode, says in told.stderr) == (2, True), told.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("cpu.store(at.flag + 4, 1)", "is no cell of a layout; of a bare address say the width: store_u32"),
+        ("cpu.load(4096)", "say the width: load_u32"),
+        ("cpu.store(at.text, bytes(13))", "13 bytes to text, which has 12"),
+        ("cpu.poll(at.flag)", "a cell needs a predicate"),
+        ("cpu.poll(lambda: 1, lambda x: x)", "a look takes no predicate"),
+        ("cpu.barrier(other)", "other is no site of this program (it has publish, consume)"),
+        ("cpu.barrier('publish')", "'publish' is no site of this program"),
+    ],
+)
+def test_a_call_that_cannot_be_is_refused_with_its_line(tmp_path: Path, host: str, says: str) -> None:
+    other = 'other = amp.Site("other", "x before y", needs="WW", kind="wmb")'
+    path = own(tmp_path, f"{host}  # here", "pass", before=other)
+    refused(path, says, f"own.py:{line_of(path, '# here')}: ")
+
+
+def test_a_failed_assert_is_a_violation_with_its_line_and_its_message(tmp_path: Path) -> None:
+    path = own(tmp_path, "assert cpu.load(at.flag) == 1, 'not there'  # here", "pass")
+    told = amp("verify", path)
+    assert told.returncode == 1
+    said = " ".join(told.stdout.split())
+    assert f"check failed at own.py:{line_of(path, '# here')}: assert cpu.load(at.flag) == 1, 'not there'" in said
+    assert "not there" in said
+
+
+def test_a_violation_of_its_own_is_a_violation(tmp_path: Path) -> None:
+    path = own(tmp_path, "raise amp.Violation('the ring is broken')", "pass")
+    told = amp("verify", path)
+    assert (told.returncode, "the ring is broken" in told.stdout) == (1, True)
+
+
+def test_two_sleepers_are_a_violation_that_says_so(tmp_path: Path) -> None:
+    told = amp("verify", own(tmp_path, "cpu.wait()", "cpu.wait()"))
+    assert (told.returncode, "every processor sleeps" in told.stdout) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "host"),
+    [
+        ("import time", "cpu.store(at.flag, int(time.time()))"),
+        ("from time import time as now", "cpu.store(at.flag, int(now()))"),
+        ("import random", "cpu.store(at.flag, random.randrange(10))"),
+        ("import uuid", "cpu.store(at.flag, uuid.uuid4().int & 1)"),
+        ("import os", "cpu.store(at.flag, os.urandom(1)[0])"),
+        ("import secrets", "cpu.store(at.flag, secrets.randbelow(4))"),
+        ("", "cpu.store(at.flag, id(object()) & 1)"),
+        ("mine = id", "cpu.store(at.flag, mine([]) & 1)"),
+        ("count = []", "count.append(1); cpu.store(at.flag, len(count))"),
+    ],
+)
+def test_time_chance_identity_and_state_kept_between_runs_are_found(tmp_path: Path, before: str, host: str) -> None:
+    path = own(tmp_path, f"{host}  # here", "cpu.load(at.flag)", before=before)
+    said = refused(path, "the program is not deterministic")
+    if "count" not in before:
+        assert f"own.py:{line_of(path, '# here')}: " in said
+
+
+def test_pythons_own_use_of_id_is_no_chance(tmp_path: Path) -> None:
+    host = "cpu.store(at.flag, len(copy.deepcopy([[1], [2]])))"
+    assert amp("verify", own(tmp_path, host, "cpu.load(at.flag)", before="import copy")).returncode == 0
+
+
+def test_asserts_count_under_python_O_too(tmp_path: Path) -> None:
+    from commands import process  # noqa: PLC0415
+
+    path = own(tmp_path, "assert False, 'kept'", "pass")
+    told = process("verify", path, env={"PYTHONOPTIMIZE": "1", "PATH": "/usr/bin:/bin"})
+    assert (told.returncode, "kept" in told.stdout) == (1, True), told.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("class Own: pass", "has no part: define host(self, cpu, at)"),
+        ("class Own:\n    words = 3\n    def host(self, cpu, at): pass", "size words is also an attribute"),
+    ],
+)
+def test_a_class_that_is_no_program_is_refused_where_it_stands(tmp_path: Path, body: str, says: str) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(f"import amp\n\n\n@amp.program(layout=amp.Layout(x=amp.u8), sizes={{'words': 1}})\n{body}\n")
+    refused(path, says, f"{path}:")
