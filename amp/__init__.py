@@ -24,9 +24,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from amp.errors import AmpError as AmpError
+    from amp.errors import FailedCheck as FailedCheck
+    from amp.errors import ProgramError as ProgramError
     from amp.errors import Stall as Stall
     from amp.errors import UsageError as UsageError
     from amp.errors import Violation as Violation
+    from amp.lab.api import Cell as Cell
+    from amp.lab.api import Finding as Finding
+    from amp.lab.api import Replay as Replay
+    from amp.lab.api import Runs as Runs
+    from amp.lab.api import Verification as Verification
     from amp.lab.api import explain as explain
     from amp.lab.api import replay as replay
     from amp.lab.api import run as run
@@ -51,15 +58,22 @@ if TYPE_CHECKING:
 _PLACES: Final = {
     "AmpError": "amp.errors",
     "Bytes": "amp.layout",
+    "Cell": "amp.lab.api",
+    "FailedCheck": "amp.errors",
+    "Finding": "amp.lab.api",
     "Layout": "amp.layout",
     "Port": "amp.port.port",
     "Program": "amp.programs.program",
+    "ProgramError": "amp.errors",
+    "Replay": "amp.lab.api",
+    "Runs": "amp.lab.api",
     "Site": "amp.ordering.sites",
     "Sites": "amp.ordering.sites",
     "Size": "amp.programs.program",
     "Stall": "amp.errors",
     "Struct": "amp.layout",
     "UsageError": "amp.errors",
+    "Verification": "amp.lab.api",
     "Violation": "amp.errors",
     "explain": "amp.lab.api",
     "load": "amp.programs",
@@ -68,10 +82,10 @@ _PLACES: Final = {
     "replay": "amp.lab.api",
     "run": "amp.lab.api",
     "sites": "amp.lab.api",
-    "u8": "amp.layout",
     "u16": "amp.layout",
     "u32": "amp.layout",
     "u64": "amp.layout",
+    "u8": "amp.layout",
     "verify": "amp.lab.api",
 }
 __all__ = list(_PLACES)

@@ -43,7 +43,17 @@ class Payload(Protocol):
 
 
 class Port(Protocol):
-    """See the module. All arguments are positional."""
+    """One processor's accesses to the shared memory, its barriers and its doorbells. All arguments are positional.
+
+    `load(cell)`, `store(cell, value)`, `load_acquire`, `store_release`, and the atomics `xchg(cell, value)`,
+    `cmpxchg(cell, old, new)` and `fetch_add(cell, addend)`, which return the old value and are fully ordered, take a
+    cell of a layout; each is one access of the cell's width. Of an area (amp.Bytes) `load` gives its bytes, loaded at
+    the latest when they are used, and `store` writes them. The same with addresses: `load_u8(address)` to `load_u64`,
+    and so on, little endian, aligned to their size; `read` and `write` are bulk.
+
+    Raises AccessFault for an access outside the shared memory or not aligned, OverflowError for a value that does not
+    fit, PeerDied when another processor is gone.
+    """
 
     def load_u8(self, address: int, /) -> int: ...
     def load_u16(self, address: int, /) -> int: ...

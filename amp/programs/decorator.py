@@ -45,7 +45,11 @@ def program(
     symptoms: Mapping[Site, str] = MappingProxyType({}),
     idle: Mapping[Site, str] = MappingProxyType({}),
 ) -> Callable[[type], Program]:
-    """Make a Program of a class; see the module.
+    """Make a Program of a class whose methods are the parts: `host(self, cpu, at)`, `remote(self, cpu, at)`.
+
+    A number behind the name is a further part of that side: `host2`. `cpu` is the part's port, `at` the places of the
+    layout. Each run, and in it each part, has an object of its own, with the sizes as attributes. A failed `assert` and
+    any Violation that a part raises are findings; another exception is the program's error.
 
     `layout` is the shared memory, or a function that makes it of the sizes (by keyword). `sites` are the barrier sites
     at which the parts may stand. `sizes` are numbers that a user may choose, by name: a default, or an amp.Size with
