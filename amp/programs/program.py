@@ -244,18 +244,18 @@ class Program:
 
     def settle(self, config: RunConfig) -> RunConfig:
         """`config` with what the program fixes. Raises UsageError for another wish than that, and for other sizes."""
+        if config.file is not None and self.name != "stream":
+            raise UsageError(f"--file has no meaning for {self.name}")
         settled = config if self.exchange else self._fix(config)
-        for name, size in self.sizes.items():
-            size.check(name.replace("_", " "), self.size_of(settled, name), self.name)
         if set(settled.sizes) != {name for name in self.sizes if name not in _OWN_FIELDS}:
             raise UsageError(f"sizes are {', '.join(settled.sizes) or 'none'}, {self.name} has others")
+        for name, size in self.sizes.items():
+            size.check(name.replace("_", " "), self.size_of(settled, name), self.name)
         settled.check()
         if self.exchange and settled.payload_bytes < HEADER_BYTES:
             raise UsageError(
                 f"payload is {settled.payload_bytes}, expected at least the {HEADER_BYTES} bytes of a message's header"
             )
-        if settled.file is not None and self.name != "stream":
-            raise UsageError(f"--file has no meaning for {self.name}")
         return settled
 
     def _fix(self, config: RunConfig) -> RunConfig:
