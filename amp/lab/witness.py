@@ -25,6 +25,7 @@ from amp.machine.config import Lines, Mode, Report, RunConfig
 from amp.machine.script import Script
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
+from amp.programs import SHIPPED
 from amp.programs import load as load_program
 from amp.programs.loader import digest_of
 from amp.programs.program import Program
@@ -210,6 +211,8 @@ def _program(config: RunConfig, moved_to: str | None) -> Program:
             raise UsageError(f"{error}{hint}") from None
         if now != then:
             raise UsageError(f"program {path} is not the one that ran: its sha256 is {now}, was {then}")
+    elif asked not in tuple(SHIPPED):  # whatever else has no digest is not imported to find out what it is
+        raise UsageError(f"program is {asked!r:.80}, expected {', '.join(SHIPPED)} where it has no sha256")
     program = load_program(asked)
     ran = config.program.rpartition(":")[2]
     if program.reference.rpartition(":")[2] != ran or bool(then) != (program.source is not None):

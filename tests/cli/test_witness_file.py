@@ -12,18 +12,17 @@ from commands import here
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amp.cli import witness_file
-from amp.cli.options import resolve
-from amp.cli.run import Result, run
+from amp.cli.explain import save
 from amp.errors import UsageError
-from amp.machine.config import Mode, RunConfig
+from amp.lab import witness as witness_file
+from amp.lab.plan import make_plan
+from amp.lab.run import Result, run
 from amp.virtio.sites import S1
 
 
 @pytest.fixture(scope="module")
 def found() -> Result:
-    config = RunConfig(program="echo", mode=Mode.LOCKSTEP)
-    plan = resolve(config, platform="omap4-2011", barriers="smp", weaken=("S3=mandatory",), messages=200)
+    plan = make_plan("echo", platform="omap4-2011", barriers="smp", weaken=("S3=mandatory",), messages=200)
     result = run(plan, range(1, 4))
     assert result.witnesses, "omap4-2011 with SMP barriers fails at every seed"
     return result
@@ -32,7 +31,7 @@ def found() -> Result:
 @pytest.fixture
 def saved(found: Result, tmp_path: Path) -> Path:
     path = tmp_path / "witness"
-    witness_file.save(str(path), found.plan, found.witnesses[0])
+    save(str(path), found.plan, found.witnesses[0])
     return path
 
 
@@ -63,10 +62,9 @@ def test_a_run_that_went_another_way_is_not_called_the_same(saved: Path) -> None
 
 
 def streamed(path: Path, sent: Path) -> str:
-    config = RunConfig(program="stream", mode=Mode.LOCKSTEP, file=str(sent))
-    plan = resolve(config, platform="omap4-2011", barriers="smp", weaken=(), messages=None)
+    plan = make_plan("stream", platform="omap4-2011", barriers="smp", options={"file": str(sent)})
     result = run(plan, range(1, 9))
-    witness_file.save(str(path), plan, result.witnesses[0])
+    save(str(path), plan, result.witnesses[0])
     return str(path)
 
 
@@ -85,9 +83,23 @@ def test_a_stream_s_witness_repeats_only_with_the_file_that_was_sent(tmp_path: P
 
 
 def test_a_witness_of_an_unknown_program_is_refused(saved: Path) -> None:
-    path = edited(saved, lambda content: content["config"].update(program="silicon"))
-    with pytest.raises(UsageError, match="program is 'silicon', expected echo or stream"):
+    for name in ("silicon", "nonsense", ""):
+        path = edited(saved, lambda content, name=name: content["config"].update(program=name))
+        with pytest.raises(UsageError, match=f"program is '{name}', expected echo, stream, "):
+            witness_file.load(path)
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 64])
+def test_a_file_that_a_witness_names_is_not_imported_unless_it_is_the_one_that_ran(
+    saved: Path, tmp_path: Path, digest: str
+) -> None:
+    own, marker = tmp_path / "own.py", tmp_path / "marker"
+    own.write_text(f"open({str(marker)!r}, 'w').close()\n")
+    changed = {"program": f"{own}:Own", "program_sha256": digest}
+    path = edited(saved, lambda content: content["config"].update(changed))
+    with pytest.raises(UsageError, match=r"program .*own\.py"):
         witness_file.load(path)
+    assert not marker.exists()
 
 
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
@@ -100,7 +112,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("format", "amp witness 0", "format is 'amp witness 0', this is 'amp witness 2'"),
+        ("format", "amp witness 0", "format is 'amp witness 0', this is 'amp witness 3'"),
         ("amp", "0.0.1", "amp is '0.0.1'"),
         ("platform", "nowhere", "platform 'nowhere' is unknown"),
         ("platform", "arm64", "platform arm64 orders otherwise"),
@@ -108,7 +120,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> str:
         ("barriers", "firm", "barriers 'firm' is unknown"),
         ("weaken", ["S9=none"], "site 'S9' is unknown"),
         ("finder", 2, "finder 2"),
-        ("format", "amp witness 2 ", "format is"),
+        ("format", "amp witness 3 ", "format is"),
         ("digest", "0" * 16, "the trace ends at event"),
         ("events", 1, "the trace ends at event"),
         ("trace", "AAAA", "the trace is damaged"),
@@ -142,7 +154,7 @@ def test_one_wrong_byte_is_refused_or_changes_nothing_that_counts(
     found: Result, tmp_path_factory: pytest.TempPathFactory, at: int, byte: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged"
-    witness_file.save(str(path), found.plan, found.witnesses[0])
+    save(str(path), found.plan, found.witnesses[0])
     data = bytearray(path.read_bytes())
     data[at % len(data)] = byte
     path.write_bytes(data)
