@@ -14,8 +14,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("amp", "hostside", "remoteside")
 SIDES = ("hostside", "remoteside")
-ABOVE = tuple(f"amp.{room}" for room in ("explore", "scenarios", "report", "cli"))
+ABOVE = tuple(f"amp.{room}" for room in ("explore", "report", "lab", "cli"))
 BELOW = tuple(f"amp.{room}" for room in ("region", "ordering", "virtio", "port", "machine", "remoteproc", "rpmsg"))
+PROGRAMS = "amp.programs"  # what is explored, run and told of: the sides' parts use it, what is below does not
 PROTOCOL = (
     "amp.virtio",
     "amp.remoteproc",
@@ -56,8 +57,10 @@ RULES = (
     Rule("the host knows no remote", ("hostside",), ("remoteside",)),
     Rule("the remote knows no host", ("remoteside",), ("hostside",)),
     Rule("a side imports only the public part of amp", SIDES, ABOVE),
-    Rule("what is below knows nothing of what is above", BELOW, ABOVE),
-    Rule("only the composition root names the sides", ("amp",), SIDES, but=("amp.cli", "amp.scenarios")),
+    Rule("what is below knows nothing of what is above", (*BELOW, PROGRAMS), ABOVE),
+    Rule("only a side's process loads programs", BELOW, (PROGRAMS,), but=("amp.machine.side",)),
+    Rule("only the composition root imports the sides", ("amp",), SIDES, but=("amp.cli", "amp.lab")),
+    Rule("what Python may call knows no terminal", ("amp.lab", PROGRAMS), ("amp.cli", "click", "rich")),
     # The bare silicon's ring is C on both sides, without a port: its two entry points call the core.
     Rule(
         "the core has few callers",
@@ -70,6 +73,7 @@ RULES = (
             "amp.bench",
             "amp.explore",
             "amp.litmus",
+            "amp.lab",
             "amp.cli",
             "amp.report",
             "hostside.silicon",
@@ -134,13 +138,13 @@ def broken_rules(root: Path) -> list[str]:
                 for name, line in imported
                 if name.partition(".")[0] not in own
             ]
-        if within(module, ("amp",)) and not within(module, ("amp.cli", "amp.scenarios")):
+        if within(module, ("amp",)) and not within(module, ("amp.cli", "amp.lab", PROGRAMS)):
             found += [
-                f"{path.relative_to(root)}:{node.lineno}: names {node.value!r}: only the composition root does"
+                f"{path.relative_to(root)}:{node.lineno}: names {node.value!r}: only the root and programs do"
                 for node in ast.walk(tree)
                 if isinstance(node, ast.Constant)
                 and isinstance(node.value, str)
-                and re.fullmatch(r"(hostside|remoteside)(\.\w+)*", node.value)
+                and re.fullmatch(r"(hostside|remoteside)([.:]\w+)*", node.value)
             ]
     for path in sorted((root / "amp" / "_core").glob("*.[ch]")):
         if not path.name.startswith("py_") and re.search(r'#\s*include\s*[<"](Python|py_\w+)\.h', path.read_text()):
@@ -162,16 +166,23 @@ def test_there_is_something_to_check() -> None:
 PLANTED = [
     ("hostside/exchange.py", "from remoteside.virtqueue import DeviceQueue", "the host knows no remote"),
     ("remoteside/exchange.py", "def f():\n    import hostside.virtqueue", "the remote knows no host"),
-    ("hostside/exchange.py", "from amp.cli import machine", "a side imports only the public part of amp"),
+    ("hostside/exchange.py", "from amp.lab import machine", "a side imports only the public part of amp"),
     ("remoteside/virtqueue.py", "import amp.explore", "a side imports only the public part of amp"),
     ("amp/region/shm.py", "from amp.report import trace", "what is below knows nothing of what is above"),
     ("amp/ordering/sites.py", "from amp import cli", "what is below knows nothing of what is above"),
-    ("amp/port/port.py", "from ..scenarios import catalogue", "what is below knows nothing of what is above"),
+    ("amp/port/port.py", "from ..explore import explorer", "what is below knows nothing of what is above"),
+    ("amp/programs/loader.py", "from amp.lab import plan", "what is below knows nothing of what is above"),
+    ("amp/port/port.py", "from ..programs import load", "only a side's process loads programs"),
+    ("amp/lab/plan.py", "from ..cli import terminal", "what Python may call knows no terminal"),
+    ("amp/lab/run.py", "from rich.console import Console", "what Python may call knows no terminal"),
+    ("amp/machine/soc.py", "import amp.programs.vring", "only a side's process loads programs"),
     ("amp/machine/__init__.py", "from ..cli import machine", "what is below knows nothing of what is above"),
     ("amp/virtio/split.py", "from amp.explore.chooser import pick", "what is below knows nothing of what is above"),
-    ("amp/machine/side.py", "import hostside", "only the composition root names the sides"),
-    ("amp/report/trace.py", "from remoteside import exchange", "only the composition root names the sides"),
-    ("amp/machine/side.py", "PROGRAM = 'hostside.exchange'", "only the composition root does"),
+    ("amp/machine/side.py", "import hostside", "only the composition root imports the sides"),
+    ("amp/report/trace.py", "from remoteside import exchange", "only the composition root imports the sides"),
+    ("amp/programs/vring.py", "from hostside.small import vring", "only the composition root imports the sides"),
+    ("amp/machine/side.py", "PROGRAM = 'hostside.exchange'", "only the root and programs do"),
+    ("amp/port/port.py", "PART = 'remoteside.small:vring'", "only the root and programs do"),
     ("amp/ordering/platforms.py", "from amp._core import _bridge", "the core has few callers"),
     ("amp/virtio/split.py", "from .._core import _bridge", "the core has few callers"),
     ("hostside/virtqueue.py", "import amp._core._bridge", "the core has few callers"),
