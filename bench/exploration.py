@@ -14,14 +14,14 @@ from statistics import median
 from typing import Final
 
 from amp.cli.bench_verify import BOUNDS, explored, plan_of
-from amp.cli.verify import explorer_of
 from amp.explore.explorer import Chooser
+from amp.lab.verify import explorer_of
 
 # Complete executions of the correct ring that GenMC and Nidhugg count, by ring size, from one message on.
 PEERS: Final = {2: (1, 4, 12, 36, 108, 324), 4: (1, 4, 25, 196, 1400, 9696)}
 SEEDS: Final = 50
 SAMPLES: Final = 5000  # runs by chance, at most
-# (scenario, weakened site, messages): each is a violation on `paranoid`.
+# (program, weakened site, messages): each is a violation on `paranoid`.
 PLANTED: Final = (
     ("spsc-vring", "S1", 2),
     ("spsc-vring", "S4", 2),

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from amp.cli.machine import Machine
-from amp.cli.options import Plan, resolve
-from amp.machine.config import Mode, RunConfig
-from amp.ordering.sites import parse_policy
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan, make_plan
+from amp.machine.config import Mode
 from amp.port.doors import open_direct
 from amp.port.port import HOST
 from amp.region import Layout, Region
-from amp.virtio.sites import S1
+from amp.virtio.sites import POLICIES, S1
 
 MESSAGES = {Mode.DIRECT: 20_000, Mode.FREE: 4_000, Mode.LOCKSTEP: 2_000}
 
@@ -28,16 +27,16 @@ def region() -> Iterator[Region]:
 
 @pytest.mark.parametrize("access", ["load_u16", "store_u16", "barrier"])
 def test_one_access_through_the_direct_door(benchmark: Any, region: Region, access: str) -> None:
-    port = open_direct(region, HOST, parse_policy("mandatory"))
+    port = open_direct(region, HOST, POLICIES["mandatory"])
     address = region.layout["vrings"].offset
-    arguments = {"load_u16": (address,), "store_u16": (address, 7), "barrier": (int(S1),)}[access]
+    arguments = {"load_u16": (address,), "store_u16": (address, 7), "barrier": (S1,)}[access]
     benchmark(getattr(port, access), *arguments)
 
 
 def plan(mode: Mode) -> Plan:
-    config = RunConfig(program="echo", mode=mode, ring_size=256, event_idx=True)
     platform = None if mode is Mode.DIRECT else "arm64-domains"
-    return resolve(config, platform=platform, barriers="dma", weaken=(), messages=MESSAGES[mode])
+    sizes = {"messages": MESSAGES[mode], "ring_size": 256}
+    return make_plan("echo", mode=mode, platform=platform, barriers="dma", options={"event_idx": True}, **sizes)
 
 
 @pytest.mark.parametrize("mode", list(Mode))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from amp.cli.board import core_on
 from amp.errors import LinkDown, PeerDied
+from amp.lab.board import core_on
 from amp.machine.config import Mode
 from amp.machine.soc import Soc
 from amp.ordering import platform

@@ -8,15 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 
-from amp.machine.small import plan_for
-
 from amp.machine.config import Mode, RunConfig, Tally
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct
 from amp.port.port import Port
+from amp.programs import SHIPPED
 from amp.region import Region
-from amp.virtio.sites import SITES
 
 
 def run_alone(
@@ -28,8 +26,9 @@ def run_alone(
     rung: bool = False,
 ) -> Tally:
     """Run `program` as `cpu`. `written` is by address; `rung`: the other has kicked once. Raises what it raises."""
-    tally, sites = Tally(), SiteMap.for_class(BarrierClass.MANDATORY, SITES)
-    with Region.create(plan_for(config).layout(1)) as region:
+    whole, tally = SHIPPED[config.program], Tally()
+    sites = SiteMap.for_class(BarrierClass.MANDATORY, whole.sites)
+    with Region.create(whole.memory(config).layout(1)) as region:
         other = open_direct(region, 1 - cpu, sites)
         for address, data in written.items():
             other.write(address, data)
@@ -41,7 +40,7 @@ def run_alone(
 
 
 def configured(program: str, **sizes: int | bool) -> RunConfig:
-    """As the catalogue has it, by hand: the sides know no catalogue."""
+    """As the program's record has it, by hand: the sides know no record."""
     return RunConfig(program=program, mode=Mode.DIRECT, align=4, **{"payload_bytes": 8, "ring_size": 2, **sizes})  # type: ignore[arg-type]
 
 

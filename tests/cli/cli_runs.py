@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 from commands import AMP, LIMIT_S
 
-from amp.cli.machine import Machine, Outcome
-from amp.cli.options import Plan, resolve
-from amp.machine.config import Mode, Report, RunConfig
-from amp.report.trace import Trace
+from amp.lab.machine import MODULE, Machine, Outcome
+from amp.lab.plan import Plan, make_plan
+from amp.lab.run import trace_of
+from amp.machine.config import Mode, Report
 
 WAIT_LIMIT_S = LIMIT_S
 
@@ -29,11 +29,20 @@ def planned(
     messages: int,
     weaken: tuple[str, ...] = (),
     mode: Mode = Mode.LOCKSTEP,
-    **sizes: Any,
+    ring_size: int | None = None,
+    **options: Any,
 ) -> Plan:
     """An echo as `amp run` would be asked for it."""
-    config = RunConfig(program="echo", mode=mode, **sizes)
-    return resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    return make_plan(
+        "echo",
+        mode=mode,
+        platform=platform,
+        barriers=barriers,
+        weaken=weaken,
+        messages=messages,
+        ring_size=ring_size,
+        options=options,
+    )
 
 
 def run_seed(machine: Machine, plan: Plan, seed: int) -> Outcome:
@@ -44,7 +53,7 @@ def in_a_fresh_machine(plan: Plan, seed: int) -> tuple[Outcome, bytes]:
     """A seed's outcome and its trace, from two processes that have run nothing before."""
     with Machine(plan.at_seed(seed)) as machine:
         outcome = run_seed(machine, plan, seed)
-        return outcome, Trace.from_region(memoryview(machine.region.memory), machine.model_offset).to_bytes()
+        return outcome, trace_of(machine).to_bytes()
 
 
 def repeatable(outcome: Outcome) -> tuple[int, int, int | None, list[Report]]:
@@ -88,7 +97,7 @@ def sides_of(pid: int) -> tuple[int, ...]:
             stat = Path("/proc", entry, "stat").read_bytes() if entry.isdigit() else b""
             if stat and int(stat.rpartition(b")")[2].split()[1]) == pid:
                 command = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
-                found += [int(entry)] if b"hostside" in command or b"remoteside" in command else []
+                found += [int(entry)] if MODULE.encode() in command else []
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
     return tuple(sorted(found)) if len(found) == 2 else ()

@@ -9,7 +9,7 @@ import pytest
 from cli_runs import in_a_fresh_machine, planned, repeatable
 from slow_sizes import size
 
-from amp.cli.options import Plan
+from amp.lab.plan import Plan
 
 CORRECT = planned("paranoid", messages=60, segments=2, event_idx=True)
 WITNESS = planned("omap4-2011", "smp", messages=2000)

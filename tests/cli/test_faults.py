@@ -22,9 +22,9 @@ from in_time import Stopwatch
 from slow_sizes import size
 
 from amp._core import _bridge
-from amp.cli.machine import STOP_LIMIT_S, Machine, SideDied
-from amp.cli.options import Plan
-from amp.cli.run import SideFailed, run
+from amp.lab.machine import STOP_LIMIT_S, Machine, SideDied
+from amp.lab.plan import Plan
+from amp.lab.run import SideFailed, run
 from amp.machine.config import Mode
 from amp.port.port import CPU_NAMES
 from amp.region.names import SHM_DIRECTORY, creator_of

@@ -16,11 +16,12 @@ from commands import process as amp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amp.cli import run, verify, witness_file
-from amp.cli.options import Plan, resolve
+from amp.cli.explain import save
 from amp.errors import AmpError, UsageError
 from amp.explore.explorer import Bounds
-from amp.machine.config import Mode, RunConfig
+from amp.lab import run, verify
+from amp.lab import witness as witness_file
+from amp.lab.plan import make_plan
 from amp.report.html import render_html
 from amp.report.trace import Trace
 
@@ -38,13 +39,12 @@ def witnesses(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("witnesses")
     plan = planned("omap4-2011", "smp", messages=60)
     found = run.run(plan, range(1, 2))
-    witness_file.save(str(folder / "run"), plan, found.witnesses[0])
-    config = RunConfig(program="vring", mode=Mode.LOCKSTEP, ring_size=2)
-    small: Plan = resolve(config, platform="arm64-domains", barriers="smp", weaken=(), messages=None)
+    save(str(folder / "run"), plan, found.witnesses[0])
+    small = make_plan("vring", platform="arm64-domains", barriers="smp")
     shown = verify.verify(small, Bounds()).counterexample
     assert shown is not None
     assert shown.witness is not None
-    witness_file.save(str(folder / "verify"), shown.plan, shown.witness)
+    save(str(folder / "verify"), shown.plan, shown.witness)
     return [json.loads((folder / name).read_text()) for name in ("run", "verify")]
 
 
@@ -100,7 +100,7 @@ def explained(path: Path) -> None:
     plan, found = witness_file.load(str(path))
     if found.trace is not None and found.explanation is not None:
         render_html(found.trace, found.explanation, str, verdict="", replay=None)
-    witness_file.save(os.devnull, plan, found)
+    save(os.devnull, plan, found)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 from cli_runs import planned
 
-from amp.cli.options import Plan
-from amp.cli.run import run
+from amp.lab.plan import Plan
+from amp.lab.run import run
 from amp.machine.config import Mode
 from amp.ordering.sites import Site
 from amp.virtio.sites import B1, K1, S1, S2, S3, S4, S5, S6, S7, S8

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from amp.cli.options import Plan
-from amp.cli.site_search import Search
-from amp.cli.sites import necessity, plan_of
-from amp.cli.verify import explorer_of
 from amp.explore.explorer import Bounds, Exploration
+from amp.lab.necessity import necessity, plan_of
+from amp.lab.plan import Plan
+from amp.lab.search import Search
+from amp.lab.verify import explorer_of
 from amp.ordering import platform
 from amp.ordering.barriers import ALL_ORDERS, BarrierClass, Orders
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import Site
+from amp.programs import EXPLORABLE
 from amp.report.matrix import Matrix, Verdict
 from amp.report.matrix_text import together_text
-from amp.scenarios import SCENARIOS
 from amp.virtio.sites import B1, S1, S2, S3, S4
 
 BOUNDS = Bounds(executions=100_000, seconds=60)
@@ -364,8 +364,8 @@ def test_a_site_that_is_weakened_on_the_command_line_is_weakened_as_coded() -> N
     assert matrix_of("vring", "arm64-domains", "mandatory", "S1=smp").status == "violation"
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", EXPLORABLE)
 def test_every_scenario_has_a_row_for_each_of_its_sites(name: str) -> None:
     matrix = matrix_of(name, "sc")
-    assert {row.site for row in matrix.rows} == {*SCENARIOS[name].sites, *SCENARIOS[name].idle_sites}
+    assert {row.site for row in matrix.rows} == set(EXPLORABLE[name].stood_at)
     assert all(row.note for row in matrix.rows), "who needs nothing is told why"

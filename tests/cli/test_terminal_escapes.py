@@ -14,8 +14,8 @@ from commands import process as amp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amp.cli.output import visible
 from amp.cli.terminal import make_console, say
+from amp.visible import visible
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\x08\r\x7f\u202eevil\u2066\u2028"
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")

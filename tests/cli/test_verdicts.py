@@ -11,9 +11,9 @@ import pytest
 from cli_runs import in_a_fresh_machine, planned, repeatable
 from slow_sizes import size
 
-from amp.cli.machine import Machine
-from amp.cli.options import Plan
-from amp.cli.run import Result, run
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan
+from amp.lab.run import Result, run
 from amp.ordering import PLATFORMS
 
 FEW = range(1, 21)

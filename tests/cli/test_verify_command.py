@@ -9,15 +9,15 @@ import pytest
 from commands import here, process
 from commands import here as amp
 
-from amp.cli.machine import Machine
-from amp.cli.options import Plan, resolve, ring_size_for
-from amp.cli.verify import Verdict, along, explorer_of, sample, verify
-from amp.cli.witness_file import load, save
+from amp.cli.explain import save
 from amp.errors import UsageError
 from amp.explore.explorer import Bounds, Chooser
 from amp.explore.follow import follow
 from amp.explore.shrink import measured, simpler
-from amp.machine.config import Mode, RunConfig
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan, make_plan
+from amp.lab.verify import Verdict, along, explorer_of, sample, verify
+from amp.lab.witness import load
 from amp.machine.script import Script
 
 BOUNDS = Bounds(executions=200_000, seconds=120)
@@ -36,8 +36,7 @@ FINDINGS = [
 
 
 def planned(scenario: str, platform: str, *weaken: str, messages: int = 2, barriers: str = "mandatory") -> Plan:
-    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, None))
-    return resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    return make_plan(scenario, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ import json
 import pytest
 from commands import here as amp
 
-from amp.cli.options import Plan, resolve, ring_size_for
-from amp.cli.verify import explorer_of, verify
 from amp.explore.explorer import Bounds
-from amp.machine.config import Mode, RunConfig
+from amp.lab.plan import Plan, make_plan
+from amp.lab.verify import explorer_of, verify
 from amp.ordering.sites import Site
 from amp.virtio.sites import S1, S2, S3, S4
 
@@ -36,9 +35,8 @@ BROKEN = [
 
 
 def planned(platform: str, barriers: str, *weaken: str, messages: int = 1, ring_size: int | None = None) -> Plan:
-    size = ring_size_for("rpmsg-ping", ring_size)
-    config = RunConfig(program="rpmsg-ping", mode=Mode.LOCKSTEP, ring_size=size)
-    return resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=messages)
+    sizes = {"messages": messages, "ring_size": ring_size}
+    return make_plan("rpmsg-ping", platform=platform, barriers=barriers, weaken=weaken, **sizes)
 
 
 @pytest.mark.parametrize(("platform", "barriers"), HOLDS)

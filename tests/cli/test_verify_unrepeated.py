@@ -12,13 +12,12 @@ import pytest
 from commands import AMP
 from commands import process as amp
 
-from amp.cli.machine import Machine
-from amp.cli.options import Plan, resolve, ring_size_for
-from amp.cli.run import check_ended
-from amp.cli.verify import along, sample, verify
 from amp.errors import ScriptMismatch, UsageError
 from amp.explore.explorer import Bounds, Chooser
-from amp.machine.config import Mode, RunConfig
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan, make_plan
+from amp.lab.run import check_ended
+from amp.lab.verify import along, sample, verify
 from amp.machine.script import COUNT_LIMIT, Goal, Read, Script, Taken, Visible
 
 BOUNDS = Bounds(executions=200_000, seconds=120)
@@ -41,8 +40,7 @@ source = "Arm ARM DDI 0403E, A3.7.3"
 
 
 def planned(scenario: str, platform: str, *weaken: str, messages: int = 2) -> Plan:
-    config = RunConfig(program=scenario, mode=Mode.LOCKSTEP, ring_size=ring_size_for(scenario, None))
-    return resolve(config, platform=platform, barriers="mandatory", weaken=weaken, messages=messages)
+    return make_plan(scenario, platform=platform, weaken=weaken, messages=messages)
 
 
 @pytest.mark.parametrize("pairs", ['"WR"', '"RR", "RW", "WR", "WW"', '"WR", "WD"', '"WW"', '"RW", "WW", "WR", "WD"'])
@@ -173,7 +171,8 @@ def test_so_do_two_processes(known: Script, scenario: str) -> None:
         for script in strange_scripts(known, 60):
             try:
                 token = script.token()
-                check_ended(machine.run(plan.with_config(script=token).config, plan.platform, plan.sites))
+                outcome = machine.run(plan.with_config(script=token).config, plan.platform, plan.sites)
+                check_ended(outcome, plan.program.part_names)
             except (ScriptMismatch, UsageError) as error:
                 assert_one_line(error)
                 refused += 1

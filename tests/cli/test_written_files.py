@@ -171,7 +171,7 @@ def test_output_that_is_asked_for_on_a_descriptor_goes_there(tmp_path: Path) -> 
     with (tmp_path / "out").open("w") as out:
         done = subprocess.run([*AMP, *SMP, "--save", "/dev/stdout"], stdout=out, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1, done.stderr
-    assert '"amp witness 2"' in (tmp_path / "out").read_text()
+    assert '"amp witness 3"' in (tmp_path / "out").read_text()
 
 
 def test_exactly_the_limit_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:

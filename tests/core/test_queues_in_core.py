@@ -319,7 +319,7 @@ def python_sites(*, event_idx: bool) -> dict[str, list[int]]:
             remote.calls.clear()
             answer = call()
             calls = host.calls + remote.calls
-            found[name] = [int(call.arguments[0]) for call in calls if call.method == "barrier"]
+            found[name] = [SITES.number(call.arguments[0]) for call in calls if call.method == "barrier"]
             return answer
 
         record("add", lambda: driver.add(machine.segments([8]), (), 0))
@@ -348,7 +348,9 @@ def test_the_core_stands_at_the_same_sites_as_python_in_the_same_order(tmp_path:
     lines = (line.partition(":") for line in printed.splitlines())
     found = {name: [int(number) for number in numbers.split()] for name, _, numbers in lines}
     assert found == python_sites(event_idx=event_idx)
-    assert {site for sites in found.values() for site in sites} == set(SITES) - {K2}, "K2 is whoever wakes up's"
+    assert {SITES.at(site) for sites in found.values() for site in sites} == set(SITES) - {K2}, (
+        "K2 is whoever wakes up's"
+    )
 
 
 def test_a_queue_in_the_core_has_its_ports_own_sites() -> None:
@@ -358,11 +360,11 @@ def test_a_queue_in_the_core_has_its_ports_own_sites() -> None:
         port = open_direct(machine.region, HOST, sites)
         driver_queue(port, machine.layout)
         memory, shared, board, numbers = port._room
-        assert numbers[S1] == Primitive.NONE
+        assert numbers[SITES.number(S1)] == Primitive.NONE
         for site in SITES:
             wrong = bytearray(numbers)
-            wrong[site] = 0xEE
-            broken = DirectPort(memory, *shared, board, REMOTE, 2, bytes(wrong))
+            wrong[SITES.number(site)] = 0xEE
+            broken = DirectPort(memory, *shared, board, REMOTE, 2, bytes(wrong), SITES.numbers)
             with pytest.raises(AccessFault):
                 driver_queue(broken, machine.layout)
             with pytest.raises(AccessFault):

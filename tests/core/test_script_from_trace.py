@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from script_machine import Run, ScriptMachine, script_machine
 
-from amp.cli.machine import Machine
-from amp.cli.options import resolve
-from amp.cli.run import trace_of
 from amp.errors import ScriptMismatch, UsageError
+from amp.lab.machine import Machine
+from amp.lab.plan import make_plan
+from amp.lab.run import trace_of
 from amp.machine.config import Mode, RunConfig
 from amp.machine.script import Read, Script, Visible
 from amp.report.schedule import script_of
@@ -117,7 +117,7 @@ def plan_of(seed: int, script: str = "", mode: Mode = Mode.LOCKSTEP) -> RunConfi
 
 @pytest.mark.parametrize(("platform", "barriers"), [("omap4-2011", "smp"), ("arm64", "mandatory")])
 def test_a_seeded_echo_replays_by_its_schedule_s_token(platform: str, barriers: str) -> None:
-    plan = resolve(plan_of(1), platform=platform, barriers=barriers, weaken=(), messages=20)
+    plan = make_plan("echo", platform=platform, barriers=barriers, messages=20)
     with Machine(plan.config) as machine:
         for seed in range(1, 5):
             outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
@@ -129,7 +129,7 @@ def test_a_seeded_echo_replays_by_its_schedule_s_token(platform: str, barriers: 
 
 
 def test_a_script_that_does_not_fit_is_one_clear_line() -> None:
-    plan = resolve(plan_of(1), platform="arm64", barriers="mandatory", weaken=(), messages=20)
+    plan = make_plan("echo", platform="arm64", messages=20)
     with Machine(plan.config) as machine:
         with pytest.raises(ScriptMismatch) as refused:
             machine.run(
@@ -147,6 +147,6 @@ def test_a_script_needs_lockstep_and_cpus_that_are_there() -> None:
     token = Script((Visible(2, 0),)).token()
     with pytest.raises(UsageError, match="script has no meaning in mode free"):
         plan_of(1, token, Mode.FREE).check()
-    plan = resolve(plan_of(1), platform="arm64", barriers="mandatory", weaken=(), messages=20)
+    plan = make_plan("echo", platform="arm64", messages=20)
     with Machine(plan.config) as machine, pytest.raises(UsageError, match="goal 1: cpu is 2, expected 0 to 1"):
         machine.run(plan_of(1, token), plan.platform, plan.sites)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from explored_scenarios import explore
+from explored_programs import explore
 
 from amp.ordering.barriers import BarrierClass
-from amp.virtio.sites import B1, S3, S6
+from amp.programs import spsc_vring
+from amp.virtio.sites import B1, S6
 
 
 def line(name: str, platform: str, **options: object) -> str:
@@ -19,6 +20,6 @@ if __name__ == "__main__":
     print(line("spsc-vring", "omap4-2011", messages=5, ring_size=4))
     print(line("vring", "arm64", messages=2))
     print(line("vring-event-idx", "arm64-domains", messages=1))
-    print(line("spsc-vring", "paranoid", messages=3, weaken={S3: BarrierClass.NONE}))
+    print(line("spsc-vring", "paranoid", messages=3, weaken={spsc_vring.S3: BarrierClass.NONE}))
     print(line("vring", "paranoid", messages=3, weaken={B1: BarrierClass.NONE}))
     print(line("vring-flags", "arm64", messages=2, weaken={S6: BarrierClass.NONE}))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from explored_scenarios import explore
+from explored_programs import explore
 
 PLATFORM = "omap4-2011"
 PEERS = {2: (1, 4, 12, 36, 108, 324), 4: (1, 4, 25, 196, 1400, 9696)}

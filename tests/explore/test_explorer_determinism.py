@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from explored_scenarios import scenario_explorer
+from explored_programs import program_explorer
 
 from amp.explore.explorer import Bounds, Exploration, Explorer, Machine, Nondeterministic
 from amp.ordering.barriers import BarrierClass
@@ -39,7 +39,7 @@ def test_twenty_fresh_interpreters_count_and_find_the_same() -> None:
 
 
 def test_an_explorer_counts_the_same_the_second_time() -> None:
-    explorer = scenario_explorer("spsc-vring", "omap4-2011", messages=4, ring_size=4)
+    explorer = program_explorer("spsc-vring", "omap4-2011", messages=4, ring_size=4)
     first, second = (explorer.explore(Bounds()) for _ in range(2))
     first.seconds = second.seconds = 0
     assert first == second

@@ -1,4 +1,4 @@
-"""Each scenario holds with sound barriers on every platform, and each missing one is found exactly where it is needed.
+"""Each program holds with sound barriers on every platform, and each missing one is found exactly where it is needed.
 
 Why a barrier of the ring is needed follows from what the hardware keeps by itself between accesses of one CPU:
  - `sc` keeps all, `x86-wb` all but store to load. The ring needs no store to load, so no barrier of S1 to S4 is a bug
@@ -12,13 +12,13 @@ others they stop short of the remote, or are not even compiled in (`armv7-up`).
 from __future__ import annotations
 
 import pytest
-from explored_scenarios import explore
+from explored_programs import explore
 
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import Site
-from amp.scenarios import SCENARIOS
-from amp.virtio.sites import S1, S2, S3, S4
+from amp.programs import EXPLORABLE
+from amp.programs.spsc_vring import S1, S2, S3, S4
 
 NEEDED = {
     "sc": (),
@@ -54,28 +54,28 @@ def test_smp_barriers_hold_where_they_reach_the_remote(platform: str) -> None:
     assert result.verified == (platform in SMP_IS_ENOUGH)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("program", EXPLORABLE)
 @pytest.mark.parametrize("platform", NEEDED)
-def test_with_mandatory_barriers_it_holds_on_every_platform(platform: str, scenario: str) -> None:
-    result = explore(scenario, platform, messages=SIZES.get(scenario, 3))
+def test_with_mandatory_barriers_it_holds_on_every_platform(platform: str, program: str) -> None:
+    result = explore(program, platform, messages=SIZES.get(program, 3))
     assert result.verified, result.finding and str(result.finding.error)
     assert result.executions > 0
 
 
 @pytest.mark.parametrize(
-    ("scenario", "site"),
-    [(name, site) for name, each in SCENARIOS.items() for site in each.sites],
+    ("program", "site"),
+    [(name, site) for name, each in EXPLORABLE.items() for site in each.needed],
     ids=lambda value: value.name if isinstance(value, Site) else value,
 )
-def test_every_site_that_the_catalogue_says_is_needed_is_found(scenario: str, site: Site) -> None:
-    result = explore(scenario, "paranoid", messages=3, weaken={site: BarrierClass.NONE})
+def test_every_site_that_a_program_says_is_needed_is_found(program: str, site: Site) -> None:
+    result = explore(program, "paranoid", messages=3, weaken={site: BarrierClass.NONE})
     assert result.finding is not None
 
 
 @pytest.mark.parametrize(
-    ("scenario", "site"),
-    [(name, site) for name, each in SCENARIOS.items() for site in each.idle_sites],
+    ("program", "site"),
+    [(name, site) for name, each in EXPLORABLE.items() for site in each.idle],
     ids=lambda value: value.name if isinstance(value, Site) else value,
 )
-def test_a_site_that_the_catalogue_calls_idle_is_not(scenario: str, site: Site) -> None:
-    assert explore(scenario, "paranoid", messages=2, weaken={site: BarrierClass.NONE}).verified
+def test_a_site_that_a_program_calls_idle_is_not(program: str, site: Site) -> None:
+    assert explore(program, "paranoid", messages=2, weaken={site: BarrierClass.NONE}).verified

@@ -1,7 +1,8 @@
 """A model with an error in it turns a check red: one check at least for every error that is planted.
 
 Errors of the order tables are planted in the platform, as data. The rules of the graph that are no data are left out by
-`Explorer.plant`. A check is a claim of this suite, made of a machine: litmus shapes as Port programs, and scenarios.
+`Explorer.plant`. A check is a claim of this suite, made of a machine: litmus shapes as Port programs, and programs that
+are shipped.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from explored_scenarios import explore
+from explored_programs import explore
 from small_programs import explored
 
 from amp.ordering.barriers import BarrierClass, Orders, Reach
@@ -30,8 +31,8 @@ class Machine:
         assert found is not None
         return any(each[: len(outcome)] == outcome for each in found.found)
 
-    def holds(self, scenario: str, barriers: BarrierClass) -> bool:
-        return explore(scenario, self.platform, plant=self.plant, messages=3, barriers=barriers).verified
+    def holds(self, program: str, barriers: BarrierClass) -> bool:
+        return explore(program, self.platform, plant=self.plant, messages=3, barriers=barriers).verified
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------

@@ -9,32 +9,32 @@ from types import MappingProxyType
 
 import msgspec
 import pytest
-from explored_scenarios import BOUNDS, scenario_explorer
+from explored_programs import BOUNDS, program_explorer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from port_strategies import platforms, programs
 from replay_machine import ReplayMachine, replay_machine
 from small_programs import explorer_of
 
-from amp.cli.machine import Machine
 from amp.errors import Stall, UsageError
 from amp.explore.explorer import Ending
 from amp.explore.schedule import Execution, NotALine, mixes_own_bytes, needs_late_atomics, needs_late_loads, script_of
+from amp.lab.machine import Machine
 from amp.machine.config import Mode
 from amp.ordering.architectures import ARCHITECTURES, Architecture
 from amp.ordering.barriers import BarrierClass, Orders, Primitive, Reach
 from amp.ordering.platforms import PLATFORMS, Platform
 from amp.ordering.sites import SiteMap
-from amp.scenarios import SCENARIOS
+from amp.programs import EXPLORABLE
 
 MESSAGES = 3
 REPEATS = 3
 
 
-@pytest.fixture(params=sorted(SCENARIOS))
-def scenario(request: pytest.FixtureRequest) -> Iterator[tuple[str, Machine]]:
-    """A scenario, and two processes that run it."""
-    config = SCENARIOS[request.param].config(Mode.LOCKSTEP, messages=MESSAGES)
+@pytest.fixture(params=sorted(EXPLORABLE))
+def shipped(request: pytest.FixtureRequest) -> Iterator[tuple[str, Machine]]:
+    """A program, and two processes that run it."""
+    config = EXPLORABLE[request.param].config(Mode.LOCKSTEP, messages=MESSAGES)
     with Machine(config) as machine:
         yield request.param, machine
 
@@ -45,19 +45,19 @@ def what_is_missed(text: str) -> str:
 
 
 @pytest.mark.parametrize("platform", ["paranoid", "arm64"])
-def test_every_finding_is_repeated_by_two_processes(scenario: tuple[str, Machine], platform: str) -> None:
-    name, machine = scenario
+def test_every_finding_is_repeated_by_two_processes(shipped: tuple[str, Machine], platform: str) -> None:
+    name, machine = shipped
     repeated = 0
-    for site in SCENARIOS[name].sites:
-        explorer = scenario_explorer(name, platform, messages=MESSAGES, weaken={site: BarrierClass.NONE})
+    for site in EXPLORABLE[name].needed:
+        explorer = program_explorer(name, platform, messages=MESSAGES, weaken={site: BarrierClass.NONE})
         finding = explorer.explore(BOUNDS).finding
         if finding is None:
             continue
         explorer.replay(finding.choices)
         script = script_of(Execution.of(explorer.core.events()), whole=isinstance(finding.error, Stall))
-        kinds = SCENARIOS[name].kinds
-        sites = SiteMap.for_class(BarrierClass.MANDATORY, kinds).weaken(site, BarrierClass.NONE, kinds)
-        config = SCENARIOS[name].config(Mode.LOCKSTEP, messages=MESSAGES)
+        coded = SiteMap.for_class(BarrierClass.MANDATORY, EXPLORABLE[name].sites)
+        sites = coded.weaken(site, BarrierClass.NONE)
+        config = EXPLORABLE[name].config(Mode.LOCKSTEP, messages=MESSAGES)
         for _ in range(REPEATS):
             outcome = machine.run(msgspec.structs.replace(config, script=script.token()), PLATFORMS[platform], sites)
             assert outcome.finding is not None, site

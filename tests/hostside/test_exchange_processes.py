@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from slow_sizes import size
 
-from amp.cli.machine import Machine, Outcome
 from amp.errors import UsageError
+from amp.lab.machine import Machine, Outcome
 from amp.machine.config import Mode, RunConfig
-from amp.machine.wiring import plan
 from amp.ordering import platform
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
+from amp.programs import SHIPPED
 from amp.virtio.sites import SITES, linux_choice
 
 MANDATORY = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
@@ -146,10 +146,10 @@ def test_without_barriers_it_is_not_complete() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"messages": 0}, "messages is 0, expected 1 to"),
-        ({"payload_bytes": 15}, "payload is 15, expected 16 to 1048576"),
-        ({"ring_size": 0}, "ring size is 0, expected 1 to 32768"),
-        ({"ring_size": 65536}, "ring size is 65536, expected 1 to 32768"),
+        ({"messages": 0}, "messages is 0, echo has 1 to"),
+        ({"payload_bytes": 15}, "payload is 15, expected at least the 16 bytes of a message's header"),
+        ({"ring_size": 0}, "ring size is 0, echo has 1 to 32768"),
+        ({"ring_size": 65536}, "ring size is 65536, echo has 1 to 32768"),
         ({"ring_size": 12}, "ring size is 12, expected a power of two"),
         ({"segments": 0}, "segments is 0, expected 1 to 64"),
         ({"segments": 9}, "segments is 9, expected at most the ring size, 8"),
@@ -165,8 +165,9 @@ def test_without_barriers_it_is_not_complete() -> None:
 def test_a_run_that_cannot_be_is_a_usage_error_that_names_field_value_and_limit(
     change: dict[str, int], message: str
 ) -> None:
+    echo = SHIPPED["echo"]
     with pytest.raises(UsageError, match=message):
-        plan(msgspec.structs.replace(SMALL, **change))
+        echo.memory(echo.settle(msgspec.structs.replace(SMALL, **change)))
 
 
 def soak(messages: int) -> Outcome:

@@ -10,7 +10,8 @@ from amp.errors import UsageError
 from amp.ordering import platform
 from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders, Primitive
 from amp.ordering.platforms import PLATFORMS, Platform, Side, Verdict
-from amp.ordering.sites import SITES, SiteMap, parse_policy
+from amp.ordering.sites import SiteMap
+from amp.virtio.sites import POLICIES, SITES
 
 P = Primitive
 HOST, REMOTE = Side.HOST, Side.REMOTE
@@ -87,9 +88,9 @@ def unmet(machine: Platform, sites: SiteMap) -> set[str]:
     """The sites whose need is not met, with the side that stands there."""
     return {
         f"{side}:{site.name}"
-        for site, row in SITES.items()
-        for side in ([row.side] if row.side else list(Side))
-        if row.needs & ~machine.orders(side, sites[site])
+        for site in SITES
+        for side in ([site.side] if site.side else list(Side))
+        if site.needs & ~machine.orders(side, sites[site])
     }
 
 
@@ -123,12 +124,12 @@ SUFFICES = [
 
 @pytest.mark.parametrize(("name", "policy", "suffices"), SUFFICES)
 def test_a_policy_meets_every_site_of_both_sides_or_it_does_not(name: str, policy: str, suffices: bool) -> None:
-    missing = unmet(PLATFORMS[name], parse_policy(policy))
+    missing = unmet(PLATFORMS[name], POLICIES[policy])
     assert (not missing) == suffices, missing
 
 
 def test_the_bug_of_2011_is_the_stores_of_the_host_and_nothing_of_the_remote() -> None:
-    missing = unmet(PLATFORMS["omap4-2011"], parse_policy("smp"))
+    missing = unmet(PLATFORMS["omap4-2011"], POLICIES["smp"])
     assert missing == {"host:S1", "host:S5", "host:S8", "host:K1"}
 
 
@@ -136,11 +137,11 @@ def test_without_the_pl310_the_same_kernel_has_no_bug() -> None:
     machine = PLATFORMS["omap4-2011"]
     stages = tuple(stage for stage in machine.host.stages if "PL310" not in stage.name)
     assert len(stages) == len(machine.host.stages) - 1
-    assert unmet(replace(machine, host=replace(machine.host, stages=stages)), parse_policy("smp")) == set()
+    assert unmet(replace(machine, host=replace(machine.host, stages=stages)), POLICIES["smp"]) == set()
 
 
 def test_armv7_smp_under_dma_fails_at_the_doorbell_alone() -> None:
-    assert unmet(PLATFORMS["armv7-smp"], parse_policy("dma")) == {"host:K1"}
+    assert unmet(PLATFORMS["armv7-smp"], POLICIES["dma"]) == {"host:K1"}
 
 
 @pytest.mark.parametrize("name", PLATFORMS)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from ring_machine import DIRECT, RingMachine
 
 from amp.errors import AccessFault
+from amp.layout import Cell
 from amp.ordering.barriers import BarrierClass, Kind, Primitive
-from amp.ordering.sites import SiteMap
+from amp.ordering.sites import Site, SiteMap, Sites
 from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, open_modelled, site_bytes
 from amp.port.port import HOST, Port
 from amp.virtio.sites import K1, K2, S1, SITES, linux_choice
@@ -23,7 +24,7 @@ ARGUMENTS = {"load": 0, "store": 1, "xchg": 1, "cmpxchg": 2, "fetch": 1, "virtio
 
 @pytest.mark.parametrize("door", [DirectPort, ModelledPort])
 def test_every_door_has_every_method_of_the_port_and_nothing_public_beyond_set_up(door: type) -> None:
-    assert len(METHODS) == 41
+    assert len(METHODS) == 48
     for name in METHODS:
         assert callable(getattr(door, name)), name
         parameters = inspect.signature(getattr(Port, name)).parameters.values()
@@ -54,7 +55,8 @@ def call_of(name: str, address: int) -> tuple[Any, ...]:
     }
     if name in special:
         return special[name]
-    return (address, *[1] * ARGUMENTS[name.partition("_")[0]])
+    at = address if name[-1].isdigit() else Cell(address, 4, "cell")  # without a width the cell says it
+    return (at, *[1] * ARGUMENTS[name.partition("_")[0]])
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -181,7 +183,15 @@ def test_virtio_barriers_follow_weak_barriers_as_linux_has_them(
     with RingMachine() as machine:
         sites = linux_choice(weak_barriers=weak)
         region = machine.region
-        port = Noting(region.memory, *region.layout.shared, region.layout["mailbox"].offset, HOST, 2, site_bytes(sites))
+        port = Noting(
+            region.memory,
+            *region.layout.shared,
+            region.layout["mailbox"].offset,
+            HOST,
+            2,
+            site_bytes(sites),
+            SITES.numbers,
+        )
         port.noted = []
         port.weak_barriers = weak
         seen = []
@@ -208,8 +218,9 @@ def test_barriers_of_a_device_are_not_weak_unless_somebody_says_so() -> None:
 @pytest.mark.parametrize("kind", [Kind.RELEASE, Kind.ACQUIRE])
 def test_a_site_that_asks_for_a_c11_fence_gets_one_at_either_door(cls: BarrierClass, kind: Kind) -> None:
     with RingMachine() as bare, RingMachine(door="arm64") as modelled:
-        sites = SiteMap.for_class(cls, {S1: kind})
-        open_direct(bare.region, HOST, sites).barrier(S1)
-        open_modelled(modelled.region, HOST, sites).barrier(S1)
+        fenced = Site("fenced", "what stands before, before what follows", needs="RW WW", kind=kind)
+        sites = SiteMap.for_class(cls, Sites([fenced]))
+        open_direct(bare.region, HOST, sites).barrier(fenced)
+        open_modelled(modelled.region, HOST, sites).barrier(fenced)
         with pytest.raises(ValueError, match="a number the core does not know"):
             bare.host.fence(1 + max(Primitive))

@@ -1,4 +1,4 @@
-"""`amp scenarios`, and the scenarios under `amp run`, explain and replay, as a user types them."""
+"""`amp scenarios`, and the small programs under `amp run`, explain and replay, as a user types them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amp.scenarios import SCENARIOS
 from commands import here
 
-NAMES = pytest.mark.parametrize("name", SCENARIOS)
+from amp.programs import EXPLORABLE
+
+NAMES = pytest.mark.parametrize("name", EXPLORABLE)
 
 
 def amp(*arguments: str, status: int = 0) -> str:
@@ -28,35 +29,35 @@ def data_of(*arguments: str, status: int = 0) -> dict[str, Any]:
     return data
 
 
-def test_the_list_has_a_line_for_every_scenario_in_a_hundred_columns() -> None:
+def test_the_list_has_a_line_for_every_small_program_in_a_hundred_columns() -> None:
     text = amp("scenarios")
-    assert all(re.search(rf"^ {name} ", text, re.MULTILINE) for name in SCENARIOS)
+    assert all(re.search(rf"^ {name} ", text, re.MULTILINE) for name in EXPLORABLE)
     assert max(map(len, text.splitlines())) <= 100
 
 
 @NAMES
-def test_a_scenario_is_described_with_every_site_and_what_it_is_for(name: str) -> None:
+def test_a_program_is_described_with_every_site_and_what_it_is_for(name: str) -> None:
     text = amp("scenarios", name)
-    scenario = SCENARIOS[name]
-    for site in (*scenario.sites, *scenario.idle_sites):
+    program = EXPLORABLE[name]
+    for site in program.stood_at:
         assert re.search(rf"^ {site.name} ", text, re.MULTILINE)
-    assert scenario.violations in text
-    assert text.count("nothing: ") == len(scenario.idle_sites)
+    assert program.violations in text
+    assert text.count("nothing: ") == len(program.idle)
 
 
 @NAMES
-def test_a_scenario_as_data_says_what_the_catalogue_says(name: str) -> None:
+def test_a_program_as_data_says_what_its_record_says(name: str) -> None:
     data = data_of("scenarios", name)
     assert (data["command"], data["name"]) == ("scenarios", name)
-    assert {key: data[key] for key in SCENARIOS[name].as_dict()} == SCENARIOS[name].as_dict()
+    assert {key: data[key] for key in EXPLORABLE[name].as_dict()} == EXPLORABLE[name].as_dict()
     listed = data_of("scenarios")["scenarios"]
-    assert [each["name"] for each in listed] == list(SCENARIOS)
+    assert [each["name"] for each in listed] == list(EXPLORABLE)
 
 
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("scenarios vrings", "scenario 'vrings' is unknown; did you mean vring?"),
+        ("scenarios vrings", "program 'vrings' is unknown; did you mean vring?"),
         ("run vring --weaken K1=none", "weaken: vring has no site K1 (it has S1, S2, S3, S4, B1)"),
         ("run spsc-vring --barriers virtio-strong", "barriers 'virtio-strong' is unknown"),
         ("run vring --event-idx", "vring always has event_idx off, not event_idx on"),
@@ -74,11 +75,11 @@ def test_what_makes_no_sense_is_one_line_and_status_2(command: str, says: str) -
 
 
 @NAMES
-def test_a_scenario_runs_with_its_own_sizes(name: str) -> None:
+def test_a_program_runs_with_its_own_sizes(name: str) -> None:
     data = data_of("run", name, "--seeds", "5")
-    assert (data["status"], data["ring_size"]) == ("holds", SCENARIOS[name].ring_size)
-    assert data["payload_bytes"] == SCENARIOS[name].fixed["payload_bytes"]
-    assert data["messages"] == 5 * SCENARIOS[name].messages
+    assert (data["status"], data["ring_size"]) == ("holds", EXPLORABLE[name].sizes["ring_size"].default)
+    assert data["payload_bytes"] == EXPLORABLE[name].fixed["payload_bytes"]
+    assert data["messages"] == 5 * EXPLORABLE[name].sizes["messages"].default
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_finding_is_saved_explained_and_repeated_and_so_is_its_line(tmp_path: 
     assert data_of(*words[1:], status=1)["findings"][0]["digest"] == first["digest"]
 
 
-def test_the_line_that_repeats_a_run_has_nothing_that_the_scenario_has_by_itself() -> None:
+def test_the_line_that_repeats_a_run_has_nothing_that_the_program_has_by_itself() -> None:
     asked = ("run", "vring-indirect", "--weaken", "S1=none", "--platform", "paranoid", "--seeds", "4")
     found = data_of(*asked, status=1)["findings"]
     assert re.fullmatch(

@@ -37,10 +37,12 @@ class Machine:
                 self.memory, ROOM, cpu, int(self.platform.implicit(side)), bytes(self.platform.table(side))
             )
         numbers = bytes([0, *(sites[site] for site in SITES)])
-        self.host, self.remote = (_bridge.ModelledPort(self.memory, ROOM, cpu, numbers) for cpu in range(2))
+        self.host, self.remote = (
+            _bridge.ModelledPort(self.memory, ROOM, cpu, numbers, SITES.numbers) for cpu in range(2)
+        )
 
     def trace(self) -> Trace:
-        return Trace.from_region(self.memory, ROOM)
+        return Trace.from_region(self.memory, ROOM, SITES)
 
     def explain(self, finding: Finding) -> Explanation:
         explanation = blame(self.trace(), finding, self.platform)

@@ -13,10 +13,10 @@ from enum import Enum
 
 import msgspec
 
-from amp.cli.machine import Machine
-from amp.cli.options import Plan
-from amp.cli.run import Witness
 from amp.errors import ScriptMismatch
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan
+from amp.lab.run import Witness
 from amp.machine.config import Mode
 from amp.machine.script import Goal, Script, Visible
 from amp.ordering.barriers import BarrierClass, Primitive
@@ -24,7 +24,6 @@ from amp.ordering.sites import Site, SiteMap
 from amp.report.history import GRANULE, granule_of
 from amp.report.schedule import goals_of
 from amp.report.trace import Event, EventKind, Trace
-from amp.virtio.sites import K1, K2
 
 BENDS = 400
 TOO_OLD_OR_LATE = ("source is older than", "performed already", "performs the load on its way")
@@ -77,7 +76,7 @@ class Repaired:
 
 def hastened(trace: Trace, site: Site, last: int) -> list[tuple[Event, Goal]]:
     """The steps as far as event `last`, with every store visible by its CPU's next barrier at that site."""
-    barriers = [event for event in trace.events if event.kind is EventKind.BARRIER and event.site == site]
+    barriers = [event for event in trace.events if event.kind is EventKind.BARRIER and trace.site(event) is site]
     placed = []
     for order, (event, goal) in enumerate([*goals_of(trace), *never_arrived(trace)]):
         moment, behind = float(event.number), event.number
@@ -112,7 +111,7 @@ def never_arrived(trace: Trace) -> list[tuple[Event, Goal]]:
 
 def full_strength(sites: SiteMap, site: Site) -> SiteMap:
     """The map with a full mandatory barrier at `site`."""
-    return sites.weaken(site, Primitive.MB if site not in (K1, K2) else BarrierClass.MANDATORY)
+    return sites.weaken(site, Primitive.MB if site.mailbox is None else BarrierClass.MANDATORY)
 
 
 def repaired(machine: Machine, plan: Plan, found: Witness) -> Repair:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amp.scenarios import SCENARIOS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,8 @@ from amp.errors import BadRing, Stall, WrongMessage
 from amp.ordering import platform as platform_named
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import PLATFORMS, Side
-from amp.ordering.sites import NO_KINDS, Site, kind_at, parse_weaken
+from amp.ordering.sites import Site, Sites, parse_weaken
+from amp.programs import spsc_vring
 from amp.report.blame import Finding, blame, cure_for
 from amp.report.history import History
 from amp.report.shapes import Shape
@@ -189,8 +189,8 @@ def test_a_cure_orders_the_pair_there_and_says_so_in_its_contract(platform: str)
     """On every platform, for each site and pair: the class that is named gives that barrier, and no weaker one does."""
     classes = list(BarrierClass)
     on = PLATFORMS[platform]
-    for side, site, kinds in product(Side, Site, (NO_KINDS, SCENARIOS["spsc-vring"].kinds)):
-        needs, kind = site.needs, kind_at(site, kinds)
+    for side, site in product(Side, (*SITES, *spsc_vring.PROGRAM.sites)):
+        needs, kind = site.needs, site.kind
         found = cure_for(on, side, needs, kind)
         assert found is not None, (side, site)
         primitive, named = found
@@ -238,14 +238,15 @@ def test_a_site_that_is_not_to_blame_alone_is_told_in_plain_grammar(bench: Any) 
 
 def test_a_cure_that_no_class_gives_goes_by_its_name(bench: Any) -> None:
     """C11's release fence does not promise what a doorbell needs."""
-    kinds = {K1: Kind.RELEASE}
+    fenced = Site("K1", K1.orders, needs=K1.needs, kind=Kind.RELEASE)
+    sites = Sites(fenced if site is K1 else site for site in SITES)
     machine, finding = bench.first("doorbell", "armv7-smp", {K1: DMA})
-    explanation = blame(machine.trace(), finding, machine.platform, kinds=kinds)
+    explanation = blame(Trace.from_bytes(machine.trace().to_bytes(), sites), finding, machine.platform)
     assert explanation is not None
     assert (explanation.cure, explanation.cure_class) == (Primitive.WMB, None)
     words = Words(History(machine.trace()), explanation, str)
     assert "--weaken K1=wmb" in dict(words.paragraphs())["Cure"]
-    assert parse_weaken("K1=wmb", kinds) == (K1, Primitive.WMB)
+    assert parse_weaken("K1=wmb", sites) == (fenced, Primitive.WMB)
 
 
 def test_a_wrong_head_leads_back_from_the_wrong_buffer_to_the_stale_load(bench: Any) -> None:

@@ -17,13 +17,13 @@ from amp.report.history import History
 from amp.report.html import render_html
 from amp.report.scene import scene
 from amp.report.trace import EventFlag, EventKind, Trace
-from amp.virtio.sites import S1, S2
+from amp.virtio import sites
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser is enough
 
 NONE, SMP = BarrierClass.NONE, BarrierClass.SMP
-S1 = ("message passing", "omap4-2011", {S1: SMP, S2: SMP})
-S2 = ("message passing", "paranoid", {S2: NONE})
+S1 = ("message passing", "omap4-2011", {sites.S1: SMP, sites.S2: SMP})
+S2 = ("message passing", "paranoid", {sites.S2: NONE})
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +328,7 @@ def until(run: Callable[[], Finding | None], enough: Callable[[], bool]) -> Find
 
 
 def test_thousands_of_events_do_not_choke_it(browser: Page, bench: Any, tmp_path: Path) -> None:
-    machine = bench.machine("paranoid", {S1: NONE}, trace_events=8192)
+    machine = bench.machine("paranoid", {sites.S1: NONE}, trace_events=8192)
     found = until(lambda: bench.programs["message passing"](machine), lambda: len(machine.trace()) >= 6000)
     told = Told(bench, tmp_path / "page.html", (machine, found))
     assert len(told.trace) >= 5000
@@ -363,7 +363,7 @@ def test_a_finding_without_an_explanation_has_a_page_too(browser: Page, bench: A
 
 
 def test_a_trace_without_its_beginning_has_a_page_too(browser: Page, bench: Any, tmp_path: Path) -> None:
-    machine = bench.machine("paranoid", {S1: NONE}, trace_events=64)
+    machine = bench.machine("paranoid", {sites.S1: NONE}, trace_events=64)
     found = until(lambda: bench.programs["message passing"](machine), lambda: not machine.trace().complete)
     told = Told(bench, tmp_path / "page.html", (machine, found))
     browser.open(told.path)

@@ -7,15 +7,15 @@ import pytest
 from repairs import Repair, repaired
 
 from amp.cli.explain import verdict
-from amp.cli.machine import Machine
-from amp.cli.options import Plan, resolve, ring_size_for
-from amp.cli.run import as_data, by_symptom, finding_data, progress, run, witness
-from amp.machine.config import Mode, RunConfig
+from amp.lab.machine import Machine
+from amp.lab.plan import Plan, make_plan
+from amp.lab.run import as_data, by_symptom, finding_data, progress, run, witness
+from amp.machine.config import Mode
+from amp.programs import EXPLORABLE
 from amp.report.shapes import Shape
-from amp.scenarios import SCENARIOS
 from amp.virtio.sites import S1
 
-PROGRAMS = ("echo", *SCENARIOS)
+PROGRAMS = ("echo", *EXPLORABLE)
 POLLING = ("spsc-vring", "vring", "vring-indirect")
 MESSAGES = 6
 WEAK = (
@@ -34,9 +34,8 @@ UNDECIDED_LIMIT = 0.15  # schedules that the repaired program leaves early
 
 
 def planned(program: str, platform: str, barriers: str, mode: Mode = Mode.LOCKSTEP) -> Plan:
-    config = RunConfig(program=program, mode=mode, ring_size=ring_size_for(program, None))
-    messages = MESSAGES if program in SCENARIOS else 1000
-    return resolve(config, platform=platform, barriers=barriers, weaken=(), messages=messages)
+    messages = MESSAGES if program in EXPLORABLE else 1000
+    return make_plan(program, mode=mode, platform=platform, barriers=barriers, messages=messages)
 
 
 def judged(plan: Plan, seeds: range) -> Counter[str]:
@@ -102,7 +101,7 @@ def test_what_is_blamed_is_of_the_ring_that_the_bad_value_came_from(seed: int) -
         assert explanation is not None
         assert (explanation.shape, explanation.site) == (Shape.STORES, S1)
         assert explanation.bad == explanation.deciding
-        names = [machine.wiring.name_of(event.address) for event in explanation.accesses]
+        names = [machine.memory.name_of(event.address) for event in explanation.accesses]
     assert all(name.startswith("to_remote ") for name in names), names
 
 
@@ -126,7 +125,7 @@ def test_how_far_a_run_came_is_one_number_and_one_wording_everywhere() -> None:
             assert outcome.messages <= report.number, (seed, report.text)
             early += outcome.reports[0].messages > report.number
             found = witness(machine, plan, outcome, explained=False)
-            assert progress(found) in verdict(plan, found)
+            assert progress(plan, found) in verdict(plan, found)
             assert finding_data(plan, found)["after_messages"] == outcome.messages
     assert early > 0, "never was the wrong message back first"
 

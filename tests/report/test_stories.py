@@ -3,17 +3,16 @@
 import msgspec
 import pytest
 
-from amp.cli.machine import Machine
-from amp.cli.options import resolve
-from amp.cli.run import Witness, witness
-from amp.machine.config import Mode, RunConfig
+from amp.lab.machine import Machine
+from amp.lab.plan import make_plan
+from amp.lab.run import Witness, witness
+from amp.machine.config import Mode
 from amp.machine.wiring import Wiring
 from amp.ordering.barriers import Orders
 from amp.report.history import GRANULE, History
 from amp.report.scene import scene
 from amp.report.trace import Event, EventFlag, EventKind
 from amp.report.words import Words
-from amp.virtio.sites import SITES
 
 LOCKSTEP, FREE = Mode.LOCKSTEP, Mode.FREE
 CASES = [
@@ -80,7 +79,7 @@ def check_passage(found: Witness, wiring: Wiring) -> bool:
         and event.number > first.number
         and ring(wiring, access_before(events, event).address) == ring(wiring, first.address)
     ]
-    assert barrier.number == passages[0], (found.seed, SITES.at(barrier.site).name)
+    assert barrier.number == passages[0], (found.seed, found.trace.site(barrier))
     return True
 
 
@@ -93,7 +92,7 @@ def check_staleness(found: Witness, machine: Machine) -> None:
     if explanation.pair is None or bad is None or byte is None or not explanation.missed or not explanation.read:
         return
     arrived = [e.store for e in events if e.kind is EventKind.VISIBLE and e.number < bad.number and holds(e, byte)]
-    mark = Words(History(found.trace), explanation, machine.wiring.name_of).mark(bad) or ""
+    mark = Words(History(found.trace), explanation, machine.memory.name_of).mark(bad) or ""
     if explanation.read in arrived and arrived[-1] != explanation.read:
         assert f"stale: value of #{explanation.read}, newest is #{arrived[-1]}" in mark, (found.seed, mark)
     else:
@@ -106,8 +105,7 @@ def holds(arrival: Event, byte: int) -> bool:
 
 
 def test_a_load_that_is_early_and_returns_an_overwritten_value_is_told_as_stale() -> None:
-    config = RunConfig(program="echo", mode=LOCKSTEP, ring_size=8)
-    plan = resolve(config, platform="omap4-2011", barriers="smp", weaken=(), messages=1000)
+    plan = make_plan("echo", platform="omap4-2011", barriers="smp", messages=1000)
     told = 0
     with Machine(plan.config) as machine:
         for seed in range(1, 49):
@@ -119,7 +117,7 @@ def test_a_load_that_is_early_and_returns_an_overwritten_value_is_told_as_stale(
             assert found.explanation is not None
             assert found.trace is not None
             bad = found.explanation.bad
-            mark = bad and Words(History(found.trace), found.explanation, machine.wiring.name_of).mark(bad)
+            mark = bad and Words(History(found.trace), found.explanation, machine.memory.name_of).mark(bad)
             told += bool(mark and mark.startswith("too early: A is still pending; stale: "))
     assert told > 0
 
@@ -127,11 +125,10 @@ def test_a_load_that_is_early_and_returns_an_overwritten_value_is_told_as_stale(
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join((*case[:2], *case[2], case[3].value)))
 def test_what_a_story_shows_is_of_the_ring_that_it_is_about(case: tuple[str, str, tuple[str, ...], Mode]) -> None:
     platform, barriers, weaken, mode = case
-    config = RunConfig(program="echo", mode=mode, ring_size=8)
-    plan = resolve(config, platform=platform, barriers=barriers, weaken=weaken, messages=1000)
+    plan = make_plan("echo", mode=mode, platform=platform, barriers=barriers, weaken=weaken, messages=1000)
     shown = passages = 0
     with Machine(plan.config) as machine:
-        wiring = machine.wiring
+        wiring = machine.memory
         assert isinstance(wiring, Wiring)
         for seed in SEEDS:
             outcome = machine.run(msgspec.structs.replace(plan.config, seed=seed), plan.platform, plan.sites)

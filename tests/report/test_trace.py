@@ -39,7 +39,7 @@ def test_events_have_the_fields_that_the_core_wrote(bench: Any) -> None:
     store = events[0]
     assert (store.kind, store.cpu, store.address, store.size, store.value) == (EventKind.STORE, 0, 8, 2, 0x1234)
     barrier = next(event for event in events if event.kind is EventKind.BARRIER)
-    assert (barrier.site, barrier.cpu) == (S1, 0)
+    assert (machine.trace().site(barrier), barrier.cpu) == (S1, 0)
     assert (events[-1].kind, events[-1].primitive, events[-1].value) == (EventKind.NOTE, Note.SEND, 99)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from slow_sizes import size
 
-from amp.cli.board import Board
 from amp.errors import LinkDown, PeerDied
+from amp.lab.board import Board
 from amp.machine.config import Mode
 from amp.ordering import platform
 from amp.region.names import SHM_DIRECTORY

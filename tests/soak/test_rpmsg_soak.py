@@ -12,13 +12,14 @@ import pytest
 from slow_sizes import size
 from soak_messages import message
 
-from amp.cli.board import Board
+from amp.lab.board import Board
 from amp.machine.config import Mode
 from amp.ordering import platform
 from amp.ordering.sites import SiteMap, parse_policy
 from amp.remoteproc.build import build, declaration
 from amp.remoteproc.image import read_image
 from amp.rpmsg import Endpoint, Message
+from amp.virtio.sites import SITES
 
 HERE = Path(__file__).parent
 LIMIT_S = 240.0
@@ -84,7 +85,7 @@ def soak(tmp_path: Path, *, streams: int, each: int, window: int, sites: SiteMap
 
 
 def test_nothing_is_lost_doubled_or_reordered_between_thirty_two_endpoints(tmp_path: Path) -> None:
-    soak(tmp_path, streams=32, each=300, window=20, sites=parse_policy("dma"), platform_name="arm64-domains")
+    soak(tmp_path, streams=32, each=300, window=20, sites=parse_policy("dma", SITES), platform_name="arm64-domains")
 
 
 @pytest.mark.slow
@@ -95,7 +96,7 @@ def test_nothing_is_lost_doubled_or_reordered_between_256_endpoints(tmp_path: Pa
         streams=256,
         each=size(1000, 10_000),
         window=2,
-        sites=parse_policy("dma"),
+        sites=parse_policy("dma", SITES),
         platform_name="arm64-domains",
     )
 
@@ -103,5 +104,5 @@ def test_nothing_is_lost_doubled_or_reordered_between_256_endpoints(tmp_path: Pa
 def test_with_smp_barriers_the_same_exchange_goes_wrong(tmp_path: Path) -> None:
     """The other direction: what the soak calls right can go wrong, and it notices."""
     with pytest.raises(Exception, match=r".") as caught:  # whichever side sees it first, in whatever shape
-        soak(tmp_path, streams=32, each=3000, window=20, sites=parse_policy("none"), platform_name="paranoid")
+        soak(tmp_path, streams=32, each=3000, window=20, sites=parse_policy("none", SITES), platform_name="paranoid")
     print(type(caught.value).__name__, str(caught.value)[:200])

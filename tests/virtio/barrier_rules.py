@@ -66,7 +66,7 @@ def parse(calls: Iterable[Recorded], rings: dict[str, SplitLayout]) -> Iterator[
     for call in calls:
         what, first = call.method.partition("_")[0], call.arguments[0] if call.arguments else 0
         if what == "barrier":
-            yield Access("barrier", "", "", 0, Site(first))
+            yield Access("barrier", "", "", 0, first)
         elif what in {"kick", "wait"}:
             yield Access(what, "", "", 0)
         elif what in {"load", "read"}:

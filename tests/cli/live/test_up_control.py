@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amp.cli.live import protocol
-from amp.cli.live.control import CONNECTIONS_LIMIT, PATIENT_LIMIT, ControlServer, parse
 from amp.errors import RprocError, UsageError
+from amp.lab.live import protocol
+from amp.lab.live.control import CONNECTIONS_LIMIT, PATIENT_LIMIT, ControlServer, parse
 
 REQUESTS = (
     protocol.Describe(version=1),

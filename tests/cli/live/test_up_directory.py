@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from live_machines import a_home
 
-from amp.cli.live import directory
 from amp.errors import UsageError
+from amp.lab.live import directory
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_machine_has_its_directory_until_it_closes_it(runtime: Path) -> None:
 def test_what_a_dead_machine_left_is_swept_and_what_lives_is_not(runtime: Path) -> None:
     living = directory.claim("living")
     # A process that claims a name, and is gone without a word; what had no time for a pid file; a pid that is ours.
-    leave = "import os; from amp.cli.live import directory; directory.claim('dead'); os._exit(0)"
+    leave = "import os; from amp.lab.live import directory; directory.claim('dead'); os._exit(0)"
     subprocess.run([sys.executable, "-c", leave], check=True, timeout=300)
     assert (runtime / "amp" / "dead" / "pid").exists()
     (runtime / "amp" / "dead" / "ttyRPMSG0").symlink_to("/dev/pts/0")

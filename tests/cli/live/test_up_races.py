@@ -19,8 +19,8 @@ from typing import NamedTuple, NoReturn
 import pytest
 from live_machines import Home, a_home, image
 
-from amp.cli.live.control import CONNECTIONS_LIMIT
 from amp.cli.main import main
+from amp.lab.live.control import CONNECTIONS_LIMIT
 
 COMMAND_LIMIT_S = 60.0
 GOING = (

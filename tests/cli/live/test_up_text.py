@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 
+from amp.lab.live.render import duration
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amp.cli.live.log import LogWriter
-from amp.cli.live.recovery import CrashLoop
-from amp.cli.live.render import duration
-from amp.cli.live.textlog import LOST, TraceFollower, whole_text
-from amp.cli.live.userspace import Numbers
+from amp.lab.live.log import LogWriter
+from amp.lab.live.recovery import CrashLoop
+from amp.lab.live.textlog import LOST, TraceFollower, whole_text
+from amp.lab.live.userspace import Numbers
 from amp.rpmsg.names import Channel
 from remoteside.trace import TraceBuffer
 

@@ -8,11 +8,14 @@ import pytest
 from lone_side import configured, run_alone, u16, u32
 
 from amp.errors import BadRing, Stall, Violation, WrongMessage
-from amp.machine.small import cells, mailbox, one_ring
 from amp.machine.stamps import stamp
 from amp.port.port import REMOTE
+from amp.programs import EXPLORABLE
+from amp.programs.doorbell import mailbox
+from amp.programs.one_ring import one_ring
+from amp.programs.program import Code
+from amp.programs.spsc_vring import cells
 from amp.virtio.split import DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE
-from remoteside.scenarios import PROGRAMS
 
 SPSC = configured("spsc-vring", messages=2)
 VRING = configured("vring", messages=2)
@@ -21,6 +24,10 @@ DOORBELL = configured("doorbell", messages=1, ring_size=1)
 CELLS, RING, CHAINS, BOX = cells(SPSC), one_ring(VRING), one_ring(INDIRECT), mailbox(DOORBELL)
 FIRST, SECOND = RING.buffers, RING.buffers + 8
 DESC = RING.ring.desc
+
+
+def remote_of(program: str) -> Code:
+    return EXPLORABLE[program].parts[REMOTE].load()
 
 
 def desc(address: int, length: int, flags: int = 0, following: int = 0) -> bytes:
@@ -65,7 +72,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("config", "written"), GOOD, ids=lambda value: getattr(value, "program", ""))
 def test_a_host_that_did_everything_right_leaves_nothing_to_say(config, written) -> None:  # type: ignore[no-untyped-def]
-    tally = run_alone(PROGRAMS[config.program], REMOTE, config, written, rung=config.program == "doorbell")
+    tally = run_alone(remote_of(config.program), REMOTE, config, written, rung=config.program == "doorbell")
     assert tally.messages == config.messages
 
 
@@ -92,15 +99,15 @@ def test_a_host_that_did_one_thing_wrong_is_told_of_by_field_value_limit_and_add
 ) -> None:
     written = {**dict(next(good for known, good in GOOD if known is config)), **change}
     with pytest.raises(error, match=text) as caught:
-        run_alone(PROGRAMS[config.program], REMOTE, config, written, rung=config.program == "doorbell")
+        run_alone(remote_of(config.program), REMOTE, config, written, rung=config.program == "doorbell")
     assert "host" in str(caught.value)
     assert getattr(caught.value, "address", None) == address
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", EXPLORABLE)
 def test_a_host_that_left_without_a_word_is_a_stall_that_says_what_is_missing(name: str) -> None:
     indirect = {"indirect": True, "segments": 2} if name == "vring-indirect" else {}
     config = configured(name, messages=2, event_idx=name == "vring-event-idx", **indirect)
     missing = "the driver was never ready" if name == "rpmsg-ping" else "message 0 never arrived"
     with pytest.raises(Stall, match=missing):
-        run_alone(PROGRAMS[name], REMOTE, config, {})
+        run_alone(remote_of(name), REMOTE, config, {})

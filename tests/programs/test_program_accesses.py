@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amp.scenarios import SCENARIOS, Scenario
 from both_sides import config_of, recorded
 
 from amp.machine.config import Tally
 from amp.port.doors import Recorded
+from amp.programs import EXPLORABLE
+from amp.programs.program import Program
 
 SLEEPERS = ("vring-flags", "vring-event-idx", "doorbell", "rpmsg-ping")
-ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
+ALL = pytest.mark.parametrize("program", EXPLORABLE.values(), ids=lambda program: program.name)
 
 
-def spoken(scenario: Scenario, calls: list[Recorded], messages: int, ring_size: int) -> list[str]:
+def spoken(program: Program, calls: list[Recorded], messages: int, ring_size: int) -> list[str]:
     """The calls in words: "avail_idx = 1", "avail_idx?", "S1"."""
-    name_of = scenario.plan(config_of(scenario, messages, ring_size)).name_of
+    name_of = program.memory(config_of(program, messages, ring_size)).name_of
     words = []
     for call in calls:
         if call.method == "barrier":
@@ -45,14 +46,14 @@ avail_idx?; S2; avail_ring[0]?; len[0]?; buf[0]?; used_ring[0] = 1; S3; used_idx
 
 
 def test_spsc_vring_makes_exactly_these_accesses_in_this_order() -> None:
-    spsc = SCENARIOS["spsc-vring"]
+    spsc = EXPLORABLE["spsc-vring"]
     host, remote = recorded(spsc, 3, 2)
     assert spoken(spsc, host, 3, 2) == [word.strip() for word in DRIVER.split(";")]
     assert spoken(spsc, remote, 3, 2) == [word.strip() for word in DEVICE.split(";")]
 
 
 def test_spsc_vring_takes_the_buffer_that_came_back_last_and_one_only_when_all_are_out() -> None:
-    spsc = SCENARIOS["spsc-vring"]
+    spsc = EXPLORABLE["spsc-vring"]
     host, _ = recorded(spsc, 6, 3)
     order = [word for word in spoken(spsc, host, 6, 3) if word.startswith(("buf", "used_ring"))]
     assert order == [
@@ -86,29 +87,30 @@ class Again:
 
 
 @ALL
-def test_what_a_program_does_follows_from_what_it_reads_alone(scenario: Scenario) -> None:
+def test_what_a_program_does_follows_from_what_it_reads_alone(program: Program) -> None:
     """So an explorer may undo a look in vain, and may take two runs that have read the same for one."""
-    config = config_of(scenario, 20)
-    for side, calls in zip((scenario.host, scenario.remote), recorded(scenario, 20), strict=True):
+    config = config_of(program, 20)
+    for part, calls in zip(program.parts, recorded(program, 20), strict=True):
         tally, again = Tally(), Again(calls)
-        side(again, config, tally)  # type: ignore[arg-type]
+        part.load()(again, config, tally)  # type: ignore[arg-type]
         assert again.all_asked()
         assert tally.messages == 20
 
 
 @ALL
-def test_a_program_that_is_told_something_else_asks_something_else(scenario: Scenario) -> None:
+def test_a_program_that_is_told_something_else_asks_something_else(program: Program) -> None:
     """The other direction: the comparison would notice."""
-    host, remote = recorded(scenario, 20)
+    host, remote = recorded(program, 20)
+    host_code = program.parts[0].load()
     with pytest.raises((AssertionError, StopIteration)):
-        scenario.host(Again(remote), config_of(scenario, 20), Tally())  # type: ignore[arg-type]
+        host_code(Again(remote), config_of(program, 20), Tally())  # type: ignore[arg-type]
     with pytest.raises((AssertionError, StopIteration)):
-        scenario.host(Again(host[:-1]), config_of(scenario, 20), Tally())  # type: ignore[arg-type]
+        host_code(Again(host[:-1]), config_of(program, 20), Tally())  # type: ignore[arg-type]
 
 
 @ALL
-def test_only_programs_that_sleep_kick_and_only_those(scenario: Scenario) -> None:
-    for calls in recorded(scenario, 20):
+def test_only_programs_that_sleep_kick_and_only_those(program: Program) -> None:
+    for calls in recorded(program, 20):
         named = {call.method for call in calls}
-        both = {"kick", "wait"} if scenario.name in SLEEPERS else set()
+        both = {"kick", "wait"} if program.name in SLEEPERS else set()
         assert named & {"kick", "wait"} == both

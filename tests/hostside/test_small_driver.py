@@ -6,10 +6,13 @@ import pytest
 from lone_side import configured, run_alone, u16, u32
 
 from amp.errors import BadRing, Stall, Violation, WrongMessage
-from amp.machine.small import cells, mailbox, one_ring
 from amp.machine.stamps import stamp
 from amp.port.port import HOST
-from hostside.scenarios import PROGRAMS
+from amp.programs import EXPLORABLE
+from amp.programs.doorbell import mailbox
+from amp.programs.one_ring import one_ring
+from amp.programs.program import Code
+from amp.programs.spsc_vring import cells
 
 SPSC = configured("spsc-vring", messages=2)
 VRING = configured("vring", messages=2)
@@ -17,6 +20,11 @@ INDIRECT = configured("vring-indirect", messages=1, indirect=True, segments=2)
 DOORBELL = configured("doorbell", messages=1, ring_size=1)
 CELLS, RING, CHAINS, BOX = cells(SPSC), one_ring(VRING), one_ring(INDIRECT), mailbox(DOORBELL)
 FIRST, SECOND = RING.buffers, RING.buffers + 8
+
+
+def host_of(program: str) -> Code:
+    return EXPLORABLE[program].parts[HOST].load()
+
 
 GOOD = [
     (SPSC, {CELLS.used_idx: u32(2), CELLS.used_ring(0): u32(1), CELLS.used_ring(1): u32(2)}),
@@ -28,7 +36,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("config", "written"), GOOD, ids=lambda value: getattr(value, "program", ""))
 def test_a_remote_that_did_everything_right_leaves_nothing_to_say(config, written) -> None:  # type: ignore[no-untyped-def]
-    tally = run_alone(PROGRAMS[config.program], HOST, config, written, rung=config.program == "doorbell")
+    tally = run_alone(host_of(config.program), HOST, config, written, rung=config.program == "doorbell")
     assert tally.messages == config.messages
 
 
@@ -52,7 +60,7 @@ def test_a_remote_that_did_one_thing_wrong_is_told_of_by_field_value_limit_and_a
 ) -> None:
     written = {**dict(next(good for known, good in GOOD if known is config)), **change}
     with pytest.raises(error, match=text) as caught:
-        run_alone(PROGRAMS[config.program], HOST, config, written, rung=config.program == "doorbell")
+        run_alone(host_of(config.program), HOST, config, written, rung=config.program == "doorbell")
     assert "remote" in str(caught.value)
     found = getattr(caught.value, "address", None)
     expected = {0: RING.ring.used_ring, 12: RING.ring.used_ring + 12, None: CHAINS.buffers + 8 + 4}
@@ -62,10 +70,10 @@ def test_a_remote_that_did_one_thing_wrong_is_told_of_by_field_value_limit_and_a
 MISSING = {"doorbell": "the reply to message 0 never came", "rpmsg-ping": "the service was never announced"}
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", EXPLORABLE)
 def test_a_remote_that_left_without_a_word_is_a_stall_that_says_what_is_missing(name: str) -> None:
     own = {"vring-indirect": {"indirect": True, "segments": 2}, "rpmsg-ping": {"payload_bytes": 56}}
     config = configured(name, messages=2, event_idx=name == "vring-event-idx", **own.get(name, {}))
     missing = MISSING.get(name, "message 0 never came back")
     with pytest.raises(Stall, match=missing):
-        run_alone(PROGRAMS[name], HOST, config, {})
+        run_alone(host_of(name), HOST, config, {})
