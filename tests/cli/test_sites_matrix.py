@@ -6,6 +6,7 @@ import itertools
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from amp.report.matrix import Matrix, Verdict
 from amp.report.matrix_text import together_text
 from amp.scenarios import SCENARIOS
 
+pytestmark = pytest.mark.xdist_group("matrices")  # one worker computes each once
+
 BOUNDS = Bounds(executions=100_000, seconds=60)
 NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass
-POLLING = ("spsc-vring", "vring", "vring-indirect", "doorbell")
 SLEEPING = ("vring-flags", "vring-event-idx")
 RING = ("S1", "S2", "S3", "S4", "B1")
 WAKING = ("S5", "S6", "S7", "S8")
@@ -36,6 +38,7 @@ def planned(scenario: str, on: str, barriers: str = "mandatory", *weaken: str, m
     return plan_of(scenario, platform=on, barriers=barriers, weaken=weaken, messages=messages, ring_size=None)
 
 
+@cache
 def matrix_of(scenario: str, on: str, barriers: str = "mandatory", *weaken: str) -> Matrix:
     return necessity(planned(scenario, on, barriers, *weaken), BOUNDS, replayed=False)
 
@@ -150,8 +153,19 @@ def test_every_site_needs_what_the_machine_leaves_undone(row: Reasoned) -> None:
     assert matrix.assignment.minimal
 
 
-@pytest.mark.parametrize("scenario", POLLING)
-@pytest.mark.parametrize("on", PLATFORMS)
+def slow_but_for(scenario: str, platforms: tuple[str, ...]) -> list[Any]:
+    """The scenario on every platform; in the default suite, on these."""
+    return [pytest.param(scenario, on, marks=() if on in platforms else pytest.mark.slow) for on in PLATFORMS]
+
+
+# A table changes nothing in what is needed, and is explored for seconds on each.
+@pytest.mark.parametrize(
+    ("scenario", "on"),
+    [
+        *itertools.product(("spsc-vring", "vring", "doorbell"), PLATFORMS),
+        *slow_but_for("vring-indirect", ("omap4-2011", "paranoid")),
+    ],
+)
 def test_a_stronger_class_never_breaks_what_a_weaker_one_holds(scenario: str, on: str) -> None:
     assert matrix_of(scenario, on).inversions == ()
 
@@ -229,15 +243,17 @@ def disagreements(plan: Plan, matrix: Matrix) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("on", PLATFORMS)
-def test_shared_cells_are_what_they_would_be_alone(on: str) -> None:
-    plan = planned("vring", on)
-    assert disagreements(plan, necessity(plan, BOUNDS, replayed=False)) == []
+@pytest.mark.parametrize(
+    ("scenario", "on"),
+    [*itertools.product(("spsc-vring", "doorbell"), PLATFORMS), *slow_but_for("vring", ("omap4-2011",))],
+)
+def test_shared_cells_are_what_they_would_be_alone(scenario: str, on: str) -> None:
+    assert disagreements(planned(scenario, on), matrix_of(scenario, on)) == []
 
 
 def test_a_broken_cell_that_says_it_holds_is_found_out() -> None:
-    plan = planned("vring", "omap4-2011")
-    matrix = necessity(plan, BOUNDS, replayed=False)
+    plan = planned("spsc-vring", "omap4-2011")
+    matrix = matrix_of("spsc-vring", "omap4-2011")
     first = matrix.rows[0]
     lied = tuple(
         replace(cell, explored=replace(cell.explored, verdict=Verdict.HOLDS)) if cell.barrier_class is SMP else cell
@@ -250,7 +266,7 @@ def test_a_broken_cell_that_says_it_holds_is_found_out() -> None:
 @pytest.mark.parametrize("limit", [1, 2, 4, 12, 46])
 def test_a_cell_whose_bound_is_hit_is_unknown_and_never_holds(limit: int) -> None:
     plan = planned("vring", "omap4-2011")
-    whole = necessity(plan, BOUNDS, replayed=False)
+    whole = matrix_of("vring", "omap4-2011")
     cut = necessity(plan, Bounds(limit, 60), replayed=False)
     assert cut.status == "inconclusive"
     assert cut.exit_status == 3
