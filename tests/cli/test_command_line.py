@@ -107,7 +107,7 @@ def test_a_file_that_may_not_be_read_is_a_mistake(tmp_path: Path) -> None:
 
 
 def data_of(*arguments: str | Path, status: int) -> dict[str, Any]:
-    run = amp(*arguments, "--json")
+    run = here(*arguments, "--json")
     assert (run.returncode, run.stderr) == (status, "")
     data = json.loads(run.stdout)
     assert data.keys() >= KEYS

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from commands import AMP
-from commands import process as amp
+from commands import here as amp
 
 from amp.cli.machine import Machine
 from amp.cli.options import Plan, resolve, ring_size_for
