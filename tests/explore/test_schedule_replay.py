@@ -28,10 +28,10 @@ from amp.ordering.sites import SiteMap
 from amp.scenarios import SCENARIOS
 
 MESSAGES = 3
-REPEATS = 3
+REPEATS = 2
 
 
-@pytest.fixture(params=sorted(SCENARIOS))
+@pytest.fixture(scope="module", params=sorted(SCENARIOS))
 def scenario(request: pytest.FixtureRequest) -> Iterator[tuple[str, Machine]]:
     """A scenario, and two processes that run it."""
     config = SCENARIOS[request.param].config(Mode.LOCKSTEP, messages=MESSAGES)
