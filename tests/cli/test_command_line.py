@@ -233,6 +233,7 @@ def test_the_demo_shows_the_bug_explains_it_repeats_it_and_cures_it(small_file: 
     assert in_a_shell(replay).returncode == 1
 
 
+@pytest.mark.slow  # the same runs as above
 def test_the_demo_as_data(small_file: Path) -> None:
     run = amp("demo", "--file", small_file, "--json")
     assert (run.returncode, run.stderr) == (0, "")

@@ -78,7 +78,13 @@ def ours() -> set[str]:
     return {name for name in os.listdir(SHM_DIRECTORY) if name.startswith("amp.")}
 
 
-@pytest.mark.parametrize("line", [*LONG, *WITHOUT_RESULT])
+ALIKE = ("run echo --mode free", "verify vring --chooser random", "bench ring")  # end as others do
+
+
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(line, marks=pytest.mark.slow if line.startswith(ALIKE) else ()) for line in (*LONG, *WITHOUT_RESULT)],
+)
 def test_ctrl_c_tells_what_was_found_and_leaves_nothing(line: str, tmp_path: Path) -> None:
     with start(line, tmp_path) as process:
         try:

@@ -81,7 +81,10 @@ def test_in_all_its_seeds_it_shows_no_other_symptom_and_nobody_else_is_blamed(ro
     check_the_symptom(row, len(SEEDS))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+RESTORED = {repr((row.sizes, row.messages, row.mode)): row for row in ROWS}  # many are then the same run
+
+
+@pytest.mark.parametrize("row", RESTORED.values(), ids=str)
 def test_and_shows_nothing_once_it_is_restored(row: Row) -> None:
     result = run(row.plan(), SEEDS[:4])
     assert result.holds

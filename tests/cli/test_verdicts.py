@@ -16,7 +16,7 @@ from amp.cli.options import Plan
 from amp.cli.run import Result, run
 from amp.ordering import PLATFORMS
 
-FEW = range(1, 21)
+FEW = range(1, 13)
 FEW_MESSAGES = 100
 ALL = range(1, size(50, 1000) + 1)
 ALL_MESSAGES = size(500, 2000)
