@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,8 +24,13 @@ _FLOOR = pytest.StashKey[Floor]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Who was started in the background ignores SIGINT, and so would the children that tests send it to."""
+    """Who was started in the background ignores SIGINT, and so would the children that tests send it to.
+
+    Bytecode is kept, whatever the environment says: each of some thousand interpreters would compile all it imports.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     given = _given(config)
     if not given:
         config.stash[_SHARED] = tempfile.TemporaryDirectory(prefix="amp-tests-")

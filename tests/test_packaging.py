@@ -24,6 +24,7 @@ def test_the_wheel_has_everything_and_runs_in_an_environment_of_its_own(tmp_path
     run(sys.executable, "-m", "venv", home, cwd=tmp_path)
     run(home / "bin/pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, source, cwd=tmp_path)
     [wheel] = wheels.glob("*.whl")
+    assert wheel.name.startswith("amp_soc-"), "on the index, amp is another project"
     assert "cp311-abi3" in wheel.name, "one wheel for CPython 3.11 and later"
     names = set(zipfile.ZipFile(wheel).namelist())
     needed = {"amp/_core/core.h", "amp/_core/_bridge.abi3.so", "amp/py.typed", "hostside/py.typed", "amp/cli/main.py"}

@@ -39,7 +39,7 @@ def require() -> None:
     try:
         import matplotlib  # noqa: F401, PLC0415
     except ImportError:
-        raise UsageError("--chart needs matplotlib, which is not installed: pip install 'amp[bench]'") from None
+        raise UsageError("--chart needs matplotlib, which is not installed: pip install 'amp-soc[bench]'") from None
 
 
 def check(path: str | Path) -> Path:

@@ -5,6 +5,8 @@ import platform
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +22,7 @@ from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
 
 CORE = Path(barriers.__file__).parents[1] / "_core"
+ROOT = Path(__file__).parents[2]
 
 
 def calm(value: float) -> Sample:
@@ -129,4 +132,12 @@ def test_the_chart_has_its_units_its_machine_and_every_instruction(tmp_path: Pat
 def test_without_matplotlib_a_chart_is_refused_in_one_line() -> None:
     program = "import sys; sys.modules['matplotlib'] = None; from amp.bench.charts import require; require()"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
-    assert "UsageError: --chart needs matplotlib, which is not installed: pip install 'amp[bench]'" in ended.stderr
+    assert f"UsageError: --chart needs matplotlib, which is not installed: {the_cure()}" in ended.stderr
+
+
+def the_cure() -> str:
+    """What installs the extra of the distribution that is installed; another name on the index is another project."""
+    name = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+    installed = metadata.metadata(name)
+    assert "bench" in installed.get_all("Provides-Extra", [])
+    return f"pip install '{installed['Name']}[bench]'"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import AMP
+from commands import AMP, here
 from commands import process as amp
 
 SMP = ("run", "echo", "--barriers", "smp", "--messages", "200")
@@ -83,8 +83,11 @@ def mistaken_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("line", "said"), MISTAKES, ids=[line for line, _ in MISTAKES])
-def test_a_users_mistake_is_one_line_on_stderr_and_exit_status_2(line: str, said: str, mistaken_files: Path) -> None:
-    run = amp(*shlex.split(line), cwd=mistaken_files)
+def test_a_users_mistake_is_one_line_on_stderr_and_exit_status_2(
+    line: str, said: str, mistaken_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(mistaken_files)
+    run = here(*shlex.split(line))
     assert (run.returncode, run.stdout) == (2, "")
     assert re.fullmatch(r"amp: [^\n]+\n", run.stderr), run.stderr
     assert said in run.stderr
@@ -104,7 +107,7 @@ def test_a_file_that_may_not_be_read_is_a_mistake(tmp_path: Path) -> None:
 
 
 def data_of(*arguments: str | Path, status: int) -> dict[str, Any]:
-    run = amp(*arguments, "--json")
+    run = here(*arguments, "--json")
     assert (run.returncode, run.stderr) == (status, "")
     data = json.loads(run.stdout)
     assert data.keys() >= KEYS
@@ -230,6 +233,7 @@ def test_the_demo_shows_the_bug_explains_it_repeats_it_and_cures_it(small_file: 
     assert in_a_shell(replay).returncode == 1
 
 
+@pytest.mark.slow  # the same runs as above
 def test_the_demo_as_data(small_file: Path) -> None:
     run = amp("demo", "--file", small_file, "--json")
     assert (run.returncode, run.stderr) == (0, "")

@@ -45,7 +45,7 @@ def assert_all_equal(plan: Plan, runs: int) -> None:
         assert repeatable(again) == repeatable(outcome)
 
 
-@pytest.mark.parametrize(("plan", "runs"), [(CORRECT, 10), (WITNESS, 4)], ids=["correct", "witness"])
+@pytest.mark.parametrize(("plan", "runs"), [(CORRECT, 4), (WITNESS, 3)], ids=["correct", "witness"])
 def test_the_same_seed_gives_the_same_trace_byte_for_byte(plan: Plan, runs: int) -> None:
     assert_all_equal(plan, runs)
 
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_trace_byte_for_byte(plan: Plan, runs: int)
 @pytest.mark.usefixtures("_both_cores_loaded")
 @pytest.mark.parametrize("plan", [CORRECT, WITNESS], ids=["correct", "witness"])
 def test_and_so_it_does_with_both_cores_loaded(plan: Plan) -> None:
-    assert_all_equal(plan, 3)
+    assert_all_equal(plan, 2)
 
 
 @pytest.mark.slow
@@ -73,5 +73,5 @@ def test_many_runs_of_a_seed_are_one_with_both_cores_loaded(plan: Plan) -> None:
 
 def test_another_seed_gives_another_trace() -> None:
     """The other direction: traces that are equal whatever the seed would pass everything above."""
-    seeds = range(1, 9)
+    seeds = range(1, 5)
     assert len({in_a_fresh_machine(CORRECT, seed)[1] for seed in seeds}) == len(seeds)

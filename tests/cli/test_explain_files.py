@@ -14,15 +14,15 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("S1 smp_wmb (dmb)", "PL310 write buffer needs SYSTEM", "dma_wmb (dsb; outer_sync) at S1", "B visible: "),
     ),
     "K1": (
-        ("--platform", "riscv", "--weaken", "K1=smp", "--no-suppression", "--messages", "300", "--seeds", "20"),
+        ("--platform", "riscv", "--weaken", "K1=smp", "--no-suppression", "--messages", "300"),
         ("K1 smp_wmb (fence rw,w)", "not order WD", "dma_wmb (fence ow,ow) at K1", "B visible: the doorbell rings"),
     ),
     "S5": (
-        ("--platform", "paranoid", "--weaken", "S5=none", "--event-idx", "--messages", "100", "--seeds", "20"),
+        ("--platform", "paranoid", "--weaken", "S5=none", "--event-idx", "--messages", "100"),
         ("S5 no barrier", "too early: A is still pending", "lost kick", "mb at S5"),
     ),
     "S2": (
-        ("--platform", "paranoid", "--weaken", "S2=none", "--messages", "300", "--seeds", "20"),
+        ("--platform", "paranoid", "--weaken", "S2=none", "--messages", "300"),
         ("S2 no barrier", "stale: ", "newest is", "rmb at S2"),
     ),
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cli_runs import planned
+from commands import here
 from commands import process as amp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ NUMBERS = st.sampled_from([-1, 0, 1, 2, 7, 8, 64, 255, 4096, 1 << 16, 1 << 31, 1
 TEXTS = st.sampled_from(["", "x", "S1=none", "smp", "free", "/dev/zero", "../x", "\x1b[2J", "\u202e", "a" * 5000])
 NESTED = "nested"  # where it stands in the file, so many lists stand in each other
 DEPTH = 100_000
-EXAMPLES = int(os.environ.get("AMP_WITNESSES", "48"))  # so many altered files of each kind; a night has thousands
+EXAMPLES = int(os.environ.get("AMP_WITNESSES", "24"))  # so many altered files of each kind; a night has thousands
 OTHERS = st.sampled_from([None, True, [], {}, [[]], {"a": 1}]).map(copy.deepcopy)
 
 
@@ -196,7 +197,10 @@ NO_FILES = ["explain", "replay", "litmus", "platforms", "firmware show", "run ec
 
 @pytest.mark.parametrize("command", NO_FILES)
 @pytest.mark.parametrize("kind", ["device", "fifo", "large"])
-def test_what_is_no_file_of_the_kind_is_refused_at_once(tmp_path: Path, command: str, kind: str) -> None:
+def test_what_is_no_file_of_the_kind_is_refused_at_once(
+    tmp_path: Path, command: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "x").write_text("")
     path = tmp_path / "it.toml"
     if kind == "fifo":
@@ -206,7 +210,7 @@ def test_what_is_no_file_of_the_kind_is_refused_at_once(tmp_path: Path, command:
     else:
         with path.open("wb") as file:
             file.truncate(1 << 40)  # sparse
-    done = amp(*command.split(), path, cwd=tmp_path)
+    done = here(*command.split(), path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("amp: ")
     assert len(done.stderr.splitlines()) == 1

@@ -4,7 +4,7 @@ import shlex
 
 import click
 import pytest
-from commands import process as amp
+from commands import here as amp
 
 from amp.cli.applies import ROWS, spelled
 from amp.cli.main import cli

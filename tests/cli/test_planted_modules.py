@@ -22,8 +22,8 @@ FIRMWARE = '"""Firmware of the test."""\nimport json, socket, random\n\ndef main
 # user's doing. The commands that start no process stand here as well: they could.
 COMMANDS = (
     "run vring",
-    "run vring --mode free",
-    "run vring --mode direct",
+    pytest.param("run vring --mode free", marks=pytest.mark.slow),
+    pytest.param("run vring --mode direct", marks=pytest.mark.slow),
     "run stream --file sent --messages 20",
     "verify vring --platform arm64-domains --barriers smp --save again.json",
     "replay witness.json",
@@ -35,7 +35,7 @@ COMMANDS = (
     "bench rpmsg --time 0.1 --mode direct --wait spin --size 16",
     pytest.param("bench model --time 0.1", marks=pytest.mark.slow),
     "firmware build fw.py -o fw.elf",
-    "firmware show echo.elf",
+    pytest.param("firmware show echo.elf", marks=pytest.mark.slow),
     "litmus test.litmus",
     "litmus --hardware test.litmus --time 0.1 --tries 1000",
 )

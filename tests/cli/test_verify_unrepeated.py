@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from commands import AMP
-from commands import process as amp
+from commands import here as amp
 
 from amp.errors import ScriptMismatch, UsageError
 from amp.explore.explorer import Bounds, Chooser

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import AMP
-from commands import process as amp
+from commands import here as amp
 
 from amp.cli.output import complain
 from amp.files import check_writable, read_whole, write_whole
@@ -193,8 +193,9 @@ def test_two_answers_are_not_written_to_one_file(witness: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_dash_is_no_file_s_name(witness: Path, tmp_path: Path, writer: str) -> None:
-    done = amp(*arguments(writer, witness), "-", cwd=tmp_path)
+def test_a_dash_is_no_file_s_name(witness: Path, tmp_path: Path, writer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = amp(*arguments(writer, witness), "-")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert f"{writer.partition(' ')[2]} -: not a file's name" in done.stderr
     assert list(tmp_path.iterdir()) == []

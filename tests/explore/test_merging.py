@@ -43,7 +43,7 @@ def assert_merging_changes_nothing(program: tuple[str, ...], platform: str) -> N
     assert merged.executions <= every.executions
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(programs(most=9), platforms)
 def test_with_and_without_merging_the_same_outcomes_are_met(program: tuple[str, ...], platform: str) -> None:
     assert_merging_changes_nothing(program, platform)

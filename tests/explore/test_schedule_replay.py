@@ -28,10 +28,10 @@ from amp.ordering.sites import SiteMap
 from amp.programs import EXPLORABLE
 
 MESSAGES = 3
-REPEATS = 3
+REPEATS = 2
 
 
-@pytest.fixture(params=sorted(EXPLORABLE))
+@pytest.fixture(scope="module", params=sorted(EXPLORABLE))
 def shipped(request: pytest.FixtureRequest) -> Iterator[tuple[str, Machine]]:
     """A program, and two processes that run it."""
     config = EXPLORABLE[request.param].config(Mode.LOCKSTEP, messages=MESSAGES)

@@ -62,7 +62,13 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("ring_size", "segments", "payload", "indirect"), SHAPES)
+IN_TURN = {*SHAPES[0::4], *SHAPES[3::4]}  # every second with an indirect table, every second without; the rest is slow
+
+
+@pytest.mark.parametrize(
+    ("ring_size", "segments", "payload", "indirect"),
+    [pytest.param(*shape, marks=() if shape in IN_TURN else pytest.mark.slow) for shape in SHAPES],
+)
 def test_an_echo_of_any_shape_is_complete_in_every_mode(
     ring_size: int, segments: int, payload: int, indirect: bool
 ) -> None:
