@@ -2,7 +2,6 @@
 /*
  * py_doors.c - the two doors of a port, the model's and the bare region's, and what goes wrong behind them, as exceptions.
  */
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -37,9 +36,9 @@ PyObject *py_fail(PyObject *self, const char *what, int error)
     case -EDEADLK:
         PyErr_Format(py_errors.stall, "%s: every processor sleeps and no doorbell is under way", what);
         break;
-    case -ECANCELED: /* the explorer's door has set one */
-        assert(PyErr_Occurred());
-        break;
+    case -ECANCELED:
+    case -ENODATA: /* of the explorer's door only */
+        return py_unwind(&((struct port *)self)->cpu.explored, error);
     case -EPROTO:
         PyErr_Format(py_errors.peer_died, "%s: the model's state is not as it was left: something wrote there by no port",
                      what);
@@ -80,20 +79,20 @@ static int model_load(struct port *p, uint64_t address, unsigned size, uint64_t 
 }
 
 static int model_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release,
-                       struct origin from)
+                       struct amp_origin from)
 {
     (void)from; /* a pending store has its value: nothing becomes visible before it is known */
     return amp_store(&p->cpu.model, address, size, value, release);
 }
 
 static int model_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                        uint64_t expected, struct origin from, struct amp_word *out)
+                        uint64_t expected, struct amp_origin from, struct amp_word *out)
 {
     (void)from;
     return amp_atomic(&p->cpu.model, address, size, op, operand, expected, out);
 }
 
-static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from)
+static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct amp_origin from)
 {
     (void)from; /* as of a scalar */
     return amp_store_bulk(&p->cpu.model, address, bytes, length);
@@ -142,20 +141,20 @@ static int direct_load(struct port *p, uint64_t address, unsigned size, uint64_t
 }
 
 static int direct_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release,
-                        struct origin from)
+                        struct amp_origin from)
 {
     (void)from; /* the silicon sees to it */
     return amp_direct_store(&p->cpu.direct, address, size, value, release);
 }
 
 static int direct_atomic(struct port *p, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                         uint64_t expected, struct origin from, struct amp_word *out)
+                         uint64_t expected, struct amp_origin from, struct amp_word *out)
 {
     (void)from;
     return amp_direct_atomic(&p->cpu.direct, address, size, op, operand, expected, &out->value);
 }
 
-static int direct_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from)
+static int direct_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct amp_origin from)
 {
     (void)from; /* the silicon sees to it */
     return amp_direct_write(&p->cpu.direct, address, bytes, length);

@@ -60,7 +60,7 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
                           const char *name)
 {
     struct port *port = (struct port *)self;
-    struct origin from = {0};
+    struct amp_origin from = {0};
     uint64_t address, value;
     int error;
 
@@ -80,7 +80,7 @@ static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, 
 {
     struct port *port = (struct port *)self;
     struct amp_word word = {0};
-    struct origin from = {0};
+    struct amp_origin from = {0};
     uint64_t address, operand, expected = 0;
     int error;
 
@@ -148,7 +148,7 @@ static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
 static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     struct port *port = (struct port *)self;
-    struct origin from = {0};
+    struct amp_origin from = {0};
     uint64_t address;
     Py_buffer bytes;
     int error;
@@ -509,9 +509,9 @@ static PyObject *explored_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     if (!port)
         return NULL;
     port->door = &py_explored_door;
-    port->cpu.explored = (struct explored){
-        .owner = (struct explorer_object *)Py_NewRef(explorer), .wait = Py_NewRef(wait), .id = id};
-    py_explorer_bounds(explorer, &port->shared_start, &port->shared_end);
+    py_explorer_seat(explorer, &port->cpu.explored, id, wait);
+    port->shared_start = port->cpu.explored.part.program->start;
+    port->shared_end = port->cpu.explored.part.program->end;
     if (set_sites(port, sites)) {
         Py_DECREF(port);
         return NULL;

@@ -15,19 +15,13 @@
 
 struct port;
 
-/* What the address and the value of a store were computed from: the times of the values loaded (see Word). `expected`: of
- * the value that a cmpxchg compares with. */
-struct origin {
-    uint64_t address, value, expected;
-};
-
 /* What the doors do differently. All return 0 or a negative errno. */
 struct door {
     int (*load)(struct port *port, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
-    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release, struct origin from);
+    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release, struct amp_origin from);
     int (*atomic)(struct port *port, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                  uint64_t expected, struct origin from, struct amp_word *out);
-    int (*write)(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from);
+                  uint64_t expected, struct amp_origin from, struct amp_word *out);
+    int (*write)(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length, struct amp_origin from);
     int (*barrier)(struct port *port, unsigned primitive, unsigned site);
     int (*kick)(struct port *port, unsigned target);
     int (*wait)(struct port *port, int64_t timeout_ns);

@@ -141,15 +141,15 @@ PLANTED = [
     ),
     Planted(
         "the address of a bulk store comes from nothing",
-        "py_explored.c",
+        "explored_access.c",
         "nothing, depends, depends,",
         "nothing, NULL, NULL,",
         "other words",
     ),
     Planted(
         "what a cmpxchg expects comes from nothing",
-        "py_explored.c",
-        "    join(room, py_tag_depends(from.expected));\n",
+        "explored_access.c",
+        "    join(room, xp_tag_depends(from.expected));\n",
         "",
         "other words",
     ),
