@@ -14,7 +14,7 @@ setup(
         Extension(
             "amp._core._bridge",
             sources=sorted(str(path) for path in CORE.glob("*.c")),
-            depends=sorted(str(path) for path in CORE.glob("*.h")),
+            depends=sorted(str(path) for path in CORE.rglob("*.h")),
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", *STRICT],
             undef_macros=["NDEBUG"],  # our own invariants stay asserted

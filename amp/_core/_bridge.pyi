@@ -157,6 +157,13 @@ class _Port:
     def note(self, code: int, value: int, /) -> None:
         """Leave a NOTE event in the trace, `code` below 256."""
 
+    def run_c(self, function: int, argument: int, sites: Buffer, /) -> None:
+        """Call the C function at address `function` as this CPU's part; see include/amp.h.
+
+        It is `void function(const struct amp_port *, void *)`; byte n of `sites` is the primitive at site n.
+        Raises Violation for what it reports by amp_fail(), and what the port raises for an access that cannot be.
+        """
+
     def retire(self) -> None:
         """No more accesses from this CPU; in lockstep a further one would wait for ever."""
 

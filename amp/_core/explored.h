@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+#include "include/amp.h"
 #include "tags.h"
 
 struct xp_part;
@@ -22,12 +23,6 @@ struct xp_part;
 /* Which cell each byte of a granule belongs to. */
 struct xp_granule {
     uint16_t cell[AMP_GRANULE];
-};
-
-/* What the address and the value of a store were computed from: the tags of the values loaded. `expected`: of the value
- * that a cmpxchg compares with. */
-struct amp_origin {
-    uint64_t address, value, expected;
 };
 
 struct xp_program {
@@ -82,7 +77,7 @@ struct xp_bulk {
     uint64_t address, length;
     xp_event_id *event;
     unsigned events;
-    bool performed;
+    bool performed, given; /* given: to code in which nobody follows the bytes; that a branch hangs on them is not said */
     uint64_t number; /* of the first event */
 };
 

@@ -345,7 +345,8 @@ int xp_bulk_perform(struct xp_part *part, struct xp_bulk *bulk, uint8_t *bytes)
         xp_put(&events, bulk->event[i]);
         xp_log(x, part->id, value);
     }
-    xp_add_control(&x->graph, part->id, &events);
+    if (!bulk->given)
+        xp_add_control(&x->graph, part->id, &events);
     bulk->performed = true;
     return 0;
 }

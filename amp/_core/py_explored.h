@@ -16,6 +16,5 @@ struct explorer_object {
 };
 
 int py_bytes_init(PyObject *module); /* py_bytes.c: what an explored port's read() returns */
-PyObject *py_explored_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
 
 #endif

@@ -99,8 +99,8 @@ PLANTED = [
     ),
     Planted(
         "the bytes of a bulk load are told to nobody",
-        "py_bytes.c",
-        "        xp_log(x, port->cpu.explored.id, value);\n",
+        "explored_access.c",
+        "        xp_log(x, part->id, value);\n",
         "",
         "merging",
     ),
@@ -156,8 +156,8 @@ PLANTED = [
     Planted(
         "the length of a bulk load counts as its address",
         "py_port.c",
-        "return port->door->read(self, address, length, after);",
-        "return port->door->read(self, address, length, py_word_later(after, ignored));",
+        "return read[port->way](self, address, length, after);",
+        "return read[port->way](self, address, length, py_word_later(after, ignored));",
         "other words",
     ),
 ]
