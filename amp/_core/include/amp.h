@@ -172,7 +172,7 @@ AMP_NAMED_BARRIERS(AMP_NAMED_BARRIER)
  */
 #ifdef AMP_PORT_DIRECT
 
-#define AMP_AT(type, port, address) ((type *)((port)->memory + (address)))
+#define AMP_AT(type, port, address) ((type *)((uintptr_t)(port)->memory + (address)))
 
 #define AMP_PORT_SCALAR(bits)                                                                                         \
     typedef uint##bits##_t __attribute__((may_alias)) amp_shared_u##bits;                                             \
