@@ -39,7 +39,7 @@ baselines: .venv/ready
 	for run in 2 3 4 5; do $(BIN)/python -m pytest bench -k baseline --timeout 300 --baselines widen; done
 
 clean:
-	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache amp/_core/*.so
+	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache amp/_core/*.so amp/_core/*.a
 	find amp hostside remoteside tests bench -name __pycache__ -type d -exec rm -rf {} +
 
 # Sets $python to the first candidate that is new enough, or stops with the one line.
