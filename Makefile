@@ -39,7 +39,7 @@ baselines: .venv/ready
 	for run in 2 3 4 5; do $(BIN)/python -m pytest bench -k baseline --timeout 300 --baselines widen; done
 
 clean:
-	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache amp/_core/*.so
+	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache amp/_core/*.so amp/_core/*.a
 	find amp hostside remoteside tests bench -name __pycache__ -type d -exec rm -rf {} +
 
 # Sets $python to the first candidate that is new enough, or stops with the one line.
@@ -71,7 +71,7 @@ endef
 needs:
 	@$(find_needs)
 
-.venv/ready: pyproject.toml setup.py $(wildcard amp/_core/*.[ch])
+.venv/ready: pyproject.toml setup.py $(wildcard amp/_core/*.[ch] amp/_core/include/*.h)
 	@$(find_needs)
 	echo "setting up .venv with $$python (once, and when the C core changes)"
 	$(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv

@@ -157,6 +157,14 @@ class _Port:
     def note(self, code: int, value: int, /) -> None:
         """Leave a NOTE event in the trace, `code` below 256."""
 
+    def run_c(self, function: int, argument: int = 0, sites: Buffer | None = None, /) -> None:
+        """Call the C function at address `function` as this CPU's part; see include/amp.h.
+
+        It is `void function(const struct amp_port *, void *)`. What stands at a site of this port stands at the site of
+        the same number, from 1, in C; or `sites` says so: its byte n is the primitive at site n. Raises Violation for
+        amp_fail(), AccessFault for an access outside the shared memory.
+        """
+
     def retire(self) -> None:
         """No more accesses from this CPU; in lockstep a further one would wait for ever."""
 

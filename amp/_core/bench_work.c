@@ -69,7 +69,7 @@ static int model_rounds(struct amp_cpu *cpu, const struct amp_bench_model *what,
                 error = amp_load(cpu, what->address + AMP_GRANULE, 4, 0, 0, &word);
             break;
         default:
-            error = amp_barrier(cpu, what->primitive, 0);
+            error = amp_cpu_barrier(cpu, what->primitive, 0);
         }
     }
     return error;

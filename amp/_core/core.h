@@ -214,11 +214,11 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
 int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load);
 void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load);
 int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, uint64_t length);
-int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site);
-int amp_kick(struct amp_cpu *cpu, unsigned target);
-int amp_wait(struct amp_cpu *cpu, int64_t timeout_ns); /* timeout_ns < 0: none; lockstep has no clock: ignored */
+int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site);
+int amp_cpu_kick(struct amp_cpu *cpu, unsigned target);
+int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns); /* timeout_ns < 0: none; lockstep has no clock: ignored */
 /*
- * For a second thread, while the CPU's own is not inside amp_wait: sleeps until a doorbell is there to be taken, or on its
+ * For a second thread, while the CPU's own is not inside amp_cpu_wait: sleeps until a doorbell is there to be taken, or on its
  * way, and takes nothing. Reads the board's word only. timeout_ns >= 0. -ENOTSUP under lockstep: who waits there passes
  * its turn on.
  */

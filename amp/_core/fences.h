@@ -115,7 +115,7 @@ AMP_FENCE_ROWS(AMP_FENCE_FUNCTION)
 #undef AMP_FENCE_FUNCTION
 
 /* The fence by its number, enum amp_fence. NONE is nothing at all: the compiler too may reorder. */
-static inline void amp_fence_real(unsigned primitive)
+static inline __attribute__((always_inline)) void amp_fence_real(unsigned primitive)
 {
     assert(primitive < AMP_FENCES);
     switch (primitive) {

@@ -63,7 +63,7 @@ int amp_leave(struct amp_cpu *cpu)
     return cpu->model->script.misfit ? -EILSEQ : 0;
 }
 
-int amp_wait(struct amp_cpu *cpu, int64_t timeout_ns)
+int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns)
 {
     return cpu->model->config.mode == AMP_LOCKSTEP ? amp_turns_wait(cpu) : amp_free_wait(cpu, timeout_ns);
 }

@@ -298,7 +298,7 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
     return amp_leave(cpu);
 }
 
-int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
+int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
 {
     int error;
 
@@ -317,7 +317,7 @@ int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
 }
 
 /* The doorbell is a store to Device memory: pending like any other, and only a barrier keeps it behind the ring. */
-int amp_kick(struct amp_cpu *cpu, unsigned target)
+int amp_cpu_kick(struct amp_cpu *cpu, unsigned target)
 {
     struct amp_model *m = cpu->model;
     uint64_t number;

@@ -5,144 +5,49 @@
  */
 #include "py_explored.h"
 
-#include <string.h>
-
 struct explored_bytes {
     PyObject_HEAD
     struct port *port; /* a reference */
-    uint64_t address, length;
     uint8_t *bytes;
-    bool performed;
-    unsigned events;
-    uint64_t number; /* of the first event, see py_number_event */
+    struct xp_bulk bulk;
     xp_event_id event[]; /* one a granule */
 };
 
 static PyTypeObject *bytes_type;
 
-static unsigned granules(uint64_t address, uint64_t length)
-{
-    return length ? (unsigned)((address + length - 1) / AMP_GRANULE - address / AMP_GRANULE + 1) : 0;
-}
-
-/* The part of [address, address + length) that lies in granule number `i` of it. */
-static uint64_t part_of(uint64_t address, uint64_t length, unsigned i, uint64_t *at)
-{
-    uint64_t from = i ? (address / AMP_GRANULE + i) * AMP_GRANULE : address;
-    uint64_t to = (address / AMP_GRANULE + i + 1) * AMP_GRANULE;
-
-    *at = from;
-    return (to < address + length ? to : address + length) - from;
-}
-
-static int issue(struct explored_bytes *self, uint64_t after)
-{
-    struct port *port = self->port;
-    struct explorer_object *owner = port->cpu.explored.owner;
-    unsigned cpu = port->cpu.explored.id;
-
-    for (unsigned i = 0; i < granules(self->address, self->length); i++) {
-        uint16_t cells[XP_SPAN];
-        uint64_t at, size = part_of(self->address, self->length, i, &at);
-        int n = py_cells(owner, at, (unsigned)size, cells), result;
-
-        if (n < 0) {
-            owner->x->error = n;
-            owner->x->over = true;
-        }
-        result = n < 0 ? XP_OVER
-                       : xp_issue(owner->x, cpu, cells, (unsigned)n, py_tag_depends(after), &self->event[i]);
-        if (result) {
-            py_step_aside(port, result);
-            return -1;
-        }
-        py_number_event(owner, self->event[i], owner->loads[cpu], i);
-        if (!(owner->x->graph.cpu[cpu].implicit[0] & (AMP_RR | AMP_RW)))
-            owner->at[self->event[i]] = 0; /* performed later */
-        if (!self->events++)
-            self->number = owner->number[self->event[i]];
-    }
-    owner->open[cpu]++;
-    owner->loads[cpu]++;
-    return 0;
-}
-
 PyObject *py_explored_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after)
 {
-    struct explorer_object *owner = ((struct port *)port)->cpu.explored.owner;
+    unsigned granules = xp_granules(address, length);
     struct explored_bytes *self;
+    int error;
 
-    if (granules(address, length) > XP_EVENTS)
+    if (granules > XP_EVENTS)
         return PyErr_NoMemory();
-    self = PyObject_NewVar(struct explored_bytes, bytes_type, granules(address, length));
+    self = PyObject_NewVar(struct explored_bytes, bytes_type, granules);
     if (!self)
         return NULL;
     self->port = (struct port *)Py_NewRef(port);
-    self->address = address;
-    self->length = length;
-    self->performed = false;
-    self->events = 0;
+    self->bulk = (struct xp_bulk){.address = address, .length = length, .event = self->event};
     self->bytes = PyMem_Malloc(length ? length : 1);
     if (!self->bytes) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    if (py_may_load(self->port)) {
+    error = xp_bulk_issue(&self->port->cpu.explored.part, &self->bulk, after);
+    if (error) {
         Py_DECREF(self);
-        return NULL;
-    }
-    xp_log(owner->x, self->port->cpu.explored.id, (uint64_t)4 << 56 | length << 40 | address);
-    if (issue(self, after)) {
-        Py_DECREF(self);
-        return NULL;
+        return py_fail_access((struct port *)port, "read", address, length, error);
     }
     return (PyObject *)self;
 }
 
-/* Are its loads part of this run? Those of a look in vain are undone, and those of earlier runs gone. */
-static bool is_there(const struct explored_bytes *self)
-{
-    const struct explorer_object *owner = self->port->cpu.explored.owner;
-
-    return !self->events ||
-           (self->event[0] < owner->x->graph.events && owner->number[self->event[0]] == self->number);
-}
-
 static int perform(struct explored_bytes *self)
 {
-    struct port *port = self->port;
-    struct explorer *x = port->cpu.explored.owner->x;
-    struct xp_set events = {{0}};
+    int error = xp_bulk_perform(&self->port->cpu.explored.part, &self->bulk, self->bytes);
 
-    if (!is_there(self)) {
-        py_break_rule(port, "bytes that were read in another run, or in a look in vain, are used");
-        return -1;
-    }
-    if (self->performed)
-        return 0;
-    if (x->cpu[port->cpu.explored.id].in_look && self->events && self->event[0] < x->look.events)
-        port->cpu.explored.owner->look_used_bytes = true; /* they are loaded once, and the look may be made again */
-    for (unsigned i = 0; i < self->events; i++) {
-        uint64_t value, at, size = part_of(self->address, self->length, i, &at);
-
-        for (;;) {
-            int result = xp_resolve(x, port->cpu.explored.id, self->event[i], &value);
-
-            if (result == XP_DONE)
-                break;
-            if (!py_step_aside(port, result))
-                return -1;
-        }
-        value >>= 8 * (at % AMP_GRANULE);
-        memcpy(self->bytes + (at - self->address), &value, size);
-        if (!port->cpu.explored.owner->at[self->event[i]])
-            port->cpu.explored.owner->at[self->event[i]] = ++port->cpu.explored.owner->steps[port->cpu.explored.id];
-        xp_put(&events, self->event[i]);
-        xp_log(x, port->cpu.explored.id, value);
-    }
-    xp_add_control(&x->graph, port->cpu.explored.id, &events);
-    self->performed = true;
-    return 0;
+    if (error)
+        py_fail((PyObject *)self->port, "read", error);
+    return error;
 }
 
 static PyObject *bytes_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -151,7 +56,7 @@ static PyObject *bytes_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))
 
     if (perform(self))
         return NULL;
-    return PyBytes_FromStringAndSize((char *)self->bytes, (Py_ssize_t)self->length);
+    return PyBytes_FromStringAndSize((char *)self->bytes, (Py_ssize_t)self->bulk.length);
 }
 
 static int bytes_buffer(PyObject *object, Py_buffer *view, int flags)
@@ -161,12 +66,12 @@ static int bytes_buffer(PyObject *object, Py_buffer *view, int flags)
     view->obj = NULL;
     if (perform(self))
         return -1;
-    return PyBuffer_FillInfo(view, object, self->bytes, (Py_ssize_t)self->length, 1, flags);
+    return PyBuffer_FillInfo(view, object, self->bytes, (Py_ssize_t)self->bulk.length, 1, flags);
 }
 
 static Py_ssize_t bytes_length(PyObject *object)
 {
-    return (Py_ssize_t)((struct explored_bytes *)object)->length;
+    return (Py_ssize_t)((struct explored_bytes *)object)->bulk.length;
 }
 
 static PyObject *bytes_compare(PyObject *object, PyObject *other, int op)
@@ -202,12 +107,9 @@ static PyObject *bytes_performed(PyObject *Py_UNUSED(object), void *Py_UNUSED(cl
 static void bytes_free(PyObject *object)
 {
     struct explored_bytes *self = (struct explored_bytes *)object;
-    struct explorer *x = self->port->cpu.explored.owner->x;
     PyTypeObject *type = Py_TYPE(object);
 
-    if (!self->performed && is_there(self))
-        for (unsigned i = 0; i < self->events; i++)
-            xp_forget(x, self->event[i]);
+    xp_bulk_forget(&self->port->cpu.explored.part, &self->bulk);
     PyMem_Free(self->bytes);
     Py_DECREF((PyObject *)self->port);
     PyObject_Free(object);

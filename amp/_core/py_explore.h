@@ -10,15 +10,16 @@
 #ifndef AMP_PY_EXPLORE_H
 #define AMP_PY_EXPLORE_H
 
+#include "explored.h"
 #include "py_bridge.h"
 
 struct explorer_object;
 
 /* The part of a port that is the explorer's. */
 struct explored {
+    struct xp_part part;
     struct explorer_object *owner; /* a reference */
     PyObject *wait;                /* a reference; called with nothing when the CPU must let others run */
-    unsigned id;
 };
 
 int py_explore_init(PyObject *module);
@@ -26,19 +27,15 @@ PyObject *py_litmus(PyObject *module, PyObject *const *args, Py_ssize_t n);
 int py_explored_init(PyObject *module); /* py_explorer.c */
 int py_is_explorer(PyObject *object);
 unsigned py_explorer_cpus(PyObject *explorer);
-void py_explorer_bounds(PyObject *explorer, uint64_t *start, uint64_t *end);
+/* Seats the port of CPU `id` before it; `wait` is called with nothing when the CPU must let others run. */
+void py_explorer_seat(PyObject *explorer, struct explored *explored, unsigned id, PyObject *wait);
+/* The exception for a part that has to be unwound; NULL. */
+PyObject *py_unwind(const struct explored *explored, int error);
 /* Methods of an explored port: a poll's looks. */
 PyObject *py_look_begin(PyObject *port, PyObject *nothing);
 PyObject *py_look_end(PyObject *port, PyObject *found);
 PyObject *py_look_undone(PyObject *port, PyObject *nothing);
 PyObject *py_look_place(PyObject *port, PyObject *nothing);
 PyObject *py_look_path(PyObject *port, PyObject *nothing);
-
-/* py_tags.c. `tag` is a Word's time with PY_TAGGED set. */
-#define PY_TAGGED (UINT64_C(1) << 63)
-uint64_t py_tag_join(uint64_t a, uint64_t b);       /* the tag of what is computed from both */
-void py_tag_value(uint64_t tag, uint64_t value);    /* the new value that has this tag */
-void py_tag_looked(uint64_t tag, uint64_t what);    /* the program saw this of the value */
-void py_tag_drop(uint64_t tag);                     /* the value is gone */
 
 #endif

@@ -2,15 +2,9 @@
 /*
  * py_explorer.c - Explorer: runs and their choices, for amp.explore.explorer; and the ports of its CPUs.
  */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "py_explored.h"
 
 static PyTypeObject *explorer_type;
-
-#define MEMORY_LIMIT (1u << 24) /* bytes of shared memory; the table of its cells is twice that */
 
 static struct explorer_object *self_of(PyObject *object)
 {
@@ -26,9 +20,9 @@ static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *pai
     if (!PyArg_ParseTuple(pair, "Iy*", &implicit, &table))
         return -1;
     for (unsigned level = 0; level < XP_LEVELS; level++) {
-        self->x->graph.cpu[cpu].implicit[level] = (uint8_t)implicit;
+        self->program.x->graph.cpu[cpu].implicit[level] = (uint8_t)implicit;
         for (Py_ssize_t i = 0; i < table.len && i < AMP_PRIMITIVES; i++)
-            self->orders[cpu][i].level[level] = ((uint8_t *)table.buf)[i];
+            self->program.orders[cpu][i].level[level] = ((uint8_t *)table.buf)[i];
     }
     PyBuffer_Release(&table);
     return 0;
@@ -42,39 +36,31 @@ static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     unsigned long long start, end;
     PyObject *tables, *unlook, *over, *broken;
     Py_ssize_t cpus;
+    int error;
 
     if (!PyArg_ParseTuple(args, "KKO!OOO:Explorer", &start, &end, &PyTuple_Type, &tables, &unlook, &over, &broken))
         return NULL;
     cpus = PyTuple_Size(tables);
-    if (cpus < 1 || cpus > AMP_CPUS || start % AMP_GRANULE || end % AMP_GRANULE || start > end ||
-        end - start > MEMORY_LIMIT)
-        return PyErr_Format(PyExc_ValueError, "%zd CPUs, or shared memory not of whole granules, or over %u bytes", cpus,
-                            MEMORY_LIMIT);
     self = (struct explorer_object *)allocate(type, 0);
     if (!self)
         return NULL;
-    self->start = start;
-    self->end = end;
     self->unlook = Py_NewRef(unlook);
     self->over = Py_NewRef(over);
     self->broken = Py_NewRef(broken);
-    self->x = calloc(1, sizeof *self->x);
-    self->granule = malloc((size_t)(end - start) / AMP_GRANULE * sizeof *self->granule);
-    if (!self->x || !self->granule || xp_open(self->x, (unsigned)cpus, 1)) {
+    self->merging = true;
+    error = xp_program_open(&self->program, (unsigned)cpus, start, end);
+    if (error) {
         Py_DECREF(self);
-        return PyErr_NoMemory();
+        if (error != -EINVAL)
+            return PyErr_NoMemory();
+        return PyErr_Format(PyExc_ValueError, "%zd CPUs, or shared memory not of whole granules, or over %u bytes", cpus,
+                            XP_MEMORY_LIMIT);
     }
-    memset(self->granule, 0xff, (size_t)(end - start) / AMP_GRANULE * sizeof *self->granule);
-    self->merging = self->x->merging = true;
-    self->x->live = py_tags_live;
-    for (unsigned i = 0; i < cpus; i++) { /* the mailboxes come first */
-        self->x->graph.cell[i] = (struct xp_cell){.mask = 0xff, .writes = 1};
+    for (unsigned i = 0; i < cpus; i++)
         if (take_orders(self, i, PyTuple_GetItem(tables, i))) {
             Py_DECREF(self);
             return NULL;
         }
-    }
-    self->x->graph.cells = (unsigned)cpus;
     return (PyObject *)self;
 }
 
@@ -84,10 +70,7 @@ static void explorer_free(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
-    if (self->x)
-        xp_close(self->x);
-    free(self->x);
-    free(self->granule);
+    xp_program_close(&self->program);
     Py_XDECREF(self->unlook);
     Py_XDECREF(self->over);
     Py_XDECREF(self->broken);
@@ -103,54 +86,35 @@ static PyObject *explorer_begin(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "|p:begin", &again))
         return NULL;
-    if (again)
-        xp_begin_again(self->x);
-    else
-        xp_begin(self->x);
-    py_tags_begin(self->x);
-    memset(self->loads, 0, sizeof self->loads);
-    memset(self->stores, 0, sizeof self->stores);
-    memset(self->steps, 0, sizeof self->steps);
-    memset(self->open, 0, sizeof self->open);
-    memset(self->unwound, 0, sizeof self->unwound);
-    self->thread = PyThread_get_thread_ident();
+    xp_program_begin(&self->program, again);
     Py_RETURN_NONE;
 }
 
 static PyObject *explorer_next(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromLong(xp_next(self_of(object)->x));
+    return PyLong_FromLong(xp_next(self_of(object)->program.x));
 }
 
 static PyObject *explorer_ending(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    struct explorer *x = self_of(object)->x;
-    enum xp_ending ending = xp_ending(x);
-
-    py_tags_end();
-    x->over = true; /* whoever still stands in the middle of it is unwound */
-    if (ending == XP_COMPLETE)
-        x->counts.executions++;
-    if (ending == XP_REDUNDANT)
-        x->counts.redundant++;
-    return PyLong_FromLong((long)ending);
+    return PyLong_FromLong((long)xp_program_ending(&self_of(object)->program));
 }
 
 static PyObject *explorer_advance(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(xp_advance(self_of(object)->x));
+    return PyBool_FromLong(xp_advance(self_of(object)->program.x));
 }
 
 static PyObject *explorer_restart(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    xp_restart(self_of(object)->x);
+    xp_restart(self_of(object)->program.x);
     Py_RETURN_NONE;
 }
 
 /* set_chooser(kind, seed, depth) */
 static PyObject *explorer_set_chooser(PyObject *object, PyObject *args)
 {
-    struct explorer *x = self_of(object)->x;
+    struct explorer *x = self_of(object)->program.x;
     unsigned int kind, depth;
     unsigned long long seed;
 
@@ -175,7 +139,7 @@ static PyObject *explorer_set_merging(PyObject *object, PyObject *merging)
     if (wanted < 0)
         return NULL;
     self->merging = wanted;
-    self->x->merging = wanted && self->x->chooser == XP_EXHAUSTIVE;
+    self->program.x->merging = wanted && self->program.x->chooser == XP_EXHAUSTIVE;
     Py_RETURN_NONE;
 }
 
@@ -189,7 +153,7 @@ static PyObject *explorer_plant(PyObject *object, PyObject *name)
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, known[i].name) == 0) {
-            self_of(object)->x->graph.faults |= (uint8_t)known[i].fault;
+            self_of(object)->program.x->graph.faults |= (uint8_t)known[i].fault;
             Py_RETURN_NONE;
         }
     return PyErr_Format(PyExc_ValueError, "%R is no rule that can be left out", name);
@@ -198,7 +162,7 @@ static PyObject *explorer_plant(PyObject *object, PyObject *name)
 /* The choices of this run: [(branch, index or promised value)]. */
 static PyObject *explorer_choices(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    const struct explorer *x = self_of(object)->x;
+    const struct explorer *x = self_of(object)->program.x;
     PyObject *list = PyList_New(0);
 
     for (uint32_t i = 0; list && i < x->choices; i++) {
@@ -216,7 +180,7 @@ static PyObject *explorer_choices(PyObject *object, PyObject *Py_UNUSED(ignored)
 /* Of each choice of this run: how many options, and may it be postponed? */
 static PyObject *explorer_ways(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    const struct explorer *x = self_of(object)->x;
+    const struct explorer *x = self_of(object)->program.x;
     PyObject *list = PyList_New(0);
 
     for (uint32_t i = 0; list && i < x->choices; i++) {
@@ -233,7 +197,7 @@ static PyObject *explorer_ways(PyObject *object, PyObject *Py_UNUSED(ignored))
 /* replay([(branch, value)]): the next run makes these choices, and takes the first option from there on. */
 static PyObject *explorer_replay(PyObject *object, PyObject *list)
 {
-    struct explorer *x = self_of(object)->x;
+    struct explorer *x = self_of(object)->program.x;
     Py_ssize_t n = PyList_Size(list);
 
     if (n < 0)
@@ -263,7 +227,7 @@ static int cpu_of(PyObject *object, PyObject *number)
 
     if (PyErr_Occurred())
         return -1;
-    if (cpu >= self_of(object)->x->graph.cpus) {
+    if (cpu >= self_of(object)->program.x->graph.cpus) {
         PyErr_Format(PyExc_ValueError, "CPU %lu", cpu);
         return -1;
     }
@@ -276,7 +240,7 @@ static PyObject *explorer_end(PyObject *object, PyObject *number)
 
     if (cpu < 0)
         return NULL;
-    xp_end(self_of(object)->x, (unsigned)cpu);
+    xp_end(self_of(object)->program.x, (unsigned)cpu);
     Py_RETURN_NONE;
 }
 
@@ -286,13 +250,13 @@ static PyObject *explorer_fail(PyObject *object, PyObject *number)
 
     if (cpu < 0)
         return NULL;
-    xp_fail(self_of(object)->x, (unsigned)cpu);
+    xp_fail(self_of(object)->program.x, (unsigned)cpu);
     Py_RETURN_NONE;
 }
 
 static PyObject *explorer_stats(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    const struct explorer *x = self_of(object)->x;
+    const struct explorer *x = self_of(object)->program.x;
 
     return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:i,s:d,s:I,s:K}", "runs", (unsigned long long)x->counts.runs, "executions",
                          (unsigned long long)x->counts.executions, "redundant", (unsigned long long)x->counts.redundant, "merged",
@@ -317,18 +281,18 @@ static PyObject *row_int(const struct xp_graph *g, unsigned event)
 }
 
 /* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1)] from event 1 on; see struct explorer_object for at, call and part. */
+ * of the run it was resolved or -1)] from event 1 on; see struct xp_program for at, call and part. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct explorer_object *self = self_of(object);
-    const struct xp_graph *g = &self->x->graph;
+    const struct xp_graph *g = &self->program.x->graph;
     PyObject *list = PyList_New(0);
 
     for (unsigned i = 1; list && i < g->events; i++) {
         const struct xp_event *e = &g->event[i];
-        uint64_t at = e->cells ? self->cell_at[e->cell[0]] : 0;
-        PyObject *item = Py_BuildValue("(iiiKiiiNiNi)", (int)e->cpu, (int)e->kind, (int)self->at[i], (unsigned long long)at,
-                                       (int)e->mask, (int)self->call[i], (int)self->part[i], source_tuple(e),
+        uint64_t at = e->cells ? self->program.cell_at[e->cell[0]] : 0;
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNi)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
+                                       (int)e->mask, (int)self->program.call[i], (int)self->program.part[i], source_tuple(e),
                                        (int)e->partner, row_int(g, i), (int)e->choice);
 
         if (!item || PyList_Append(list, item))
@@ -340,88 +304,50 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 
 /* --- a port's looks --------------------------------------------------------------------------------------------------------- */
 
-/* look_begin(); look_end(found) -> False: it is to be made again; look_undone() */
-PyObject *py_look_begin(PyObject *object, PyObject *Py_UNUSED(ignored))
+static struct xp_part *part_of(PyObject *port)
 {
-    struct port *port = (struct port *)object;
-    struct explorer_object *owner = port->cpu.explored.owner;
+    return &((struct port *)port)->cpu.explored.part;
+}
 
-    if (py_may_look(port))
-        return NULL;
-    xp_look_begin(owner->x, port->cpu.explored.id);
-    owner->loads_before_look = owner->loads[port->cpu.explored.id];
-    owner->look_used_bytes = false;
+/* look_begin(); look_end(found) -> False: it is to be made again; look_undone() */
+PyObject *py_look_begin(PyObject *port, PyObject *Py_UNUSED(ignored))
+{
+    int error = xp_part_begin_look(part_of(port));
+
+    if (error)
+        return py_fail(port, "poll", error);
     Py_RETURN_NONE;
 }
 
-/* The look's loads are undone. Let others run: the look is worth repeating when this returns. */
-static PyObject *after_look(struct port *port)
+PyObject *py_look_end(PyObject *port, PyObject *found)
 {
-    struct explorer_object *owner = port->cpu.explored.owner;
-    unsigned cpu = port->cpu.explored.id;
+    int is_found = PyObject_IsTrue(found), result;
 
-    py_tags_forget_events(cpu, owner->x->look.events);
-    owner->loads[cpu] = owner->loads_before_look;
-    if (owner->look_used_bytes && !owner->x->over) {
-        py_break_rule(port, "a look of poll() that finds nothing uses bytes that were read before it: use them first");
+    if (is_found < 0)
         return NULL;
-    }
-    if (!py_step_aside(port, owner->x->over ? XP_OVER : XP_BLOCKED))
-        return NULL;
-    Py_RETURN_FALSE;
+    result = xp_part_end_look(part_of(port), is_found);
+    return result < 0 ? py_fail(port, "poll", result) : PyBool_FromLong(result);
 }
 
-static bool in_look(struct port *port)
+PyObject *py_look_undone(PyObject *port, PyObject *Py_UNUSED(ignored))
 {
-    const struct explorer *x = port->cpu.explored.owner->x;
+    int error = xp_part_undo_look(part_of(port));
 
-    if (x->over)
-        py_step_aside(port, XP_OVER);
-    else if (!x->cpu[port->cpu.explored.id].in_look)
-        py_break_rule(port, "the end of a look is told that has not begun");
-    else
-        return true;
-    return false;
+    return error ? py_fail(port, "poll", error) : PyBool_FromLong(0);
 }
 
-PyObject *py_look_end(PyObject *object, PyObject *found)
+PyObject *py_look_place(PyObject *port, PyObject *Py_UNUSED(ignored))
 {
-    struct port *port = (struct port *)object;
-    struct explorer *x = port->cpu.explored.owner->x;
-    int is_found = PyObject_IsTrue(found);
+    const struct xp_part *part = part_of(port);
 
-    if (is_found < 0 || !in_look(port))
-        return NULL;
-    if (x->cpu[port->cpu.explored.id].unlooked) /* the program caught what told it so */
-        return py_look_undone(object, NULL);
-    xp_look_end(x, port->cpu.explored.id, is_found);
-    if (!is_found)
-        return after_look(port);
-    Py_RETURN_TRUE;
+    return PyLong_FromUnsignedLongLong(xp_look_place(part->program->x, part->id));
 }
 
-PyObject *py_look_undone(PyObject *object, PyObject *Py_UNUSED(ignored))
+PyObject *py_look_path(PyObject *port, PyObject *Py_UNUSED(ignored))
 {
-    struct port *port = (struct port *)object;
+    const struct xp_part *part = part_of(port);
 
-    if (!in_look(port))
-        return NULL;
-    xp_look_undone(port->cpu.explored.owner->x, port->cpu.explored.id);
-    return after_look(port);
-}
-
-PyObject *py_look_place(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    struct port *port = (struct port *)object;
-
-    return PyLong_FromUnsignedLongLong(xp_look_place(port->cpu.explored.owner->x, port->cpu.explored.id));
-}
-
-PyObject *py_look_path(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    struct port *port = (struct port *)object;
-
-    return PyLong_FromUnsignedLongLong(xp_look_path(port->cpu.explored.owner->x, port->cpu.explored.id));
+    return PyLong_FromUnsignedLongLong(xp_look_path(part->program->x, part->id));
 }
 
 static PyMethodDef explorer_methods[] = {
@@ -469,11 +395,5 @@ int py_is_explorer(PyObject *object)
 
 unsigned py_explorer_cpus(PyObject *explorer)
 {
-    return self_of(explorer)->x->graph.cpus;
-}
-
-void py_explorer_bounds(PyObject *explorer, uint64_t *start, uint64_t *end)
-{
-    *start = self_of(explorer)->start;
-    *end = self_of(explorer)->end;
+    return self_of(explorer)->program.x->graph.cpus;
 }

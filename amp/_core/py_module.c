@@ -385,9 +385,10 @@ static int import_errors(void)
     py_errors.peer_finished = PyObject_GetAttrString(errors, "PeerFinished");
     py_errors.script_mismatch = PyObject_GetAttrString(errors, "ScriptMismatch");
     py_errors.stall = PyObject_GetAttrString(errors, "Stall");
+    py_errors.violation = PyObject_GetAttrString(errors, "Violation");
     Py_DECREF(errors);
     return py_errors.access_fault && py_errors.peer_died && py_errors.peer_finished && py_errors.script_mismatch &&
-                   py_errors.stall
+                   py_errors.stall && py_errors.violation
                ? 0
                : -1;
 }

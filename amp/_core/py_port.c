@@ -9,6 +9,7 @@
 
 #include "bell.h"
 #include "fences.h"
+#include "port_explored.h"
 #include "py_port.h"
 
 /* --- methods ----------------------------------------------------------------------------------------------------- */
@@ -39,10 +40,10 @@ static PyObject *do_load(PyObject *self, PyObject *const *args, Py_ssize_t n, un
 
     if (expect(name, n, 1) || py_word_value(args[0], &address, &after))
         return NULL;
-    RETRYING(error, port->door->load(port, address, size, after, acquire, &word));
+    RETRYING(error, port->c.ops->load(&port->c, address, size, acquire ? AMP_ORDERED : 0, after, &word));
     if (error)
         return fail_on(args, n, py_fail_access(port, name, address, size, error));
-    return port->door == &py_direct_door ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
+    return port->way == PY_DIRECT ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
 }
 
 static int fits(uint64_t value, unsigned size)
@@ -60,7 +61,7 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
                           const char *name)
 {
     struct port *port = (struct port *)self;
-    struct origin from = {0};
+    struct amp_origin from = {0};
     uint64_t address, value;
     int error;
 
@@ -69,7 +70,7 @@ static PyObject *do_store(PyObject *self, PyObject *const *args, Py_ssize_t n, u
         return NULL;
     if (!fits(value, size))
         return fail_on(args, n, too_wide(name, value, size));
-    RETRYING(error, port->door->store(port, address, size, value, release, from));
+    RETRYING(error, port->c.ops->store(&port->c, address, size, value, release ? AMP_ORDERED : 0, from));
     if (error)
         return fail_on(args, n, py_fail_access(port, name, address, size, error));
     Py_RETURN_NONE;
@@ -80,7 +81,7 @@ static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, 
 {
     struct port *port = (struct port *)self;
     struct amp_word word = {0};
-    struct origin from = {0};
+    struct amp_origin from = {0};
     uint64_t address, operand, expected = 0;
     int error;
 
@@ -91,10 +92,10 @@ static PyObject *do_atomic(PyObject *self, PyObject *const *args, Py_ssize_t n, 
         return NULL;
     if (!fits(operand, size) || !fits(expected, size))
         return fail_on(args, n, too_wide(name, fits(operand, size) ? expected : operand, size));
-    RETRYING(error, port->door->atomic(port, address, size, op, operand, expected, from, &word));
+    RETRYING(error, port->c.ops->atomic(&port->c, address, size, op, operand, expected, 0, from, &word));
     if (error)
         return fail_on(args, n, py_fail_access(port, name, address, size, error));
-    return port->door == &py_direct_door ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
+    return port->way == PY_DIRECT ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
 }
 
 #define PER_SIZE(bits)                                                                                              \
@@ -134,6 +135,8 @@ PER_SIZE(64)
 
 static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
+    static PyObject *(*const read[])(PyObject *port, uint64_t address, uint64_t length, uint64_t after) = {
+        [PY_MODELLED] = py_lazy_read, [PY_DIRECT] = py_direct_read, [PY_EXPLORED] = py_explored_read};
     struct port *port = (struct port *)self;
     uint64_t address, length, after, ignored;
 
@@ -142,13 +145,13 @@ static PyObject *port_read(PyObject *self, PyObject *const *args, Py_ssize_t n)
     py_word_look(args[1]); /* a length is the bound of a loop: a branch, no part of the address */
     if (address < port->shared_start || address > port->shared_end || length > port->shared_end - address)
         return fail_on(args, n, py_fail_access(port, "read", address, length, -EFAULT)); /* before anything is allocated */
-    return port->door->read(self, address, length, after);
+    return read[port->way](self, address, length, after);
 }
 
 static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     struct port *port = (struct port *)self;
-    struct origin from = {0};
+    struct amp_origin from = {0};
     uint64_t address;
     Py_buffer bytes;
     int error;
@@ -157,7 +160,7 @@ static PyObject *port_write(PyObject *self, PyObject *const *args, Py_ssize_t n)
         PyObject_GetBuffer(args[1], &bytes, PyBUF_SIMPLE))
         return NULL;
     do
-        error = port->door->write(port, address, bytes.buf, (uint64_t)bytes.len, from);
+        error = port->c.ops->write(&port->c, address, bytes.buf, (uint64_t)bytes.len, from);
     while (error && interrupted(error) == 0);
     PyBuffer_Release(&bytes);
     if (error == -EINTR)
@@ -172,7 +175,7 @@ static PyObject *barrier_with(PyObject *self, uint64_t primitive, uint64_t site,
     struct port *port = (struct port *)self;
     int error;
 
-    RETRYING(error, port->door->barrier(port, (unsigned)primitive, (unsigned)site));
+    RETRYING(error, port->c.ops->barrier(&port->c, (unsigned)primitive, (unsigned)site));
     if (error)
         return py_fail(self, what, error);
     Py_RETURN_NONE;
@@ -218,7 +221,7 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
     if (py_word_value(target, &number, &ignored))
         return NULL;
     py_word_look(target);
-    RETRYING(error, port->door->kick(port, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
+    RETRYING(error, port->c.ops->kick(&port->c, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
     if (error)
         return py_fail(self, "kick", error);
     Py_RETURN_NONE;
@@ -248,7 +251,7 @@ static int parse_timeout(const char *name, PyObject *const *args, Py_ssize_t n, 
 }
 
 /* Sleep by `sleep`, Python's signal handlers in between: True, False when the time was up, or an exception. */
-static PyObject *sleep_by(int (*sleep)(struct port *port, int64_t timeout_ns), struct port *port, int64_t timeout_ns,
+static PyObject *sleep_by(int (*sleep)(const struct amp_port *port, int64_t timeout_ns), struct port *port, int64_t timeout_ns,
                           const char *name)
 {
     uint64_t start = timeout_ns < 0 ? 0 : amp_now_ns();
@@ -257,11 +260,11 @@ static PyObject *sleep_by(int (*sleep)(struct port *port, int64_t timeout_ns), s
     for (;;) {
         int64_t spent = timeout_ns < 0 ? 0 : (int64_t)(amp_now_ns() - start);
 
-        if (port->door == &py_explored_door) {
-            error = sleep(port, timeout_ns); /* lets another CPU of this thread run */
+        if (port->way == PY_EXPLORED) {
+            error = sleep(&port->c, timeout_ns); /* lets another CPU of this thread run */
         } else {
             Py_BEGIN_ALLOW_THREADS
-            error = sleep(port, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
+            error = sleep(&port->c, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
             Py_END_ALLOW_THREADS
         }
         if (error != -EINTR)
@@ -284,7 +287,7 @@ static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
 
     if (parse_timeout("wait", args, n, &timeout_ns))
         return NULL;
-    return sleep_by(port->door->wait, port, timeout_ns, "wait");
+    return sleep_by(port->c.ops->wait, port, timeout_ns, "wait");
 }
 
 /* listen(timeout_s) -> bool: the same for a second thread, which takes nothing. Always with a limit. */
@@ -297,13 +300,13 @@ static PyObject *port_listen(PyObject *self, PyObject *seconds)
         return NULL;
     if (timeout_ns < 0)
         return PyErr_Format(PyExc_TypeError, "listen: timeout_s must be a number");
-    return sleep_by(port->door->listen, port, timeout_ns, "listen");
+    return sleep_by(port->c.ops->listen, port, timeout_ns, "listen");
 }
 
 static PyObject *port_interrupt(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     struct port *port = (struct port *)self;
-    int error = port->door->interrupt(port);
+    int error = port->c.ops->interrupt(&port->c);
 
     if (error)
         return py_fail(self, "interrupt", error);
@@ -318,7 +321,7 @@ static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
 
     if (expect("note", n, 2) || py_word_value(args[0], &code, &ignored) || py_word_value(args[1], &value, &ignored))
         return NULL;
-    RETRYING(error, port->door->note(port, code <= UINT8_MAX ? (unsigned)code : UINT8_MAX + 1u, value));
+    RETRYING(error, port->c.ops->note(&port->c, code <= UINT8_MAX ? (unsigned)code : UINT8_MAX + 1u, value));
     if (error)
         return fail_on(args, n, py_fail(self, "note", error));
     Py_RETURN_NONE;
@@ -329,7 +332,7 @@ static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
     struct port *port = (struct port *)self;
     int error;
 
-    RETRYING(error, port->door->retire(port));
+    RETRYING(error, port->c.ops->retire(&port->c));
     if (error)
         return py_fail(self, "retire", error);
     Py_RETURN_NONE;
@@ -356,9 +359,9 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
 
     if (py_word_value(value, &spin_ns, &ignored))
         return NULL;
-    if (port->door == &py_model_door)
+    if (port->way == PY_MODELLED)
         port->cpu.model.spin_ns = spin_ns;
-    else if (port->door == &py_direct_door)
+    else if (port->way == PY_DIRECT)
         port->cpu.direct.spin_ns = spin_ns;
     Py_RETURN_NONE;
 }
@@ -385,6 +388,7 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     {"kick", port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},                 \
     FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),     \
     FAST("note", port_note, "note(code, value): leave a mark in the trace"),                                          \
+    FAST("run_c", py_run_c, "run_c(function, argument, sites): a C function as this CPU's part, see include/amp.h"),   \
     {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},                                           \
     {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"}
 
@@ -430,15 +434,14 @@ static void port_free(PyObject *self)
     Py_DECREF(type);
 }
 
-static struct port *port_new(PyTypeObject *type, const struct door *door, PyObject *region, PyObject *sites,
-                             PyObject *numbers)
+static struct port *port_new(PyTypeObject *type, enum py_way way, PyObject *region, PyObject *sites, PyObject *numbers)
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct port *port = (struct port *)allocate(type, 0);
 
     if (!port)
         return NULL;
-    port->door = door;
+    port->way = way;
     if (PyObject_GetBuffer(region, &port->region, PyBUF_WRITABLE) || set_sites(port, sites, numbers)) {
         Py_DECREF(port);
         return NULL;
@@ -463,7 +466,7 @@ static PyObject *modelled_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
 
     if (!PyArg_ParseTuple(args, "OKIO|O:ModelledPort", &region, &room, &id, &sites, &numbers))
         return NULL;
-    port = port_new(type, &py_model_door, region, sites, numbers);
+    port = port_new(type, PY_MODELLED, region, sites, numbers);
     if (!port)
         return NULL;
     memory = port->region.buf;
@@ -473,6 +476,7 @@ static PyObject *modelled_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     if (amp_shared_bounds(&port->cpu.model, &port->shared_start, &port->shared_end) ||
         port->shared_end > (uint64_t)port->region.len)
         return refuse(port, "the model's shared memory lies outside the region");
+    amp_port_model(&port->c, &port->seat, &port->cpu.model);
     return (PyObject *)port;
 }
 
@@ -487,7 +491,7 @@ static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
 
     if (!PyArg_ParseTuple(args, "OKKKIIO|O:DirectPort", &region, &start, &end, &board, &id, &cpus, &sites, &numbers))
         return NULL;
-    port = port_new(type, &py_direct_door, region, sites, numbers);
+    port = port_new(type, PY_DIRECT, region, sites, numbers);
     if (!port)
         return NULL;
     size = (uint64_t)port->region.len;
@@ -503,6 +507,7 @@ static PyObject *direct_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                                            .spin_ns = AMP_SPIN_NS,
                                            .id = id,
                                            .cpus = cpus};
+    amp_port_direct(&port->c, &port->seat, &port->cpu.direct);
     return (PyObject *)port;
 }
 
@@ -521,10 +526,11 @@ static PyObject *explored_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     port = (struct port *)allocate(type, 0);
     if (!port)
         return NULL;
-    port->door = &py_explored_door;
-    port->cpu.explored = (struct explored){
-        .owner = (struct explorer_object *)Py_NewRef(explorer), .wait = Py_NewRef(wait), .id = id};
-    py_explorer_bounds(explorer, &port->shared_start, &port->shared_end);
+    port->way = PY_EXPLORED;
+    py_explorer_seat(explorer, &port->cpu.explored, id, wait);
+    amp_port_explored(&port->c, &port->seat, &port->cpu.explored.part);
+    port->shared_start = port->cpu.explored.part.program->start;
+    port->shared_end = port->cpu.explored.part.program->end;
     if (set_sites(port, sites, numbers)) {
         Py_DECREF(port);
         return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_port.h - what a port is: one CPU's accesses, by way of one of three doors. See py_port.c for its methods.
+ * py_port.h - what a port is: one CPU's accesses, by way of one of three back ends. See py_port.c for its methods.
  */
 #ifndef AMP_PY_PORT_H
 #define AMP_PY_PORT_H
@@ -15,32 +15,14 @@
 
 struct port;
 
-/* What the address and the value of a store were computed from: the times of the values loaded (see Word). `expected`: of
- * the value that a cmpxchg compares with. */
-struct origin {
-    uint64_t address, value, expected;
-};
-
-/* What the doors do differently. All return 0 or a negative errno. */
-struct door {
-    int (*load)(struct port *port, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
-    int (*store)(struct port *port, uint64_t address, unsigned size, uint64_t value, int release, struct origin from);
-    int (*atomic)(struct port *port, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-                  uint64_t expected, struct origin from, struct amp_word *out);
-    int (*write)(struct port *port, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from);
-    int (*barrier)(struct port *port, unsigned primitive, unsigned site);
-    int (*kick)(struct port *port, unsigned target);
-    int (*wait)(struct port *port, int64_t timeout_ns);
-    int (*listen)(struct port *port, int64_t timeout_ns);
-    int (*interrupt)(struct port *port);
-    int (*note)(struct port *port, unsigned code, uint64_t value);
-    int (*retire)(struct port *port);
-    PyObject *(*read)(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
-};
+/* Which back end a port has. */
+enum py_way { PY_MODELLED, PY_DIRECT, PY_EXPLORED };
 
 struct port {
     PyObject_HEAD
-    const struct door *door;
+    enum py_way way;
+    struct amp_port c; /* the port of C programs, by which all methods go */
+    struct amp_seat seat;
     Py_buffer region; /* keeps the mapping alive */
     uint64_t shared_start, shared_end;
     uint8_t sites[SITES]; /* site -> primitive */
@@ -59,12 +41,15 @@ struct lazy {
     struct amp_deferred load;
 };
 
-extern const struct door py_model_door, py_direct_door; /* py_doors.c */
-extern const struct door py_explored_door;              /* py_explored.c */
-
 /* py_lazy.c: a bulk load through the model. */
 int py_lazy_init(PyObject *module);
 PyObject *py_lazy_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after);
+
+PyObject *py_direct_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after);   /* py_errors.c */
+PyObject *py_explored_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after); /* py_bytes.c */
+
+/* py_part.c: a port's run_c. */
+PyObject *py_run_c(PyObject *port, PyObject *const *args, Py_ssize_t n);
 
 /* py_rows.c: DirectPort.write_rows and read_rows. */
 PyObject *py_write_rows(PyObject *port, PyObject *const *args, Py_ssize_t n);

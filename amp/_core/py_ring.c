@@ -102,12 +102,18 @@ PyObject *py_ring_new(PyTypeObject *type, PyObject *args, struct amp_ring_config
     if (!PyArg_ParseTuple(args, "OO!OOKIU", &buffer, &PyTuple_Type, &tuple, &layout, &sites.obj, &board, &cpu, &writer) ||
         py_ring_parse(tuple, config) || PyObject_GetBuffer(sites.obj, &sites, PyBUF_SIMPLE))
         return NULL;
-    for (Py_ssize_t site = 0; site < sites.len && site < AMP_SITES; site++)
-        config->sites[site] = ((uint8_t *)sites.buf)[site];
-    PyBuffer_Release(&sites);
     self = (struct ring_object *)allocate(type, 0);
+    for (Py_ssize_t site = 0; self && site < sites.len && site < AMP_SITES; site++)
+        self->sites[site] = ((uint8_t *)sites.buf)[site];
+    PyBuffer_Release(&sites);
     if (!self)
         return NULL;
+    for (unsigned site = 0; config->how == AMP_RING_TABLE && site < AMP_SITES; site++)
+        if (self->sites[site] >= AMP_FENCES) {
+            Py_DECREF(self);
+            errno = EINVAL;
+            return PyErr_SetFromErrno(PyExc_OSError);
+        }
     self->layout = Py_NewRef(layout);
     self->writer = Py_NewRef(writer);
     self->other = cpu;
@@ -116,7 +122,13 @@ PyObject *py_ring_new(PyTypeObject *type, PyObject *args, struct amp_ring_config
 
         if (config->end <= size && size >= sizeof(uint32_t) && board % sizeof(uint32_t) == 0 &&
             board <= size - sizeof(uint32_t) && cpu < AMP_CPUS) {
-            self->board = (uint32_t *)((uint8_t *)self->region.buf + board);
+            self->cpu = (struct amp_direct){.memory = self->region.buf,
+                                            .board = (uint32_t *)((uint8_t *)self->region.buf + board),
+                                            .shared_start = config->start,
+                                            .shared_end = config->end,
+                                            .cpus = AMP_CPUS};
+            amp_port_direct(&self->port, &self->seat, &self->cpu);
+            self->seat.sites = self->sites;
             return (PyObject *)self;
         }
         PyErr_SetString(PyExc_ValueError, "the shared memory or the doorbell lies behind the buffer's end, or no such CPU");

@@ -14,7 +14,10 @@ struct ring_object {
     Py_buffer region;         /* keeps the mapping alive */
     PyObject *layout;         /* amp.virtio.split.SplitLayout, for whoever asks */
     PyObject *writer;         /* str: the other side, in errors */
-    uint32_t *board;          /* bell.h */
+    struct amp_direct cpu; /* this side's */
+    struct amp_seat seat;
+    struct amp_port port;
+    uint8_t sites[AMP_SITES]; /* with AMP_RING_TABLE: which primitive stands where */
     unsigned other;           /* the CPU that is rung */
     unsigned long long rings; /* how often it was */
 };

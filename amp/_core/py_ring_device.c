@@ -51,7 +51,7 @@ static PyObject *device_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     device->segment = (PyTypeObject *)Py_NewRef(PyTuple_GetItem(args, 1));
     device->ring = aligned_alloc(AMP_RING_LINES, sizeof *device->ring);
     if (device->ring)
-        error = amp_ring_device_open(device->ring, device->base.region.buf, &config);
+        error = amp_ring_device_open(device->ring, &device->base.port, &config);
     if (!error) {
         device->segments = calloc(config.layout.num, sizeof *device->segments);
         if (device->segments)
@@ -230,7 +230,7 @@ static PyObject *device_call_prepare(PyObject *self, PyObject *Py_UNUSED(none))
 
 static void ring_bell(struct device_object *device)
 {
-    amp_ring_call(device->ring, device->base.board, device->base.other);
+    amp_ring_call(device->ring, device->base.other);
     device->base.rings++;
 }
 

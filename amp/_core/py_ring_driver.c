@@ -35,7 +35,7 @@ static PyObject *driver_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
         return NULL;
     ring = aligned_alloc(AMP_RING_LINES, sizeof *ring);
     if (ring)
-        error = amp_ring_driver_open(ring, of(self)->base.region.buf, &config);
+        error = amp_ring_driver_open(ring, &of(self)->base.port, &config);
     if (error) {
         free(ring);
     } else {
@@ -275,7 +275,7 @@ static PyObject *driver_kick_prepare(PyObject *self, PyObject *Py_UNUSED(none))
 
 static void ring_bell(struct driver_object *driver)
 {
-    amp_ring_kick(driver->ring, driver->base.board, driver->base.other);
+    amp_ring_kick(driver->ring, driver->base.other);
     driver->base.rings++;
 }
 

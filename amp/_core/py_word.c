@@ -41,8 +41,8 @@ PyObject *py_word_new(uint64_t value, uint64_t time)
     if (word) {
         word->value = value;
         word->time = time;
-        if (time & PY_TAGGED)
-            py_tag_value(time, value);
+        if (time & XP_TAGGED)
+            xp_tag_value(time, value);
     }
     return (PyObject *)word;
 }
@@ -50,8 +50,8 @@ PyObject *py_word_new(uint64_t value, uint64_t time)
 /* An explored program sees this of a value: its dependencies become control dependencies. */
 static void looked_into(PyObject *object, uint64_t what)
 {
-    if (is_word(object) && ((struct word *)object)->time & PY_TAGGED)
-        py_tag_looked(((struct word *)object)->time, what);
+    if (is_word(object) && ((struct word *)object)->time & XP_TAGGED)
+        xp_tag_looked(((struct word *)object)->time, what);
 }
 
 void py_word_look(PyObject *object)
@@ -98,7 +98,7 @@ static uint64_t time_of(PyObject *object)
 
 uint64_t py_word_later(uint64_t x, uint64_t y)
 {
-    return (x | y) & PY_TAGGED ? py_tag_join(x, y) : x > y ? x : y;
+    return (x | y) & XP_TAGGED ? xp_tag_join(x, y) : x > y ? x : y;
 }
 
 static uint64_t later(PyObject *a, PyObject *b)
@@ -290,7 +290,7 @@ static PyObject *word_reduce(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     struct word *word = (struct word *)self;
 
-    if (word->time & PY_TAGGED) /* a tag means nothing elsewhere: the int it holds */
+    if (word->time & XP_TAGGED) /* a tag means nothing elsewhere: the int it holds */
         return Py_BuildValue("O(N)", (PyObject *)&PyLong_Type, as_int(self));
     return Py_BuildValue("O(KK)", (PyObject *)word_type, (unsigned long long)word->value,
                          (unsigned long long)word->time);
@@ -314,7 +314,7 @@ static PyObject *word_create(PyTypeObject *Py_UNUSED(type), PyObject *args, PyOb
     py_word_look(value);
     if (py_word_value(value, &v, &own) || (time && py_word_value(time, &t, &own)))
         return NULL;
-    if (t & PY_TAGGED)
+    if (t & XP_TAGGED)
         return PyErr_Format(PyExc_OverflowError, "Word: a time is less than 2**63");
     return py_word_new(v, t);
 }
@@ -323,7 +323,7 @@ static PyObject *word_time(PyObject *self, void *Py_UNUSED(closure))
 {
     uint64_t time = ((struct word *)self)->time;
 
-    if (time & PY_TAGGED)
+    if (time & XP_TAGGED)
         return PyErr_Format(PyExc_AttributeError, "time: an exploration has no clock; its values do not know when");
     return PyLong_FromUnsignedLongLong(time);
 }
@@ -332,8 +332,8 @@ static void word_free(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    if (((struct word *)self)->time & PY_TAGGED)
-        py_tag_drop(((struct word *)self)->time);
+    if (((struct word *)self)->time & XP_TAGGED)
+        xp_tag_drop(((struct word *)self)->time);
     if (idle < IDLE_WORDS)
         idle_words[idle++] = (struct word *)self;
     else

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ring.h - the split virtqueue in C: driver and device over the bare region, for benchmarks and batches.
+ * ring.h - the split virtqueue in C: driver and device, written against amp.h.
+ *
+ * The same sources are compiled twice: inlined for the bare region (benchmarks and batches), and, with AMP_RING_PORTED
+ * defined, for every port. There each name below is another one, amp_ported_ring_add and so on, by which both may be linked.
  *
  * The rules are those of hostside/virtqueue.py and remoteside/virtqueue.py: the same fields, written with the same bytes;
  * the same barrier sites; the same distrust of everything the other side wrote. tests/core/test_ring_in_c.py holds the two
@@ -15,15 +18,22 @@
  *   - heads go round first in, first out (`fifo`), so that ring and table are walked in order.
  *
  * Chains: the driver writes an indirect table if it has tables, else one descriptor a segment (not with `fifo`); the
- * device accepts every chain the Python device does. Little endian CPUs only.
+ * device accepts every chain the Python device does.
  */
 #ifndef AMP_RING_H
 #define AMP_RING_H
 
+#if !defined(AMP_H) && !defined(AMP_RING_PORTED) && !defined(AMP_PORT_DIRECT)
+#define AMP_PORT_DIRECT
+#endif
+
 #include <stdalign.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+#include "include/amp.h"
+
+#ifdef AMP_RING_PORTED
+#include "ring_ported.h"
+#endif
 
 #define AMP_RING_LIMIT 32768u /* virtio 1.2, 2.7: the largest Queue Size */
 #define AMP_RING_LINES 128    /* two cache lines, which prefetchers fetch as a pair */
@@ -36,7 +46,7 @@ enum amp_ring_how {
     AMP_RING_DMA,
     AMP_RING_MANDATORY,
     AMP_RING_BRANCH, /* as weak_barriers does: SMP if `weak`, else MANDATORY */
-    AMP_RING_TABLE,  /* `sites`: for each site the primitive that stands there */
+    AMP_RING_TABLE,  /* the port's: for each site the primitive that stands there */
     AMP_RING_HOWS,
 };
 
@@ -62,7 +72,6 @@ struct amp_ring_config {
     unsigned how;                    /* enum amp_ring_how; the loops of ring_bench.c have it compiled in */
     bool weak, event_idx, fifo, rewrite;
     bool indirect; /* device: accept indirect descriptors */
-    uint8_t sites[AMP_SITES]; /* with AMP_RING_TABLE: enum amp_fence (fences.h), by site; site 0 is none */
 };
 
 struct amp_segment {
@@ -84,8 +93,8 @@ struct amp_ring_slot {
 };
 
 struct amp_ring_driver {
-    alignas(AMP_RING_LINES) uint8_t *memory;
-    uint8_t *desc, *avail_ring, *avail_idx_at, *used_ring, *used_idx_at;
+    alignas(AMP_RING_LINES) struct amp_port port;
+    uint64_t desc, avail_ring, avail_idx_at, used_ring, used_idx_at;
     struct amp_ring_slot *slots;
     uint16_t *heads; /* free descriptors: fifo, from avail_idx on, modulo num; else a stack */
     uint32_t *avail_written;
@@ -97,12 +106,13 @@ struct amp_ring_driver {
     /* rarely used */
     struct amp_ring_config config;
     uint64_t *tables_written;
+    void *room; /* its own, to be freed */
     struct amp_ring_fault fault;
 };
 
 struct amp_ring_device {
-    alignas(AMP_RING_LINES) uint8_t *memory;
-    uint8_t *desc, *avail_ring, *avail_idx_at, *used_ring, *used_idx_at;
+    alignas(AMP_RING_LINES) struct amp_port port;
+    uint64_t desc, avail_ring, avail_idx_at, used_ring, used_idx_at;
     uint64_t *used_written;
     uint64_t buffers, buffers_end;
     uint32_t mask, num, unannounced;
@@ -111,6 +121,7 @@ struct amp_ring_device {
     bool weak, rewrite;
     /* rarely used */
     struct amp_ring_config config;
+    void *room; /* its own, to be freed */
     struct amp_ring_fault fault;
 };
 
@@ -128,14 +139,18 @@ struct amp_chain {
 /* 0, or why the configuration cannot be. */
 int amp_ring_check(const struct amp_ring_config *config);
 
-int amp_ring_driver_open(struct amp_ring_driver *driver, uint8_t *memory, const struct amp_ring_config *config);
+/* In memory of the caller's, amp_ring_driver_room() bytes aligned as malloc's is; nothing is to be closed. Or in its own. */
+size_t amp_ring_driver_room(const struct amp_ring_config *config);
+int amp_ring_driver_place(struct amp_ring_driver *driver, const struct amp_port *port,
+                          const struct amp_ring_config *config, void *room);
+int amp_ring_driver_open(struct amp_ring_driver *driver, const struct amp_port *port, const struct amp_ring_config *config);
 void amp_ring_driver_close(struct amp_ring_driver *driver);
 /* Writes one buffer's descriptors and ring entry, announces nothing yet. Its head. */
 int amp_ring_add(struct amp_ring_driver *driver, const struct amp_segment *segments, uint32_t readable,
                  uint32_t writable);
 void amp_ring_publish(struct amp_ring_driver *driver);      /* S1, then avail.idx */
 bool amp_ring_kick_prepare(struct amp_ring_driver *driver); /* S5 */
-void amp_ring_kick(struct amp_ring_driver *driver, uint32_t *board, unsigned device_cpu); /* K1 */
+void amp_ring_kick(struct amp_ring_driver *driver, unsigned device_cpu); /* K1 */
 /* Loads used.idx: how many buffers are there to be taken. S4 if any. */
 int amp_ring_look_used(struct amp_ring_driver *driver);
 /* Takes one of those: its head. */
@@ -152,7 +167,11 @@ void amp_ring_finish_using(const struct amp_ring_driver *driver); /* B1 */
 void amp_ring_disable_interrupts(struct amp_ring_driver *driver);
 bool amp_ring_enable_interrupts(struct amp_ring_driver *driver); /* S8; false: buffers came back meanwhile */
 
-int amp_ring_device_open(struct amp_ring_device *device, uint8_t *memory, const struct amp_ring_config *config);
+/* In memory of the caller's, amp_ring_device_room() bytes aligned as malloc's is; nothing is to be closed. Or in its own. */
+size_t amp_ring_device_room(const struct amp_ring_config *config);
+int amp_ring_device_place(struct amp_ring_device *device, const struct amp_port *port,
+                          const struct amp_ring_config *config, void *room);
+int amp_ring_device_open(struct amp_ring_device *device, const struct amp_port *port, const struct amp_ring_config *config);
 void amp_ring_device_close(struct amp_ring_device *device);
 /* Loads avail.idx: how many buffers are there. S2 if any. */
 int amp_ring_look_avail(struct amp_ring_device *device);
@@ -170,7 +189,7 @@ void amp_ring_complete(struct amp_ring_device *device);                         
 /* Gives n buffers back and announces them together. */
 void amp_ring_push_many(struct amp_ring_device *device, const uint16_t *heads, const uint32_t *written, uint32_t n);
 bool amp_ring_call_prepare(struct amp_ring_device *device);                          /* S7 */
-void amp_ring_call(struct amp_ring_device *device, uint32_t *board, unsigned driver_cpu); /* K1 */
+void amp_ring_call(struct amp_ring_device *device, unsigned driver_cpu); /* K1 */
 void amp_ring_disable_notifications(struct amp_ring_device *device);
 bool amp_ring_enable_notifications(struct amp_ring_device *device); /* S6; false: buffers were exposed meanwhile */
 

@@ -42,7 +42,7 @@ AMP_INLINE void expose(struct side *side, struct amp_ring_driver *driver, uint64
     amp_ring_publish_as(driver, how);
     side->out->announcements++;
     if ((bench->wait != AMP_BENCH_POLL || bench->ring.event_idx) && amp_ring_kick_prepare_as(driver, how)) {
-        amp_ring_kick(driver, side->board, DEVICE);
+        amp_ring_kick(driver, DEVICE);
         side->out->notifications++;
     }
 }
@@ -79,10 +79,10 @@ AMP_INLINE int driver_waits(struct side *side, struct amp_ring_driver *driver, u
         error = spin_on_bell(side, DRIVER);
     } else if (amp_ring_enable_interrupts(driver)) {
         error = sleep_on_bell(side, DRIVER);
-        side->out->spurious += amp_ring_load16(driver->used_idx_at) == driver->used_idx;
+        side->out->spurious += AMP_RING_LOAD(u16, driver, driver->used_idx_at) == driver->used_idx;
     }
     /* K2: the interrupt before the reads of the ring. Pairs with K1 in amp_ring_call. */
-    amp_ring_rmb(how, driver->weak);
+    amp_ring_rmb(&driver->port, how, driver->weak);
     if (side->bench->wait == AMP_BENCH_SLEEP)
         amp_ring_disable_interrupts(driver);
     return error;
@@ -180,7 +180,7 @@ AMP_INLINE int serve_batch(struct side *side, struct amp_ring_device *device, ui
     amp_ring_complete_as(device, how);
     side->out->announcements++;
     if ((bench->wait != AMP_BENCH_POLL || bench->ring.event_idx) && amp_ring_call_prepare_as(device, how)) {
-        amp_ring_call(device, side->board, DRIVER);
+        amp_ring_call(device, DRIVER);
         side->out->notifications++;
     }
     return 0;
@@ -194,10 +194,10 @@ AMP_INLINE int device_waits(struct side *side, struct amp_ring_device *device, u
         return poll_again(side);
     if (amp_ring_enable_notifications(device)) {
         error = sleep_on_bell(side, DEVICE);
-        side->out->spurious += amp_ring_load16(device->avail_idx_at) == device->avail_idx;
+        side->out->spurious += AMP_RING_LOAD(u16, device, device->avail_idx_at) == device->avail_idx;
     }
     /* K2: the interrupt before the reads of the ring. Pairs with K1 in amp_ring_kick. */
-    amp_ring_rmb(how, device->weak);
+    amp_ring_rmb(&device->port, how, device->weak);
     amp_ring_disable_notifications(device);
     return error;
 }
@@ -279,6 +279,12 @@ static int open_side(struct side *side, uint8_t *memory, uint64_t size, const st
         .bench = bench,
         .memory = memory,
         .board = (uint32_t *)(memory + bench->board),
+        .cpu = {.memory = memory,
+                .board = (uint32_t *)(memory + bench->board),
+                .shared_start = bench->ring.start,
+                .shared_end = bench->ring.end,
+                .id = role,
+                .cpus = CPUS},
         .mine = (_Atomic uint64_t *)(memory + bench->control + role * AMP_RING_LINES),
         .peer = (_Atomic uint64_t *)(memory + bench->control + !role * AMP_RING_LINES),
         .deadline_ns = amp_now_ns() + bench->budget_ns,
@@ -286,6 +292,7 @@ static int open_side(struct side *side, uint8_t *memory, uint64_t size, const st
         .batch = half == 0 ? 1 : bench->batch < half ? bench->batch : half,
         .out = out,
     };
+    amp_port_direct(&side->port, &side->seat, &side->cpu);
     return 0;
 }
 
@@ -298,7 +305,7 @@ int amp_ring_bench_driver(uint8_t *memory, uint64_t size, const struct amp_ring_
     int error = open_side(&side, memory, size, bench, DRIVER, out);
 
     if (!error)
-        error = amp_ring_driver_open(&driver, memory, &bench->ring);
+        error = amp_ring_driver_open(&driver, &side.port, &bench->ring);
     if (error)
         return error;
     error = measure(&side, (uint64_t[]){layout->avail_flags, layout->avail_idx, layout->used_event}, &driver,
@@ -317,7 +324,7 @@ int amp_ring_bench_device(uint8_t *memory, uint64_t size, const struct amp_ring_
     int error = open_side(&side, memory, size, bench, DEVICE, out);
 
     if (!error)
-        error = amp_ring_device_open(&device, memory, &bench->ring);
+        error = amp_ring_device_open(&device, &side.port, &bench->ring);
     if (error)
         return error;
     error = measure(&side, (uint64_t[]){layout->used_flags, layout->used_idx, layout->avail_event}, &device,

@@ -10,39 +10,56 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bell.h"
+size_t amp_ring_device_room(const struct amp_ring_config *config)
+{
+    return config->layout.num * sizeof(uint64_t);
+}
 
-int amp_ring_device_open(struct amp_ring_device *device, uint8_t *memory, const struct amp_ring_config *config)
+int amp_ring_device_place(struct amp_ring_device *device, const struct amp_port *port,
+                          const struct amp_ring_config *config, void *room)
 {
     const struct amp_ring_layout *layout = &config->layout;
     int error = amp_ring_check(config);
 
-    *device = (struct amp_ring_device){.memory = memory, .config = *config};
+    *device = (struct amp_ring_device){.port = *port, .config = *config};
     if (error)
         return error;
-    device->desc = memory + layout->desc;
-    device->avail_ring = memory + layout->avail_ring;
-    device->avail_idx_at = memory + layout->avail_idx;
-    device->used_ring = memory + layout->used_ring;
-    device->used_idx_at = memory + layout->used_idx;
+    device->desc = AMP_RING_AT(device, layout->desc);
+    device->avail_ring = AMP_RING_AT(device, layout->avail_ring);
+    device->avail_idx_at = AMP_RING_AT(device, layout->avail_idx);
+    device->used_ring = AMP_RING_AT(device, layout->used_ring);
+    device->used_idx_at = AMP_RING_AT(device, layout->used_idx);
     device->buffers = config->buffers;
     device->buffers_end = config->buffers_end;
     device->num = layout->num;
     device->mask = layout->num - 1;
     device->weak = config->weak;
     device->rewrite = config->rewrite;
-    device->used_written = malloc(layout->num * sizeof *device->used_written);
-    if (!device->used_written)
-        return -ENOMEM;
+    device->used_written = room;
     for (uint32_t i = 0; i < layout->num; i++)
         device->used_written[i] = UINT64_MAX; /* no entry has this id */
     return 0;
 }
 
+int amp_ring_device_open(struct amp_ring_device *device, const struct amp_port *port,
+                         const struct amp_ring_config *config)
+{
+    int error = amp_ring_check(config);
+    void *room = error ? NULL : malloc(amp_ring_device_room(config));
+
+    *device = (struct amp_ring_device){.port = *port};
+    if (!error && !room)
+        error = -ENOMEM;
+    if (!error)
+        error = amp_ring_device_place(device, port, config, room);
+    device->room = room;
+    return error;
+}
+
 void amp_ring_device_close(struct amp_ring_device *device)
 {
-    free(device->used_written);
-    device->used_written = NULL;
+    free(device->room);
+    device->room = NULL;
 }
 
 int amp_ring_look_avail(struct amp_ring_device *device)
@@ -108,11 +125,11 @@ bool amp_ring_call_prepare(struct amp_ring_device *device)
     return amp_ring_call_prepare_as(device, device->config.how);
 }
 
-void amp_ring_call(struct amp_ring_device *device, uint32_t *board, unsigned driver_cpu)
+void amp_ring_call(struct amp_ring_device *device, unsigned driver_cpu)
 {
     /* K1: the doorbell must not overtake the ring it announces. Pairs with K2 where the driver wakes up. */
     AMP_RING_BARRIER(device, device->config.how, wmb, AMP_K1);
-    amp_bell_ring(board, driver_cpu);
+    amp_kick(&device->port, driver_cpu);
 }
 
 void amp_ring_disable_notifications(struct amp_ring_device *device)
@@ -121,22 +138,20 @@ void amp_ring_disable_notifications(struct amp_ring_device *device)
         return;
     device->flags |= AMP_NO_NOTIFY;
     if (!device->config.event_idx) /* else the event index is left behind */
-        amp_ring_store16(device->memory + device->config.layout.used_flags, device->flags);
+        AMP_RING_STORE(u16, device, AMP_RING_FIELD(device, used_flags), device->flags);
 }
 
 bool amp_ring_enable_notifications(struct amp_ring_device *device)
 {
-    const struct amp_ring_layout *layout = &device->config.layout;
-
     device->flags &= (uint16_t)~AMP_NO_NOTIFY;
     if (device->config.event_idx)
-        amp_ring_store16(device->memory + layout->avail_event, device->avail_idx);
+        AMP_RING_STORE(u16, device, AMP_RING_FIELD(device, avail_event), device->avail_idx);
     else
-        amp_ring_store16(device->memory + layout->used_flags, device->flags);
+        AMP_RING_STORE(u16, device, AMP_RING_FIELD(device, used_flags), device->flags);
     /* S6: the wish must be visible before we look at idx, or both sides miss each other.
      * Pairs with S5 in amp_ring_kick_prepare_as. */
     AMP_RING_BARRIER(device, device->config.how, mb, AMP_S6);
-    return amp_ring_load16(device->avail_idx_at) == device->avail_idx;
+    return AMP_RING_LOAD(u16, device, device->avail_idx_at) == device->avail_idx;
 }
 
 /* --- what the driver must not write ------------------------------------------------------------------------------- */
@@ -201,8 +216,8 @@ static int check_indirect(struct amp_ring_device *device, uint64_t at, uint64_t 
 /* addr, and len, flags and next as one u64, of the descriptor at `at`, in two loads; its buffer lies where buffers may. */
 static int read_descriptor(struct amp_ring_device *device, uint64_t at, uint64_t *address, uint64_t *rest)
 {
-    *address = amp_ring_load64(device->memory + at);
-    *rest = amp_ring_load64(device->memory + at + 8);
+    *address = AMP_RING_LOAD(u64, device, AMP_RING_AT(device, at));
+    *rest = AMP_RING_LOAD(u64, device, AMP_RING_AT(device, at + 8));
     if (!amp_ring_is_inside(device, *address, (uint32_t)*rest))
         return amp_ring_bad_segment(device, at, *address, (uint32_t)*rest);
     return 0;

@@ -20,7 +20,7 @@ int amp_ring_walk(struct amp_ring_device *device, uint64_t address, uint64_t res
 
 AMP_INLINE int amp_ring_look_avail_as(struct amp_ring_device *device, unsigned how, bool checks)
 {
-    uint16_t idx = amp_ring_load16(device->avail_idx_at);
+    uint16_t idx = AMP_RING_LOAD(u16, device, device->avail_idx_at);
     uint32_t ready = (uint16_t)(idx - device->avail_idx);
 
     if (ready == 0)
@@ -43,7 +43,7 @@ AMP_INLINE bool amp_ring_is_inside(const struct amp_ring_device *device, uint64_
 AMP_INLINE int amp_ring_next_one(struct amp_ring_device *device, struct amp_segment *segments, uint32_t room,
                                  struct amp_chain *chain, bool checks)
 {
-    uint32_t head = amp_ring_load16(device->avail_ring + 2 * (device->avail_idx & device->mask));
+    uint32_t head = AMP_RING_LOAD(u16, device, device->avail_ring + 2 * (device->avail_idx & device->mask));
     uint64_t address, rest, at;
     uint32_t length;
     int error;
@@ -52,8 +52,8 @@ AMP_INLINE int amp_ring_next_one(struct amp_ring_device *device, struct amp_segm
         return amp_ring_bad_head(device, head);
     head &= device->mask;
     at = (uint64_t)AMP_DESC_BYTES * head;
-    address = amp_ring_load64(device->desc + at);
-    rest = amp_ring_load64(device->desc + at + 8);
+    address = AMP_RING_LOAD(u64, device, device->desc + at);
+    rest = AMP_RING_LOAD(u64, device, device->desc + at + 8);
     length = (uint32_t)rest;
     if (checks && AMP_UNLIKELY(!amp_ring_is_inside(device, address, length)))
         return amp_ring_bad_segment(device, device->config.layout.desc + at, address, length);
@@ -81,7 +81,7 @@ AMP_INLINE void amp_ring_push_one(struct amp_ring_device *device, uint32_t head,
     assert(device->used_idx != device->avail_idx); /* giving back more buffers than were taken */
     if (device->rewrite || device->used_written[at] != entry) {
         device->used_written[at] = entry;
-        amp_ring_store_used(device->used_ring + (size_t)AMP_USED_BYTES * at, entry);
+        AMP_RING_STORE(pair_u32, device, device->used_ring + (size_t)AMP_USED_BYTES * at, entry);
     }
     device->used_idx++;
 }
@@ -93,23 +93,22 @@ AMP_INLINE void amp_ring_complete_as(struct amp_ring_device *device, unsigned ho
     AMP_RING_BARRIER(device, how, wmb, AMP_S3);
     device->unannounced += (uint16_t)(device->used_idx - device->published);
     device->published = device->used_idx;
-    amp_ring_store16(device->used_idx_at, device->used_idx);
+    AMP_RING_STORE(u16, device, device->used_idx_at, device->used_idx);
 }
 
 AMP_INLINE bool amp_ring_call_prepare_as(struct amp_ring_device *device, unsigned how)
 {
     uint32_t used = device->unannounced;
     uint16_t now = device->published;
-    uint8_t *memory = device->memory;
 
     /* S7: our idx must be visible before we look whether the driver sleeps, or both sides miss each other.
      * Pairs with S8 in amp_ring_enable_interrupts. */
     AMP_RING_BARRIER(device, how, mb, AMP_S7);
     device->unannounced = 0;
     if (device->config.event_idx)
-        return used > UINT16_MAX || amp_ring_need_event(amp_ring_load16(memory + device->config.layout.used_event), now,
-                                                        (uint16_t)(now - used));
-    return !(amp_ring_load16(memory + device->config.layout.avail_flags) & AMP_NO_INTERRUPT);
+        return used > UINT16_MAX || amp_ring_need_event(AMP_RING_LOAD(u16, device, AMP_RING_FIELD(device, used_event)),
+                                                        now, (uint16_t)(now - used));
+    return !(AMP_RING_LOAD(u16, device, AMP_RING_FIELD(device, avail_flags)) & AMP_NO_INTERRUPT);
 }
 
 AMP_INLINE void amp_ring_finish_reading_as(const struct amp_ring_device *device, unsigned how)

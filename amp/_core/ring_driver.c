@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bell.h"
 #include "granule.h"
 
 static const uint64_t NEVER_WRITTEN = UINT64_MAX; /* no field can hold it: flags and heads have bits that are never set */
@@ -37,9 +36,6 @@ int amp_ring_check(const struct amp_ring_config *config)
         return -EFAULT;
     if (config->table_entries > AMP_RING_LIMIT)
         return -EINVAL;
-    for (unsigned site = 0; config->how == AMP_RING_TABLE && site < AMP_SITES; site++)
-        if (config->sites[site] >= AMP_FENCES)
-            return -EINVAL;
     if (config->table_entries &&
         (config->tables % AMP_DESC_BYTES ||
          amp_check_range(config->buffers, config->buffers_end, config->tables,
@@ -48,34 +44,40 @@ int amp_ring_check(const struct amp_ring_config *config)
     return 0;
 }
 
-int amp_ring_driver_open(struct amp_ring_driver *driver, uint8_t *memory, const struct amp_ring_config *config)
+/* Its arrays, one behind the other: what needs most alignment comes first. */
+size_t amp_ring_driver_room(const struct amp_ring_config *config)
+{
+    size_t num = config->layout.num, words = num * config->table_entries * 2;
+
+    return num * sizeof(struct amp_ring_slot) + words * sizeof(uint64_t) + num * sizeof(uint32_t) +
+           num * sizeof(uint16_t);
+}
+
+int amp_ring_driver_place(struct amp_ring_driver *driver, const struct amp_port *port,
+                          const struct amp_ring_config *config, void *room)
 {
     const struct amp_ring_layout *layout = &config->layout;
     int error = amp_ring_check(config);
     uint32_t num = layout->num;
     size_t words = (size_t)num * config->table_entries * 2;
 
-    *driver = (struct amp_ring_driver){.memory = memory, .config = *config};
+    *driver = (struct amp_ring_driver){.port = *port, .config = *config};
     if (error)
         return error;
-    driver->desc = memory + layout->desc;
-    driver->avail_ring = memory + layout->avail_ring;
-    driver->avail_idx_at = memory + layout->avail_idx;
-    driver->used_ring = memory + layout->used_ring;
-    driver->used_idx_at = memory + layout->used_idx;
+    driver->desc = AMP_RING_AT(driver, layout->desc);
+    driver->avail_ring = AMP_RING_AT(driver, layout->avail_ring);
+    driver->avail_idx_at = AMP_RING_AT(driver, layout->avail_idx);
+    driver->used_ring = AMP_RING_AT(driver, layout->used_ring);
+    driver->used_idx_at = AMP_RING_AT(driver, layout->used_idx);
     driver->num = num;
     driver->mask = num - 1;
     driver->weak = config->weak;
     driver->fifo = config->fifo;
     driver->rewrite = config->rewrite;
-    driver->slots = malloc(num * sizeof *driver->slots);
-    driver->heads = malloc(num * sizeof *driver->heads);
-    driver->avail_written = malloc(num * sizeof *driver->avail_written);
-    driver->tables_written = words ? malloc(words * sizeof *driver->tables_written) : NULL;
-    if (!driver->slots || !driver->heads || !driver->avail_written || (words && !driver->tables_written)) {
-        amp_ring_driver_close(driver);
-        return -ENOMEM;
-    }
+    driver->slots = room;
+    driver->tables_written = (uint64_t *)(driver->slots + num);
+    driver->avail_written = (uint32_t *)(driver->tables_written + words);
+    driver->heads = (uint16_t *)(driver->avail_written + num);
     for (uint32_t i = 0; i < num; i++) {
         driver->slots[i] = (struct amp_ring_slot){.address = NEVER_WRITTEN, .rest = NEVER_WRITTEN, .limit = -1};
         driver->heads[i] = (uint16_t)(config->fifo ? i : num - 1 - i); /* a stack's top is its last entry */
@@ -86,16 +88,25 @@ int amp_ring_driver_open(struct amp_ring_driver *driver, uint8_t *memory, const 
     return 0;
 }
 
+int amp_ring_driver_open(struct amp_ring_driver *driver, const struct amp_port *port,
+                         const struct amp_ring_config *config)
+{
+    int error = amp_ring_check(config);
+    void *room = error ? NULL : malloc(amp_ring_driver_room(config));
+
+    *driver = (struct amp_ring_driver){.port = *port};
+    if (!error && !room)
+        error = -ENOMEM;
+    if (!error)
+        error = amp_ring_driver_place(driver, port, config, room);
+    driver->room = room;
+    return error;
+}
+
 void amp_ring_driver_close(struct amp_ring_driver *driver)
 {
-    free(driver->slots);
-    free(driver->heads);
-    free(driver->avail_written);
-    free(driver->tables_written);
-    driver->slots = NULL;
-    driver->heads = NULL;
-    driver->avail_written = NULL;
-    driver->tables_written = NULL;
+    free(driver->room);
+    driver->room = NULL;
 }
 
 static void write_word(struct amp_ring_driver *driver, uint64_t at, uint64_t *written, uint64_t value)
@@ -103,7 +114,7 @@ static void write_word(struct amp_ring_driver *driver, uint64_t at, uint64_t *wr
     if (!driver->rewrite && *written == value)
         return;
     *written = value;
-    amp_ring_store64(driver->memory + at, value);
+    AMP_RING_STORE(u64, driver, AMP_RING_AT(driver, at), value);
 }
 
 /* The indirect table of `head` (virtio 1.2, 2.7.5.3), and the descriptor that names it. */
@@ -214,11 +225,11 @@ bool amp_ring_kick_prepare(struct amp_ring_driver *driver)
     return amp_ring_kick_prepare_as(driver, driver->config.how);
 }
 
-void amp_ring_kick(struct amp_ring_driver *driver, uint32_t *board, unsigned device_cpu)
+void amp_ring_kick(struct amp_ring_driver *driver, unsigned device_cpu)
 {
     /* K1: the doorbell must not overtake the ring it announces. Pairs with K2 where the device wakes up. */
     AMP_RING_BARRIER(driver, driver->config.how, wmb, AMP_K1);
-    amp_bell_ring(board, device_cpu);
+    amp_kick(&driver->port, device_cpu);
 }
 
 int amp_ring_look_used(struct amp_ring_driver *driver)
@@ -269,7 +280,7 @@ int amp_ring_take_many(struct amp_ring_driver *driver, uint32_t n, uint16_t *hea
 
 void amp_ring_ask_interrupt(struct amp_ring_driver *driver, uint16_t event)
 {
-    amp_ring_store16(driver->memory + driver->config.layout.used_event, event);
+    AMP_RING_STORE(u16, driver, AMP_RING_FIELD(driver, used_event), event);
     /* S8: the wish must be visible before we look at idx, or both sides miss each other.
      * Pairs with S7 in amp_ring_call_prepare_as. */
     AMP_RING_BARRIER(driver, driver->config.how, mb, AMP_S8);
@@ -287,7 +298,7 @@ void amp_ring_disable_interrupts(struct amp_ring_driver *driver)
         return;
     driver->flags |= AMP_NO_INTERRUPT;
     if (!driver->config.event_idx) /* else the event index is left behind */
-        amp_ring_store16(driver->memory + driver->config.layout.avail_flags, driver->flags);
+        AMP_RING_STORE(u16, driver, AMP_RING_FIELD(driver, avail_flags), driver->flags);
 }
 
 bool amp_ring_enable_interrupts(struct amp_ring_driver *driver)
@@ -296,10 +307,10 @@ bool amp_ring_enable_interrupts(struct amp_ring_driver *driver)
     if (driver->config.event_idx) {
         amp_ring_ask_interrupt(driver, driver->used_idx);
     } else {
-        amp_ring_store16(driver->memory + driver->config.layout.avail_flags, driver->flags);
+        AMP_RING_STORE(u16, driver, AMP_RING_FIELD(driver, avail_flags), driver->flags);
         AMP_RING_BARRIER(driver, driver->config.how, mb, AMP_S8); /* as above */
     }
-    return amp_ring_load16(driver->used_idx_at) == driver->used_idx;
+    return AMP_RING_LOAD(u16, driver, driver->used_idx_at) == driver->used_idx;
 }
 
 int amp_ring_bad_used_idx(struct amp_ring_driver *driver, uint16_t idx)

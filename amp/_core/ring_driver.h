@@ -39,15 +39,15 @@ AMP_INLINE uint32_t amp_ring_next_head(const struct amp_ring_driver *driver)
 AMP_INLINE void amp_ring_describe(struct amp_ring_driver *driver, uint32_t index, uint64_t address, uint64_t rest)
 {
     struct amp_ring_slot *slot = &driver->slots[index];
-    uint8_t *at = driver->desc + (size_t)AMP_DESC_BYTES * index;
+    uint64_t at = driver->desc + (size_t)AMP_DESC_BYTES * index;
 
     if (driver->rewrite || slot->address != address) {
         slot->address = address;
-        amp_ring_store64(at, address);
+        AMP_RING_STORE(u64, driver, at, address);
     }
     if (driver->rewrite || slot->rest != rest) {
         slot->rest = rest;
-        amp_ring_store64(at + 8, rest);
+        AMP_RING_STORE(u64, driver, at + 8, rest);
     }
 }
 
@@ -61,7 +61,7 @@ AMP_INLINE void amp_ring_add_one(struct amp_ring_driver *driver, uint32_t head, 
     driver->slots[head].limit = writable;
     if (driver->rewrite || driver->avail_written[entry] != head) {
         driver->avail_written[entry] = head;
-        amp_ring_store16(driver->avail_ring + 2 * entry, (uint16_t)head);
+        AMP_RING_STORE(u16, driver, driver->avail_ring + 2 * entry, (uint16_t)head);
     }
     driver->avail_idx++;
 }
@@ -73,12 +73,12 @@ AMP_INLINE void amp_ring_publish_as(struct amp_ring_driver *driver, unsigned how
     AMP_RING_BARRIER(driver, how, wmb, AMP_S1);
     driver->unannounced += (uint16_t)(driver->avail_idx - driver->published);
     driver->published = driver->avail_idx;
-    amp_ring_store16(driver->avail_idx_at, driver->avail_idx);
+    AMP_RING_STORE(u16, driver, driver->avail_idx_at, driver->avail_idx);
 }
 
 AMP_INLINE int amp_ring_look_used_as(struct amp_ring_driver *driver, unsigned how, bool checks)
 {
-    uint16_t idx = amp_ring_load16(driver->used_idx_at);
+    uint16_t idx = AMP_RING_LOAD(u16, driver, driver->used_idx_at);
     uint32_t ready = (uint16_t)(idx - driver->used_idx);
 
     if (ready == 0)
@@ -97,7 +97,8 @@ AMP_INLINE int amp_ring_take_one(struct amp_ring_driver *driver, uint64_t *entry
     uint32_t head, free_at;
     struct amp_ring_slot *slot;
 
-    *entry = amp_ring_load_used(driver->used_ring + (size_t)AMP_USED_BYTES * (driver->used_idx & driver->mask));
+    *entry = AMP_RING_LOAD(pair_u32, driver,
+                           driver->used_ring + (size_t)AMP_USED_BYTES * (driver->used_idx & driver->mask));
     head = (uint32_t)*entry;
     if (checks && AMP_UNLIKELY(head > driver->mask))
         return amp_ring_bad_used(driver, *entry);
@@ -119,16 +120,15 @@ AMP_INLINE bool amp_ring_kick_prepare_as(struct amp_ring_driver *driver, unsigne
 {
     uint32_t added = driver->unannounced;
     uint16_t now = driver->published;
-    uint8_t *memory = driver->memory;
 
     /* S5: our idx must be visible before we look whether the device sleeps, or both sides miss each other.
      * Pairs with S6 in amp_ring_enable_notifications. */
     AMP_RING_BARRIER(driver, how, mb, AMP_S5);
     driver->unannounced = 0;
     if (driver->config.event_idx) /* an index that went all the way round passed every event */
-        return added > UINT16_MAX || amp_ring_need_event(amp_ring_load16(memory + driver->config.layout.avail_event),
+        return added > UINT16_MAX || amp_ring_need_event(AMP_RING_LOAD(u16, driver, AMP_RING_FIELD(driver, avail_event)),
                                                          now, (uint16_t)(now - added));
-    return !(amp_ring_load16(memory + driver->config.layout.used_flags) & AMP_NO_NOTIFY);
+    return !(AMP_RING_LOAD(u16, driver, AMP_RING_FIELD(driver, used_flags)) & AMP_NO_NOTIFY);
 }
 
 #endif

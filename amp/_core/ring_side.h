@@ -33,6 +33,9 @@ struct side {
     const struct amp_ring_bench *bench;
     uint8_t *memory;
     uint32_t *board;
+    struct amp_direct cpu;
+    struct amp_seat seat;
+    struct amp_port port;
     _Atomic uint64_t *mine, *peer;
     uint64_t deadline_ns, stride;
     uint32_t polls, batch;
@@ -138,7 +141,7 @@ static inline int measure(struct side *side, const uint64_t ours[3], void *queue
         if (side->mine < side->peer) /* one of the two; nobody sleeps now. What the last run left, a stall for one. */
             __atomic_store_n(side->board, 0, __ATOMIC_SEQ_CST);
         for (unsigned i = 0; i < 3; i++)
-            amp_ring_store16(side->memory + ours[i], 0);
+            amp_store_u16(&side->port, ours[i], 0);
         error = meet(side, side->bench->run | READY);
     }
 

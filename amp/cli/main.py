@@ -51,6 +51,17 @@ def demo(file: str | None, seed: int, as_json: bool) -> int:
 
 
 @cli.command()
+@click.option("--cflags", is_flag=True, help="For the compiler.")
+@click.option("--libs", is_flag=True, help="For the linker, behind the objects.")
+def config(*, cflags: bool, libs: bool) -> int:
+    """The flags to build a C program with that is written against amp.h."""
+    from amp.cli.config import flags  # noqa: PLC0415
+
+    echo(flags(cflags=cflags, libs=libs))
+    return 0
+
+
+@cli.command()
 @click.argument("program")
 @click.option(
     "--mode",

@@ -11,7 +11,8 @@ import pytest
 from core_objects import CORE, SANITIZE, SANITIZED, linked
 
 C = Path(__file__).parent / "c"
-SOURCES = ("ring_bench.c", "ring_driver.c", "ring_device.c", "bell.c")
+PORT = ("port.c", "port_direct.c", "port_poll.c", "direct.c")
+SOURCES = ("ring_bench.c", "ring_driver.c", "ring_device.c", "bell.c", *PORT)
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -58,6 +59,6 @@ def test_a_planted_error_is_found(tmp_path: Path, file: str, text: str, instead:
     assert source.count(text) == 1, f"{file} has changed: {text!r}"
     (tmp_path / file).write_text(source.replace(text, instead))
     inputs = [C / "ring_stress.c", *(tmp_path / name for name in SOURCES)]
-    flags = ("-std=c11", "-g", "-O0", "-w", *SANITIZE, f"-I{tmp_path}")
+    flags = ("-std=c11", "-g", "-O0", "-w", *SANITIZE, f"-I{tmp_path}", f"-I{CORE}")
     program = linked(tmp_path / "ring_stress", [], flags=(*flags, *inputs))
     assert any(run(program, *words).returncode for words in (*((seed, 40_000) for seed in range(8)), ("bench",)))

@@ -102,14 +102,14 @@ static int make_step(struct machine *machine, unsigned id, const struct step *st
     case ACQUIRE: must(amp_load(cpu, step->address, 4, 0, 1, out)); break;
     case AFTER: must(amp_load(cpu, step->address, 4, machine->seen[0].time, 0, out)); break;
     case ADD: must(amp_atomic(cpu, step->address, 4, AMP_ADD, 1, 0, out)); break;
-    case FENCE: must(amp_barrier(cpu, step->address, 0)); break;
-    case KICK: must(amp_kick(cpu, step->address)); break;
+    case FENCE: must(amp_cpu_barrier(cpu, step->address, 0)); break;
+    case KICK: must(amp_cpu_kick(cpu, step->address)); break;
     case LAZY:
         machine->lazy[id] = (struct amp_deferred){.address = step->address, .length = 4, .bytes = machine->bytes[id]};
         must(amp_load_bulk(cpu, &machine->lazy[id], 0));
         break;
     case WAIT:
-        error = amp_wait(cpu, 0);
+        error = amp_cpu_wait(cpu, 0);
         out->value = error == 0;
         return error == 0;
     }

@@ -201,8 +201,8 @@ static void do_wrong(struct machine *machine, unsigned cpu)
     CHECK(amp_store_bulk(handle, END - 8, bytes, 16) == -EFAULT);
     CHECK(amp_store_bulk(handle, START, bytes, UINT64_MAX) == -EFAULT);
     CHECK(amp_load_bulk(handle, &load, 0) == -EFAULT);
-    CHECK(amp_barrier(handle, AMP_PRIMITIVES, 0) == -EINVAL);
-    CHECK(amp_kick(handle, machine->config.cpus) == -EINVAL);
+    CHECK(amp_cpu_barrier(handle, AMP_PRIMITIVES, 0) == -EINVAL);
+    CHECK(amp_cpu_kick(handle, machine->config.cpus) == -EINVAL);
 }
 
 static void do_other(struct machine *machine, unsigned cpu)
@@ -211,9 +211,9 @@ static void do_other(struct machine *machine, unsigned cpu)
     int error = 0;
 
     switch (roll(4)) {
-    case 0: error = amp_barrier(handle, roll(AMP_PRIMITIVES), roll(12)); break;
-    case 1: error = amp_kick(handle, roll(machine->config.cpus)); break;
-    case 2: error = amp_wait(handle, 0); break;
+    case 0: error = amp_cpu_barrier(handle, roll(AMP_PRIMITIVES), roll(12)); break;
+    case 1: error = amp_cpu_kick(handle, roll(machine->config.cpus)); break;
+    case 2: error = amp_cpu_wait(handle, 0); break;
     default: error = amp_note(handle, roll(256), roll(9)); break;
     }
     CHECK(error == 0 || error == -ETIMEDOUT || (error == -ESHUTDOWN && machine->config.cpus == 1));
@@ -312,7 +312,7 @@ static void corrupt_while_running(struct machine *machine)
                                                                           \
         store = store_under_way(machine, &cpu);                           \
         change;                                                           \
-        error = amp_barrier(&cpu, 2, 0);                                  \
+        error = amp_cpu_barrier(&cpu, 2, 0);                                  \
         CHECK(error == 0 || error == -EPROTO);                            \
         CHECK(amp_load(&cpu, START, 4, 0, 0, &word) == -EPROTO);          \
         model->magic = AMP_MAGIC;                                         \

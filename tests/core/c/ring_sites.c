@@ -31,13 +31,19 @@ int main(int argc, char **argv)
     };
     struct amp_segment segments[NUM] = {{2048, 8}};
     uint32_t board = 0, head, written;
+    struct amp_direct cpu = {.memory = memory, .board = &board, .shared_end = sizeof memory, .cpus = 2};
+    uint8_t sites[AMP_SITES];
+    struct amp_seat seat;
+    struct amp_port port;
     struct amp_ring_driver driver;
     struct amp_ring_device device;
     struct amp_chain chain;
 
     for (unsigned site = 0; site < AMP_SITES; site++)
-        config.sites[site] = (uint8_t)site;
-    if (amp_ring_driver_open(&driver, memory, &config) || amp_ring_device_open(&device, memory, &config))
+        sites[site] = (uint8_t)site;
+    amp_port_direct(&port, &seat, &cpu);
+    seat.sites = sites;
+    if (amp_ring_driver_open(&driver, &port, &config) || amp_ring_device_open(&device, &port, &config))
         return 1;
 #define CALL(name, call) \
     printf(name ":");    \
@@ -45,12 +51,12 @@ int main(int argc, char **argv)
     printf("\n")
     CALL("add", (amp_ring_add(&driver, segments, 1, 0), amp_ring_publish(&driver), 0));
     CALL("kick_prepare", amp_ring_kick_prepare(&driver));
-    CALL("kick notify", (amp_ring_kick(&driver, &board, 1), 0));
+    CALL("kick notify", (amp_ring_kick(&driver, 1), 0));
     CALL("next_chain", (amp_ring_look_avail(&device), amp_ring_next(&device, segments, NUM, &chain)));
     CALL("device finish_reading", (amp_ring_finish_reading(&device), 0));
     CALL("push_used", (amp_ring_push(&device, chain.head, 0), amp_ring_complete(&device), 0));
     CALL("call_prepare", amp_ring_call_prepare(&device));
-    CALL("call notify", (amp_ring_call(&device, &board, 0), 0));
+    CALL("call notify", (amp_ring_call(&device, 0), 0));
     CALL("enable_notifications", amp_ring_enable_notifications(&device));
     CALL("get_used", amp_ring_get_used(&driver, &head, &written));
     CALL("driver finish_reading", (amp_ring_finish_using(&driver), 0));

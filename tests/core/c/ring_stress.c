@@ -76,6 +76,10 @@ static int stress(uint64_t seed, uint64_t steps)
     struct amp_ring_driver driver;
     struct amp_ring_device device;
     uint32_t n_held = 0, head, written, board = 0;
+    struct amp_direct cpu = {.board = &board, .cpus = 2};
+    uint8_t sites[AMP_SITES];
+    struct amp_seat seat;
+    struct amp_port port;
     uint64_t refused = 0, taken = 0;
     uint8_t *memory;
 
@@ -86,7 +90,13 @@ static int stress(uint64_t seed, uint64_t steps)
     config.table_entries = config.indirect ? ENTRIES : 0;
     config.how = chance() % AMP_RING_HOWS;
     memory = room_of(config.end);
-    CHECK(amp_ring_driver_open(&driver, memory, &config) == 0 && amp_ring_device_open(&device, memory, &config) == 0);
+    cpu.memory = memory;
+    cpu.shared_end = config.end;
+    amp_port_direct(&port, &seat, &cpu);
+    for (unsigned site = 0; site < AMP_SITES; site++)
+        sites[site] = (uint8_t)(chance() % AMP_FENCES);
+    seat.sites = sites;
+    CHECK(amp_ring_driver_open(&driver, &port, &config) == 0 && amp_ring_device_open(&device, &port, &config) == 0);
     for (uint64_t step = 0; step < steps; step++) {
         int error = 0;
 
@@ -131,9 +141,9 @@ static int stress(uint64_t seed, uint64_t steps)
             break;
         case 7:
             if (amp_ring_kick_prepare(&driver))
-                amp_ring_kick(&driver, &board, 1);
+                amp_ring_kick(&driver, 1);
             if (amp_ring_call_prepare(&device))
-                amp_ring_call(&device, &board, 0);
+                amp_ring_call(&device, 0);
             break;
         case 8:
             if (chance() & 1)

@@ -75,9 +75,9 @@ static int make_step(struct side *side, const struct step *step, uint64_t *read,
     case LOAD: RETRYING(amp_load(cpu, step->address, 4, 0, 0, &word)); break;
     case ACQUIRE: RETRYING(amp_load(cpu, step->address, 4, 0, 1, &word)); break;
     case ADD: RETRYING(amp_atomic(cpu, step->address, 4, AMP_ADD, step->value, 0, &word)); break;
-    case FENCE: RETRYING(amp_barrier(cpu, step->address, 0)); break;
-    case KICK: RETRYING(amp_kick(cpu, step->value % CPUS)); break;
-    case WAIT: RETRYING(amp_wait(cpu, -1)); break;
+    case FENCE: RETRYING(amp_cpu_barrier(cpu, step->address, 0)); break;
+    case KICK: RETRYING(amp_cpu_kick(cpu, step->value % CPUS)); break;
+    case WAIT: RETRYING(amp_cpu_wait(cpu, -1)); break;
     case BULK_STORE: RETRYING(amp_store_bulk(cpu, step->address, bytes, step->value % (SHARED - step->address))); break;
     case BULK_LOAD:
         if (lazy->bytes)

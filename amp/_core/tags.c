@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_tags.c - see py_tags.h. A tag is PY_TAGGED, the number of its run, and a place in the table.
+ * tags.c - see tags.h. A tag is XP_TAGGED, the number of its run, and a place in the table.
  */
+#include "tags.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "py_tags.h"
 
 #define PLACES 1024 /* values that a program holds at once; more end the exploration */
 #define NONE UINT16_MAX
@@ -26,7 +26,7 @@ static struct {
     struct place place[PLACES];
 } tags;
 
-void py_tags_begin(struct explorer *x)
+void xp_tags_begin(struct explorer *x)
 {
     tags.x = x;
     tags.run = (tags.run + 1) & 0x7fffffff;
@@ -39,7 +39,7 @@ void py_tags_begin(struct explorer *x)
     memset(tags.last, 0xff, sizeof tags.last);
 }
 
-void py_tags_end(void)
+void xp_tags_end(void)
 {
     tags.x = NULL;
     tags.run++;
@@ -49,7 +49,7 @@ static struct place *place_of(uint64_t tag)
 {
     struct place *place = &tags.place[tag & 0xffff];
 
-    if (!(tag & PY_TAGGED) || !tags.x || (tag >> 32 & 0x7fffffff) != tags.run || !place->live)
+    if (!(tag & XP_TAGGED) || !tags.x || (tag >> 32 & 0x7fffffff) != tags.run || !place->live)
         return NULL;
     return place;
 }
@@ -60,7 +60,7 @@ static struct place *used_place(uint64_t tag)
 {
     struct place *place = place_of(tag);
 
-    if (!(tag & PY_TAGGED) || !tags.x || tags.x->over)
+    if (!(tag & XP_TAGGED) || !tags.x || tags.x->over)
         return place;
     if (!place || place->cpu != tags.x->current) {
         tags.x->error = place ? -EXDEV : -ESTALE;
@@ -90,10 +90,10 @@ static uint64_t new_tag(unsigned cpu)
     else
         tags.place[tags.last[cpu]].after = number;
     tags.last[cpu] = number;
-    return PY_TAGGED | (uint64_t)tags.run << 32 | number;
+    return XP_TAGGED | (uint64_t)tags.run << 32 | number;
 }
 
-uint64_t py_tag_of(unsigned cpu, xp_event_id event)
+uint64_t xp_tag_of(unsigned cpu, xp_event_id event)
 {
     uint64_t tag = new_tag(cpu);
 
@@ -102,7 +102,7 @@ uint64_t py_tag_of(unsigned cpu, xp_event_id event)
     return tag;
 }
 
-uint64_t py_tag_join(uint64_t a, uint64_t b)
+uint64_t xp_tag_join(uint64_t a, uint64_t b)
 {
     const struct place *x = used_place(a), *y = used_place(b);
     struct place *place;
@@ -117,7 +117,7 @@ uint64_t py_tag_join(uint64_t a, uint64_t b)
     return tag;
 }
 
-void py_tag_value(uint64_t tag, uint64_t value)
+void xp_tag_value(uint64_t tag, uint64_t value)
 {
     struct place *place = place_of(tag);
 
@@ -125,7 +125,7 @@ void py_tag_value(uint64_t tag, uint64_t value)
         place->what = xp_mix(value, place->made);
 }
 
-void py_tag_looked(uint64_t tag, uint64_t what)
+void xp_tag_looked(uint64_t tag, uint64_t what)
 {
     struct place *place = used_place(tag);
 
@@ -136,7 +136,7 @@ void py_tag_looked(uint64_t tag, uint64_t what)
     xp_log(tags.x, place->cpu, xp_mix(what, tags.x->cpu[place->cpu].made));
 }
 
-void py_tag_drop(uint64_t tag)
+void xp_tag_drop(uint64_t tag)
 {
     struct place *place = place_of(tag);
     uint16_t number = (uint16_t)(tag & 0xffff);
@@ -156,14 +156,14 @@ void py_tag_drop(uint64_t tag)
     tags.free = number;
 }
 
-const struct xp_set *py_tag_depends(uint64_t time)
+const struct xp_set *xp_tag_depends(uint64_t tag)
 {
-    const struct place *place = used_place(time);
+    const struct place *place = used_place(tag);
 
     return place ? &place->depends : NULL;
 }
 
-void py_tags_forget_events(unsigned cpu, unsigned from)
+void xp_tags_forget_events(unsigned cpu, unsigned from)
 {
     for (uint16_t i = from < XP_EVENTS ? tags.first[cpu] : NONE; i != NONE; i = tags.place[i].after) {
         uint64_t *bit = tags.place[i].depends.bit;
@@ -174,7 +174,7 @@ void py_tags_forget_events(unsigned cpu, unsigned from)
     }
 }
 
-unsigned py_tags_live(struct explorer *x, struct xp_live *list, unsigned room)
+unsigned xp_tags_live(struct explorer *x, struct xp_live *list, unsigned room)
 {
     unsigned n = 0;
 

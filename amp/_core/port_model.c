@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port_model.c - the port of the ordering model: core.h. A pending store has its value, so nothing becomes visible before
+ * it is known: where it comes from makes no difference.
+ */
+#include <errno.h>
+
+#include "port_poll.h"
+
+static struct amp_cpu *cpu_of(const struct amp_port *port)
+{
+    return port->seat->cpu;
+}
+
+static int model_load(const struct amp_port *port, uint64_t address, unsigned size, unsigned how, uint64_t after,
+                      struct amp_word *out)
+{
+    return amp_load(cpu_of(port), address, size, after, how & AMP_ORDERED, out);
+}
+
+static int model_store(const struct amp_port *port, uint64_t address, unsigned size, uint64_t value, unsigned how,
+                       struct amp_origin from)
+{
+    (void)from;
+    return amp_store(cpu_of(port), address, size, value, how & AMP_ORDERED);
+}
+
+static int model_atomic(const struct amp_port *port, uint64_t address, unsigned size, enum amp_atomic op,
+                        uint64_t operand, uint64_t expected, unsigned how, struct amp_origin from,
+                        struct amp_word *out)
+{
+    (void)how;
+    (void)from;
+    return amp_atomic(cpu_of(port), address, size, op, operand, expected, out);
+}
+
+/* The bytes are needed at once. */
+static int model_read(const struct amp_port *port, uint64_t address, uint8_t *bytes, uint64_t length)
+{
+    struct amp_deferred load = {.address = address, .length = length, .performed = 1, .bytes = bytes};
+    int error = amp_load_bulk(cpu_of(port), &load, 0);
+
+    if (error)
+        return error;
+    do
+        error = amp_perform(cpu_of(port), &load);
+    while (error == -EINTR && (!port->seat->signalled || (error = port->seat->signalled(port->seat)) == 0));
+    if (error)
+        amp_forget(cpu_of(port), &load);
+    return error;
+}
+
+static int model_write(const struct amp_port *port, uint64_t address, const uint8_t *bytes, uint64_t length,
+                       struct amp_origin from)
+{
+    (void)from;
+    return amp_store_bulk(cpu_of(port), address, bytes, length);
+}
+
+static int model_barrier(const struct amp_port *port, unsigned primitive, unsigned site)
+{
+    return amp_cpu_barrier(cpu_of(port), primitive, site);
+}
+
+static int model_kick(const struct amp_port *port, unsigned target)
+{
+    return amp_cpu_kick(cpu_of(port), target);
+}
+
+static int model_wait(const struct amp_port *port, int64_t timeout_ns)
+{
+    return amp_cpu_wait(cpu_of(port), timeout_ns);
+}
+
+static int model_listen(const struct amp_port *port, int64_t timeout_ns)
+{
+    return amp_listen(cpu_of(port), timeout_ns);
+}
+
+static int model_interrupt(const struct amp_port *port)
+{
+    return amp_interrupt(cpu_of(port));
+}
+
+static int model_note(const struct amp_port *port, unsigned code, uint64_t value)
+{
+    return amp_note(cpu_of(port), code, value);
+}
+
+static int model_retire(const struct amp_port *port)
+{
+    return amp_cpu_retire(cpu_of(port));
+}
+
+static const struct amp_port_ops ops = {
+    .load = model_load,
+    .store = model_store,
+    .atomic = model_atomic,
+    .read = model_read,
+    .write = model_write,
+    .barrier = model_barrier,
+    .kick = model_kick,
+    .wait = model_wait,
+    .poll = amp_poll_by_looking,
+    .listen = model_listen,
+    .interrupt = model_interrupt,
+    .note = model_note,
+    .retire = model_retire,
+};
+
+void amp_port_model(struct amp_port *port, struct amp_seat *seat, struct amp_cpu *cpu)
+{
+    *seat = (struct amp_seat){.cpu = cpu};
+    *port = (struct amp_port){.ops = &ops, .seat = seat};
+}

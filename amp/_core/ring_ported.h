@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ring_ported.h - the ring's functions under other names: those that go through any port (AMP_RING_PORTED, see ring.h).
+ */
+#ifndef AMP_RING_PORTED_H
+#define AMP_RING_PORTED_H
+
+#define amp_ring_add amp_ported_ring_add
+#define amp_ring_add_many amp_ported_ring_add_many
+#define amp_ring_ask_interrupt amp_ported_ring_ask_interrupt
+#define amp_ring_bad_avail_idx amp_ported_ring_bad_avail_idx
+#define amp_ring_bad_head amp_ported_ring_bad_head
+#define amp_ring_bad_segment amp_ported_ring_bad_segment
+#define amp_ring_bad_used amp_ported_ring_bad_used
+#define amp_ring_bad_used_idx amp_ported_ring_bad_used_idx
+#define amp_ring_call amp_ported_ring_call
+#define amp_ring_call_prepare amp_ported_ring_call_prepare
+#define amp_ring_check amp_ported_ring_check
+#define amp_ring_complete amp_ported_ring_complete
+#define amp_ring_device_close amp_ported_ring_device_close
+#define amp_ring_device_open amp_ported_ring_device_open
+#define amp_ring_device_place amp_ported_ring_device_place
+#define amp_ring_device_room amp_ported_ring_device_room
+#define amp_ring_disable_interrupts amp_ported_ring_disable_interrupts
+#define amp_ring_disable_notifications amp_ported_ring_disable_notifications
+#define amp_ring_driver_close amp_ported_ring_driver_close
+#define amp_ring_driver_open amp_ported_ring_driver_open
+#define amp_ring_driver_place amp_ported_ring_driver_place
+#define amp_ring_driver_room amp_ported_ring_driver_room
+#define amp_ring_enable_interrupts amp_ported_ring_enable_interrupts
+#define amp_ring_enable_notifications amp_ported_ring_enable_notifications
+#define amp_ring_finish_reading amp_ported_ring_finish_reading
+#define amp_ring_finish_using amp_ported_ring_finish_using
+#define amp_ring_get_used amp_ported_ring_get_used
+#define amp_ring_kick amp_ported_ring_kick
+#define amp_ring_kick_prepare amp_ported_ring_kick_prepare
+#define amp_ring_look_avail amp_ported_ring_look_avail
+#define amp_ring_look_used amp_ported_ring_look_used
+#define amp_ring_next amp_ported_ring_next
+#define amp_ring_next_many amp_ported_ring_next_many
+#define amp_ring_publish amp_ported_ring_publish
+#define amp_ring_push amp_ported_ring_push
+#define amp_ring_push_many amp_ported_ring_push_many
+#define amp_ring_release_tail amp_ported_ring_release_tail
+#define amp_ring_take amp_ported_ring_take
+#define amp_ring_take_many amp_ported_ring_take_many
+#define amp_ring_walk amp_ported_ring_walk
+
+#endif
