@@ -29,12 +29,8 @@ _NARROW_BYTES: Final = 256 << 20  # of address space: with more left than that, 
 
 def shortage(error: BaseException) -> str | None:
     """What is short, and whose limit that is; None: the error says nothing of the kind."""
-    for each in _chain(error):
-        match each:
-            case MemoryError():
-                return MEMORY
-            case ImportError() if any(text in str(each).lower() for text in _UNLOADABLE):
-                return MEMORY
+    if any(_of_memory(each) for each in _chain(error)):
+        return MEMORY
     match error:
         case RuntimeError() if "start new thread" in str(error):  # of threading: it has no errno
             return "no more threads can be started (ulimit -u)"
@@ -44,6 +40,17 @@ def shortage(error: BaseException) -> str | None:
         case Exception() if _importing(error.__traceback__) and _narrow():
             return MEMORY
     return None
+
+
+def _of_memory(error: BaseException) -> bool:
+    match error:
+        case MemoryError():
+            return True
+        case ImportError():
+            return any(text in str(error).lower() for text in _UNLOADABLE)
+        case SystemError():  # the interpreter lost the exception itself (CPython, _Py_CheckFunctionResult)
+            return "without" in str(error) and "exception" in str(error) and _narrow()
+    return False
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

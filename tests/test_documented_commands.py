@@ -15,6 +15,7 @@ import pytest
 
 from amp.cli.applies import ROWS, spelled
 from amp.cli.main import cli
+from amp.programs import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
@@ -74,6 +75,8 @@ def parsed(words: tuple[str, ...]) -> click.Context:
         assert name in command.commands, f"there is no command {name}"
         command, words = command.commands[name], tuple(rest)
     context = command.make_context(command.name, list(words))
+    program = context.params.get("program", context.params.get("scenario"))
+    assert program is None or program in SHIPPED or ".py" in program, f"there is no program {program}"
     for row in ROWS:
         for option in row.options if row.command == command.name else ():
             given = context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE

@@ -158,8 +158,8 @@ def run(
         sizes=parse_sizes(sizes),
         options={**options, "payload_bytes": payload, "script": options["script"] or ""},
     )
-    if plan.config.script:
-        Script.from_token(plan.config.script).pack(len(plan.program.parts))  # refused before anything starts
+    if options["script"] is not None:
+        Script.from_token(options["script"]).pack(len(plan.program.parts))  # refused before anything starts
     output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds) as progress:

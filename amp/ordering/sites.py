@@ -86,6 +86,9 @@ class Site:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Site does not change: {name}")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Site does not change: {name}")
+
     def __repr__(self) -> str:
         return f"Site({self.name!r}, {self.orders!r}, needs={orders_names(self.needs)!r}, kind={self.kind.value!r})"
 

@@ -150,7 +150,7 @@ MISTAKES = [
     (("rpmsg", "--mode", "lockstep"), "--mode"),
     (("rpmsg", "--cpus", "0"), "two CPUs"),
     (("model", "--cpus", "0"), "two CPUs"),
-    (("verify", "--scenario", "vrings"), "there is none of that name"),
+    (("verify", "--scenario", "vrings"), "is unknown; did you mean vring?"),
     (("verify", "--platform", "nowhere"), "nowhere"),
     (("verify", "--cpus", "0,1"), "one CPU"),
 ]

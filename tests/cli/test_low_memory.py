@@ -24,7 +24,7 @@ def limited(kib: int, *arguments: object) -> subprocess.CompletedProcess[str]:
     return process(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit))
 
 
-@pytest.mark.parametrize("step", [4000, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [3000, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("good", "command"),
     [(0, ("platforms",)), (0, ("verify", "doorbell")), (0, ("bench", "question")), (1, ("replay", "WITNESS"))],

@@ -19,6 +19,7 @@ from amp._core import _bridge
 from amp.errors import Stall
 from amp.port.doors import site_bytes
 from amp.port.port import VirtioBarriers
+from amp.virtio.sites import SITES
 
 GRANULE = _bridge.GRANULE
 BELLS = -1, -2  # the doorbells, as if they were granules
@@ -138,8 +139,8 @@ class InterleavedMachine:
 
     def __init__(self, program: Program) -> None:
         self.memory, self.rung = bytearray(MEMORY_BYTES + 64), [False, False]
-        sites = site_bytes(program.machine().sites)
-        doors = [_bridge.DirectPort(self.memory, 0, MEMORY_BYTES, MEMORY_BYTES, cpu, 2, sites) for cpu in range(2)]
+        sites = (site_bytes(program.machine().sites), SITES.numbers)
+        doors = [_bridge.DirectPort(self.memory, 0, MEMORY_BYTES, MEMORY_BYTES, cpu, 2, *sites) for cpu in range(2)]
         self.ports = [SteppedPort(door, cpu, self) for cpu, door in enumerate(doors)]
         self.changes = dict.fromkeys(BELLS, 0)
         self.known: list[set[Access]] = [set(), set()]  # what each CPU has ever done

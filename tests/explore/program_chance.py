@@ -149,7 +149,7 @@ class Chance:
         if self.odds(0.05):
             return line(self.pick(f"port.fence(2 + ({self.word()} & 1))", f"port.barrier(1 + ({self.word()} & 1))"))
         if self.odds(0.3):
-            return line(f"port.barrier(Site.{self.pick(*SITES)})")
+            return line(f"port.barrier({self.pick(*SITES)})")
         if self.odds(0.15):
             return line(
                 self.pick(

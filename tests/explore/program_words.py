@@ -44,7 +44,6 @@ CARRIERS: Final = (
     "(lambda word: word)({a})",
     "functools.partial(max, 0)({a})",
     "[word for word in ({a}, {b}) if word is {a}][0]",
-    "{{id({a}): {a}}}[id({a})]",
     "functools.reduce(operator.add, [{a}, {b}])",
     "next(itertools.chain([{a}], [{b}]))",
     "list(zip([{a}], [{b}]))[0][0]",

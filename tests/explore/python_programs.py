@@ -32,7 +32,7 @@ from amp.errors import AccessFault, Stall, Violation
 from amp.explore.explorer import Machine
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS
-from amp.ordering.sites import Site, SiteMap
+from amp.ordering.sites import SiteMap
 from amp.virtio.sites import SITES
 
 MEMORY_BYTES = 1024
@@ -203,10 +203,11 @@ class Slots:
 
 
 MODULES = (array, collections, copy, dataclasses, functools, itertools, math, numpy, operator, pickle, struct, types)
-HELPERS = (AccessFault, Header, Site, Slots, Word, again, attempt, carried, missed, returned, told)
+HELPERS = (AccessFault, Header, Slots, Word, again, attempt, carried, missed, returned, told)
 SPACE: dict[str, Any] = {
     **{module.__name__: module for module in MODULES},
     **{helper.__name__: helper for helper in HELPERS},
+    **{site.name: site for site in SITES},
     **{"P": Primitive, "X": X, "Y": Y, "Z": Z, "APART": APART, "THERE": THERE},
 }
 HEADER = """\

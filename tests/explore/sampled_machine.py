@@ -16,6 +16,7 @@ from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Side
 from amp.port.doors import site_bytes
 from amp.port.port import VirtioBarriers
+from amp.virtio.sites import SITES
 
 PATIENCE = 24  # times that a CPU finds nothing before it is asked whether it ever will
 TURNS = 4000  # of a run; longer ones count for nothing
@@ -100,8 +101,9 @@ class SampledMachine:
         for cpu, side in enumerate(Side):
             table = bytes(machine.platform.table(side))
             _bridge.model_set_orders(self.memory, ROOM, cpu, int(machine.platform.implicit(side)), table)
-        self.doors = [_bridge.ModelledPort(self.memory, ROOM, cpu, sites) for cpu in range(2)]
-        bare = [_bridge.DirectPort(self.memory, 0, MEMORY_BYTES, BOARD, cpu, 2, sites) for cpu in range(2)]
+        self.doors = [_bridge.ModelledPort(self.memory, ROOM, cpu, sites, SITES.numbers) for cpu in range(2)]
+        numbers = (sites, SITES.numbers)
+        bare = [_bridge.DirectPort(self.memory, 0, MEMORY_BYTES, BOARD, cpu, 2, *numbers) for cpu in range(2)]
         for door in self.doors:
             door.set_spin_ns(0)
         self.ports = [TurningPort(self.doors[cpu], bare[cpu], cpu, self) for cpu in range(2)]

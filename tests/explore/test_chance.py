@@ -36,6 +36,7 @@ ASKED: dict[str, Callable[[], object]] = {
     "shuffle": lambda: random.shuffle([1, 2]),
     "a generator without a seed": lambda: random.Random().random(),
     "the system's generator": lambda: random.SystemRandom().random(),
+    "the identity of an object": lambda: id(object()),
     "uuid4": uuid.uuid4,
     "os.urandom": lambda: os.urandom(1),
     "secrets": lambda: secrets.token_hex(),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 START: Final = 64  # of the memory that both sides share; the doorbells lie before it
 Range = tuple[int, int]  # start, end; end is not part of it
 
-_SITES: Final = site_bytes(linux_choice(weak_barriers=False))
+_MANDATORY: Final = linux_choice(weak_barriers=False)
 
 
 class Escape(AssertionError):
@@ -38,7 +38,8 @@ class Arena:
         self.peer: list[tuple[int, Callable[[], None]]] = []  # loads still to come, and what the peer does then
 
     def port(self, cpu: int, *, loads: Iterable[Range], stores: Iterable[Range]) -> WatchedPort:
-        door = DirectPort(self.memory, START, self.end, 0, cpu, len(CPU_NAMES), _SITES)
+        sites = (site_bytes(_MANDATORY), _MANDATORY.sites.numbers)
+        door = DirectPort(self.memory, START, self.end, 0, cpu, len(CPU_NAMES), *sites)
         return WatchedPort(self, door, tuple(loads), tuple(stores))
 
     def poke(self, address: int, value: int, size: int) -> None:

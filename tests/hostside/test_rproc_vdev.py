@@ -14,6 +14,7 @@ from amp.port.doors import RecordingPort
 from amp.port.port import HOST
 from amp.remoteproc.table import VDEV_STATUS_AT
 from amp.virtio.device import RING_FEATURES, Status
+from amp.virtio.sites import K1
 from hostside.remoteproc.memory import DeviceMemory
 from hostside.remoteproc.resources import VdevPlan, allocate, handle
 from hostside.remoteproc.session import table_of
@@ -57,7 +58,7 @@ def soc(request: pytest.FixtureRequest) -> Iterator[Soc]:
 def test_the_handshake_writes_each_status_behind_a_barrier_then_rings(soc: Soc) -> None:
     board, listener = Board(soc, dfeatures=0b101), Listener()
     assert board.vdev.bring_up(listener.driver(features=0b1)) is listener
-    status, gfeatures, wmb, k1 = "+24", "+16", ("fence", 4), ("barrier", 9)
+    status, gfeatures, wmb, k1 = "+24", "+16", ("fence", 4), ("barrier", K1)
     assert board.stored() == [
         *(wmb, (status, 0)),
         *(wmb, (status, 1)),

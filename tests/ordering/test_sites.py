@@ -48,7 +48,7 @@ def test_a_site_has_what_it_was_made_of_and_does_not_change() -> None:
     assert (FENCE.side, FENCE.pairs_with, FENCE.symptom) == (None, (), "")
     with pytest.raises(AttributeError, match="does not change"):
         PUBLISH.name = "other"
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="does not change"):
         del PUBLISH.kind
 
 
