@@ -16,6 +16,7 @@ from typing import Any
 from amp._core import _bridge
 from amp.errors import BadMessage, Stall
 from amp.ordering import platform
+from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Side
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled
 from amp.port.port import HOST, REMOTE
@@ -141,7 +142,7 @@ class RpmsgMachine:
         port = self.host_port if bus is self.host else self.remote_port
         if not port.wait(0):
             return False
-        port.virtio_mb()
+        port.fence(Primitive.MB)
         while bus.process() or not bus.link.await_message():
             pass
         return True

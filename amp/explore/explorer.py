@@ -34,7 +34,7 @@ from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import SiteMap
 from amp.port.cells import CellAccess, as_look
 from amp.port.doors import site_bytes
-from amp.port.port import CPU_NAMES, Port, VirtioBarriers
+from amp.port.port import CPU_NAMES, Port
 
 T = TypeVar("T")
 Program = Callable[[Port], object]
@@ -78,7 +78,7 @@ class Chooser(IntEnum):
     REPLAY = 5
 
 
-class ExploredPort(CellAccess, _bridge.ExploredPort, VirtioBarriers):
+class ExploredPort(CellAccess, _bridge.ExploredPort):
     """A CPU's accesses as events of the execution that is being built."""
 
     def __init__(self, *_: Any) -> None:

@@ -12,7 +12,7 @@ from amp.errors import AccessFault
 from amp.ordering.barriers import Primitive
 from amp.ordering.sites import SiteMap, Sites
 from amp.port.cells import CellAccess
-from amp.port.port import CPU_NAMES, Polling, Port, VirtioBarriers
+from amp.port.port import CPU_NAMES, Polling, Port
 from amp.region import Region
 from amp.virtio.batch import DeviceBatches, DriverBatches
 from amp.virtio.queue import Chain, IndirectTables, OffersRings
@@ -20,7 +20,7 @@ from amp.virtio.sites import SITES
 from amp.virtio.split import Segment, SplitLayout
 
 
-class ModelledPort(Polling, CellAccess, _bridge.ModelledPort, VirtioBarriers):
+class ModelledPort(Polling, CellAccess, _bridge.ModelledPort):
     """Accesses through the ordering model whose state lies in the region's carveout `model`."""
 
 
@@ -32,7 +32,7 @@ class DeviceRing(DeviceBatches, _bridge.DeviceRing):
     """A device's queue in the core (amp.virtio.queue.DeviceSide)."""
 
 
-class DirectPort(Polling, CellAccess, _bridge.DirectPort, VirtioBarriers, OffersRings):
+class DirectPort(Polling, CellAccess, _bridge.DirectPort, OffersRings):
     """Accesses to the bare region, with this machine's own fences; the doorbell lies in the carveout `mailbox`.
 
     Rings in the core stand at virtio's sites, as far as the port has them.

@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from amp.errors import Stall
-from amp.ordering.barriers import Primitive
 from amp.port.cells import as_look
 
 if TYPE_CHECKING:
@@ -119,11 +118,6 @@ class Port(Protocol):
         """One primitive (amp.ordering.barriers.Primitive), whatever the sites say."""
         ...
 
-    def virtio_mb(self) -> None: ...
-    def virtio_rmb(self) -> None: ...
-    def virtio_wmb(self) -> None: ...
-    def virtio_store_mb_u16(self, address: int, value: int, /) -> None: ...
-
     def kick(self, cpu: int, /) -> None:
         """Ring the doorbell of `cpu`: a store to its mailbox. Never blocks; kicks not yet taken coalesce into one."""
         ...
@@ -156,35 +150,6 @@ class Port(Protocol):
     def retire(self) -> None:
         """No more accesses from this CPU. Its pending stores become visible in their own time."""
         ...
-
-
-class VirtioBarriers:
-    """virtio_mb, virtio_rmb, virtio_wmb and virtio_store_mb as include/linux/virtio_ring.h has them.
-
-    With `weak_barriers` (the device is a sibling: a hypervisor) they are virt_mb, virt_rmb, virt_wmb, virt_store_mb;
-    without (the device is on the far side: rpmsg, 7b21e34fd1c2) mb, dma_rmb, dma_wmb, and a store with mb behind it.
-    """
-
-    weak_barriers = False
-
-    def fence(self, primitive: int, /) -> None:
-        raise NotImplementedError
-
-    def store_u16(self, address: int, value: int, /) -> None:
-        raise NotImplementedError
-
-    def virtio_mb(self) -> None:
-        self.fence(Primitive.VIRT_MB if self.weak_barriers else Primitive.MB)
-
-    def virtio_rmb(self) -> None:
-        self.fence(Primitive.VIRT_RMB if self.weak_barriers else Primitive.DMA_RMB)
-
-    def virtio_wmb(self) -> None:
-        self.fence(Primitive.VIRT_WMB if self.weak_barriers else Primitive.DMA_WMB)
-
-    def virtio_store_mb_u16(self, address: int, value: int, /) -> None:
-        self.store_u16(address, value)
-        self.fence(Primitive.VIRT_STORE_MB if self.weak_barriers else Primitive.MB)
 
 
 LOOKS_LIMIT: Final = 20_000  # of a poll, before it asks whether anybody is left who could write what it looks for

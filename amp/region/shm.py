@@ -4,12 +4,11 @@ The creator makes the object (mode 0600, a name nobody can guess), writes its he
 has the mapping. From then on the object lives on descriptors and mappings alone: children are given the descriptor
 (`subprocess.Popen(..., pass_fds=[region.fd])`), and when the last process is gone, however it went, so is the object.
 
-A name that is kept (`keep_name=True`) is unlinked by `close`, when the Region is collected, or at interpreter exit:
-normal end, exception, SIGINT. No signal handler is installed here; a program that must not leave the name behind on
-SIGTERM turns it into SystemExit, as the command line does. What a killed process leaves, the next `create` sweeps.
+A creator that is killed in between leaves its name; the next `create` sweeps it.
 
-Who may open: the same user only. An opener trusts the kernel's word for owner, mode and size, then the header. Nothing
-can stop a process of the same user from truncating the object under everybody (SIGBUS); that is not defended against.
+Who may map it: the same user only. Who is given a descriptor trusts the kernel's word for owner, mode and size, then
+the header. Nothing can stop a process of the same user from truncating the object under everybody (SIGBUS); that is
+not defended against.
 
 This module gives out bare memory. Protocol code goes through a port, which is what orders its accesses.
 """
@@ -39,19 +38,17 @@ MODE: Final = 0o600
 
 
 class Region:
-    """A mapped region. Made by `create`, `open` or `from_fd`; ended by `close` or by leaving its `with` block."""
+    """A mapped region. Made by `create` or `from_fd`; ended by `close` or by leaving its `with` block."""
 
-    def __init__(self, fd: int, memory: mmap.mmap, header: Header, *, name: str | None, owns_name: bool) -> None:
-        self._fd, self._memory, self._header, self._name = fd, memory, header, name
-        # Also run at interpreter exit, which is what unlinks a kept name after an exception or Ctrl-C.
-        self._release = weakref.finalize(self, _release, fd, name if owns_name else None, os.getpid())
+    def __init__(self, fd: int, memory: mmap.mmap, header: Header) -> None:
+        self._fd, self._memory, self._header = fd, memory, header
+        self._release = weakref.finalize(self, os.close, fd)
 
     @classmethod
-    def create(cls, layout: Layout, *, keep_name: bool = False) -> Region:
+    def create(cls, layout: Layout) -> Region:
         """A new region, zero but for its header; all its memory is reserved, so no later store can run out of it.
 
-        Sweeps first. With `keep_name` the region can be opened by `name` until it is closed. Raises RegionError if
-        the object cannot be made or the memory is not there.
+        Sweeps first. Raises RegionError if the object cannot be made or the memory is not there.
         """
         with ExitStack() as undo:
             try:
@@ -68,24 +65,8 @@ class Region:
                 raise RegionError(f"cannot create a region of {layout.size} bytes in /dev/shm: {error}") from error
             header = Header(layout, os.geteuid(), creator)
             memory[:HEADER_SIZE] = header.encode()
-            if not keep_name:
-                names.unlink(name)
-            region = cls(fd, memory, header, name=name if keep_name else None, owns_name=keep_name)
-            undo.pop_all()
-        return region
-
-    @classmethod
-    def open(cls, name: str) -> Region:
-        """The region of exactly this name. Raises RegionError if it is not there or not ours."""
-        if names.creator_of(name) is None:
-            raise RegionError(f"region name is {name!r}, expected the form /amp.PID.START.RANDOM")
-        try:
-            fd = posix_ipc.SharedMemory(name).fd
-        except (OSError, posix_ipc.Error) as error:
-            raise RegionError(f"region {name}: cannot be opened: {error}") from error
-        with ExitStack() as undo:
-            undo.callback(os.close, fd)
-            region = cls._attach(fd, name, what=f"region {name}")
+            names.unlink(name)
+            region = cls(fd, memory, header)
             undo.pop_all()
         return region
 
@@ -95,10 +76,7 @@ class Region:
 
         Raises RegionError if it is not one of ours; the descriptor then stays open and the caller's.
         """
-        return cls._attach(fd, None, what=f"region at descriptor {fd}")
-
-    @classmethod
-    def _attach(cls, fd: int, name: str | None, *, what: str) -> Region:
+        what = f"region at descriptor {fd}"
         try:
             size = _trusted_size(fd)
             header = Header.decode(os.pread(fd, PAGE_SIZE, 0), object_size=size)
@@ -107,7 +85,7 @@ class Region:
             raise RegionError(f"{what}: {error}") from None
         except (OSError, OverflowError) as error:
             raise RegionError(f"{what}: cannot be mapped: {error}") from error
-        return cls(fd, memory, header, name=name, owns_name=False)
+        return cls(fd, memory, header)
 
     @staticmethod
     def sweep() -> list[str]:
@@ -118,11 +96,6 @@ class Region:
     def fd(self) -> int:
         """The descriptor, for `pass_fds`; close-on-exec otherwise. -1 once closed."""
         return self._fd
-
-    @property
-    def name(self) -> str | None:
-        """The name others can open it by; None if it has none (unlinked at once, or came by descriptor)."""
-        return self._name
 
     @property
     def layout(self) -> Layout:
@@ -151,7 +124,7 @@ class Region:
         return np.frombuffer(self._memory, kind, room.size // kind.itemsize, room.offset)
 
     def close(self) -> None:
-        """Close the descriptor and unlink the name if it is ours; then unmap. A second call does nothing.
+        """Close the descriptor, then unmap. A second call does nothing.
 
         While arrays or memoryviews over the memory are alive it cannot be unmapped: they stay valid, and the mapping
         goes with the last of them.
@@ -170,12 +143,6 @@ class Region:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _release(fd: int, name: str | None, owner_pid: int) -> None:
-    if name is not None and os.getpid() == owner_pid:  # a forked child inherits the finalizer, not the name
-        names.unlink(name)
-    os.close(fd)
 
 
 def _trusted_size(fd: int) -> int:

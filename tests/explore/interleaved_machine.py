@@ -18,7 +18,6 @@ from python_programs import MEMORY_BYTES, Fact, Functions, Place, Program, place
 from amp._core import _bridge
 from amp.errors import Stall
 from amp.port.doors import site_bytes
-from amp.port.port import VirtioBarriers
 from amp.virtio.sites import SITES
 
 GRANULE = _bridge.GRANULE
@@ -37,7 +36,7 @@ class Access:
         return self.granule == other.granule and (self.writes or other.writes)
 
 
-class SteppedPort(VirtioBarriers):
+class SteppedPort:
     """One CPU's accesses at once on bare memory, each after it has been said which it will be."""
 
     def __init__(self, door: Any, cpu: int, machine: InterleavedMachine) -> None:

@@ -153,7 +153,7 @@ class Chance:
         if self.odds(0.15):
             return line(
                 self.pick(
-                    "port.virtio_mb()", "port.virtio_rmb()", "port.virtio_wmb()", "port.virtio_store_mb_u16(X, 1)"
+                    "port.fence(P.VIRT_MB)", "port.fence(P.VIRT_RMB)", "port.fence(P.VIRT_WMB)", "port.store_u16(X, 1)"
                 )
             )
         return line(f"port.fence(P.{self.pick('MB', 'RMB', 'WMB', 'SMP_MB', 'SMP_RMB', 'SMP_WMB', *FENCES)})")

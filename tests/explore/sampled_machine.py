@@ -15,7 +15,6 @@ from amp.errors import Stall
 from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Side
 from amp.port.doors import site_bytes
-from amp.port.port import VirtioBarriers
 from amp.virtio.sites import SITES
 
 PATIENCE = 24  # times that a CPU finds nothing before it is asked whether it ever will
@@ -24,7 +23,7 @@ BOARD = MEMORY_BYTES  # the bare doors' mailbox, behind the shared memory
 ROOM = MEMORY_BYTES + 64
 
 
-class TurningPort(VirtioBarriers):
+class TurningPort:
     """A door that gives the turn away before each access."""
 
     def __init__(self, door: Any, bare: Any, cpu: int, machine: SampledMachine) -> None:

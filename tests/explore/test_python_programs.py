@@ -82,7 +82,6 @@ def test_the_programs_use_every_method_of_a_port_and_every_way_to_use_a_word() -
     sized = ("load", "load_acquire", "store", "store_release", "xchg", "cmpxchg", "fetch_add")
     methods = {f"{name}_u{bits}" for name in sized for bits in (8, 16, 32, 64)}
     methods |= {"read", "write", "barrier", "fence", "kick", "wait", "poll"}
-    methods |= {"virtio_mb", "virtio_rmb", "virtio_wmb", "virtio_store_mb_u16"}
     assert {name for name in methods if f"port.{name}(" not in text} == set()
     names = [(a, b) for a in WORDS for b in WORDS]
     rows = {row for row in (*KEPT, *TOLD) if not any(f"= {row.format(a=a, b=b)}\n" in text for a, b in names)}

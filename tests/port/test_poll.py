@@ -13,6 +13,7 @@ from ring_machine import DIRECT, RingMachine
 
 from amp._core import _bridge
 from amp.errors import PeerDied, PeerFinished, Stall
+from amp.ordering.barriers import Primitive
 from amp.port import port as port_module
 from amp.port.doors import RecordingPort
 from amp.port.port import HOST, LOOKS_LIMIT, REMOTE
@@ -86,7 +87,7 @@ def test_a_poll_ends_when_the_other_has_died(door: str) -> None:
 def test_an_interrupt_that_comes_during_a_poll_is_there_for_the_next_wait_and_only_for_that(door: str) -> None:
     with RingMachine(door=door) as machine:
         machine.remote.kick(HOST)
-        machine.remote.virtio_mb()  # the doorbell is a store, too: see to it that it has left
+        machine.remote.fence(Primitive.MB)  # the doorbell is a store, too: see to it that it has left
         machine.host.poll(After(LOOKS_LIMIT + 1))
         assert machine.host.wait(0.0) is True
         assert machine.host.wait(0.0) is False

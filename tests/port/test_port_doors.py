@@ -12,9 +12,9 @@ from amp.errors import AccessFault
 from amp.layout import Cell
 from amp.ordering.barriers import BarrierClass, Kind, Primitive
 from amp.ordering.sites import Site, SiteMap, Sites
-from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, open_modelled, site_bytes
+from amp.port.doors import DirectPort, ModelledPort, RecordingPort, open_direct, open_modelled
 from amp.port.port import HOST, Port
-from amp.virtio.sites import K1, K2, S1, SITES, linux_choice
+from amp.virtio.sites import S1
 
 METHODS = sorted(name for name in vars(Port) if not name.startswith("_"))
 DOORS = [DIRECT, "sc", "paranoid"]
@@ -24,7 +24,7 @@ ARGUMENTS = {"load": 0, "store": 1, "xchg": 1, "cmpxchg": 2, "fetch": 1, "virtio
 
 @pytest.mark.parametrize("door", [DirectPort, ModelledPort])
 def test_every_door_has_every_method_of_the_port_and_nothing_public_beyond_set_up(door: type) -> None:
-    assert len(METHODS) == 48
+    assert len(METHODS) == 44
     for name in METHODS:
         assert callable(getattr(door, name)), name
         parameters = inspect.signature(getattr(Port, name)).parameters.values()
@@ -34,7 +34,7 @@ def test_every_door_has_every_method_of_the_port_and_nothing_public_beyond_set_u
     outside |= {"run_c"}  # for C programs, in the place of all others
     if door is DirectPort:  # bare memory offers queues and batches in the core (amp.virtio.queue.OffersRings)
         outside |= {"driver_ring", "device_ring", "write_rows", "read_rows"}
-    assert public - set(METHODS) - outside <= {"weak_barriers", "set_spin_ns", "set_sites", "cpu"}
+    assert public - set(METHODS) - outside <= {"set_spin_ns", "set_sites", "cpu"}
 
 
 def call_of(name: str, address: int) -> tuple[Any, ...]:
@@ -44,10 +44,6 @@ def call_of(name: str, address: int) -> tuple[Any, ...]:
         "write": (address, b"abc"),
         "barrier": (S1,),
         "fence": (Primitive.MB,),
-        "virtio_mb": (),
-        "virtio_rmb": (),
-        "virtio_wmb": (),
-        "virtio_store_mb_u16": (address, 7),
         "kick": (HOST,),
         "wait": (0.0,),
         "note": (1, 2),
@@ -154,65 +150,6 @@ def test_what_is_outside_unaligned_or_too_wide_is_refused_and_not_done(door: str
                 bytes(port.read(address, length))
             with pytest.raises(AccessFault):
                 port.write(address, bytes(length))
-
-
-class Noting(DirectPort):
-    """The direct door, which also tells in which order its fences and 16-bit stores were asked for."""
-
-    noted: list[str]
-
-    def fence(self, primitive: int, /) -> None:
-        self.noted.append(Primitive(primitive).name)
-        super().fence(primitive)
-
-    def store_u16(self, address: int, value: int, /) -> None:
-        self.noted.append("store")
-        super().store_u16(address, value)
-
-
-# include/linux/virtio_ring.h, v6.1
-VIRTIO = [
-    (True, ["VIRT_MB"], ["VIRT_RMB"], ["VIRT_WMB"], ["store", "VIRT_STORE_MB"]),
-    (False, ["MB"], ["DMA_RMB"], ["DMA_WMB"], ["store", "MB"]),
-]
-
-
-@pytest.mark.parametrize(("weak", "mb", "rmb", "wmb", "store_mb"), VIRTIO)
-def test_virtio_barriers_follow_weak_barriers_as_linux_has_them(
-    weak: bool, mb: list[str], rmb: list[str], wmb: list[str], store_mb: list[str]
-) -> None:
-    with RingMachine() as machine:
-        sites = linux_choice(weak_barriers=weak)
-        region = machine.region
-        port = Noting(
-            region.memory,
-            *region.layout.shared,
-            region.layout["mailbox"].offset,
-            HOST,
-            2,
-            site_bytes(sites),
-            SITES.numbers,
-        )
-        port.noted = []
-        port.weak_barriers = weak
-        seen = []
-        for name in ("virtio_mb", "virtio_rmb", "virtio_wmb"):
-            getattr(port, name)()
-            seen.append(port.noted.copy())
-            port.noted.clear()
-        port.virtio_store_mb_u16(machine.buffers, 0x1234)
-        assert [*seen, port.noted] == [mb, rmb, wmb, store_mb]
-        assert machine.host.load_u16(machine.buffers) == 0x1234
-        by_kind = {Kind.MB: mb, Kind.RMB: rmb, Kind.WMB: wmb}
-        for site in SITES:
-            if site not in (K1, K2):
-                assert [sites[site].name] == by_kind[site.kind], "the sites' map says the same"
-
-
-def test_barriers_of_a_device_are_not_weak_unless_somebody_says_so() -> None:
-    with RingMachine() as machine:
-        assert machine.host.weak_barriers is False
-        assert open_direct(machine.region, HOST, linux_choice(weak_barriers=True)).weak_barriers is False
 
 
 @pytest.mark.parametrize("cls", list(BarrierClass))

@@ -21,11 +21,18 @@ LAYOUT = Layout.plan(vrings=8192, buffers=65536, resources=4096, model=4096)
 CREATE = """
 import signal, sys
 from amp.region import Layout, Region
-region = Region.create(Layout.plan(vrings=1, buffers=1, resources=1, model=1), keep_name=sys.argv[1] == "keep")
-print(region.name, flush=True)
+region = Region.create(Layout.plan(vrings=1, buffers=1, resources=1, model=1))
+print(flush=True)
+"""
+# A creator that has not come to the unlinking of the name.
+NAMED = """
+import posix_ipc, signal
+from amp.region.names import Creator, new_name
+name = new_name(Creator.current())
+posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=0o600, size=4096)
+print(name, flush=True)
 """
 WAIT = "signal.pause()\n"
-TERM_EXITS = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
 
 
 @contextmanager
@@ -81,37 +88,23 @@ with Region.from_fd(int(sys.argv[1])) as region:
         assert region.view("model", "u1")[-5:].tobytes() == b"olleh"
 
 
-def test_a_kept_name_opens_the_same_memory() -> None:
-    with Region.create(LAYOUT, keep_name=True) as region:
-        assert region.name is not None
-        with Region.open(region.name) as other:
-            assert other.layout == region.layout
-            assert other.creator == Creator.current()
-            other.memory[LAYOUT["mailbox"].offset] = 0x5A
-        assert path_of(region.name).exists()  # only the creator unlinks
-        assert region.memory[LAYOUT["mailbox"].offset] == 0x5A
-
-
 def test_the_object_is_private_and_its_memory_is_reserved() -> None:
-    with Region.create(LAYOUT, keep_name=True) as region:
-        assert region.name is not None
-        status = path_of(region.name).stat()
+    with Region.create(LAYOUT) as region:
+        status = os.fstat(region.fd)
         assert status.st_mode & 0o777 == 0o600
         assert status.st_size == LAYOUT.size
         assert status.st_blocks * 512 >= LAYOUT.size
 
 
 def test_two_names_have_nothing_random_in_common() -> None:
-    with Region.create(LAYOUT, keep_name=True) as one, Region.create(LAYOUT, keep_name=True) as other:
-        assert one.name is not None
-        assert other.name is not None
-        assert one.name.rpartition(".")[0] == other.name.rpartition(".")[0]
-        assert one.name.rpartition(".")[2] != other.name.rpartition(".")[2]
+    one, other = new_name(Creator.current()), new_name(Creator.current())
+    assert one.rpartition(".")[0] == other.rpartition(".")[0]
+    assert one.rpartition(".")[2] != other.rpartition(".")[2]
 
 
 def test_a_create_without_enough_memory_is_refused_and_leaves_nothing() -> None:
     program = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n" + CREATE
-    with child(program, "keep") as process:
+    with child(program) as process:
         assert process.stdout is not None
         assert process.stdout.read() == ""
         _, said = process.communicate()
@@ -150,12 +143,10 @@ def test_close_can_be_called_twice_and_gives_back_descriptors_and_memory() -> No
 
 
 def test_a_view_outlives_its_region_and_takes_the_mapping_with_it() -> None:
-    region = Region.create(LAYOUT, keep_name=True)
-    assert region.name is not None
+    region = Region.create(LAYOUT)
     view = region.view("buffers", "u1")
-    inode = path_of(region.name).stat().st_ino
+    inode = os.fstat(region.fd).st_ino
     region.close()
-    assert not path_of(region.name).exists()
     view[0] = 1
     assert mapped(inode)
     del view, region
@@ -166,50 +157,12 @@ def mapped(inode: int) -> bool:
     return any(line.split()[4] == str(inode) for line in Path("/proc/self/maps").read_text().splitlines())
 
 
-def test_a_forked_child_that_exits_does_not_take_the_name_away() -> None:
-    program = (
-        CREATE + "import os\npid = os.fork()\nif pid:\n    os.waitpid(pid, 0)\n    print(flush=True)\n    input()\n"
-    )
-    with child(program, "keep") as process:
-        name = line_from(process)
-        assert process.stdout is not None
-        process.stdout.readline()  # the grandchild has ended by now
-        assert path_of(name).exists()
-        process.communicate("\n")
-        assert not path_of(name).exists()
-
-
-# --- ends of a process: the name is gone at once, or the next create removes it
-
-ENDS = [
-    ("normal exit", "input()\n", None, 0),
-    ("exception", "input()\nraise RuntimeError('planted')\n", None, 1),
-    ("SIGINT", WAIT, signal.SIGINT, -signal.SIGINT),
-    ("SIGTERM as SystemExit", TERM_EXITS + "print(flush=True)\n" + WAIT, signal.SIGTERM, 143),
-]
-
-
-@pytest.mark.parametrize(("end", "program", "signum", "status"), ENDS, ids=[row[0] for row in ENDS])
-def test_a_kept_name_is_gone_when_its_creator_has_ended(
-    end: str, program: str, signum: signal.Signals | None, status: int
-) -> None:
-    with child(CREATE + program, "keep") as process:
-        name = line_from(process)
-        assert path_of(name).exists(), end
-        if signum is None:
-            process.communicate("\n")
-        else:
-            if signum == signal.SIGTERM:
-                assert process.stdout is not None
-                process.stdout.readline()  # the handler is in place
-            process.send_signal(signum)
-        assert process.wait() == status
-        assert not path_of(name).exists()
+# --- ends of a process: what a killed creator leaves, the next create removes
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 def test_the_next_create_removes_what_a_killed_creator_left(signum: signal.Signals) -> None:
-    with child(CREATE + WAIT, "keep") as process:
+    with child(NAMED + WAIT) as process:
         name = line_from(process)
         assert path_of(name).exists()
         process.send_signal(signum)
@@ -219,7 +172,7 @@ def test_the_next_create_removes_what_a_killed_creator_left(signum: signal.Signa
 
 
 def test_a_creator_that_is_a_zombie_counts_as_dead() -> None:
-    with child(CREATE + WAIT, "keep") as process:
+    with child(NAMED + WAIT) as process:
         name = line_from(process)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not reaped
@@ -237,8 +190,9 @@ def test_a_region_without_a_name_dies_with_its_last_process_even_by_kill() -> No
         "    pass_fds=[region.fd], stdout=subprocess.PIPE, text=True)\n"
         "peer.stdout.readline()\nprint(peer.pid, flush=True)\n" + WAIT
     )
-    with child(program, "unlink") as process:
-        assert line_from(process) == "None"
+    with child(program) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         peer_pid = int(line_from(process))
         assert objects_of(process.pid) == []
         peer = os.pidfd_open(peer_pid)
@@ -279,12 +233,13 @@ def test_sweep_returns_what_it_removed() -> None:
 
 
 def test_sweep_leaves_a_living_creators_region_alone() -> None:
-    with child(CREATE + WAIT, "keep") as process:
+    with child(NAMED + WAIT) as process:
         name = line_from(process)
         assert name not in Region.sweep()
-        Region.open(name).close()
-        process.send_signal(signal.SIGINT)
+        assert path_of(name).exists()
+        process.kill()
         process.wait()
+        assert name in Region.sweep()
 
 
 def test_sweep_is_not_fooled_by_a_pid_that_was_used_again() -> None:

@@ -44,13 +44,15 @@ def test_the_entry_that_the_boot_names_is_called_with_the_source_as_it_was_loade
         f"""
         from dataclasses import dataclass
 
+        from amp.ordering.barriers import Primitive
+
         @dataclass
         class Grüße:
             number: int
 
         def start(firmware):
             firmware.memory.store_u32({DATA_DA:#x}, Grüße(42).number)
-            firmware.port.virtio_mb()
+            firmware.port.fence(Primitive.MB)
             firmware.print("Grüße", 1, sep=", ")
             firmware.port.kick(0)
 
@@ -73,10 +75,12 @@ def test_the_source_may_start_within_its_window(machine: CoreMachine) -> None:
 def test_the_table_is_the_one_in_memory_with_the_hosts_answers(machine: CoreMachine) -> None:
     machine.boot(
         """
+        from amp.ordering.barriers import Primitive
+
         def main(firmware):
             entries = firmware.table.entries
             firmware.print([type(entry).__name__ for entry in entries], hex(entries[1].vrings[1].da))
-            firmware.port.virtio_mb()
+            firmware.port.fence(Primitive.MB)
             firmware.port.kick(0)
         """
     )
