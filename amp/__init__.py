@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from amp.ordering import platform as platform
     from amp.ordering.sites import Site as Site
     from amp.ordering.sites import Sites as Sites
+    from amp.port.port import HOST as HOST
+    from amp.port.port import REMOTE as REMOTE
     from amp.port.port import Port as Port
     from amp.programs import load as load
     from amp.programs.decorator import program as program
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from amp.programs.program import Size as Size
 
 _PLACES: Final = {
+    "HOST": "amp.port.port",
+    "REMOTE": "amp.port.port",
     "AmpError": "amp.errors",
     "Bytes": "amp.layout",
     "Cell": "amp.lab.api",

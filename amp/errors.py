@@ -174,6 +174,15 @@ class WrongMessage(Violation):
 class Stall(Violation):
     """Both sides sleep, no doorbell is under way, and work is left: a kick or an interrupt was lost."""
 
+    @classmethod
+    def of(cls, error: AmpError, *, skip: str) -> Stall:
+        """`error`, with the line of the program that waits. Frames of files below the folder `skip` are not its own."""
+        frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(skip)]
+        if not frames:
+            return cls(str(error))
+        last = frames[-1]
+        return cls(f"waits for ever at {basename(last.filename)}:{last.lineno}: {last.line}: {error}")
+
 
 class FailedCheck(Violation):
     """A program's own `assert` did not hold. `path` and `line` are where it stands."""

@@ -17,6 +17,7 @@ Made from the docstrings by `python docs/generate_api.py`; a test holds the two 
 written: [programs.md](programs.md).
 """
 SCALARS = ("u8", "u16", "u32", "u64")
+NUMBERS = {"HOST": "host", "REMOTE": "remote"}
 GROUPS = {
     "A program": (
         "program",
@@ -32,7 +33,7 @@ GROUPS = {
         "Size",
         "Program",
     ),
-    "What its parts are given": ("Port",),
+    "What its parts are given": ("Port", "HOST", "REMOTE"),
     "What is done with it": ("verify", "run", "sites", "explain", "replay", "load", "platform"),
     "What comes back": ("Verification", "Cell", "Finding", "Runs", "Replay"),
     "Errors": ("AmpError", "UsageError", "ProgramError", "Violation", "FailedCheck", "Stall"),
@@ -52,6 +53,11 @@ def _entry(name: str, value: Any) -> str:
     if name in SCALARS:
         said = f"An unsigned number of {8 * value.size} bits, little endian. `amp.{name}[n]`: n of them."
         return f"### amp.{name}\n\n{said}\n"
+    if name in NUMBERS:
+        whose = NUMBERS[name]
+        return (
+            f"### amp.{name}\n\nThe {whose}'s number, {value}: `cpu.kick(amp.{name})` rings the {whose}'s doorbell.\n"
+        )
     lines = [f"### amp.{name}\n"]
     if signature := _signature(value):
         lines.append(f"    amp.{name}{signature}\n")

@@ -182,7 +182,8 @@ def explain(
     assert report is not None, outcome
     assert outcome.finder is not None, outcome
     assert plan.platform is not None, plan
-    finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall")
+    ends = tuple(each.text or each.outcome for each in outcome.reports)
+    finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall", ends=ends)
     sides = plan.program.sides
     lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
     if repeatable:

@@ -104,12 +104,15 @@ def story_of(plan: Plan, found: Witness) -> Iterator[str]:
     if found.explanation is None or found.trace.last > STORY_LIMIT:
         return
     words = Words(History(found.trace), found.explanation, plan.name_of, gives="->")
-    bad = found.explanation.bad
+    explanation = found.explanation
+    ends_at_bad = explanation.pair is not None and not explanation.elsewhere and not explanation.finding.stall
     for event in found.trace.events:
         visible = "visible: " if event.kind is EventKind.VISIBLE else ""
         where = words.where(event)
         yield f"#{event.number} {words.cpu(event.cpu)}: {visible}{words.said(event)}{where and f'  {where}'}"
-        if event == bad and not found.explanation.finding.stall:
+        if ends_at_bad and event == explanation.bad:
+            return
+        if event.kind is EventKind.RETIRE and event.cpu == found.outcome.finder and not explanation.finding.stall:
             return
 
 

@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
-from amp.errors import Stall
+from amp.errors import PeerFinished, Stall
 from amp.port.cells import as_look
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ class Polling:
 
     def poll(self, look: Any, predicate: Any = None, /) -> Any:
         look = as_look(self, look, predicate)
+        ended: PeerFinished | None = None
         for _ in range(ROUNDS_LIMIT):
             for number in range(1, LOOKS_LIMIT + 1):
                 found = look()
@@ -186,12 +187,17 @@ class Polling:
                     return found
                 if not number & (YIELD_EVERY - 1):
                     os.sched_yield()  # what we look for may be waiting for this very processor
-            self._listen()
+            if ended is not None:
+                raise ended
+            ended = self._listen()  # what they stored last may have come behind our last look: one more round
         raise Stall(f"poll: {ROUNDS_LIMIT * LOOKS_LIMIT} looks, and nothing came")
 
-    def _listen(self) -> None:
-        """Raises Stall, PeerFinished or PeerDied if nobody is left to write what is looked for."""
+    def _listen(self) -> PeerFinished | None:
+        """That all others have ended; raises Stall or PeerDied if nobody is left to write what is looked for."""
         try:
             self._kept = super().wait(LISTEN_S) or self._kept  # type: ignore[misc]
+        except PeerFinished as error:
+            return error
         except Stall as error:
             raise Stall(f"poll: {LOOKS_LIMIT} looks, and nothing came: {error}") from None
+        return None

@@ -5,10 +5,10 @@
         def host(self, cpu, at): ...
         def remote(self, cpu, at): ...
 
-A method is called `host` or `remote`, with a number where one side has several parts: `host2`, `remote2`. It is given
-its processor's port and the places of the layout. Each run, and in it each part, gets an object of its own: processes
-share no Python object. `sizes` are set on it as attributes. A failed `assert`, and any Violation that a part raises, is
-the program's finding; every other exception is an error of the program.
+A method is called `host` or `remote`, with a number where one side has several parts: `host2`, `remote2`; it may be
+inherited. It is given its processor's port and the places of the layout. Each run, and in it each part, gets an object
+of its own: processes share no Python object. `sizes` are set on it as attributes. A failed `assert`, and any Violation
+that a part raises, is the program's finding; every other exception is an error of the program.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter, signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.errors import AmpError, FailedCheck, ProgramError, UsageError
+from amp.errors import AmpError, FailedCheck, PeerFinished, ProgramError, Stall, UsageError
 from amp.layout import Layout, Placed
 from amp.machine.config import RunConfig, Tally
 from amp.ordering.platforms import Side
@@ -51,16 +52,16 @@ def program(
     layout. Each run, and in it each part, has an object of its own, with the sizes as attributes. A failed `assert` and
     any Violation that a part raises are findings; another exception is the program's error.
 
-    `layout` is the shared memory, or a function that makes it of the sizes (by keyword). `sites` are the barrier sites
-    at which the parts may stand. `sizes` are numbers that a user may choose, by name: a default, or an amp.Size with
-    limits. `name` is the class's unless given, `summary` the first line of its docstring. The others are as in
-    amp.Program. Raises UsageError for a class without parts, and under `python -O`, which drops the class's asserts.
+    `layout` is the shared memory, or a function that makes it of those sizes that are its parameters. `sites` are
+    the barrier sites at which the parts may stand. `sizes` are numbers that a user may choose, by name: a default, or
+    an amp.Size with limits. `name` is the class's unless given, `summary` the first line of its docstring. The others
+    are as in amp.Program. Raises UsageError for a class without parts, and under `python -O`, which drops its asserts.
     """
     frame = sys._getframe(1)
     path = os.path.realpath(frame.f_code.co_filename)
 
     def decorate(cls: type) -> Program:
-        names = sorted((each for each in vars(cls) if _PART.fullmatch(each)), key=_order)
+        names = sorted((each for each in dir(cls) if _PART.fullmatch(each)), key=_order)
         if not names:
             raise UsageError(
                 f"program {cls.__name__}: has no part: define host(self, cpu, at) and remote(self, cpu, at)"
@@ -119,18 +120,31 @@ def _keeps_asserts(cls: type) -> bool:
 
 def _places(layout: Layout | Callable[..., Layout], sizes: Mapping[str, Size]) -> Callable[[RunConfig], Placed]:
     known: dict[tuple[int, ...], Placed] = {}
+    asked = [] if isinstance(layout, Layout) else _asked(layout, sizes)
 
     def places(config: RunConfig) -> Placed:
         values = {name: _value(config, name) for name in sizes}
         key = tuple(values.values())
         if key not in known:
-            made = layout if isinstance(layout, Layout) else layout(**values)
+            made = layout if isinstance(layout, Layout) else layout(**{name: values[name] for name in asked})
             if not isinstance(made, Layout):
                 raise UsageError(f"layout is {made!r:.60}, expected amp.Layout")
             known[key] = made.place()
         return known[key]
 
     return places
+
+
+def _asked(layout: Callable[..., Layout], sizes: Mapping[str, Size]) -> list[str]:
+    """The sizes that the function takes: those it names, or all. Raises UsageError for a parameter that is no size."""
+    parameters = signature(layout).parameters.values()
+    if any(each.kind is Parameter.VAR_KEYWORD for each in parameters):
+        return list(sizes)
+    for each in parameters:
+        if each.name not in sizes and each.default is Parameter.empty:
+            has = ", ".join(sizes) or "none"
+            raise UsageError(f"layout takes {each.name}, which is no size of the program (it has {has})")
+    return [each.name for each in parameters if each.name in sizes]
 
 
 def _value(config: RunConfig, name: str) -> int:
@@ -148,6 +162,8 @@ def _code(
             getattr(part, name)(port, places(config).at)
         except AssertionError as error:
             raise FailedCheck.of(error, skip=_OURS) from error
+        except (Stall, PeerFinished) as error:  # who waits when all others have ended has stalled
+            raise Stall.of(error, skip=_OURS) from error
         except UsageError as error:
             raise ProgramError.said(error, skip=_OURS) from error
         except AmpError:

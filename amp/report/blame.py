@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Protocol
+from typing import Final, Protocol
 
 from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
@@ -37,12 +37,14 @@ from amp.report.shapes import (
     looked_in_vain,
     message_passing,
     ordered,
+    out_of_order_before,
     overwritten,
     passage,
     passings,
     some,
     store_buffering,
     stranded,
+    wiped_out,
 )
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
@@ -52,13 +54,17 @@ _STEPS_BACK = 32  # loads to look back through from the one that was found wrong
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known to be wrong: which CPU found it, and the bytes that were wrong, if it is about bytes."""
+    """What is known to be wrong: which CPU found it, and the bytes that were wrong, if it is about bytes.
+
+    `ends` says of each CPU how its program ended, "done" or what it said; empty if that is not known.
+    """
 
     cpu: int
     text: str
     address: int | None = None
     size: int = 1
     stall: bool = False
+    ends: tuple[str, ...] = ()
 
     @classmethod
     def from_error(cls, error: AmpError, cpu: int) -> Finding:
@@ -94,8 +100,8 @@ class Explanation:
     this site that class gives another. `also` is the barrier between the other pair, if that does not order it either:
     then it is not enough to repair `site` alone. All of these are None where nothing was found.
 
-    `story` tells a mere interleaving: a look, what was stored since, and the store over it; `sequential` says that the
-    whole execution is sequentially consistent.
+    `story` tells a lost update: a look, what was stored since, and the store over it; `sequential` says that the
+    whole execution is sequentially consistent. `elsewhere`: the pair was out of order before the step that decided.
 
     `deciding` is the step that decided the run, by the judge's trials; None where there was no judge, or none was
     found. `tried` says whether there was one.
@@ -122,6 +128,7 @@ class Explanation:
     also: Event | None = None
     story: tuple[Event, ...] = ()
     sequential: bool = False
+    elsewhere: bool = False
     deciding: Event | None = None
     tried: bool = False
     sites: Sites = NO_SITES  # the program's
@@ -167,7 +174,10 @@ def blame(
     sequential = is_sequential(history)
     if sequential or (judge is not None and judge.fails_in_order()):
         return _interleaved(history, replace(plain, sequential=sequential))
-    return plain
+    if deciding is None or finding.address is not None:  # bytes are wrong that no pair explains, or nothing decided
+        return plain
+    cycle = next(out_of_order_before(history, deciding), None)
+    return plain if cycle is None else replace(_explain(history, plain, cycle), elsewhere=True)
 
 
 # --- where to look ----------------------------------------------------------------------------------------------------
@@ -179,6 +189,7 @@ def _at(history: History, finding: Finding, deciding: Event | None) -> Iterator[
         return
     if deciding.kind is EventKind.VISIBLE:
         yield from overwritten(history, deciding)
+        yield from wiped_out(history, deciding)
     if deciding.kind is EventKind.TAKEN:
         for load in history.loads(deciding.cpu, after=deciding.number)[:_AFTER_TAKEN]:
             for byte in _suspects(history, load, finding):
@@ -362,7 +373,7 @@ def _why(platform: Platform, side: Side, primitive: Primitive, needs: Orders) ->
     return "; ".join(explained.reasons) if explained.row.instruction == NO_INSTRUCTION else explained.text
 
 
-_OTHER_NEEDS = {Shape.STORES: Orders.RR, Shape.BUFFERED: Orders.WR}
+OTHER_NEEDS: Final = {Shape.STORES: Orders.RR, Shape.BUFFERED: Orders.WR, Shape.WIPED_OUT: Orders.WW}
 
 
 def _also(history: History, cycle: Cycle) -> Event | None:
@@ -370,7 +381,7 @@ def _also(history: History, cycle: Cycle) -> Event | None:
 
     Then the same can be read although the blamed pair is in order: the load was free to return the old value.
     """
-    needs = _OTHER_NEEDS.get(cycle.shape)
+    needs = OTHER_NEEDS.get(cycle.shape)
     if needs is None:
         return None
     barriers = barriers_between(history, *cycle.other)
@@ -384,11 +395,10 @@ def _interleaved(history: History, plain: Explanation) -> Explanation:
     if bad is None:
         return replace(plain, shape=Shape.INTERLEAVED)
     byte = finding.address if finding.address is not None and covers(bad, finding.address) else bad.address
-    return replace(
-        plain,
-        shape=Shape.INTERLEAVED,
-        bad=bad,
-        byte=byte,
-        read=history.read_from(bad, byte),
-        story=lost_update(history, bad, byte),
-    )
+    for load in (bad, *reversed(history.loads(finding.cpu)[-_STEPS_BACK:])):
+        place = byte if load is bad else load.address
+        story = lost_update(history, load, place)
+        if story:
+            bad, byte = load, place
+            break
+    return replace(plain, shape=Shape.INTERLEAVED, bad=bad, byte=byte, read=history.read_from(bad, byte), story=story)

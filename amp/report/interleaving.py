@@ -97,20 +97,25 @@ class _Coherence:
 
 
 def lost_update(history: History, bad: Event, byte: int) -> tuple[Event, ...]:
-    """(look, lost store, store): who wrote what was read had looked before the lost store, and then wrote over it.
+    """(look, lost store, store): who wrote what was read had looked, and wrote over a store that came in between.
 
-    Empty if nothing was lost.
+    In between in the order in which stores became visible: behind what the look returned. Empty if nothing was lost.
     """
     origin = history.trace.event(history.read_from(bad, byte) or 0)
     if origin is None:
         return ()
     looks = [load for load in history.loads(origin.cpu, before=origin.number) if covers(load, byte)]
     when = history.visible_at(origin, byte) or history.trace.last + 1
-    for look in reversed(looks[-1:]):
+    for look in looks[-1:]:
+        seen = history.read_from(look, byte)
+        if seen is None:
+            continue
+        first = history.trace.event(seen)
+        since = (history.visible_at(first, byte) or when) if first else 0
         lost = [
             store
             for store in history.stores_to(byte, before=when)
-            if store.cpu != origin.cpu and look.number < (history.visible_at(store, byte) or 0) < when
+            if store.cpu != origin.cpu and since < (history.visible_at(store, byte) or 0) < when
         ]
         if lost:
             return look, lost[-1], origin

@@ -27,6 +27,7 @@ class Shape(StrEnum):
     BUFFERED = "store buffering, a load overtook a store"
     LATE_LOAD = "load buffering, a load was overtaken by a store"
     OVERWRITTEN = "a late store landed on a newer one"
+    WIPED_OUT = "a load overtook a store, which landed on what announced the news"
     INTERLEAVED = "an interleaving: nothing is out of order"
     NOTHING = "no unordered pair found in the kept trace"
 
@@ -206,6 +207,36 @@ def _over(history: History, late: Event, lost: Event, bad: Event | None, byte: i
         yield from some(_cycle(history, cycle))
 
 
+def wiped_out(history: History, arrival: Event) -> Iterator[Cycle]:
+    """The same, but that CPU has looked behind its late store: too early for the news that the lost store announced.
+
+    "R" in the book: had the load waited for the store, it would have landed before, or the load would have seen more.
+    """
+    lost = history.trace.event(arrival.store)
+    if lost is None or lost.size > GRANULE:
+        return
+    byte = lost.address
+    for late in reversed(history.stores_to(byte, before=arrival.number)):
+        landed = history.visible_at(late, byte) or history.trace.last + 1
+        if late.cpu == lost.cpu or landed < arrival.number:
+            continue
+        for look in history.loads(late.cpu, after=late.number, before=landed)[:_TRIED]:
+            news = _unread(history, look, lost)
+            if news is not None and not covers(look, byte):
+                place = look.address
+                cycle = Cycle(Shape.WIPED_OUT, Orders.WR, (late, look), (news, lost), look, place, news)
+                yield from some(_cycle(history, cycle))
+
+
+def _unread(history: History, look: Event, announced: Event) -> Event | None:
+    """What the CPU of `announced` had stored before it to the place of `look`, and became visible after that."""
+    for store in reversed(history.stores_to(look.address, before=announced.number)):
+        visible = history.visible_at(store, look.address)
+        if store.cpu == announced.cpu and (visible is None or visible > look.number):
+            return store
+    return None
+
+
 def store_buffering(history: History, asleep: Event) -> Cycle | None:
     """Each side stores, then looks at the other's location, and both see the old value: nobody rings.
 
@@ -292,3 +323,16 @@ def passage(history: History, first: Event, second: Event, needs: Orders) -> Eve
         barrier for barrier in found if (access := history.access_before(barrier)) and covers(access, first.address)
     )
     return next(mine, None) or next(barrier for barrier in found if barrier.site == found[-1].site)
+
+
+def out_of_order_before(history: History, deciding: Event) -> Iterator[Cycle]:
+    """The cycles before the step that decided the run, the latest first.
+
+    What decides may be in order itself: both have passed a lock that a load let them pass, and now they meet.
+    """
+    loads = [load for cpu in history.cpus for load in history.loads(cpu, before=deciding.number)]
+    small = sorted((load for load in loads if load.size <= GRANULE), key=lambda load: load.number, reverse=True)
+    for load in small[:_TRIED]:
+        yield from some(store_buffering(history, load))
+        yield from some(message_passing(history, load, load.address))
+        yield from landed_late(history, load, load.address)

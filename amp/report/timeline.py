@@ -175,7 +175,7 @@ class _Drawing:
         """The CPU whose late stores are the point: the writer of what was missed."""
         e = self._explanation
         assert e.pair is not None
-        return e.pair[0].cpu if e.shape is Shape.BUFFERED or e.missed is None else e.missed.cpu
+        return e.pair[0].cpu if e.shape in (Shape.BUFFERED, Shape.WIPED_OUT) or e.missed is None else e.missed.cpu
 
     def _pending_elsewhere(self, event: Event) -> Text | None:
         """Beside the bad load: what was still on its way to it. None if what it missed had arrived."""

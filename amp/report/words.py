@@ -14,8 +14,9 @@ from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.platforms import Side
 from amp.ordering.sites import Site
 from amp.port.notes import Note
-from amp.report.blame import Explanation
+from amp.report.blame import OTHER_NEEDS, Explanation
 from amp.report.history import History, covers
+from amp.report.interleaving_words import in_order, interleaving
 from amp.report.places import place_text
 from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
@@ -165,10 +166,10 @@ class Words:
         if e.shape in (Shape.OVERWRITTEN, Shape.INTERLEAVED) or e.pair is None:
             return None
         if e.missed is None:
-            return f"too new: {self._origin(e.read)}, stored after the buffer was handed back"
-        if e.shape is Shape.BUFFERED and self.visible_at(e.pair[0]) > bad.number:
+            return f"too new: {self.origin(e.read)}, stored after the buffer was handed back"
+        if e.shape in (Shape.BUFFERED, Shape.WIPED_OUT) and self.visible_at(e.pair[0]) > bad.number:
             return "; ".join(("too early: A is still pending", *self._stale(bad)))
-        return self._unseen(bad, e.missed, self._origin(e.read))
+        return self._unseen(bad, e.missed, self.origin(e.read))
 
     def _unseen(self, load: Event, store: Event, source: str) -> str:
         """Why the load did not return the store's value; also that it is older than what was visible, if it is."""
@@ -188,10 +189,11 @@ class Words:
         byte = self.explanation.byte
         byte = byte if byte is not None and covers(load, byte) else load.address
         newest = self.history.newer_visible(load, byte)
-        source = self._origin(self.history.read_from(load, byte))
+        source = self.origin(self.history.read_from(load, byte))
         return [] if newest is None else [f"stale: {source}, newest is #{newest}"]
 
-    def _origin(self, origin: int | None) -> str:
+    def origin(self, origin: int | None) -> str:
+        """Where the value of a load is from."""
         if origin is None:
             return "an older value"
         if origin:
@@ -215,11 +217,12 @@ class Words:
         """(heading, text): what happened, the site, its barrier, why that does not reach, what would."""
         e = self.explanation
         if e.shape is Shape.INTERLEAVED:
-            return [("What", self._interleaving()), ("Order", self._in_order()), *cut_off(self.history.trace)]
+            what, order = ("What", interleaving(self)), ("Order", in_order(e))
+            return [what, *self._ends(), order, *cut_off(self.history.trace)]
         if e.pair is None or e.other is None or e.needs is None or e.side is None:
             text = f"Not found: {e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
-            return [("Not explained", text), ("Tried", self._tried()), *cut_off(self.history.trace)]
-        said = [("What", self._what(e.pair, e.other))]
+            return [("Not explained", text), *self._ends(), ("Tried", self._tried()), *cut_off(self.history.trace)]
+        said = [("What", self._what(e.pair, e.other)), *self._ends()]
         if e.site is not None:
             said.append(("Site", _site_text(e.site, e.side, self.where(e.barrier) if e.barrier else "")))
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
@@ -230,6 +233,13 @@ class Words:
             said.append(("Also", self._not_alone(e.also)))
         return [*said, ("Tried", self._tried()), *cut_off(self.history.trace)]
 
+    def _ends(self) -> list[tuple[str, str]]:
+        """Of a stall: what each CPU waits for."""
+        finding = self.explanation.finding
+        if not finding.stall or not finding.ends:
+            return []
+        return [("Ends", "; ".join(f"{self.cpu(cpu)}: {said}" for cpu, said in enumerate(finding.ends)))]
+
     def _tried(self) -> str:
         """What the judge's trials say."""
         e = self.explanation
@@ -239,9 +249,10 @@ class Words:
             return "the same run, with A performed before B arrives, ends well"
         if e.deciding is None:
             return "no single step decides this run"
+        pair = "; the pair had been out of order before that" if e.elsewhere else ""
         return (
             f"as it was up to #{e.deciding.number} and in order from there, the run ends badly; "
-            f"as it was up to just before #{e.deciding.number}, it ends well"
+            f"as it was up to just before #{e.deciding.number}, it ends well{pair}"
         )
 
     def _not_alone(self, also: Event) -> str:
@@ -249,34 +260,22 @@ class Words:
         e = self.explanation
         found, side = self.history.trace.site(also), self.side(also.cpu)
         site = found.name if found else "a barrier"
-        needs = Orders.WR if e.shape is Shape.BUFFERED else Orders.RR
+        needs = OTHER_NEEDS[e.shape]
         mended = f"{e.site.name} mended" if e.site else "A and B kept in order"
         return (
             f"{site}, {self.named(side, Primitive(also.primitive))} at the {self.cpu(also.cpu)}, does not keep "
             f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} alone the same may still be read"
         )
 
-    def _interleaving(self) -> str:
-        e = self.explanation
-        if e.story and e.bad is not None:
-            look, lost, over = e.story
-            name = self.name(lost.address)
-            return (
-                f"The {self.cpu(look.cpu)} {self.said(look)} (#{look.number}); then the {self.cpu(lost.cpu)}'s "
-                f"{self.said(lost)} (#{lost.number}) became visible, and the {self.cpu(over.cpu)}'s "
-                f"{self.said(over)} (#{over.number}) over it: an update of {name} is lost."
-            )
-        if e.bad is not None:
-            writer = self.history.trace.event(e.read or 0)
-            whose = f"what the {self.cpu(writer.cpu)} stored at #{writer.number}" if writer else self._origin(e.read)
-            return f"The {self.cpu(e.bad.cpu)} {self.said(e.bad)} (#{e.bad.number}): {whose}, and nothing newer."
-        return "Each access took effect in its turn."
+    def looked(self, load: Event) -> str:
+        """ "The host loaded flag at a.py:7 and got 0 (#4)"."""
+        what = value_text(load.value) if load.size <= SCALAR_BYTES else f"{load.size} bytes"
+        return f"The {self.cpu(load.cpu)} loaded {self._short(load)} and got {what} (#{load.number})"
 
-    def _in_order(self) -> str:
-        said = "nothing in this run is out of order (it is sequentially consistent)"
-        if not self.explanation.sequential:
-            said = "the program ends badly even with every access in order, as was tried"
-        return f"{said}: it happens on sc as well, and no barrier repairs it"
+    def placed(self, event: Event) -> str:
+        """ "store flag = 1 at a.py:7 (#4)"."""
+        where = self.where(event)
+        return f"{self.said(event)}{f' at {where}' if where else ''} (#{event.number})"
 
     def _barrier_text(self, side: Side, needs: Orders, other: str) -> str:
         e = self.explanation
@@ -307,37 +306,43 @@ class Words:
         side, other = self.cpu(pair[0].cpu), self.cpu(others[0].cpu)
         match self.explanation.shape:
             case Shape.STORES:
-                return (
+                said = (
                     f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
                     "without A."
                 )
             case Shape.DOORBELL:
-                return (
+                said = (
                     f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
                     "looked, and found nothing new."
                 )
             case Shape.LOADS:
-                return (
+                said = (
                     f"The {side} loaded {a} (A), then {b} (B). A returned the new value and B an old one: B was "
                     f"performed before A. The {other}'s stores arrived in order."
                 )
             case Shape.BUFFERED:
-                return (
+                said = (
                     f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
                     f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value."
                 )
             case Shape.LATE_LOAD:
-                return (
+                said = (
                     f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
                     f"{other} had written the buffer again."
                 )
+            case Shape.WIPED_OUT:
+                said = (
+                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was visible. "
+                    f"The {other} stored {c}, which B missed, then {d}, and A landed on that."
+                )
             case Shape.OVERWRITTEN:
-                return (
+                said = (
                     f"The {side} stored {a} (A), then {b} (B). B became visible first; the {other} saw it, stored {d}, "
                     "and A landed on that."
                 )
             case Shape.NOTHING | Shape.INTERLEAVED:
                 raise AssertionError("there is no pair to speak of")
+        return said
 
     def _short(self, event: Event) -> str:
         """The place that is accessed, and the line that does it."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,22 @@ def test_a_poll_ends_when_everybody_else_has_retired(door: str) -> None:
         machine.remote.retire()
         with pytest.raises(PeerFinished):
             machine.host.poll(lambda: None)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_the_other_wrote_last_between_the_last_look_and_its_end_is_found(door: str) -> None:
+    with RingMachine(door=door) as machine:
+        looks = count(1)
+
+        def look() -> int | None:
+            number = next(looks)
+            found = machine.host.load_u32(machine.buffers) or None
+            if number == LOOKS_LIMIT:  # the value is on its way only once this look has missed it
+                machine.remote.store_u32(machine.buffers, 7)
+                machine.remote.retire()
+            return found
+
+        assert machine.host.poll(look) == 7
 
 
 def test_under_lockstep_a_poll_ends_when_everybody_else_has_retired() -> None:

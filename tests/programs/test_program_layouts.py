@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import amp
 from amp.errors import UsageError
-from amp.layout import Area, Cell, Scalar
+from amp.layout import Area, Cell, Placed, Scalar
+from amp.machine.config import Mode
 from amp.machine.wiring import VRINGS_AT
 
 SCALARS = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctypes.c_uint64}
@@ -101,3 +102,45 @@ def test_what_is_no_layout_is_refused_in_one_line(make: object, says: str) -> No
     with pytest.raises(UsageError, match=says) as caught:
         make()  # type: ignore[operator]
     assert "\n" not in str(caught.value)
+
+
+def test_a_layout_function_is_given_the_sizes_that_it_names_or_all() -> None:
+    class Parts:
+        def host(self, cpu: amp.Port, at: Area) -> None: ...
+
+    def some(slots: int) -> amp.Layout:
+        return amp.Layout(slot=amp.u32[slots])
+
+    def every(**sizes: int) -> amp.Layout:
+        return amp.Layout(slot=amp.u32[sizes["slots"] + sizes["spare"]])
+
+    for layout, words in ((some, 3), (every, 5)):
+        made = amp.program(layout=layout, sizes={"slots": 3, "spare": 2})(Parts)
+        config = made.config(Mode.LOCKSTEP)
+        memory = made.memory(config)
+        assert isinstance(memory, Placed)
+        assert len(list(memory.at.slot)) == words
+
+
+def test_a_layout_function_that_asks_for_no_size_of_the_program_is_refused() -> None:
+    class Parts:
+        def host(self, cpu: amp.Port, at: Area) -> None: ...
+
+    def layout(slot: int) -> amp.Layout:
+        return amp.Layout(slot=amp.u32[slot])
+
+    with pytest.raises(UsageError, match=r"layout takes slot, which is no size of the program \(it has slots\)"):
+        amp.program(layout=layout, sizes={"slots": 3})(Parts)
+
+
+def test_parts_may_be_inherited() -> None:
+    class Both:
+        def host(self, cpu: amp.Port, at: Area) -> None: ...
+
+        def remote(self, cpu: amp.Port, at: Area) -> None: ...
+
+    class Mine(Both):
+        def host2(self, cpu: amp.Port, at: Area) -> None: ...
+
+    made = amp.program(layout=amp.Layout(flag=amp.u32))(Mine)
+    assert [part.name for part in made.parts] == ["host", "host2", "remote"]

@@ -98,6 +98,15 @@ def test_two_sleepers_are_a_violation_that_says_so(tmp_path: Path) -> None:
     assert (told.returncode, "every processor sleeps" in told.stdout) == (1, True)
 
 
+def test_who_waits_when_all_others_have_ended_is_told_with_the_line_that_waits(tmp_path: Path) -> None:
+    path = own(tmp_path, "pass", "cpu.load(at.flag)\ncpu.wait()  # here")
+    told = amp("verify", path)
+    said = " ".join(told.stdout.split())
+    assert told.returncode == 1
+    assert f"violation by the remote: waits for ever at own.py:{line_of(path, '# here')}: cpu.wait() # here" in said
+    assert f"Ends host: done; remote: waits for ever at own.py:{line_of(path, '# here')}" in said
+
+
 @pytest.mark.parametrize(
     ("before", "host"),
     [
