@@ -236,13 +236,15 @@ class Explorer:
         cls,
         shared_start: int,
         shared_end: int,
-        tables: tuple[tuple[int, bytes], ...],
+        levels: int,
+        rows: tuple[tuple[int, int, bytes, bytes], ...],
         unlook: type[BaseException],
         over: type[BaseException],
         broken: Callable[[str], object],
         /,
     ) -> Explorer:
-        """A CPU for each of `tables`: what its hardware keeps by itself, and what each primitive orders, a byte each.
+        """A CPU for each of `rows`: its domain, what its hardware keeps by itself, and what each primitive orders, a
+        byte each, towards siblings and towards the others. `levels` is 2 where both are to be told apart, else 1.
 
         `unlook` unwinds a look of a poll, `over` a run; `broken` is told the rule that a program breaks, and must not
         refer to the explorer. ValueError for bounds that are no multiples of GRANULE.

@@ -47,7 +47,8 @@ class Event(NamedTuple):
     `at` counts what its CPU did: when the store was issued, when the load was performed; 0: never. `call` and `part`
     say which load or store of the program it belongs to. `sources` are event numbers, 0 the initial write, -1 none yet.
     `before` has a bit for every event that comes before it. `choice` says at which of the run's choices a load was
-    resolved; -1: at none.
+    resolved; -1: at none. With siblings and others, each event has two nodes (graph.h), and `before` has a bit for
+    every node that comes before it as the siblings see it, `before_far` as the others do.
     """
 
     cpu: int
@@ -61,6 +62,7 @@ class Event(NamedTuple):
     partner: int
     before: bytes
     choice: int
+    before_far: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
