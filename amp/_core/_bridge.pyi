@@ -27,6 +27,7 @@ INITIAL: Final[int]  # as the CPU of a read's source: memory as it was at the st
 GOAL_VISIBLE: Final[int]
 GOAL_READ: Final[int]
 GOAL_TAKEN: Final[int]
+GOAL_NEAR: Final[int]
 
 # How the CPUs take turns: enum amp_mode.
 FREE: Final[int]
@@ -61,6 +62,7 @@ FL_PART: Final[int]
 FL_RELEASE: Final[int]
 FL_ACQUIRE: Final[int]
 FL_ATOMIC: Final[int]
+FL_SIBLINGS: Final[int]
 
 @final
 class Word(int):
@@ -339,6 +341,12 @@ def model_init(buffer: Buffer, offset: int, config: _ModelConfig, /) -> None:
 
 def model_set_orders(buffer: Buffer, offset: int, cpu: int, implicit: int, orders: bytes, /) -> None:
     """What that CPU's hardware keeps by itself, and what each primitive orders towards the others: a byte each."""
+
+def model_set_domains(buffer: Buffer, offset: int, domains: bytes, near: tuple[bytes, ...], /) -> None:
+    """Who is whose sibling, a byte a CPU; and for each CPU what each primitive orders towards its siblings.
+
+    After model_init. Raises ValueError unless each CPU has a domain, from 0 to CPUS - 1.
+    """
 
 def model_set_script(buffer: Buffer, offset: int, goals: bytes, /) -> None:
     """Lockstep follows these goals, 16 bytes each. Before the run; model_init forgets them, model_reset starts anew.

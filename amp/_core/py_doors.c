@@ -82,7 +82,8 @@ static int model_load(struct port *p, uint64_t address, unsigned size, uint64_t 
 static int model_store(struct port *p, uint64_t address, unsigned size, uint64_t value, int release,
                        struct origin from)
 {
-    (void)from; /* a pending store has its value: nothing becomes visible before it is known */
+    /* A pending store has its value: nothing becomes visible before it is known. What reads it comes after that. */
+    p->cpu.model.origin = from.address > from.value ? from.address : from.value;
     return amp_store(&p->cpu.model, address, size, value, release);
 }
 
@@ -90,22 +91,25 @@ static int model_atomic(struct port *p, uint64_t address, unsigned size, enum am
                         uint64_t expected, struct origin from, struct amp_word *out)
 {
     (void)from;
+    p->cpu.model.origin = 0; /* it is visible at once */
     return amp_atomic(&p->cpu.model, address, size, op, operand, expected, out);
 }
 
 static int model_write(struct port *p, uint64_t address, const uint8_t *bytes, uint64_t length, struct origin from)
 {
-    (void)from; /* as of a scalar */
+    p->cpu.model.origin = from.address;
     return amp_store_bulk(&p->cpu.model, address, bytes, length);
 }
 
 static int model_barrier(struct port *p, unsigned primitive, unsigned site)
 {
+    p->cpu.model.origin = 0;
     return amp_barrier(&p->cpu.model, primitive, site);
 }
 
 static int model_kick(struct port *p, unsigned target)
 {
+    p->cpu.model.origin = 0;
     return amp_kick(&p->cpu.model, target);
 }
 

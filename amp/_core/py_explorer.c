@@ -312,16 +312,19 @@ static PyObject *source_tuple(const struct xp_event *e)
     return sources;
 }
 
-/* What is before the event as seen at that level. */
+/* What is before the event as seen at that level; empty if there is no such level. */
 static PyObject *row_bytes(const struct xp_graph *g, unsigned event, unsigned level)
 {
-    const uint64_t *row = g->before[xp_node(g, (xp_event_id)event, level)];
+    const uint64_t *row = g->before[xp_node(g, (xp_event_id)event, level < g->levels ? level : 0)];
+
+    if (level >= g->levels)
+        return PyBytes_FromStringAndSize(NULL, 0);
 
     return PyBytes_FromStringAndSize((const char *)row, (Py_ssize_t)(g->words * 8));
 }
 
 /* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1, before it at the last level)] from event 1 on; see struct explorer_object for at, call
+ * of the run it was resolved or -1, before it as the others see it)] from event 1 on; see struct explorer_object for at, call
  * and part. With two levels the bits are of nodes, two for each event. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
@@ -335,7 +338,7 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
         PyObject *item = Py_BuildValue("(iiiKiiiNiNiN)", (int)e->cpu, (int)e->kind, (int)self->at[i], (unsigned long long)at,
                                        (int)e->mask, (int)self->call[i], (int)self->part[i], source_tuple(e),
                                        (int)e->partner, row_bytes(g, i, 0), (int)e->choice,
-                                       row_bytes(g, i, g->levels - 1));
+                                       row_bytes(g, i, 1));
 
         if (!item || PyList_Append(list, item))
             Py_CLEAR(list);

@@ -14,7 +14,7 @@ from typing import Final
 from amp.errors import UsageError
 from amp.explore.explorer import Choice, Explorer, Finding, side_name
 from amp.explore.schedule import DOORBELL, READ, Event, Execution
-from amp.machine.script import Read, Script, Taken, Visible
+from amp.machine.script import Near, Read, Script, Taken, Visible
 
 RUNS_LIMIT: Final = 20_000
 OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
@@ -57,6 +57,8 @@ class _Wanted:
         visible: set[tuple[int, int]] = set()
         for goal in script.goals:
             match goal:
+                case Near():
+                    pass  # whoever reads it says so
                 case Visible():
                     visible.add((goal.cpu, goal.store))
                 case Read():

@@ -30,6 +30,7 @@ from amp._core import _bridge
 from amp._core._bridge import ExploredBytes, LazyBytes, ModelledPort
 from amp.errors import UsageError, Violation
 from amp.explore.explorer import Bounds, Ending, Exploration, Explorer, Machine
+from amp.machine.model_room import place_model
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.placement import Place, Placement
 from amp.ordering.platforms import PLATFORMS, Platform, Side
@@ -382,15 +383,11 @@ def sought(programs: Sequence[str], platform: Platform | str, outcome: Outcome) 
 class Model:
     """Ports on a model in this process; which CPU makes its next access is the test's own chance."""
 
-    def __init__(self, cpus: int, platform: Platform | str) -> None:
-        platform = PLATFORMS[platform] if isinstance(platform, str) else platform
+    def __init__(self, cpus: int, platform: Platform | str, placement: Placement | None = None) -> None:
+        known = PLATFORMS[platform] if isinstance(platform, str) else platform
         sizes = (cpus, _bridge.FREE, 0, MEMORY_BYTES, 64, 1024, 64, 0)
         self.memory = mmap.mmap(-1, MEMORY_BYTES + _bridge.model_room(sizes))
-        _bridge.model_init(self.memory, MEMORY_BYTES, sizes)
-        for cpu in range(cpus):
-            side = (Side.HOST, Side.REMOTE)[cpu % 2]
-            table = bytes(platform.table(side))
-            _bridge.model_set_orders(self.memory, MEMORY_BYTES, cpu, int(platform.implicit(side)), table)
+        place_model(self.memory, MEMORY_BYTES, sizes, as_if_multi_copy_atomic(known), placement or crowd(cpus))
         self.ports = [ModelledPort(self.memory, MEMORY_BYTES, cpu, bytes(32)) for cpu in range(cpus)]
         for port in self.ports:
             port.set_spin_ns(0)

@@ -84,7 +84,10 @@ def test_more_than_two_are_refused_where_stores_are_not_multi_copy_atomic(platfo
 
 def test_each_processor_needs_its_part() -> None:
     machine = Machine(
-        PLATFORMS["arm64"], SiteMap.for_class(BarrierClass.NONE, SITES), (0, 4096), Placement.of(("host", "host2", "remote"))
+        PLATFORMS["arm64"],
+        SiteMap.for_class(BarrierClass.NONE, SITES),
+        (0, 4096),
+        Placement.of(("host", "host2", "remote")),
     )
     with pytest.raises(UsageError, match="2 parts for 3 processors: host, host2, remote"):
         Explorer(machine, [lambda _: None] * 2)
