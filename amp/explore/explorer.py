@@ -35,7 +35,7 @@ from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.cells import CellAccess, as_look
 from amp.port.doors import site_bytes
-from amp.port.port import CPU_NAMES, Port, VirtioBarriers
+from amp.port.port import CPU_NAMES, Port, VirtioBarriers, cpu_name
 
 T = TypeVar("T")
 Program = Callable[[Port], object]
@@ -509,4 +509,4 @@ _WHY_NOT: Final[Mapping[int, tuple[type[AmpError], str]]] = MappingProxyType(
 
 def side_name(cpu: int, names: Sequence[str] = CPU_NAMES) -> str:
     """`names` are the placement's, of a machine of more processors than two."""
-    return names[cpu]
+    return cpu_name(cpu, names)

@@ -88,7 +88,8 @@ def explorer_of(plan: Plan) -> Explorer:
     if program.exchange:
         raise UsageError(f"{program.name} is too large to be explored: vring is the same rings, small")
     assert plan.platform is not None, plan
-    machine = Machine(plan.platform, plan.sites, program.memory(plan.config).layout(model_bytes=8).shared)
+    memory = program.memory(plan.config).layout(model_bytes=8).shared
+    machine = Machine(plan.platform, plan.sites, memory, program.placement)
     return Explorer(machine, [_part(part.load(), plan.config) for part in program.parts])
 
 
@@ -216,7 +217,7 @@ def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) ->
     done = Report(outcome="done")
     reports = tuple(found if cpu == finding.cpu else done for cpu in range(len(plan.program.parts)))
     outcome = Outcome(plan.config, reports, finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan.name_of))
+    steps = tuple(story(execution, plan.name_of, plan.program.part_names))
     return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
 
 
