@@ -364,7 +364,8 @@ int amp_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
                                              .cpu = (uint8_t)cpu->id,
                                              .site = (uint8_t)site,
                                              .primitive = (uint8_t)primitive,
-                                             .orders = orders_of(cpu, primitive).far});
+                                             .orders = orders_of(cpu, primitive).far,
+                                             .value = amp_staged(cpu->model) ? orders_of(cpu, primitive).near : 0});
     apply_orders(cpu, orders_of(cpu, primitive));
     return amp_leave(cpu);
 }

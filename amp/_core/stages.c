@@ -86,6 +86,12 @@ static void note_far(struct amp_model *m, const struct amp_inner *inner)
     }
 }
 
+/* The step of a doorbell that rings nobody: no bytes are visible by it, but what it goes before may go. */
+static void trace_silent(struct amp_model *m, unsigned owner, const struct amp_pending *store, uint8_t flags)
+{
+    amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE, .cpu = (uint8_t)owner, .flags = flags, .store = store->store});
+}
+
 static void show_others(struct amp_cpu *cpu, unsigned slot)
 {
     struct amp_model *m = cpu->model;
@@ -113,6 +119,8 @@ static void show_others(struct amp_cpu *cpu, unsigned slot)
     if (inner.kind == AMP_DOORBELL) {
         if (m->domain[inner.value] != m->domain[inner.owner])
             amp_ring_doorbell(cpu, inner.owner, &store);
+        else
+            trace_silent(m, inner.owner, &store, 0);
         return;
     }
     if (amp_logged(m, inner.near))
@@ -234,6 +242,8 @@ static void show_siblings(struct amp_cpu *cpu, unsigned owner, unsigned entry)
         m->cpu[owner].made = m->now;
         if (m->domain[store.value] == m->domain[owner])
             amp_ring_doorbell(cpu, owner, &store);
+        else
+            trace_silent(m, owner, &store, AMP_FL_SIBLINGS);
     } else {
         amp_write_granule(cpu, owner, &store);
         amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,

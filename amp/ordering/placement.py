@@ -85,6 +85,11 @@ class Placement:
         return tuple(known.setdefault(place.domain, len(known)) for place in self.places)
 
     @property
+    def staged(self) -> tuple[int, ...]:
+        """The domains where some are siblings and some are not; else none matter."""
+        return self.domains if self.levels > 1 else ()
+
+    @property
     def levels(self) -> int:
         """2 if some are siblings and some are not; else all see a store at once, and one level is enough."""
         return 1 if len(set(self.domains)) in (1, len(self.places)) else 2

@@ -71,7 +71,8 @@ def program(
         if not __debug__ and not _keeps_asserts(cls):
             raise UsageError(f"program {cls.__name__}: python -O drops its asserts; run it by its file, or without -O")
         if unknown := alone.difference(names):
-            raise UsageError(f"program {cls.__name__}: apart names {min(unknown)!r:.80}, its parts are {', '.join(names)}")
+            has = ", ".join(names)
+            raise UsageError(f"program {cls.__name__}: apart names {min(unknown)!r:.80}, its parts are {has}")
         chosen = sites if isinstance(sites, Sites) else Sites(sites)
         known = {key: size if isinstance(size, Size) else Size(size) for key, size in sizes.items()}
         places = _places(layout, known)
