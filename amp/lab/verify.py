@@ -1,7 +1,7 @@
 """Every behaviour of a program on a platform, or the smallest counterexample.
 
-A counterexample is made small, then run in two real
-processes in lockstep; what is shown, saved and replayed is that run.
+A counterexample is made small, then run in lockstep, in a real process for each part; what is shown, saved and replayed
+is that run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from amp.lab.stopping import Progress, Stop, explore, stoppable
 from amp.machine.config import Report, RunConfig, Tally
 from amp.machine.script import Script
 from amp.programs.program import Code
-from amp.report.counts import count_of
+from amp.report.counts import count_of, processes
 
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 
@@ -231,7 +231,9 @@ def replay(plan: Plan, shrunk: Shrunk) -> Witness:
         finder = _same_finder(outcome, shrunk.finding)
         if finder is None:
             shown = "no violation" if outcome.finding is None else outcome.finding.text
-            raise NotRepeated(f"two processes with the schedule showed {shown}; this is a defect of amp")
+            raise NotRepeated(
+                f"{processes(len(plan.program.parts))} with the schedule showed {shown}; this is a defect of amp"
+            )
         return explained_witness(machine, plan, replace(outcome, finder=finder), explained=True)
 
 

@@ -129,7 +129,7 @@ def replay(path: str, program: str | None = None) -> tuple[Witness, Outcome, boo
     """
     plan, found, file_sha256 = _opened(path, program)
     if found.not_repeated:
-        raise UsageError(f"witness {path}: two processes did not repeat it when it was found: {found.not_repeated}")
+        raise UsageError(f"witness {path}: its processes did not repeat it when it was found: {found.not_repeated}")
     try:
         if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
             raise UsageError(f"file {plan.config.file} is not the one that was sent: its sha256 differs")

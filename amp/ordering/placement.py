@@ -17,7 +17,7 @@ from typing import Final
 
 from amp.errors import UsageError
 from amp.ordering.barriers import Orders, Primitive
-from amp.ordering.platforms import Platform, Side
+from amp.ordering.platforms import PLATFORMS, Platform, Side
 
 PARTS_LIMIT: Final = 6  # the core's AMP_CPUS
 TWO: Final = 2  # with so many nobody can tell whether stores are multi-copy atomic
@@ -125,6 +125,14 @@ def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]
     return tuple(found)
 
 
+def _promising() -> list[str]:
+    return [
+        name
+        for name, platform in PLATFORMS.items()
+        if all(platform.processor(side).architecture.multi_copy_atomic for side in Side)
+    ]
+
+
 def check_observers(platform: Platform, placement: Placement) -> None:
     """Raises UsageError where a third processor could see what no engine of amp shows.
 
@@ -138,5 +146,6 @@ def check_observers(platform: Platform, placement: Placement) -> None:
         if any(place.side is side for place in placement.places) and not architecture.multi_copy_atomic:
             raise UsageError(
                 f"{platform.name}: {len(placement)} processors, expected at most {TWO}: a store of its {side} may "
-                f"reach one observer before another ({architecture.multi_copy_source}), and amp does not model that"
+                f"reach one observer before another ({architecture.multi_copy_source}), and amp does not model that; "
+                f"platforms that promise it: {', '.join(_promising())}"
             )
