@@ -71,7 +71,7 @@ class History:
     def are_siblings(self, cpu: int, other: int) -> bool:
         """Do these see one another's stores first?"""
         domains = self.trace.domains
-        return bool(domains) and domains[cpu] == domains[other]
+        return max(cpu, other) < len(domains) and domains[cpu] == domains[other]
 
     def orders_for(self, barrier: Event, observer: int) -> Orders:
         """What a barrier orders of its CPU's accesses as that other CPU sees them."""

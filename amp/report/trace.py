@@ -227,13 +227,12 @@ class Trace:
     def _check(self) -> None:
         """A file with a good checksum may still be made by somebody else."""
         for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
-            _, _, _, _, size, cpu, kind, _, _, orders, flags, load = fields
+            _, _, _, _, size, cpu, kind, _, _, orders, _, load = fields
             for name, value, limit, bad in (
                 ("kind", kind, f"1 to {max(EventKind)}", not 1 <= kind <= max(EventKind)),
                 ("cpu", cpu, f"0 to {_bridge.CPUS - 1}", cpu >= _bridge.CPUS),
                 ("size", size, f"at most {_SIZE_LIMIT_BYTES} bytes", size > _SIZE_LIMIT_BYTES),
                 ("orders", orders, "what the core knows", orders & ~_ALL_ORDERS),
-                ("flags", flags, "what the core knows", flags & ~_KNOWN_FLAGS),
                 ("load's number", load, "0 but for a LOAD", load and kind != EventKind.LOAD),
             ):
                 if bad:
