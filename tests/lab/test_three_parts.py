@@ -194,7 +194,7 @@ def test_the_story_fits_the_terminal(tmp_path: Path, columns: int, heading: str)
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= columns
     assert any(f"│ {heading}" in line for line in lines)
-    assert any("siblings see: data = 42" in line for line in lines)
+    assert any("siblings see: data" in line for line in lines)
 
 
 def test_the_story_is_told_by_the_command(tmp_path: Path) -> None:
