@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from amp.errors import AmpError, RprocError, UsageError
-from amp.port.port import CPU_NAMES, REMOTE, Port
+from amp.port.port import REMOTE, Port, cpu_name
 from amp.remoteproc.table import Vdev
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.hooks import Clock, Log
@@ -56,7 +56,7 @@ class DriverLink:
         last_look: Callable[[], Port] | None = None,
     ) -> None:
         _check_sizes(receiving, sending, count, buffer_bytes)
-        self.writer = CPU_NAMES[device_cpu]
+        self.writer = cpu_name(device_cpu)
         self.message_bytes = buffer_bytes
         self.rx: DriverSide[Buffer] = driver_queue(port, receiving, event_idx=event_idx, device_cpu=device_cpu)
         self.tx: DriverSide[Buffer | int] = driver_queue(port, sending, event_idx=event_idx, device_cpu=device_cpu)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from amp.errors import BadRing, UsageError
-from amp.port.port import CPU_NAMES, REMOTE, Port
+from amp.port.port import REMOTE, Port, cpu_name
 from amp.virtio.batch import DriverLoops
 from amp.virtio.queue import DriverSide, IndirectTables, OffersRings
 from amp.virtio.sites import B1, K1, S1, S4, S5, S8
@@ -69,7 +69,7 @@ class DriverQueue(DriverLoops, Generic[Token]):
         self._event_idx = event_idx
         self._indirect = indirect
         self._device_cpu = device_cpu
-        self._writer = CPU_NAMES[device_cpu]
+        self._writer = cpu_name(device_cpu)
         self._mask = layout.num - 1
         self._next = list(range(1, layout.num + 1))  # free list; a chain's descriptors stay linked while in flight
         self._free_head = 0

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from amp.errors import BadRing, FirmwareError, UsageError
-from amp.port.port import CPU_NAMES, HOST, Port
+from amp.port.port import HOST, Port, cpu_name
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.link import Buffer, Sent
 from amp.virtio.batch import write_rows
@@ -44,7 +44,7 @@ class DeviceLink:
     message_bytes = 0  # as large as the host's buffers are
 
     def __init__(self, port: Port, rings: Rings, *, driver_cpu: int = HOST) -> None:
-        self.writer = CPU_NAMES[driver_cpu]
+        self.writer = cpu_name(driver_cpu)
         self.tx = device_queue(port, rings.sending, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
         self.rx = device_queue(port, rings.receiving, rings.memory, event_idx=rings.event_idx, driver_cpu=driver_cpu)
         self._port, self._event_idx = port, rings.event_idx

@@ -10,7 +10,7 @@ back (`finish_reading`).
 from __future__ import annotations
 
 from amp.errors import BadRing
-from amp.port.port import CPU_NAMES, HOST, Port
+from amp.port.port import HOST, Port, cpu_name
 from amp.virtio.batch import DeviceLoops
 from amp.virtio.queue import Chain, DeviceSide, OffersRings
 from amp.virtio.sites import B1, K1, S2, S3, S6, S7
@@ -65,7 +65,7 @@ class DeviceQueue(DeviceLoops):
         self._event_idx = event_idx
         self._indirect = indirect
         self._driver_cpu = driver_cpu
-        self._writer = CPU_NAMES[driver_cpu]
+        self._writer = cpu_name(driver_cpu)
         self._mask = layout.num - 1
         self._avail_idx = 0  # the next entry of the available ring
         self._used_idx = 0

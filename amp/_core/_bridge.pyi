@@ -27,6 +27,7 @@ INITIAL: Final[int]  # as the CPU of a read's source: memory as it was at the st
 GOAL_VISIBLE: Final[int]
 GOAL_READ: Final[int]
 GOAL_TAKEN: Final[int]
+GOAL_NEAR: Final[int]
 
 # How the CPUs take turns: enum amp_mode.
 FREE: Final[int]
@@ -61,6 +62,7 @@ FL_PART: Final[int]
 FL_RELEASE: Final[int]
 FL_ACQUIRE: Final[int]
 FL_ATOMIC: Final[int]
+FL_SIBLINGS: Final[int]
 
 @final
 class Word(int):
@@ -244,13 +246,15 @@ class Explorer:
         cls,
         shared_start: int,
         shared_end: int,
-        tables: tuple[tuple[int, bytes], ...],
+        levels: int,
+        rows: tuple[tuple[int, int, bytes, bytes], ...],
         unlook: type[BaseException],
         over: type[BaseException],
         broken: Callable[[str], object],
         /,
     ) -> Explorer:
-        """A CPU for each of `tables`: what its hardware keeps by itself, and what each primitive orders, a byte each.
+        """A CPU for each of `rows`: its domain, what its hardware keeps by itself, and what each primitive orders, a
+        byte each, towards siblings and towards the others. `levels` is 2 where both are to be told apart, else 1.
 
         `unlook` unwinds a look of a poll, `over` a run; `broken` is told the rule that a program breaks, and must not
         refer to the explorer. ValueError for bounds that are no multiples of GRANULE.
@@ -345,6 +349,12 @@ def model_init(buffer: Buffer, offset: int, config: _ModelConfig, /) -> None:
 
 def model_set_orders(buffer: Buffer, offset: int, cpu: int, implicit: int, orders: bytes, /) -> None:
     """What that CPU's hardware keeps by itself, and what each primitive orders towards the others: a byte each."""
+
+def model_set_domains(buffer: Buffer, offset: int, domains: bytes, near: tuple[bytes, ...], /) -> None:
+    """Who is whose sibling, a byte a CPU; and for each CPU what each primitive orders towards its siblings.
+
+    After model_init. Raises ValueError unless each CPU has a domain, from 0 to CPUS - 1.
+    """
 
 def model_set_script(buffer: Buffer, offset: int, goals: bytes, /) -> None:
     """Lockstep follows these goals, 16 bytes each. Before the run; model_init forgets them, model_reset starts anew.

@@ -103,12 +103,13 @@ enum amp_event_flag {
     AMP_FL_RELEASE = 16,
     AMP_FL_ACQUIRE = 32,
     AMP_FL_ATOMIC = 64,
+    AMP_FL_SIBLINGS = 128, /* VISIBLE: to the siblings of its CPU only; to the others later */
 };
 
 #define AMP_GOALS 65536 /* the most goals of a script */
 #define AMP_INITIAL 255 /* as the source's CPU: memory as it was at the start */
 
-enum amp_goal_kind { AMP_GOAL_VISIBLE = 1, AMP_GOAL_READ, AMP_GOAL_TAKEN };
+enum amp_goal_kind { AMP_GOAL_VISIBLE = 1, AMP_GOAL_READ, AMP_GOAL_TAKEN, AMP_GOAL_NEAR };
 
 /*
  * One goal of a script: 16 bytes, native (little) endian. Stores, kicks among them, and loads are counted from 0, each
@@ -118,6 +119,7 @@ enum amp_goal_kind { AMP_GOAL_VISIBLE = 1, AMP_GOAL_READ, AMP_GOAL_TAKEN };
  *   READ     a part of a load is performed; the newest write among the bytes it takes from memory is `source`'s. Goals
  *            of loads performed together stand next to each other, in any order.
  *   TAKEN    the CPU's wait returns with the interrupt
+ *   NEAR     as VISIBLE, to the siblings of its CPU: on a machine of siblings and others, where VISIBLE is to the others
  */
 struct amp_goal {
     uint8_t kind; /* enum amp_goal_kind */
@@ -143,12 +145,13 @@ struct amp_cpu {
     struct amp_deferred *deferred; /* oldest first */
     uint64_t spin_ns;              /* how long a waiter spins before it sleeps */
     int kept_turn;                 /* lockstep by a script: by its last access; another CPU has had none since */
+    uint64_t origin; /* the latest time of the values that the next store is computed from; 0: none. The caller's to set */
 };
 
 /* A bulk load whose bytes nobody needs yet. The caller owns it and keeps it in place until it is performed. */
 struct amp_deferred {
     struct amp_deferred *next;
-    uint64_t address, length, floor;
+    uint64_t address, length, floor, floor_far;
     uint32_t number; /* which of its CPU's loads */
     uint64_t time; /* once performed: the newest write read */
     uint8_t *bytes;
@@ -168,6 +171,14 @@ size_t amp_model_room(const struct amp_model_config *config);
 int amp_model_init(void *room, size_t size, const struct amp_model_config *config);
 /* What the hardware keeps by itself, and what each primitive orders towards the other CPUs. */
 int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit, const uint8_t *orders, size_t n);
+/*
+ * Which CPUs are siblings: a domain for each of the configuration's CPUs, 0 to AMP_CPUS - 1. If some are and some are not,
+ * stores reach the siblings first and the others last, and `amp_model_set_near` says what a barrier is worth to siblings;
+ * else all see a store at once, as after amp_model_init. Before any CPU runs.
+ */
+int amp_model_set_domains(void *room, size_t size, const uint8_t *domains, size_t n);
+/* After amp_model_set_orders, which says the same of the others: what each primitive orders towards the CPU's siblings. */
+int amp_model_set_near(void *room, size_t size, unsigned cpu, const uint8_t *orders, size_t n);
 /* All CPUs back at the start; the shared bytes are the caller's to clear. No CPU may be running. */
 int amp_model_reset(void *room, size_t size, uint64_t seed);
 /*

@@ -205,11 +205,18 @@ static bool ordered_for_good(const struct xp_graph *g, xp_event_id r)
     const struct xp_event *read = &g->event[r];
     const struct xp_graph_cpu *cpu = &g->cpu[read->cpu];
 
-    for (unsigned x = 1; x < g->events; x++)
-        if (g->event[x].cpu == read->cpu && g->event[x].order > read->order && g->event[x].kind != XP_READ &&
-            !xp_is_before(g, r, x))
+    for (unsigned level = 0; level < g->levels; level++) {
+        unsigned node = xp_node(g, r, level);
+
+        for (unsigned x = 1; x < g->events; x++)
+            if (g->event[x].cpu == read->cpu && g->event[x].order > read->order && g->event[x].kind != XP_READ &&
+                !xp_is_before(g, node, xp_node(g, (xp_event_id)x, level)))
+                return false;
+        if (!xp_has(&cpu->control, r) &&
+            !(xp_has(&cpu->must[XP_WRITE][level], node) && xp_has(&cpu->must[XP_DOORBELL][level], node)))
             return false;
-    return xp_has(&cpu->control, r) || (xp_has(&cpu->must[XP_WRITE][0], r) && xp_has(&cpu->must[XP_DOORBELL][0], r));
+    }
+    return true;
 }
 
 static void offer_learned(struct explorer *x, xp_event_id r, const struct xp_learned *l, unsigned writer)

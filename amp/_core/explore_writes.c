@@ -75,11 +75,13 @@ static bool from_thin_air(const struct xp_graph *g, xp_event_id r, xp_event_id w
     return false;
 }
 
-/* Is the read ordered before everything that leads to the write? Then it cannot have read it. */
+/* Is the read ordered before everything that leads to the write, whatever it returns? Then it cannot have read it. */
 static bool ordered(const struct xp_graph *g, xp_event_id r, xp_event_id w)
 {
     const struct xp_event *read = &g->event[r];
 
+    if (read->compares)
+        return false;
     for (unsigned x = 1; x < g->events; x++) {
         const struct xp_event *e = &g->event[x];
         unsigned level = xp_between(g, e->cpu, g->event[w].cpu);

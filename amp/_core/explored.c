@@ -11,11 +11,11 @@
 #define NO_CELL UINT16_MAX
 #define UNWOUND_LIMIT 1000 /* a program that is told so often that its run is over catches what it must let pass */
 
-int xp_program_open(struct xp_program *program, unsigned cpus, uint64_t start, uint64_t end)
+int xp_program_open(struct xp_program *program, unsigned cpus, unsigned levels, uint64_t start, uint64_t end)
 {
     size_t granules;
 
-    if (cpus < 1 || cpus > AMP_CPUS || start % AMP_GRANULE || end % AMP_GRANULE || start > end ||
+    if (cpus < 1 || cpus > AMP_CPUS || levels < 1 || levels > XP_LEVELS || start % AMP_GRANULE || end % AMP_GRANULE || start > end ||
         end - start > XP_MEMORY_LIMIT)
         return -EINVAL;
     granules = (size_t)(end - start) / AMP_GRANULE;
@@ -23,7 +23,7 @@ int xp_program_open(struct xp_program *program, unsigned cpus, uint64_t start, u
     program->end = end;
     program->x = calloc(1, sizeof *program->x);
     program->granule = malloc((granules + 1) * sizeof *program->granule);
-    if (!program->x || !program->granule || xp_open(program->x, cpus, 1))
+    if (!program->x || !program->granule || xp_open(program->x, cpus, levels))
         return -ENOMEM;
     memset(program->granule, 0xff, granules * sizeof *program->granule);
     program->x->merging = true;

@@ -55,7 +55,7 @@ struct xp_part {
 #define XP_MEMORY_LIMIT (1u << 24) /* bytes of shared memory; the table of its cells is twice that */
 
 /* -EINVAL for sizes that cannot be, -ENOMEM. Either way it is to be closed. The orders are the caller's to fill in. */
-int xp_program_open(struct xp_program *program, unsigned cpus, uint64_t start, uint64_t end);
+int xp_program_open(struct xp_program *program, unsigned cpus, unsigned levels, uint64_t start, uint64_t end);
 void xp_program_close(struct xp_program *program);
 void xp_program_begin(struct xp_program *program, bool again); /* the next run, or the last once more, counted once */
 enum xp_ending xp_program_ending(struct xp_program *program);

@@ -62,7 +62,7 @@ void amp_free_background(struct amp_cpu *cpu)
 
     if (cpu->deferred && cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, cpu->deferred);
-    if (state->entries && cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)
+    if ((state->entries || state->inner) && cpu->choose(cpu, 2, AMP_DRAIN_NOW) == 0)
         amp_drain(cpu, cpu->id, amp_leaving(state));
     if (cpu->choose(cpu, HELP_ONE_IN, AMP_HELP_NOW) == 0)
         help_along(cpu);

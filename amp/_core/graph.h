@@ -47,6 +47,7 @@ struct xp_event {
     uint8_t mask;                /* the bytes of the granule that it covers */
     bool release, atomic;        /* WRITE: a store-release that a load-acquire waits for; part of a read-modify-write */
     bool promised;               /* READ: its value was promised before its write was there */
+    bool compares;               /* READ: of a compare-and-swap, which orders less if it stores nothing */
     bool interrupt;              /* READ: an interrupt taken, which nothing behind it overtakes */
     xp_event_id partner;         /* atomic: its other half; else 0 */
     uint16_t order;              /* this CPU's how-manieth event, from 0 */

@@ -7,12 +7,13 @@
  *     after the same of those writes, and of the reads that are still open.
  * A new pair in the order can only close a circle by way of a write that can still be read, or of an open read; so what
  * comes before those, among themselves, is all of the past that matters. Events are named by where they stand in this
- * list, never by when they were made.
+ * list, never by when they were made. With levels each event has two nodes, and a set of events both of each.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph_parts.h"
 #include "explore.h"
 
 #define MOST 256 /* writes and open reads that matter, in one state */
@@ -29,8 +30,32 @@ static bool is_open(const struct xp_event *e)
     return e->kind == XP_READ && e->source[0] == XP_UNREAD;
 }
 
-/* The oldest write of the cell that a read of `cpu`, after everything in `row`, may return. */
-static unsigned oldest_for(const struct xp_graph *g, unsigned number, unsigned cpu, const uint64_t *row, unsigned order)
+static bool in_row(const uint64_t *row, unsigned node)
+{
+    return row[node >> 6] >> (node & 63) & 1;
+}
+
+/* What comes before a read, for each level. */
+struct rows {
+    const uint64_t *level[XP_LEVELS];
+};
+
+/* Is the write, as that CPU sees it, before the read? */
+static bool is_behind(const struct xp_graph *g, unsigned cpu, const struct rows *rows, xp_event_id w)
+{
+    unsigned level = xp_between(g, cpu, g->event[w].cpu);
+
+    return in_row(rows->level[level], xp_node(g, w, level));
+}
+
+static struct rows rows_of(const struct xp_graph *g, xp_event_id e)
+{
+    return (struct rows){{g->before[xp_node(g, e, 0)], g->before[xp_node(g, e, g->levels - 1u)]}};
+}
+
+/* The oldest write of the cell that a read of `cpu`, after everything in `rows`, may return. */
+static unsigned oldest_for(const struct xp_graph *g, unsigned number, unsigned cpu, const struct rows *rows,
+                           unsigned order)
 {
     const struct xp_cell *cell = &g->cell[number];
     unsigned oldest = 0;
@@ -48,7 +73,7 @@ static unsigned oldest_for(const struct xp_graph *g, unsigned number, unsigned c
             }
     }
     for (unsigned p = cell->writes - 1u; p > oldest; p--)
-        if (row[cell->co[p] >> 6] >> (cell->co[p] & 63) & 1 &&
+        if (is_behind(g, cpu, rows, cell->co[p]) &&
             (g->event[cell->co[p]].kind != XP_DOORBELL || g->event[cell->co[p]].cpu != cpu))
             return p;
     return oldest;
@@ -93,14 +118,20 @@ static void close_set(const struct xp_graph *g, const struct xp_set *set, uint64
     }
 }
 
-static bool add_relevant(struct relevant *r, xp_event_id e)
+static bool add_relevant(const struct xp_graph *g, struct relevant *r, xp_event_id e)
 {
     if (r->n == MOST)
         return false;
     r->event[r->n++] = e;
     r->rank[e] = (uint16_t)r->n;
-    xp_put(&r->mask, e);
+    for (unsigned level = 0; level < g->levels; level++)
+        xp_put(&r->mask, xp_node(g, e, level));
     return true;
+}
+
+static unsigned rank_of(const struct xp_graph *g, const struct relevant *r, unsigned node)
+{
+    return g->levels == 1 ? r->rank[node] : 2u * r->rank[node / 2] + node % 2;
 }
 
 struct hash {
@@ -124,8 +155,8 @@ static void take_row(struct hash *h, const struct xp_graph *g, const struct rele
         while (left) {
             unsigned node = 64 * i + (unsigned)__builtin_ctzll(left);
 
-            a += xp_mix(1, r->rank[node]);
-            b += xp_mix(2, r->rank[node]);
+            a += xp_mix(1, rank_of(g, r, node));
+            b += xp_mix(2, rank_of(g, r, node));
             left &= left - 1;
         }
     }
@@ -136,21 +167,17 @@ static void take_row(struct hash *h, const struct xp_graph *g, const struct rele
 /* Somebody who may still read: a CPU, by its next load, or an open read. What is in `row` comes before it anyway. */
 struct reader {
     unsigned cpu, order;
-    const uint64_t *row;
+    struct rows rows;
 };
 
 struct state {
     struct explorer *x;
     struct relevant relevant;
     struct hash hash;
-    uint64_t reads[AMP_CPUS][XP_WORDS], writes[AMP_CPUS][XP_WORDS]; /* before a CPU's next load, its next store */
+    uint64_t reads[AMP_CPUS][XP_LEVELS][XP_WORDS]; /* before a CPU's next load, at each level */
+    uint64_t writes[AMP_CPUS][XP_WORDS];           /* before its next store, at the first */
     uint16_t first[XP_CELLS]; /* the oldest write that can still be read; the number of writes: nobody reads any more */
 };
-
-static bool in_row(const uint64_t *row, unsigned node)
-{
-    return row[node >> 6] >> (node & 63) & 1;
-}
 
 static bool has_cell(const struct xp_event *e, unsigned number)
 {
@@ -175,10 +202,10 @@ static unsigned readers_of(const struct state *s, unsigned number, struct reader
 
     for (unsigned cpu = 0; cpu < g->cpus; cpu++)
         if (s->x->cpu[cpu].status != XP_ENDED && s->x->learned[number].readers >> cpu & 1)
-            list[n++] = (struct reader){cpu, UINT16_MAX, s->reads[cpu]};
+            list[n++] = (struct reader){cpu, UINT16_MAX, {{s->reads[cpu][0], s->reads[cpu][g->levels - 1]}}};
     for (unsigned e = 1; e < g->events; e++)
         if (is_open(&g->event[e]) && has_cell(&g->event[e], number))
-            list[n++] = (struct reader){g->event[e].cpu, g->event[e].order, g->before[e]};
+            list[n++] = (struct reader){g->event[e].cpu, g->event[e].order, rows_of(g, (xp_event_id)e)};
     return n;
 }
 
@@ -192,23 +219,23 @@ static bool find_relevant(struct state *s, unsigned number)
 
     s->first[number] = several_writers(s, number) ? 0 : cell->writes;
     for (unsigned i = 0; i < n; i++) {
-        oldest[i] = oldest_for(g, number, reader[i].cpu, reader[i].row, reader[i].order);
+        oldest[i] = oldest_for(g, number, reader[i].cpu, &reader[i].rows, reader[i].order);
         if (oldest[i] < s->first[number])
             s->first[number] = (uint16_t)oldest[i];
     }
     for (unsigned p = s->first[number]; p < cell->writes; p++) {
-        bool matters = several_writers(s, number);
+        bool matters = several_writers(s, number) || g->levels > 1;
 
         for (unsigned i = 0; i < n && !matters; i++)
-            matters = p >= oldest[i] && !in_row(reader[i].row, cell->co[p]) &&
+            matters = p >= oldest[i] && !is_behind(g, reader[i].cpu, &reader[i].rows, cell->co[p]) &&
                       (g->event[cell->co[p]].cpu != reader[i].cpu || g->event[cell->co[p]].kind == XP_DOORBELL);
-        if (cell->co[p] != XP_INITIAL && matters && !add_relevant(&s->relevant, cell->co[p]))
+        if (cell->co[p] != XP_INITIAL && matters && !add_relevant(g, &s->relevant, cell->co[p]))
             return false;
     }
     return true;
 }
 
-/* `set` without what is in `known` anyway. */
+/* Nodes: `set` without what is in `known` anyway. */
 static void take_new(struct state *s, const struct xp_set *set, const uint64_t *known)
 {
     const struct xp_graph *g = &s->x->graph;
@@ -220,13 +247,45 @@ static void take_new(struct state *s, const struct xp_set *set, const uint64_t *
     take_row(&s->hash, g, &s->relevant, row);
 }
 
+/* The nodes of events, at one level or (level is g->levels) at all. */
+static struct xp_set nodes_of(const struct xp_graph *g, const struct xp_set *events, unsigned level)
+{
+    struct xp_set nodes = {{0}};
+
+    if (g->levels == 1)
+        return *events;
+    for (unsigned e = 1; e < g->events; e++)
+        for (unsigned each = 0; xp_has(events, e) && each < g->levels; each++)
+            if (level == g->levels || level == each)
+                xp_put(&nodes, xp_node(g, (xp_event_id)e, each));
+    return nodes;
+}
+
+/* Of events that something waits for at both levels, and of events that each level has by itself. */
+static void take_events(struct state *s, const struct xp_set *events)
+{
+    struct xp_set nodes = nodes_of(&s->x->graph, events, s->x->graph.levels);
+
+    take_new(s, &nodes, NULL);
+}
+
+static void take_each_level(struct state *s, const struct xp_set *events, const uint64_t *known)
+{
+    for (unsigned level = 0; level < s->x->graph.levels; level++) {
+        struct xp_set nodes = nodes_of(&s->x->graph, events, level);
+
+        take_new(s, &nodes, known);
+    }
+}
+
 /* What a new write of the cell comes after: the last write, who read it, and its own CPU's earlier reads. */
 static void take_past(struct state *s, unsigned number, unsigned position)
 {
     const struct xp_graph *g = &s->x->graph;
     const struct xp_cell *cell = &g->cell[number];
     uint8_t writers = s->x->learned[number].writers;
-    const uint64_t *known = several_writers(s, number) ? NULL : s->writes[__builtin_ctz(writers | 1u << AMP_CPUS)];
+    const uint64_t *known =
+        several_writers(s, number) || g->levels > 1 ? NULL : s->writes[__builtin_ctz(writers | 1u << AMP_CPUS)];
     struct xp_set past = {{0}};
 
     if (cell->co[position] != XP_INITIAL)
@@ -236,7 +295,7 @@ static void take_past(struct state *s, unsigned number, unsigned position)
             if (g->event[e].cell[i] == number &&
                 (g->event[e].source[i] == cell->co[position] || writers >> g->event[e].cpu & 1))
                 xp_put(&past, e);
-    take_new(s, &past, known);
+    take_each_level(s, &past, known);
 }
 
 static void take_write(struct state *s, unsigned number, unsigned position)
@@ -258,17 +317,19 @@ static void take_write(struct state *s, unsigned number, unsigned position)
 
         take(&s->hash, is_open(&g->event[e->partner]) ? s->relevant.rank[e->partner] + 1u : adjacent);
     }
-    if (s->relevant.rank[w]) {
+    for (unsigned level = 0; g->levels > 1 && level < g->levels; level++)
+        take_row(&s->hash, g, &s->relevant, g->before[xp_node(g, w, level)]);
+    if (g->levels == 1 && s->relevant.rank[w]) {
         for (unsigned i = 0; i < g->words; i++) {
             known = n ? UINT64_MAX : 0;
             for (unsigned r = 0; r < n; r++)
-                known &= reader[r].row[i];
+                known &= reader[r].rows.level[0][i];
             row[i] = g->before[w][i] & ~known;
         }
         take_row(&s->hash, g, &s->relevant, row);
     }
     if (s->x->learned[number].readers >> e->cpu & 1)
-        take_new(s, &g->depends[w], NULL); /* its own CPU may read it from its store buffer */
+        take_each_level(s, &g->depends[w], NULL); /* its own CPU may read it from its store buffer */
 }
 
 static bool somebody_writes(const struct state *s, unsigned number)
@@ -315,14 +376,16 @@ static void take_open(struct state *s, xp_event_id e)
 {
     const struct xp_graph *g = &s->x->graph;
     const struct xp_event *read = &g->event[e];
+    struct rows rows = rows_of(g, e);
 
     take(&s->hash, (uint64_t)read->cpu << 32 | (uint64_t)read->promised << 40 | (uint64_t)read->atomic << 41);
     take(&s->hash, read->promised ? read->value : 0);
     if (read->promised)
         take_followers(s, e);
-    take_row(&s->hash, g, &s->relevant, g->before[e]);
+    for (unsigned level = 0; level < g->levels; level++)
+        take_row(&s->hash, g, &s->relevant, rows.level[level]);
     for (unsigned i = 0; i < read->cells; i++) {
-        unsigned cell = read->cell[i], oldest = oldest_for(g, cell, read->cpu, g->before[e], read->order);
+        unsigned cell = read->cell[i], oldest = oldest_for(g, cell, read->cpu, &rows, read->order);
         unsigned newest = newest_for(g, cell, read);
 
         take(&s->hash, cell);
@@ -355,9 +418,32 @@ static void take_forced(struct state *s, const struct xp_cpu *cpu)
     }
 }
 
+/* With levels: what a barrier would carry along, of the stores of siblings that this CPU has read; and what it will. */
+static void take_carried(struct state *s, unsigned number)
+{
+    const struct xp_graph *g = &s->x->graph;
+    const struct xp_graph_cpu *cpu = &g->cpu[number];
+    struct xp_set carried[XP_LEVELS] = {{{0}}};
+
+    for (unsigned r = 1; r < g->events; r++) {
+        const struct xp_event *read = &g->event[r];
+
+        if (read->kind != XP_READ || read->cpu != number)
+            continue;
+        if (!is_open(read))
+            for (unsigned i = 0; i < read->cells; i++)
+                xp_put_carried(g, carried, number, read->source[i], XP_WRITE);
+        else
+            for (unsigned kind = 0; kind < XP_KINDS; kind++)
+                take(&s->hash, (uint64_t)s->relevant.rank[r] << 1 | xp_has(&cpu->carry[kind], r));
+    }
+    take_new(s, &carried[1], NULL);
+}
+
 static void take_cpu(struct state *s, unsigned number)
 {
-    static const uint64_t nothing[XP_WORDS];
+    static const uint64_t none[XP_WORDS];
+    static const struct rows nothing = {{none, none}};
     const struct xp_cpu *state = &s->x->cpu[number];
     const struct xp_graph *g = &s->x->graph;
     const struct xp_graph_cpu *cpu = &g->cpu[number];
@@ -382,16 +468,19 @@ static void take_cpu(struct state *s, unsigned number)
         take(&s->hash, taken >= s->first[number] ? taken - s->first[number] + 1u : 0);
     }
     for (unsigned kind = 0; kind < XP_KINDS; kind++) {
-        take_new(s, &cpu->must[kind][0], NULL);
-        take_new(s, &cpu->all[kind], NULL);
+        for (unsigned level = 0; level < g->levels; level++)
+            take_new(s, &cpu->must[kind][level], NULL);
+        take_each_level(s, &cpu->all[kind], NULL);
     }
-    take_new(s, &cpu->control, NULL);
-    take_new(s, &cpu->instruction, NULL);
-    take_new(s, &cpu->releases, NULL);
+    take_events(s, &cpu->control);
+    take_events(s, &cpu->instruction);
+    take_events(s, &cpu->releases);
+    if (g->levels > 1)
+        take_carried(s, number);
     /* It reads nothing older than what it has read or written of the writes that can still be read. */
     for (unsigned cell = 0; cell < g->cells; cell++)
         if (g->cell[cell].writes > 1 && s->x->learned[cell].readers >> number & 1) {
-            unsigned oldest = oldest_for(g, cell, number, nothing, UINT16_MAX);
+            unsigned oldest = oldest_for(g, cell, number, &nothing, UINT16_MAX);
 
             take(&s->hash, oldest > s->first[cell] ? oldest - s->first[cell] : 0);
         }
@@ -407,7 +496,7 @@ static int take_live(struct state *s)
     for (unsigned i = 0; i < n; i++) {
         take(&s->hash, live[i].what);
         take(&s->hash, live[i].cpu);
-        take_new(s, live[i].depends, NULL);
+        take_events(s, live[i].depends);
     }
     return 0;
 }
@@ -420,7 +509,8 @@ int xp_key(struct explorer *x, uint64_t key[2])
     int error;
 
     for (unsigned cpu = 0; cpu < g->cpus; cpu++) {
-        close_set(g, &g->cpu[cpu].must[XP_READ][0], s.reads[cpu]);
+        for (unsigned level = 0; level < g->levels; level++)
+            close_set(g, &g->cpu[cpu].must[XP_READ][level], s.reads[cpu][level]);
         close_set(g, &g->cpu[cpu].must[XP_WRITE][0], s.writes[cpu]);
     }
     for (unsigned cell = 0; cell < g->cells; cell++)
@@ -428,7 +518,8 @@ int xp_key(struct explorer *x, uint64_t key[2])
             return -E2BIG;
     for (unsigned cpu = 0; cpu < g->cpus; cpu++)
         for (unsigned e = 1; e < g->events; e++)
-            if (g->event[e].cpu == cpu && is_open(&g->event[e]) && !add_relevant(&s.relevant, (xp_event_id)e))
+            if (g->event[e].cpu == cpu && is_open(&g->event[e]) &&
+                !add_relevant(g, &s.relevant, (xp_event_id)e))
                 return -E2BIG;
     for (unsigned cell = 0; cell < g->cells; cell++)
         if (g->cell[cell].writes > 1) {

@@ -252,6 +252,7 @@ int litmus_read_modify_write(struct litmus *test, unsigned number, const struct 
                      &thread->taint[i->a].depends, &old, &thread->read);
     if (result)
         return result;
+    test->x->graph.event[thread->read].compares = compares && i->flags & (FULL | FENCED | RELEASE);
     xp_add_control(&test->x->graph, number, &thread->taint[i->a].picks);
     result = read_taint(test, number, thread->read, acquires && orders_stores(&test->orders[i->order]), &read);
     if (result)

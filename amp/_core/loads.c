@@ -21,8 +21,7 @@ void amp_raise_floor(struct amp_cpu *cpu, uint64_t time)
     state->floor = amp_max(state->floor, time);
 }
 
-/* Lay this CPU's pending stores over `seen`; returns the bytes that did not come from them. */
-static uint8_t forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen)
+uint8_t amp_forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen)
 {
     uint8_t missing = mask;
 
@@ -36,6 +35,7 @@ static uint8_t forward(const struct amp_cpu_state *state, uint32_t granule, uint
         seen->flags |= AMP_FL_FORWARDED;
         if (!seen->store)
             seen->store = store->store;
+        seen->time = amp_max(seen->time, state->origin[i]);
         missing &= (uint8_t)~taken;
     }
     return missing;
@@ -75,10 +75,12 @@ uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t gran
 {
     struct amp_model *m = cpu->model;
     struct amp_seen seen = {0};
-    uint8_t missing = forward(amp_state(cpu), granule, mask, &seen);
+    uint8_t missing = amp_forward(amp_state(cpu), granule, mask, &seen);
     unsigned back = 0;
     uint64_t value;
 
+    if (amp_staged(m))
+        return amp_would_read_staged(cpu, part, granule, mask);
     if (missing && amp_following(m)) {
         unsigned steps = steps_back(cpu, granule, missing, amp_state(cpu)->floor);
 
@@ -130,7 +132,7 @@ struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint
 {
     struct amp_cpu_state *state = amp_state(cpu);
     struct amp_seen seen = {0};
-    uint8_t missing = forward(state, granule, mask, &seen);
+    uint8_t missing = amp_forward(state, granule, mask, &seen);
     unsigned steps;
 
     if (!missing) { /* adds no ordering */
@@ -174,7 +176,10 @@ static void perform_part(struct amp_cpu *cpu, struct amp_deferred *load, uint64_
     unsigned shift = relative % AMP_GRANULE;
     uint8_t mask = amp_byte_mask(shift, length);
     struct amp_part part = {load->number, (uint32_t)(address / AMP_GRANULE - load->address / AMP_GRANULE)};
-    struct amp_seen seen = amp_read_granule(cpu, part, (uint32_t)(relative / AMP_GRANULE), mask, load->floor);
+    uint32_t granule = (uint32_t)(relative / AMP_GRANULE);
+    struct amp_wish wish = {.floors = {load->floor, load->floor_far}};
+    struct amp_seen seen = amp_staged(cpu->model) ? amp_read_staged(cpu, part, granule, mask, wish)
+                                                  : amp_read_granule(cpu, part, granule, mask, load->floor);
 
     seen.value >>= 8 * shift;
     memcpy(load->bytes + (address - load->address), &seen.value, length);

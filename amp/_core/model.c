@@ -34,9 +34,12 @@ static struct place place_of(const struct amp_model *m, uint64_t address, unsign
                           .shift = 8 * byte};
 }
 
-static uint8_t orders_of(struct amp_cpu *cpu, unsigned primitive)
+static struct amp_kept orders_of(struct amp_cpu *cpu, unsigned primitive)
 {
-    return amp_state(cpu)->orders[primitive];
+    const struct amp_cpu_state *state = amp_state(cpu);
+    uint8_t far = state->orders[primitive];
+
+    return (struct amp_kept){amp_staged(cpu->model) ? state->near[primitive] : far, far};
 }
 
 enum { FULL = AMP_WR | AMP_WW | AMP_WD };
@@ -49,21 +52,44 @@ static unsigned needs(uint8_t orders)
 /*
  * The rules for one barrier, given what it orders towards the others. W->R alone does not wait: stores behind the barrier,
  * and doorbells, may overtake those ahead of it; only the CPU's next load finds them visible. Where W->W and W->doorbell
- * are kept as well nothing can tell the difference, so the stores leave at once.
+ * are kept as well nothing can tell the difference, so the stores leave at once: to the siblings, if there are any; what
+ * the others see of later stores waits by itself.
  */
-static void apply_orders(struct amp_cpu *cpu, uint8_t orders)
+static void apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
 {
-    if (orders & (AMP_RR | AMP_RW))
+    if (orders.near & (AMP_RR | AMP_RW))
         amp_perform_all(cpu);
-    if (orders & AMP_RR)
+    if (amp_staged(cpu->model))
+        amp_stage_barrier(cpu, orders);
+    else if (orders.near & AMP_RR)
         amp_raise_floor(cpu, amp_state(cpu)->seen);
-    amp_push_mark(cpu, orders & (AMP_WR | AMP_WW | AMP_WD));
-    if ((orders & FULL) == FULL)
-        amp_settle_loads(cpu);
+    amp_push_mark(cpu, orders);
+    if ((orders.near & FULL) == FULL)
+        amp_settle_marks(cpu);
 }
 
 /* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
 enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
+
+/* An acquire: later loads are not before it. With siblings it has waited for releases towards whom it orders those. */
+static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, struct place where, uint64_t after, int acquire)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct amp_kept orders = acquire ? orders_of(cpu, LOAD_ACQUIRE) : (struct amp_kept){0};
+    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders.far};
+    struct amp_seen seen;
+
+    if (orders.near & AMP_RCSC)
+        wish.floors.near = amp_max(wish.floors.near, state->released);
+    if (orders.far & AMP_RCSC)
+        wish.floors.far = amp_max(wish.floors.far, state->released);
+    seen = amp_read_staged(cpu, part, where.granule, where.mask, wish);
+    if (orders.near & AMP_RR)
+        state->floor = amp_max(state->floor, orders.far & AMP_RR ? seen.time : seen.least.near);
+    if (orders.far & AMP_RR)
+        state->floor_far = amp_max(state->floor_far, seen.time);
+    return seen;
+}
 
 static uint64_t trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, unsigned size,
                            const struct amp_seen *seen, struct place where, uint8_t flags)
@@ -94,12 +120,16 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     where = place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
     amp_settle_before_load(cpu);
-    if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RCSC)
+    if (acquire && orders_of(cpu, LOAD_ACQUIRE).near & AMP_RCSC)
         amp_settle_releases(cpu);
-    seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
-                            where.mask, amp_max(state->floor, after));
-    if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)
-        amp_raise_floor(cpu, seen.time);
+    if (amp_staged(cpu->model)) {
+        seen = load_staged(cpu, (struct amp_part){.load = number}, where, after, acquire);
+    } else {
+        seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
+                                where.mask, amp_max(state->floor, after));
+        if (acquire && orders_of(cpu, LOAD_ACQUIRE).near & AMP_RR)
+            amp_raise_floor(cpu, seen.time);
+    }
     trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
     return amp_leave(cpu);
@@ -118,17 +148,26 @@ static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size
                                                     .store = number});
 }
 
+/* Whom a store-release waits for. */
+static uint8_t towards(struct amp_kept orders, bool staged)
+{
+    bool far = staged && orders.far & AMP_WW;
+
+    return (uint8_t)((orders.near & AMP_WW ? AMP_NEAR : 0) | (far ? AMP_FAR : 0) |
+                     (far && orders.far & AMP_RW ? AMP_CARRIED : 0));
+}
+
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)
 {
     struct place where;
-    uint8_t orders = release ? orders_of(cpu, STORE_RELEASE) : 0;
+    struct amp_kept orders = release ? orders_of(cpu, STORE_RELEASE) : (struct amp_kept){0};
     int error = check_scalar(cpu->model, address, size);
 
-    if (error || (error = amp_enter(cpu, needs(orders & AMP_RW) | amp_overlap(cpu, address, size))))
+    if (error || (error = amp_enter(cpu, needs(orders.near & AMP_RW) | amp_overlap(cpu, address, size))))
         return error;
     where = place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
-    if (orders & AMP_RW)
+    if (orders.near & AMP_RW)
         amp_perform_all(cpu);
     value = amp_narrow(value, size);
     amp_push_store(cpu, (struct amp_pending){
@@ -137,7 +176,7 @@ int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t val
                             .granule = where.granule,
                             .mask = where.mask,
                             .value = value << where.shift,
-                            .release = (orders & AMP_WW) != 0,
+                            .release = towards(orders, amp_staged(cpu->model)),
                         });
     amp_state(cpu)->stores++;
     return amp_leave(cpu);
@@ -157,7 +196,18 @@ static bool fails(struct amp_cpu *cpu, uint32_t number, struct place where, unsi
     return amp_narrow(value >> where.shift, size) != amp_narrow(expected, size);
 }
 
-/* Acts on the newest value, and is visible at once. */
+/* The load of an atomic, or of one that fails. */
+static struct amp_seen atomic_read(struct amp_cpu *cpu, uint32_t number, struct place where, bool newest)
+{
+    struct amp_wish wish = {.floors = amp_floors_of(cpu, 0), .newest = newest};
+    struct amp_part part = {.load = number};
+
+    return amp_staged(cpu->model) ? amp_read_staged(cpu, part, where.granule, where.mask, wish)
+                                  : amp_read_granule(cpu, part, where.granule, where.mask,
+                                                     newest ? cpu->model->now : amp_state(cpu)->floor);
+}
+
+/* Acts on the newest value, and is visible at once; with siblings, to them. */
 int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
                uint64_t expected, struct amp_word *out)
 {
@@ -178,11 +228,10 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
     amp_settle_before_load(cpu);
     if (op == AMP_CMPXCHG && fails(cpu, number, where, size, expected)) {
         /* A load: a script may have it stale. By chance it is not, and what failed would fail with the newest value. */
-        seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule, where.mask,
-                                amp_following(m) ? state->floor : m->now);
+        seen = atomic_read(cpu, number, where, !amp_following(m));
     } else {
         amp_settle(cpu, where.granule, where.mask);
-        seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule, where.mask, m->now);
+        seen = atomic_read(cpu, number, where, true);
     }
     old = amp_narrow(seen.value >> where.shift, size);
     trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
@@ -198,7 +247,10 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
         state->stores++;
         if (amp_following(m))
             amp_script_at_once(cpu, &state->pending[entry]);
-        amp_make_visible(cpu, cpu->id, entry);
+        if (amp_staged(m))
+            amp_make_step(cpu, cpu->id, entry);
+        else
+            amp_make_visible(cpu, cpu->id, entry);
     }
     apply_orders(cpu, orders_of(cpu, SMP_MB));
     *out = (struct amp_word){.value = old, .time = seen.time};
@@ -220,6 +272,7 @@ int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after
     amp_settle_before_load(cpu);
     load->number = state->loads++;
     load->floor = amp_max(state->floor, after);
+    load->floor_far = amp_max(state->floor_far, after);
     load->time = 0;
     load->performed = 0;
     load->next = NULL;
@@ -304,14 +357,15 @@ int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
 
     if (primitive >= AMP_PRIMITIVES || site > UINT8_MAX)
         return -EINVAL;
-    error = amp_enter(cpu, needs(orders_of(cpu, primitive)));
+    error = amp_enter(cpu, needs(orders_of(cpu, primitive).near));
     if (error)
         return error;
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_BARRIER,
                                              .cpu = (uint8_t)cpu->id,
                                              .site = (uint8_t)site,
                                              .primitive = (uint8_t)primitive,
-                                             .orders = orders_of(cpu, primitive)});
+                                             .orders = orders_of(cpu, primitive).far,
+                                             .value = amp_staged(cpu->model) ? orders_of(cpu, primitive).near : 0});
     apply_orders(cpu, orders_of(cpu, primitive));
     return amp_leave(cpu);
 }

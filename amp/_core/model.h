@@ -10,6 +10,11 @@
  *   after       the time of the value that the address was computed from.
  * The log keeps the last `log_writes` writes; what fell out of it can no longer be read stale. That, and `store_depth`,
  * are the model's finite sizes: they only take behaviours away that need more than so many writes in flight.
+ *
+ * Stages. Where some CPUs are siblings and some are not (levels == 2; stages.c, staged_loads.c), a store leaves the store
+ * buffer for its siblings, and is one of `inner` until the others see it, too. Both are steps of the one time. A CPU has a
+ * floor for what its siblings wrote and one, `floor_far`, for what the others did; and so on for whatever is a time. Bytes
+ * that the others do not see yet no other domain writes: coherence is one order for all.
  */
 #ifndef AMP_MODEL_H
 #define AMP_MODEL_H
@@ -19,21 +24,23 @@
 
 #include "granule.h"
 
-#define AMP_MAGIC UINT64_C(0x33306c65646f4d41) /* "AModel03" */
+#define AMP_MAGIC UINT64_C(0x34306c65646f4d41) /* "AModel04" */
 
 #define AMP_LINE 64 /* bytes of a cache line, or more than one */
 
 enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
+/* Whom a release waits for: siblings (without any, everybody); the others; and what was read of siblings, for the others. */
+enum amp_towards { AMP_NEAR = 1, AMP_FAR = 2, AMP_CARRIED = 4 };
 
 /* A pending store of one granule, a doorbell, or a mark that keeps those ahead of it ahead of those behind it. */
 struct amp_pending {
     uint64_t store;   /* the number of its STORE or KICK event */
-    uint64_t value;   /* bytes in place: byte i of the granule at bit 8i; DOORBELL: the target */
+    uint64_t value;   /* bytes in place: byte i of the granule at bit 8i; DOORBELL: the target; MARK: for the others */
     uint32_t granule; /* counted from the start of the shared memory */
     uint8_t mask;     /* which of its bytes; 0 for a doorbell or a mark */
     uint8_t kind;     /* enum amp_store_kind */
-    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD */
-    uint8_t release;  /* waits for everything ahead of it */
+    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD; with siblings, for them */
+    uint8_t release;  /* waits for everything ahead of it: bits of enum amp_towards */
     uint32_t number;  /* which of its CPU's stores */
     uint32_t part;    /* which of that store's granules */
 };
@@ -44,6 +51,7 @@ struct amp_write {
     uint64_t older;         /* the number of the previous write to this granule; 0 or fallen out: none */
     uint64_t other;         /* that of the newest of these that touches a byte this one does not; the same */
     uint64_t store;
+    uint64_t far;           /* with siblings: when the others saw it; 0: not yet */
     uint32_t granule;
     uint8_t mask;
     uint8_t known[AMP_CPUS]; /* bytes of it that this CPU has read or made: coherence */
@@ -51,16 +59,44 @@ struct amp_write {
     uint32_t number; /* which of the owner's stores */
 };
 
+#define AMP_INNERS 256 /* of all CPUs */
+#define AMP_INNER_WORDS (AMP_INNERS / 64)
+
+struct amp_inners {
+    uint64_t bit[AMP_INNER_WORDS];
+};
+
+enum amp_later { AMP_LATER_STORE, AMP_LATER_DOORBELL, AMP_LATER_LOAD, AMP_LATERS };
+
+/* A store, or doorbell, that the siblings of its CPU see, and the others do not yet. */
+struct amp_inner {
+    uint64_t store, value;
+    uint64_t near;           /* when siblings saw it */
+    struct amp_inners first; /* those that the others see before it */
+    uint32_t granule, number, part;
+    uint32_t read_at[AMP_CPUS]; /* by that sibling: 1 + how many stores it had issued by then; 0: not read */
+    /* Of that CPU, which stores the others see after it: 1 + the number of the first; 0: none. A load: not 0, the next. */
+    uint32_t behind[AMP_CPUS][AMP_LATERS];
+    uint8_t owner, mask;
+    uint8_t kind; /* enum amp_store_kind; 0: a free place */
+    uint8_t release;
+};
+
 enum amp_cpu_status { AMP_RUNNING = 0, AMP_WAITING, AMP_RETIRED };
 
 struct amp_cpu_state {
     _Alignas(AMP_LINE) uint8_t implicit; /* what the hardware orders by itself */
     uint8_t orders[AMP_PRIMITIVES];      /* what each primitive really orders towards the others */
+    uint8_t near[AMP_PRIMITIVES];        /* with siblings: towards them */
     uint32_t status;                 /* enum amp_cpu_status */
     uint32_t parked;                 /* lockstep: sleeps on the turn */
     uint32_t entries;
     uint64_t floor, seen, made, rung_time;
     uint64_t released; /* when its newest visible store-release became so */
+    uint64_t floor_far, seen_far, made_far; /* with siblings: the same of, or for, the others */
+    uint64_t passed_on; /* the newest time at which the others saw a sibling's store that it has read */
+    uint64_t origin[AMP_STORES]; /* the time of what each of `pending` was computed from */
+    uint32_t inner;     /* how many of its stores are */
     uint64_t random;
     uint32_t stores, loads; /* issued */
     struct amp_pending pending[AMP_STORES]; /* program order */
@@ -110,7 +146,16 @@ struct amp_model {
     struct amp_script script;
 
     struct amp_cpu_state cpu[AMP_CPUS];
+
+    uint32_t levels; /* 2: there are siblings and others */
+    uint8_t domain[AMP_CPUS];
+    struct amp_inner inner[AMP_INNERS];
 };
+
+static inline bool amp_staged(const struct amp_model *m)
+{
+    return m->levels == 2;
+}
 
 static inline uint64_t *amp_heads(struct amp_model *m)
 {
@@ -162,16 +207,53 @@ static inline int amp_lost_error(uint32_t lost)
     return lost == AMP_MISFIT ? -EILSEQ : lost == AMP_BROKEN ? -EPROTO : -EPIPE;
 }
 
+/* What a primitive orders, towards siblings and towards the others. Without siblings both are the same. */
+struct amp_kept {
+    uint8_t near, far;
+};
+
+/* A load's floors, for what siblings wrote and for what the others did. Without siblings: `near`, of everybody. */
+struct amp_floors {
+    uint64_t near, far;
+};
+
+static inline struct amp_floors amp_floors_of(struct amp_cpu *cpu, uint64_t after)
+{
+    const struct amp_cpu_state *state = amp_state(cpu);
+
+    return (struct amp_floors){amp_max(state->floor, after), amp_max(state->floor_far, after)};
+}
+
 /* stores.c: pending stores and how they become visible. */
 unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES]);
 void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry);
 unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most); /* of those that may go now; how many did */
+bool amp_may_drain(const struct amp_model *m, unsigned owner);          /* is there one? */
+void amp_write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store);
+void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store);
+bool amp_is_store(const struct amp_model *m, const struct amp_pending *store);
+void amp_drop_entry(struct amp_cpu *cpu, unsigned owner, unsigned entry); /* and marks with nothing ahead of them */
+unsigned amp_ahead_of_loads(const struct amp_cpu_state *state); /* of the last mark that the next load waits for */
 void amp_settle_loads(struct amp_cpu *cpu); /* what barriers put before the CPU's next load is visible */
+void amp_settle_marks(struct amp_cpu *cpu); /* the same; with siblings, to them */
 void amp_settle_before_load(struct amp_cpu *cpu); /* ... and what the hardware does */
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
-void amp_push_mark(struct amp_cpu *cpu, uint8_t orders);
+void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept);
 void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask);
 void amp_settle_releases(struct amp_cpu *cpu);
+
+/* stages.c: where some are siblings and some are not. */
+#define AMP_STEP_FAR AMP_STORES /* a step below: an entry for its siblings; from here on: an inner store for the others */
+#define AMP_STEPS (AMP_STORES + AMP_INNERS)
+unsigned amp_steps_near(const struct amp_model *m, unsigned owner, unsigned out[AMP_STORES]);
+unsigned amp_steps(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS]);
+void amp_make_step(struct amp_cpu *cpu, unsigned owner, unsigned step);
+bool amp_push_on(struct amp_cpu *cpu); /* one step towards all of this CPU's stores being seen by all; false: they are */
+void amp_stage_barrier(struct amp_cpu *cpu, struct amp_kept orders);
+bool amp_loads_wait(struct amp_cpu *cpu); /* is there a store that this CPU's next load waits for? */
+bool amp_releases_wait(const struct amp_cpu *cpu);
+/* This CPU has read a sibling's write; `orders` are those of an acquire towards the others. */
+void amp_stage_read(struct amp_cpu *cpu, uint64_t write, uint8_t orders);
 
 /* loads.c */
 struct amp_seen {
@@ -181,6 +263,7 @@ struct amp_seen {
     uint64_t newest; /* the newest visible store to these bytes */
     uint8_t flags;   /* AMP_FL_STALE, AMP_FL_FORWARDED */
     unsigned back;   /* how many visible writes to these bytes it missed */
+    struct amp_floors least; /* with siblings: what comes after the load is not before these */
 };
 /* One granule of a load: which of its CPU's loads, which part of it. */
 struct amp_part {
@@ -190,6 +273,17 @@ struct amp_part {
 uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask);
 struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
                                  uint64_t floor);
+/* Lays this CPU's pending stores over `seen`; returns the bytes that did not come from them. */
+uint8_t amp_forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen);
+/* staged_loads.c: with siblings. */
+struct amp_wish {
+    struct amp_floors floors;
+    bool newest;    /* the newest that this CPU can see */
+    uint8_t orders; /* of an acquire, towards the others */
+};
+struct amp_seen amp_read_staged(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
+                                struct amp_wish wish);
+uint64_t amp_would_read_staged(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask);
 
 /* As the trace has it. */
 static inline uint8_t amp_missed(const struct amp_seen *seen)

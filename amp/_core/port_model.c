@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * port_model.c - the port of the ordering model: core.h. A pending store has its value, so nothing becomes visible before
- * it is known: where it comes from makes no difference.
+ * it is known. What reads it comes after the loads that it came from, for the other observers as well: its origin.
  */
 #include <errno.h>
 
@@ -21,7 +21,7 @@ static int model_load(const struct amp_port *port, uint64_t address, unsigned si
 static int model_store(const struct amp_port *port, uint64_t address, unsigned size, uint64_t value, unsigned how,
                        struct amp_origin from)
 {
-    (void)from;
+    cpu_of(port)->origin = from.address > from.value ? from.address : from.value;
     return amp_store(cpu_of(port), address, size, value, how & AMP_ORDERED);
 }
 
@@ -31,6 +31,7 @@ static int model_atomic(const struct amp_port *port, uint64_t address, unsigned 
 {
     (void)how;
     (void)from;
+    cpu_of(port)->origin = 0; /* it is visible at once */
     return amp_atomic(cpu_of(port), address, size, op, operand, expected, out);
 }
 
@@ -53,17 +54,19 @@ static int model_read(const struct amp_port *port, uint64_t address, uint8_t *by
 static int model_write(const struct amp_port *port, uint64_t address, const uint8_t *bytes, uint64_t length,
                        struct amp_origin from)
 {
-    (void)from;
+    cpu_of(port)->origin = from.address;
     return amp_store_bulk(cpu_of(port), address, bytes, length);
 }
 
 static int model_barrier(const struct amp_port *port, unsigned primitive, unsigned site)
 {
+    cpu_of(port)->origin = 0;
     return amp_cpu_barrier(cpu_of(port), primitive, site);
 }
 
 static int model_kick(const struct amp_port *port, unsigned target)
 {
+    cpu_of(port)->origin = 0;
     return amp_cpu_kick(cpu_of(port), target);
 }
 

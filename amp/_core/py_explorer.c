@@ -11,34 +11,37 @@ static struct explorer_object *self_of(PyObject *object)
     return (struct explorer_object *)object;
 }
 
-/* (implicit, orders of each primitive) of one CPU */
-static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *pair)
+/* (domain, implicit, orders of each primitive towards siblings, and towards the others) of one CPU */
+static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *row)
 {
-    unsigned int implicit;
-    Py_buffer table;
+    unsigned int domain, implicit;
+    Py_buffer table[XP_LEVELS];
 
-    if (!PyArg_ParseTuple(pair, "Iy*", &implicit, &table))
+    if (!PyArg_ParseTuple(row, "IIy*y*", &domain, &implicit, &table[0], &table[1]))
         return -1;
+    self->program.x->graph.cpu[cpu].domain = (uint8_t)domain;
     for (unsigned level = 0; level < XP_LEVELS; level++) {
         self->program.x->graph.cpu[cpu].implicit[level] = (uint8_t)implicit;
-        for (Py_ssize_t i = 0; i < table.len && i < AMP_PRIMITIVES; i++)
-            self->program.orders[cpu][i].level[level] = ((uint8_t *)table.buf)[i];
+        for (Py_ssize_t i = 0; i < table[level].len && i < AMP_PRIMITIVES; i++)
+            self->program.orders[cpu][i].level[level] = ((uint8_t *)table[level].buf)[i];
+        PyBuffer_Release(&table[level]);
     }
-    PyBuffer_Release(&table);
     return 0;
 }
 
-/* Explorer(shared_start, shared_end, tables, unlook, over, broken) */
+/* Explorer(shared_start, shared_end, levels, rows, unlook, over, broken) */
 static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct explorer_object *self;
     unsigned long long start, end;
+    unsigned int levels;
     PyObject *tables, *unlook, *over, *broken;
     Py_ssize_t cpus;
     int error;
 
-    if (!PyArg_ParseTuple(args, "KKO!OOO:Explorer", &start, &end, &PyTuple_Type, &tables, &unlook, &over, &broken))
+    if (!PyArg_ParseTuple(args, "KKIO!OOO:Explorer", &start, &end, &levels, &PyTuple_Type, &tables, &unlook, &over,
+                          &broken))
         return NULL;
     cpus = PyTuple_Size(tables);
     self = (struct explorer_object *)allocate(type, 0);
@@ -48,13 +51,13 @@ static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     self->over = Py_NewRef(over);
     self->broken = Py_NewRef(broken);
     self->merging = true;
-    error = xp_program_open(&self->program, (unsigned)cpus, start, end);
+    error = xp_program_open(&self->program, (unsigned)cpus, levels, start, end);
     if (error) {
         Py_DECREF(self);
         if (error != -EINVAL)
             return PyErr_NoMemory();
-        return PyErr_Format(PyExc_ValueError, "%zd CPUs, or shared memory not of whole granules, or over %u bytes", cpus,
-                            XP_MEMORY_LIMIT);
+        return PyErr_Format(PyExc_ValueError, "%zd CPUs, %u levels, or memory not of whole granules, or over %u bytes",
+                            cpus, levels, XP_MEMORY_LIMIT);
     }
     for (unsigned i = 0; i < cpus; i++)
         if (take_orders(self, i, PyTuple_GetItem(tables, i))) {
@@ -273,15 +276,19 @@ static PyObject *source_tuple(const struct xp_event *e)
     return sources;
 }
 
-static PyObject *row_int(const struct xp_graph *g, unsigned event)
+/* What is before the event as seen at that level; empty if there is no such level. */
+static PyObject *row_bytes(const struct xp_graph *g, unsigned event, unsigned level)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize((const char *)g->before[event], (Py_ssize_t)(g->words * 8));
+    const uint64_t *row = g->before[xp_node(g, (xp_event_id)event, level < g->levels ? level : 0)];
 
-    return bytes;
+    if (level >= g->levels)
+        return PyBytes_FromStringAndSize(NULL, 0);
+    return PyBytes_FromStringAndSize((const char *)row, (Py_ssize_t)(g->words * 8));
 }
 
 /* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1)] from event 1 on; see struct xp_program for at, call and part. */
+ * of the run it was resolved or -1, before it as the others see it)] from event 1 on; see struct xp_program for at, call and
+ * part. With two levels the bits are of nodes, two for each event. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct explorer_object *self = self_of(object);
@@ -291,9 +298,9 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (unsigned i = 1; list && i < g->events; i++) {
         const struct xp_event *e = &g->event[i];
         uint64_t at = e->cells ? self->program.cell_at[e->cell[0]] : 0;
-        PyObject *item = Py_BuildValue("(iiiKiiiNiNi)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNiN)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
                                        (int)e->mask, (int)self->program.call[i], (int)self->program.part[i], source_tuple(e),
-                                       (int)e->partner, row_int(g, i), (int)e->choice);
+                                       (int)e->partner, row_bytes(g, i, 0), (int)e->choice, row_bytes(g, i, 1));
 
         if (!item || PyList_Append(list, item))
             Py_CLEAR(list);

@@ -104,6 +104,33 @@ static PyObject *model_set_orders(PyObject *Py_UNUSED(self), PyObject *args)
                                               (size_t)n));
 }
 
+/* model_set_domains(buffer, offset, domains, [orders of each primitive towards siblings, of each CPU]) */
+static PyObject *model_set_domains(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer, *near;
+    unsigned long long offset;
+    const char *domains;
+    Py_ssize_t cpus;
+    struct room room;
+    int error;
+
+    if (!PyArg_ParseTuple(args, "OKy#O!", &buffer, &offset, &domains, &cpus, &PyTuple_Type, &near) ||
+        open_room(buffer, offset, &room))
+        return NULL;
+    error = amp_model_set_domains(room.start, room.size, (const uint8_t *)domains, (size_t)cpus);
+    for (Py_ssize_t cpu = 0; !error && cpu < PyTuple_Size(near); cpu++) {
+        char *orders;
+        Py_ssize_t n;
+
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(near, cpu), &orders, &n)) {
+            PyBuffer_Release(&room.buffer);
+            return NULL;
+        }
+        error = amp_model_set_near(room.start, room.size, (unsigned)cpu, (const uint8_t *)orders, (size_t)n);
+    }
+    return finish(&room, error);
+}
+
 static PyObject *model_set_script(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *buffer;
@@ -315,6 +342,8 @@ static PyMethodDef functions[] = {
     {"model_init", model_init, METH_VARARGS, "model_init(buffer, offset, config)"},
     {"model_set_orders", model_set_orders, METH_VARARGS,
      "model_set_orders(buffer, offset, cpu, implicit, orders): one byte a primitive"},
+    {"model_set_domains", model_set_domains, METH_VARARGS,
+     "model_set_domains(buffer, offset, domains, near): a byte a CPU; for each, one byte a primitive, towards siblings"},
     {"model_set_script", model_set_script, METH_VARARGS,
      "model_set_script(buffer, offset, goals): 16 bytes a goal; lockstep follows it"},
     {"model_misfit", model_misfit, METH_VARARGS,
@@ -346,6 +375,7 @@ static const struct {
     {"GOAL_VISIBLE", AMP_GOAL_VISIBLE},
     {"GOAL_READ", AMP_GOAL_READ},
     {"GOAL_TAKEN", AMP_GOAL_TAKEN},
+    {"GOAL_NEAR", AMP_GOAL_NEAR},
     {"FREE", AMP_FREE},
     {"LOCKSTEP", AMP_LOCKSTEP},
     {"RR", AMP_RR},
@@ -372,6 +402,7 @@ static const struct {
     {"FL_RELEASE", AMP_FL_RELEASE},
     {"FL_ACQUIRE", AMP_FL_ACQUIRE},
     {"FL_ATOMIC", AMP_FL_ATOMIC},
+    {"FL_SIBLINGS", AMP_FL_SIBLINGS},
 };
 
 static int import_errors(void)

@@ -84,6 +84,7 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
     m->trace_offset = plan.trace;
     m->script_offset = plan.script;
     m->size = plan.size;
+    m->levels = 1;
     memset(amp_heads(m), 0, plan.log - plan.heads);
     error = init_lock(&m->lock);
     if (error)
@@ -119,6 +120,38 @@ int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit
     return 0;
 }
 
+int amp_model_set_domains(void *room, size_t size, const uint8_t *domains, size_t n)
+{
+    struct amp_model *m = amp_model_in(room, size);
+    unsigned different = 0, seen = 0;
+
+    if (!m)
+        return -EPROTO;
+    if (n != m->config.cpus)
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if (domains[i] >= AMP_CPUS)
+            return -EINVAL;
+        different += !(seen >> domains[i] & 1);
+        seen |= 1u << domains[i];
+        m->domain[i] = domains[i];
+    }
+    m->levels = different == 1 || different == n ? 1 : 2;
+    return 0;
+}
+
+int amp_model_set_near(void *room, size_t size, unsigned cpu, const uint8_t *orders, size_t n)
+{
+    struct amp_model *m = amp_model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (cpu >= m->config.cpus || n > AMP_PRIMITIVES)
+        return -EINVAL;
+    memcpy(m->cpu[cpu].near, orders, n);
+    return 0;
+}
+
 int amp_model_reset(void *room, size_t size, uint64_t seed)
 {
     struct amp_model *m = amp_model_in(room, size);
@@ -131,19 +164,32 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     m->events = m->digest = m->stalls = m->turns = 0;
     amp_draw_temper(m, seed);
     amp_script_rewind(m);
+    memset(m->inner, 0, sizeof m->inner);
     for (unsigned i = 0; i < AMP_CPUS; i++) {
         struct amp_cpu_state *state = &m->cpu[i];
 
         state->status = state->parked = state->entries = 0;
         state->floor = state->seen = state->made = state->released = state->rung_time = 0;
         state->stores = state->loads = 0;
+        state->floor_far = state->seen_far = state->made_far = state->passed_on = 0;
+        state->inner = 0;
         state->random = seed ^ (i + 1) * UINT64_C(0xd1b54a32d192ed03);
     }
     return 0;
 }
 
+static bool are_inner_sane(const struct amp_model *m)
+{
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (m->inner[i].owner >= AMP_CPUS)
+            return false;
+    return true;
+}
+
 bool amp_model_sane(const struct amp_model *m)
 {
+    if (amp_staged(m) && !are_inner_sane(m))
+        return false;
     if (m->magic != AMP_MAGIC || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
         return false;
     for (unsigned i = 0; i < m->config.cpus && i < AMP_CPUS; i++)

@@ -73,12 +73,21 @@ static bool may_go(const struct amp_cpu_state *state, unsigned entry)
     return false;
 }
 
+static bool is_of_store(const struct amp_goal *goal)
+{
+    return goal->kind == AMP_GOAL_VISIBLE || goal->kind == AMP_GOAL_NEAR;
+}
+
+static unsigned advance_stages(struct amp_cpu *cpu);
+
 /* The goals that need no access: pending stores become visible. How many did. */
 static unsigned advance(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     unsigned done = 0;
 
+    if (amp_staged(m))
+        return advance_stages(cpu);
     for (; amp_following(m) && next_goal(m)->kind == AMP_GOAL_VISIBLE; done++) {
         struct amp_goal *goal = next_goal(m);
         const struct amp_cpu_state *state = &m->cpu[goal->cpu];
@@ -99,6 +108,120 @@ static unsigned advance(struct amp_cpu *cpu)
     return done;
 }
 
+/* --- stores, with siblings ----------------------------------------------------------------------------------------- */
+
+/* The goal's store among those that not all see; the number of places if it is not. */
+static unsigned inner_slot(const struct amp_model *m, const struct amp_goal *goal)
+{
+    unsigned slot = 0;
+
+    while (slot < AMP_INNERS && !(m->inner[slot].kind && m->inner[slot].owner == goal->cpu &&
+                                  m->inner[slot].number == goal->access && m->inner[slot].part == goal->part))
+        slot++;
+    return slot;
+}
+
+/* The goal of a step, if it is still to be reached. */
+static struct amp_goal *goal_of_step(struct amp_model *m, unsigned owner, unsigned step)
+{
+    const struct amp_cpu_state *state = &m->cpu[owner];
+
+    if (step < AMP_STEP_FAR)
+        return goal_of(m, AMP_GOAL_NEAR, owner, state->pending[step].number, state->pending[step].part);
+    return goal_of(m, AMP_GOAL_VISIBLE, owner, m->inner[step - AMP_STEP_FAR].number, m->inner[step - AMP_STEP_FAR].part);
+}
+
+static bool is_step(const struct amp_model *m, unsigned owner, unsigned step)
+{
+    unsigned list[AMP_STEPS], n = amp_steps(m, owner, list);
+
+    for (unsigned i = 0; i < n; i++)
+        if (list[i] == step)
+            return true;
+    return false;
+}
+
+/* A step of that CPU, or one by which all see a store, for which no goal is left. */
+static bool make_free_step(struct amp_cpu *cpu, unsigned owner, bool far_only)
+{
+    struct amp_model *m = cpu->model;
+    unsigned list[AMP_STEPS], n = amp_steps(m, owner, list);
+
+    for (unsigned i = 0; i < n; i++)
+        if ((!far_only || list[i] >= AMP_STEP_FAR) && !goal_of_step(m, owner, list[i])) {
+            amp_make_step(cpu, owner, list[i]);
+            return true;
+        }
+    return false;
+}
+
+/* What stands in the goal's way may go if no goal says when. */
+static bool clear_way(struct amp_cpu *cpu)
+{
+    for (unsigned owner = 0; owner < cpu->model->config.cpus; owner++)
+        if (make_free_step(cpu, owner, true))
+            return true;
+    return false;
+}
+
+/* The step that the goal wants: AMP_STEPS if its store is not there. */
+static unsigned wanted_step(const struct amp_model *m, const struct amp_goal *goal)
+{
+    unsigned entry = pending_entry(&m->cpu[goal->cpu], goal), slot = inner_slot(m, goal);
+
+    if (goal->kind == AMP_GOAL_NEAR)
+        return entry < m->cpu[goal->cpu].entries ? entry : AMP_STEPS;
+    return slot < AMP_INNERS ? AMP_STEP_FAR + slot : AMP_STEPS;
+}
+
+static unsigned advance_stages(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    unsigned done = 0;
+
+    while (amp_following(m) && is_of_store(next_goal(m))) {
+        struct amp_goal *goal = next_goal(m);
+        unsigned step = wanted_step(m, goal);
+
+        if (step == AMP_STEPS) {
+            if (goal->access < m->cpu[goal->cpu].stores)
+                refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
+            break;
+        }
+        if (!is_step(m, goal->cpu, step)) {
+            if (clear_way(cpu))
+                continue;
+            refuse(m, goal, AMP_MF_HELD_BACK);
+            break;
+        }
+        amp_make_step(cpu, goal->cpu, step);
+        reach(m, goal);
+        done++;
+    }
+    return done;
+}
+
+/* An access of this CPU waits for its stores: one step for which no goal is left, its own first. */
+static unsigned drain_stages(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    unsigned list[AMP_STEPS], n;
+
+    if (!amp_following(m))
+        return amp_push_on(cpu);
+    if (make_free_step(cpu, cpu->id, false) || clear_way(cpu))
+        return 1;
+    n = amp_steps(m, cpu->id, list);
+    for (unsigned owner = 0; n == 0 && owner < m->config.cpus; owner++)
+        if ((n = amp_steps(m, owner, list))) {
+            refuse(m, goal_of_step(m, owner, list[0]), AMP_MF_NEEDED_BEFORE);
+            return amp_push_on(cpu);
+        }
+    if (n)
+        refuse(m, goal_of_step(m, cpu->id, list[0]), AMP_MF_NEEDED_BEFORE);
+    return n ? amp_push_on(cpu) : 0;
+}
+
 static unsigned perform_wanted(struct amp_cpu *cpu);
 
 unsigned amp_script_drain(struct amp_cpu *cpu)
@@ -111,6 +234,8 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
     done += advance(cpu);
     if (done)
         return done;
+    if (amp_staged(m))
+        return drain_stages(cpu);
     n = amp_following(m) ? amp_eligible(state, list) : 0;
     for (unsigned i = 0; i < n; i++) {
         const struct amp_pending *store = &state->pending[list[i]];
@@ -131,7 +256,8 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
 void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
-    struct amp_goal *goal = goal_of(m, AMP_GOAL_VISIBLE, cpu->id, store->number, store->part);
+    uint8_t kind = amp_staged(m) ? AMP_GOAL_NEAR : AMP_GOAL_VISIBLE;
+    struct amp_goal *goal = goal_of(m, kind, cpu->id, store->number, store->part);
 
     if (goal && goal == next_goal(m))
         reach(m, goal);
@@ -200,6 +326,24 @@ unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uin
     int back = goal ? steps_to_source(cpu->model, goal, granule, missing) : 0;
 
     return back < 0 || (unsigned)back > steps ? 0 : (unsigned)back;
+}
+
+struct amp_goal *amp_script_goal(struct amp_cpu *cpu, struct amp_part part)
+{
+    return goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
+}
+
+struct amp_goal *amp_script_read(struct amp_cpu *cpu, struct amp_part part)
+{
+    return goal_now(cpu, part);
+}
+
+void amp_script_answer(struct amp_cpu *cpu, struct amp_goal *goal, int why)
+{
+    if (why)
+        refuse(cpu->model, goal, (enum amp_misfit)why);
+    else
+        reach(cpu->model, goal);
 }
 
 void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store)
@@ -319,7 +463,8 @@ int amp_script_turn(struct amp_cpu *cpu)
  */
 static bool hangs_on_loads(const struct amp_cpu_state *state, unsigned needs)
 {
-    return needs & AMP_LOADS || (needs & AMP_STORES_OUT && state->entries) || state->entries > AMP_STORES / 2;
+    return needs & AMP_LOADS || (needs & AMP_STORES_OUT && (state->entries || state->inner)) ||
+           state->entries > AMP_STORES / 2;
 }
 
 int amp_script_enter(struct amp_cpu *cpu, unsigned needs)

@@ -55,6 +55,10 @@ unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uin
                                   unsigned steps);
 /* The load has taken all its bytes from own pending stores, the newest of which is this. */
 void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store);
+/* With siblings: the goal of a load; the same of one that is performed now; and whether it could be reached, and why not. */
+struct amp_goal *amp_script_goal(struct amp_cpu *cpu, struct amp_part part);
+struct amp_goal *amp_script_read(struct amp_cpu *cpu, struct amp_part part);
+void amp_script_answer(struct amp_cpu *cpu, struct amp_goal *goal, int why);
 void amp_script_taken(struct amp_cpu *cpu);
 /* The program drops a deferred load. True: its goal was due, and it has been performed. */
 bool amp_script_forget(struct amp_cpu *cpu, const struct amp_deferred *load);

@@ -38,7 +38,9 @@ void amp_script_rewind(struct amp_model *m)
 
 static bool makes_sense(const struct amp_model *m, const struct amp_goal *goal)
 {
-    if (goal->kind < AMP_GOAL_VISIBLE || goal->kind > AMP_GOAL_TAKEN || goal->cpu >= m->config.cpus || goal->reached)
+    if (goal->kind < AMP_GOAL_VISIBLE || goal->kind > AMP_GOAL_NEAR || goal->cpu >= m->config.cpus || goal->reached)
+        return false;
+    if (goal->kind == AMP_GOAL_NEAR && !amp_staged(m))
         return false;
     return goal->kind != AMP_GOAL_READ || goal->source_cpu < m->config.cpus || goal->source_cpu == AMP_INITIAL;
 }
@@ -69,6 +71,9 @@ static int describe(const struct amp_goal *goal, char *text, size_t length)
 {
     if (goal->kind == AMP_GOAL_TAKEN)
         return snprintf(text, length, "CPU %u takes its interrupt", goal->cpu);
+    if (goal->kind == AMP_GOAL_NEAR)
+        return snprintf(text, length, "CPU %u's store %u, part %u, becomes visible to its siblings", goal->cpu,
+                        goal->access, goal->part);
     if (goal->kind == AMP_GOAL_VISIBLE)
         return snprintf(text, length, "CPU %u's store %u, part %u, becomes visible", goal->cpu, goal->access,
                         goal->part);

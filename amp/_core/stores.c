@@ -58,7 +58,7 @@ unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES
             continue;
         }
         held |= kept_by_hardware(state, ahead);
-        if (!(held & store->kind) && !(store->release && ahead) &&
+        if (!(held & store->kind) && !(store->release & AMP_NEAR && ahead) &&
             !(store->kind == AMP_MEMORY && *granules & bit && overlaps_earlier(state, i)))
             out[n++] = i;
         ahead |= store->kind;
@@ -74,6 +74,7 @@ static void drop_entries(struct amp_cpu_state *state, unsigned first, unsigned n
 {
     state->entries -= n;
     memmove(&state->pending[first], &state->pending[first + n], (state->entries - first) * sizeof state->pending[0]);
+    memmove(&state->origin[first], &state->origin[first + n], (state->entries - first) * sizeof state->origin[0]);
 }
 
 /* Marks with nothing ahead of them order nothing any more; what stood ahead of a W->R is visible as of now. */
@@ -89,6 +90,12 @@ static void drop_leading_marks(struct amp_cpu *cpu, unsigned owner)
         drop_entries(state, 0, marks);
 }
 
+void amp_drop_entry(struct amp_cpu *cpu, unsigned owner, unsigned entry)
+{
+    drop_entries(&cpu->model->cpu[owner], entry, 1);
+    drop_leading_marks(cpu, owner);
+}
+
 /* The newest write from `t` on, going back, that touches a byte outside `mask`. */
 static uint64_t newest_outside(struct amp_model *m, uint64_t t, uint8_t mask)
 {
@@ -97,7 +104,7 @@ static uint64_t newest_outside(struct amp_model *m, uint64_t t, uint8_t mask)
     return t;
 }
 
-static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
+void amp_write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
     uint64_t *head = &amp_heads(m)[store->granule];
@@ -120,11 +127,11 @@ static void write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_
     memcpy(bytes, &old, sizeof old);
     *head = m->now;
     m->cpu[owner].made = m->now;
-    if (store->release)
+    if (store->release && !amp_staged(m)) /* with siblings: when all see it */
         m->cpu[owner].released = m->now;
 }
 
-static void ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
+void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
 
@@ -132,12 +139,14 @@ static void ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_
                                     .cpu = (uint8_t)owner,
                                     .address = (uint32_t)store->value,
                                     .store = store->store});
-    m->cpu[store->value].rung_time = m->cpu[owner].made = m->now;
+    m->cpu[store->value].rung_time = m->now;
+    if (!amp_staged(m))
+        m->cpu[owner].made = m->now;
     amp_bell_ring(cpu->board, (unsigned)store->value);
 }
 
 /* Does it lead where the model's own stores do? */
-static bool is_store(const struct amp_model *m, const struct amp_pending *store)
+bool amp_is_store(const struct amp_model *m, const struct amp_pending *store)
 {
     uint64_t granules = (m->config.shared_end - m->config.shared_start) / AMP_GRANULE;
 
@@ -150,16 +159,16 @@ void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry)
     struct amp_model *m = cpu->model;
     struct amp_pending store = m->cpu[owner].pending[entry];
 
-    if (!is_store(m, &store)) {
+    if (!amp_is_store(m, &store)) {
         amp_model_broken(m);
         m->cpu[owner].entries = 0; /* whoever waits for them to leave goes on, and is told at the end of its access */
         return;
     }
     drop_entries(&m->cpu[owner], entry, 1);
     if (store.kind == AMP_DOORBELL) {
-        ring_doorbell(cpu, owner, &store);
+        amp_ring_doorbell(cpu, owner, &store);
     } else {
-        write_granule(cpu, owner, &store);
+        amp_write_granule(cpu, owner, &store);
         amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,
                                         .cpu = (uint8_t)owner,
                                         .address = (uint32_t)(m->config.shared_start +
@@ -180,6 +189,25 @@ static unsigned strike_out(unsigned list[], unsigned n, unsigned picked, unsigne
     return n - 1;
 }
 
+/* With siblings: each step may let others go, so they are looked for anew. */
+static unsigned drain_stages(struct amp_cpu *cpu, unsigned owner, unsigned most)
+{
+    unsigned list[AMP_STEPS], done = 0, n;
+
+    while (done < most && (n = amp_steps(cpu->model, owner, list))) {
+        amp_make_step(cpu, owner, list[n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE)]);
+        done++;
+    }
+    return done;
+}
+
+bool amp_may_drain(const struct amp_model *m, unsigned owner)
+{
+    unsigned list[AMP_STEPS];
+
+    return amp_staged(m) ? amp_steps(m, owner, list) > 0 : m->cpu[owner].entries > 0;
+}
+
 unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
 {
     const struct amp_cpu_state *state = &cpu->model->cpu[owner];
@@ -187,6 +215,8 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
 
     if (amp_following(cpu->model))
         return amp_script_drain(cpu);
+    if (amp_staged(cpu->model))
+        return drain_stages(cpu, owner, most);
     n = amp_eligible(state, list);
     for (; n > 0 && done < most && state->entries > 0; done++) { /* a broken entry leaves none */
         unsigned picked = n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE);
@@ -199,7 +229,7 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
 }
 
 /* How many entries stand ahead of the last mark that the CPU's next load waits for. */
-static unsigned ahead_of_loads(const struct amp_cpu_state *state)
+unsigned amp_ahead_of_loads(const struct amp_cpu_state *state)
 {
     unsigned i = state->entries;
 
@@ -210,18 +240,43 @@ static unsigned ahead_of_loads(const struct amp_cpu_state *state)
 
 void amp_settle_loads(struct amp_cpu *cpu)
 {
+    while (amp_staged(cpu->model) && amp_loads_wait(cpu))
+        if (!amp_push_on(cpu))
+            return;
+    amp_settle_marks(cpu);
+}
+
+void amp_settle_marks(struct amp_cpu *cpu)
+{
     const struct amp_cpu_state *state = amp_state(cpu);
     unsigned ahead;
 
-    while ((ahead = ahead_of_loads(state)) && amp_drain(cpu, cpu->id, ahead == state->entries ? AMP_STORES : 1))
+    while (amp_staged(cpu->model) && amp_ahead_of_loads(state))
+        if (!amp_push_on(cpu))
+            return;
+    while ((ahead = amp_ahead_of_loads(state)) && amp_drain(cpu, cpu->id, ahead == state->entries ? AMP_STORES : 1))
         ;
 }
 
 void amp_settle_before_load(struct amp_cpu *cpu)
 {
-    if (amp_state(cpu)->implicit & AMP_WR)
-        amp_push_mark(cpu, AMP_WR);
+    const struct amp_kept kept = {AMP_WR, AMP_WR};
+
+    if (amp_state(cpu)->implicit & AMP_WR) {
+        if (amp_staged(cpu->model))
+            amp_stage_barrier(cpu, kept);
+        amp_push_mark(cpu, kept);
+    }
     amp_settle_loads(cpu);
+}
+
+/* Less is pending: one store of this CPU, or more, goes on its way. */
+static void make_room(struct amp_cpu *cpu, unsigned most)
+{
+    if (amp_staged(cpu->model))
+        amp_push_on(cpu);
+    else
+        amp_drain(cpu, cpu->id, most);
 }
 
 static bool any_store_pending(const struct amp_cpu_state *state)
@@ -243,17 +298,19 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
     struct amp_cpu_state *state = amp_state(cpu);
 
     while (state->entries >= depth(cpu->model) && any_store_pending(state))
-        amp_drain(cpu, cpu->id, 1 + state->entries / 8);
+        make_room(cpu, 1 + state->entries / 8);
     if (state->entries >= AMP_STORES) { /* some store may always go, so there is room: unless another wrote here */
         amp_model_broken(cpu->model);
         return;
     }
     store.number = state->stores;
+    state->origin[state->entries] = cpu->origin;
     state->pending[state->entries++] = store;
 }
 
-void amp_push_mark(struct amp_cpu *cpu, uint8_t orders)
+void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
 {
+    uint8_t orders = kept.near & (AMP_WR | AMP_WW | AMP_WD), far = kept.far & (AMP_WR | AMP_WW | AMP_WD);
     struct amp_cpu_state *state = amp_state(cpu);
     struct amp_pending *last = state->entries ? &state->pending[state->entries - 1] : NULL;
 
@@ -263,9 +320,10 @@ void amp_push_mark(struct amp_cpu *cpu, uint8_t orders)
         return;
     if (last->kind == AMP_MARK) {
         last->orders |= orders;
+        last->value |= far;
         return;
     }
-    amp_push_store(cpu, (struct amp_pending){.kind = AMP_MARK, .orders = orders});
+    amp_push_store(cpu, (struct amp_pending){.kind = AMP_MARK, .orders = orders, .value = far});
     drop_leading_marks(cpu, cpu->id);
 }
 
@@ -277,15 +335,15 @@ void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
 
     for (;;) {
         if (state->entries >= depth(cpu->model))
-            amp_drain(cpu, cpu->id, 1);
+            make_room(cpu, 1);
         /* Stand it at the end of the list, and see whether it could go. */
         last = state->entries++;
         state->pending[last] = (struct amp_pending){.kind = AMP_MEMORY, .granule = granule, .mask = mask};
-        n = amp_eligible(state, list);
+        n = amp_staged(cpu->model) ? amp_steps_near(cpu->model, cpu->id, list) : amp_eligible(state, list);
         state->entries--;
         if (n && list[n - 1] == last)
             return;
-        amp_drain(cpu, cpu->id, 1);
+        make_room(cpu, 1);
     }
 }
 
@@ -299,6 +357,11 @@ static bool release_pending(const struct amp_cpu_state *state)
 
 void amp_settle_releases(struct amp_cpu *cpu)
 {
+    while (amp_staged(cpu->model) && amp_releases_wait(cpu))
+        if (!amp_push_on(cpu))
+            return;
+    if (amp_staged(cpu->model)) /* the load itself is not before it, see amp_load */
+        return;
     while (release_pending(amp_state(cpu)))
         amp_drain(cpu, cpu->id, 1);
     amp_raise_floor(cpu, amp_state(cpu)->released);

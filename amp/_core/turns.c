@@ -80,7 +80,7 @@ static unsigned with_stores(const struct amp_model *m, unsigned out[AMP_CPUS])
     unsigned n = 0;
 
     for (unsigned cpu = 0; cpu < m->config.cpus; cpu++)
-        if (m->cpu[cpu].entries)
+        if (amp_may_drain(m, cpu))
             out[n++] = cpu;
     return n;
 }
@@ -97,9 +97,14 @@ static unsigned waiting(const struct amp_model *m)
 /* No goal is left, and no chance is taken: all stores of all CPUs become visible, each CPU's oldest first. */
 static void drain_everybody(struct amp_cpu *cpu)
 {
-    for (unsigned owner = 0; owner < cpu->model->config.cpus; owner++)
-        while (amp_drain(cpu, owner, AMP_STORES))
-            ;
+    unsigned done;
+
+    do { /* with siblings, what another domain has written may stand in a store's way */
+        done = 0;
+        for (unsigned owner = 0; owner < cpu->model->config.cpus; owner++)
+            while (amp_drain(cpu, owner, AMP_STORES))
+                done++;
+    } while (done && amp_staged(cpu->model));
 }
 
 /* The run is over: who waits for the turn, or asks for it, is told. */

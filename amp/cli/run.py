@@ -10,6 +10,7 @@ from rich.markup import escape
 from amp.lab.plan import Plan
 from amp.lab.run import Result, Witness, by_symptom, progress, replay_command, title
 from amp.machine.config import Mode
+from amp.report.counts import processes
 from amp.report.timeline import render_timeline
 
 
@@ -71,7 +72,7 @@ def render_unrepeated(console: Console, plan: Plan, shown: Witness) -> None:
     assert report is not None, shown
     assert finder is not None, shown
     console.print(f"\nFound by the {plan.program.part_names[finder]}: {escape(report.text)}")
-    console.print(f"not repeated in two processes: {escape(shown.not_repeated)}")
+    console.print(f"not repeated in {processes(len(plan.program.parts))}: {escape(shown.not_repeated)}")
     console.print("The explorer's execution, in an order in which it may happen:")
     for number, step in enumerate(shown.story, 1):
         console.print(f"{number:>6} {step}", markup=False, highlight=False)

@@ -21,7 +21,7 @@ from amp.lab.plan import Plan
 from amp.lab.table import Table, table_data, verify_table
 from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, title, verify
 from amp.machine.script import Script
-from amp.report.counts import count_of
+from amp.report.counts import count_of, processes
 
 _STYLES = {"verified": "green", "violation": "red", "inconclusive": "yellow"}
 
@@ -109,6 +109,8 @@ def render_table(console: Console, table: Table) -> None:
             Text(said),
         )
     console.print(grid)
+    for reason in dict.fromkeys(cell.exploration.bound for cell in table.cells if not cell.exploration.runs):
+        console.print(Text(f"not explored: {reason}"))
     broken = sum(cell.status == "violation" for cell in table.cells)
     console.print(f"{count_of(broken, 'violation')} in {count_of(len(table.cells), 'cell')}, {table.seconds:.1f} s")
     if table.smallest is not None:
@@ -159,5 +161,5 @@ def _smallness(found: Counterexample) -> list[str]:
     if cost.reordered:
         lines.append("It needs load->store reordering: a load performed after a later store of its CPU is visible.")
     if found.repeated:
-        lines.append("repeated in two processes: yes")
+        lines.append(f"repeated in {processes(len(found.plan.program.parts))}: yes")
     return lines

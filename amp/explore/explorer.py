@@ -30,11 +30,12 @@ from amp.explore.chance import Guard
 from amp.explore.looks import Looks, Refused
 from amp.explore.spinning import ADVICE, Loads, spinner
 from amp.explore.standing import raised_at, standing
-from amp.ordering.platforms import Platform, Side
+from amp.ordering.placement import PAIR, Placement, arrangement, check_observers
+from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.cells import CellAccess, as_look
 from amp.port.doors import site_bytes
-from amp.port.port import CPU_NAMES, Port
+from amp.port.port import CPU_NAMES, Port, cpu_name
 
 T = TypeVar("T")
 Program = Callable[[Port], object]
@@ -158,11 +159,18 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the programs run on: `memory` is (start, end) of the shared addresses, bytes, multiples of 8."""
+    """What the programs run on: `memory` is (start, end) of the shared addresses, bytes, multiples of 8.
+
+    Raises UsageError for a placement that the platform's engines cannot show (placement.check_observers).
+    """
 
     platform: Platform
     sites: SiteMap
     memory: tuple[int, int]
+    placement: Placement = PAIR
+
+    def __post_init__(self) -> None:
+        check_observers(self.platform, self.placement)
 
 
 @dataclass(slots=True)
@@ -200,7 +208,7 @@ class _Parts:
 
 @dataclass(slots=True)
 class Explorer:
-    """One program on one machine. `programs` has one part a CPU: host, remote.
+    """One program on one machine. `programs` has one part for each CPU of the machine's placement, in its order.
 
     Without `merging` a run that comes to a state where an earlier one has been goes on all the same: every execution is
     met. That is what merging is checked against; it finds nothing more, and takes exponentially longer.
@@ -217,9 +225,16 @@ class Explorer:
     _ports: list[ExploredPort] = field(init=False)
 
     def __post_init__(self) -> None:
-        platform = self.machine.platform
-        tables = tuple((int(platform.implicit(side)), bytes(platform.table(side))) for side in self._sides())
-        self.core = _bridge.Explorer(*self.machine.memory, tables, Unlook, RunOver, self._broken)
+        placement = self.machine.placement
+        if len(self.programs) != len(placement):
+            raise UsageError(
+                f"{len(self.programs)} parts for {len(placement)} processors: {', '.join(placement.names)}"
+            )
+        rows = tuple(
+            (domain, int(orders.implicit), bytes(orders.near), bytes(orders.far))
+            for domain, orders in zip(placement.domains, arrangement(self.machine.platform, placement), strict=True)
+        )
+        self.core = _bridge.Explorer(*self.machine.memory, placement.levels, rows, Unlook, RunOver, self._broken)
         self.core.set_merging(self.merging)
         hub = getcurrent()
         sites, numbers = site_bytes(self.machine.sites), self.machine.sites.sites.numbers
@@ -234,10 +249,6 @@ class Explorer:
         self._cpus = [greenlet(self._parts.serve, hub) for _ in self.programs]
         for cpu, each in enumerate(self._cpus):
             each.switch(cpu, ports[cpu], self.programs[cpu], hub)
-
-    def _sides(self) -> Sequence[Side]:
-        """Where each CPU is."""
-        return tuple(Side)
 
     def run(self) -> Ending:
         """One run, with the choices that are due; if it meets a look that is new, the same again, watched.
@@ -496,5 +507,6 @@ _WHY_NOT: Final[Mapping[int, tuple[type[AmpError], str]]] = MappingProxyType(
 )
 
 
-def side_name(cpu: int) -> str:
-    return CPU_NAMES[cpu]
+def side_name(cpu: int, names: Sequence[str] = CPU_NAMES) -> str:
+    """`names` are the placement's, of a machine of more processors than two."""
+    return cpu_name(cpu, names)

@@ -8,12 +8,13 @@ write is the newest.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from amp.errors import UsageError
 from amp.explore.explorer import Choice, Explorer, Finding, side_name
 from amp.explore.schedule import DOORBELL, READ, Event, Execution
-from amp.machine.script import Read, Script, Taken, Visible
+from amp.machine.script import Near, Read, Script, Taken, Visible
 
 RUNS_LIMIT: Final = 20_000
 OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
@@ -22,7 +23,7 @@ OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
 def follow(explorer: Explorer, script: Script) -> tuple[tuple[Choice, ...], Finding | None]:
     """The choices, and what the run found. Raises UsageError if the program cannot go that way."""
     script.pack(len(explorer.programs))  # names the goal of a CPU that is not there
-    wanted = _Wanted(script)
+    wanted = _Wanted(script, explorer.machine.placement.names)
     choices: tuple[Choice, ...] = ()
     for _ in range(RUNS_LIMIT):
         finding = explorer.replay(choices)
@@ -49,12 +50,15 @@ def _mended(explorer: Explorer, wanted: _Wanted, before: tuple[Choice, ...], opt
 class _Wanted:
     """What each load shall return."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, names: Sequence[str]) -> None:
+        self._names = names
         self._reads: dict[tuple[int, int, int], tuple[int, int] | None] = {}
         self._taken: dict[int, list[frozenset[tuple[int, int]]]] = defaultdict(list)
         visible: set[tuple[int, int]] = set()
         for goal in script.goals:
             match goal:
+                case Near():
+                    pass  # whoever reads it says so
                 case Visible():
                     visible.add((goal.cpu, goal.store))
                 case Read():
@@ -78,8 +82,8 @@ class _Wanted:
         for cpu, load, part in self._reads:
             if (cpu, load, part) not in performed:
                 raise UsageError(
-                    f"schedule: load {load} of the {side_name(cpu)} never returned what the schedule says: it is of "
-                    "another program, machine or barriers"
+                    f"schedule: load {load} of the {side_name(cpu, self._names)} never returned what the schedule "
+                    "says: it is of another program, machine or barriers"
                 )
 
     def _fits(self, execution: Execution, event: Event, taken: dict[int, int]) -> bool:

@@ -11,82 +11,62 @@ effect at once. An execution that needs more than that has no line; its own rela
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from operator import itemgetter
-from typing import Final, NamedTuple
 
-from amp.errors import AmpError
+from amp.explore.execution import (
+    ATOMIC,
+    DOORBELL,
+    OWN_BYTES,
+    READ,
+    SEVERAL,
+    VALUE_AT_ONCE,
+    WRITE,
+    Event,
+    Execution,
+    NotALine,
+    calls_of,
+    is_wait,
+    needs_late_atomics,
+    needs_late_loads,
+    reason_of,
+    reorders_loads,
+)
+from amp.explore.stages import staged_goals, staged_line, staged_order, staged_stale_loads
 from amp.machine.script import Goal, Read, Script, Taken, Visible
 
-READ, WRITE, DOORBELL = 0, 1, 2  # the core's enum xp_kind
-
-
-class NotALine(AmpError):
-    """Two processes that give a load its value when it is used cannot show the execution: VALUE_AT_ONCE, or ATOMIC."""
-
-
-VALUE_AT_ONCE: Final = (
-    "a load whose value is used at once would have to be performed after a later store, or interrupt, of its CPU"
-)
-ATOMIC: Final = (
-    "an atomic would have to be late for the others when its CPU has gone on; in two processes it takes effect at once"
-)
-
-
-OWN_BYTES: Final = (
-    "a load of some bytes of its CPU's own pending store, and of others, would have to be at two moments at once"
-)
-
-
-class Event(NamedTuple):
-    """One access of an execution, as the core tells it (`Explorer.events`).
-
-    `at` counts what its CPU did: when the store was issued, when the load was performed; 0: never. `call` and `part`
-    say which load or store of the program it belongs to. `sources` are event numbers, 0 the initial write, -1 none yet.
-    `before` has a bit for every event that comes before it. `choice` says at which of the run's choices a load was
-    resolved; -1: at none.
-    """
-
-    cpu: int
-    kind: int
-    at: int
-    address: int
-    mask: int
-    call: int
-    part: int
-    sources: tuple[int, ...]
-    partner: int
-    before: bytes
-    choice: int
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """The events of one run; number n is `events[n - 1]`."""
-
-    events: tuple[Event, ...]
-
-    @classmethod
-    def of(cls, events: Sequence[tuple[object, ...]]) -> Execution:
-        return cls(tuple(Event(*event) for event in events))  # type: ignore[arg-type]
-
-    def before(self, number: int) -> Iterator[int]:
-        """The numbers of the events before event `number`."""
-        bits = int.from_bytes(self.events[number - 1].before, "little")
-        while bits:
-            lowest = bits & -bits
-            yield lowest.bit_length() - 1
-            bits ^= lowest
-
-    def performed_reads(self) -> list[int]:
-        return [n for n, e in enumerate(self.events, 1) if e.kind == READ and e.at and e.sources and e.sources[0] >= 0]
+__all__ = [
+    "ATOMIC",
+    "DOORBELL",
+    "OWN_BYTES",
+    "READ",
+    "SEVERAL",
+    "VALUE_AT_ONCE",
+    "WRITE",
+    "Event",
+    "Execution",
+    "NotALine",
+    "line_of",
+    "mixes_own_bytes",
+    "needs_late_atomics",
+    "needs_late_loads",
+    "order_of",
+    "reorders_loads",
+    "script_along",
+    "script_of",
+    "stale_loads",
+]
 
 
 def line_of(execution: Execution, *, whole: bool = False) -> list[int]:
-    """Event numbers in the order of the schedule; `whole`: every store's. Raises NotALine if there is none."""
+    """Event numbers in the order of the schedule; `whole`: every store's. Raises NotALine if there is none.
+
+    Where some processors are siblings and some are not these are steps, as `stages` counts them.
+    """
+    if execution.staged:
+        return staged_line(execution, whole=whole)
     # Loads that return bytes of own stores and of others: performed while those are pending, or when they are visible.
     pending: frozenset[int] = frozenset()
     visible: frozenset[int] = frozenset()
@@ -100,14 +80,8 @@ def line_of(execution: Execution, *, whole: bool = False) -> list[int]:
             visible, pending = tried
             break
         else:
-            raise NotALine(_reason(execution))
+            raise NotALine(reason_of(execution))
     return line
-
-
-def _reason(execution: Execution) -> str:
-    if needs_late_loads(execution):
-        return VALUE_AT_ONCE
-    return ATOMIC if needs_late_atomics(execution) else OWN_BYTES
 
 
 def mixes_own_bytes(execution: Execution) -> bool:
@@ -128,11 +102,13 @@ def script_of(execution: Execution, *, whole: bool = False) -> Script:
 
 def script_along(execution: Execution, line: Sequence[int]) -> Script:
     """The schedule that goes along a line of the execution."""
-    return Script(tuple(_goals(execution, line)))
+    return Script(tuple((staged_goals if execution.staged else _goals)(execution, line)))
 
 
 def order_of(execution: Execution) -> list[int]:
     """Event numbers, each behind all that come before it, else as they were issued: of any execution."""
+    if execution.staged:
+        return staged_order(execution)
     performed = set(execution.performed_reads())
     steps = {n for n, event in enumerate(execution.events, 1) if event.kind != READ} | performed
     sorter = TopologicalSorter({n: steps.intersection(execution.before(n)) for n in sorted(steps)})
@@ -147,56 +123,10 @@ def order_of(execution: Execution) -> list[int]:
     return order
 
 
-def reorders_loads(execution: Execution) -> bool:
-    """Does the execution need load->store reordering: would it come before itself, were loads before later stores?"""
-    return _loads_are_late(execution, behind=lambda event: event.kind != READ)
-
-
-def needs_late_loads(execution: Execution) -> bool:
-    """The same, and were loads before the interrupts that their CPU takes later."""
-    return _loads_are_late(execution, behind=lambda event: event.kind != READ or _is_wait(execution, event))
-
-
-def _loads_are_late(execution: Execution, behind: Callable[[Event], bool]) -> bool:
-    loads: dict[int, set[int]] = {}
-    before: dict[int, set[int]] = {}
-    for number, event in enumerate(execution.events, 1):
-        before[number] = set(execution.before(number))
-        if behind(event):
-            before[number] |= loads.get(event.cpu, set())
-        if event.kind == READ:
-            loads.setdefault(event.cpu, set()).add(number)
-    return not _is_acyclic(before)
-
-
-def needs_late_atomics(execution: Execution) -> bool:
-    """Would the execution come before itself, did atomics take effect at once?
-
-    Then an atomic's load and store are one step, before later stores of its CPU and before loads that return its store.
-    """
-    events = execution.events
-    step = {n: event.partner if event.kind != READ and event.partner else n for n, event in enumerate(events, 1)}
-    before: dict[int, set[int]] = {}
-    atomics: dict[int, set[int]] = {}
-    for number, event in enumerate(events, 1):
-        own = {n for n in event.sources if n > 0 and events[n - 1].cpu == event.cpu and events[n - 1].partner}
-        earlier = atomics.setdefault(event.cpu, set()) if event.kind != READ else set()
-        before.setdefault(step[number], set()).update(step[n] for n in {*execution.before(number), *own, *earlier})
-        if event.partner:
-            atomics.setdefault(event.cpu, set()).add(number)
-    return not _is_acyclic({n: others - {n} for n, others in before.items()})
-
-
-def _is_acyclic(before: Mapping[int, Set[int]]) -> bool:
-    try:
-        list(TopologicalSorter(before).static_order())
-    except CycleError:
-        return False
-    return True
-
-
 def stale_loads(execution: Execution, line: Sequence[int]) -> int:
     """How many loads of the line return something older than what was visible by then."""
+    if execution.staged:
+        return staged_stale_loads(execution, line)
     visible: dict[int, list[int]] = {}  # granule -> writes, oldest first
     stale = 0
     for number in line:
@@ -225,7 +155,7 @@ def _needed_order(execution: Execution, whole: bool, visible: Set[int], pending:
                     done.add(number)
                     line += needs.events_of(number)
             elif following in open_:
-                raise NotALine(_reason(execution))
+                raise NotALine(reason_of(execution))
             else:
                 open_.add(following)
                 stack.append((following, needs.of(following)))
@@ -242,7 +172,7 @@ class _Needs:
         self.loads = execution.performed_reads()
         self.stores = [n for n, event in enumerate(events, 1) if event.kind != READ and not event.partner]
         self._performed = set(self.loads)
-        self._calls = [(when, events[parts[0] - 1].cpu, parts) for when, parts in _calls(execution)]
+        self._calls = [(when, events[parts[0] - 1].cpu, parts) for when, parts in calls_of(execution)]
         self._until: dict[int, float] = {}  # by own store: the loads up to here are performed while it is pending
         for when, cpu, parts in self._calls:
             for own in (n for part in parts if part in pending for n in events[part - 1].sources if n > 0):
@@ -257,7 +187,7 @@ class _Needs:
         if event.kind == READ:
             own = (n for n in event.sources if n > 0 and events[n - 1].cpu == event.cpu)
             needed |= {n for n in own if events[n - 1].partner or step in self._visible}
-        if event.kind != READ or event.partner or _is_wait(self._execution, event):
+        if event.kind != READ or event.partner or is_wait(self._execution, event):
             # It happens after the loads that its CPU has performed by then, each as a whole.
             for when, cpu, parts in self._calls:
                 if cpu == event.cpu and (when < step or when <= self._until.get(step, 0.0)):
@@ -277,7 +207,7 @@ def _in_cpu_order(execution: Execution, line: list[int]) -> Iterator[int]:
     """The line, with each load moved back behind those that its CPU performs first: it is stale then."""
     events = execution.events
     due: dict[int, list[list[int]]] = {}
-    for _, parts in sorted(_calls(execution), key=itemgetter(0)):
+    for _, parts in sorted(calls_of(execution), key=itemgetter(0)):
         due.setdefault(events[parts[0] - 1].cpu, []).append(parts)
     ready: set[int] = set()
     for number in line:
@@ -292,46 +222,6 @@ def _in_cpu_order(execution: Execution, line: list[int]) -> Iterator[int]:
             parts = queue.pop(0)
             yield from parts
             yield from (events[n - 1].partner for n in parts if events[n - 1].partner)
-
-
-def _calls(execution: Execution) -> list[tuple[float, list[int]]]:
-    """The loads that were performed: when, and their parts. A wait is one of its own.
-
-    When is told by the numbers of its CPU's events, which are issued in program order. A bulk load is performed as a
-    whole before the first access to any of its bytes that follows it.
-    """
-    events = execution.events
-    calls: dict[tuple[int, ...], list[int]] = {}
-    for number in execution.performed_reads():
-        event = events[number - 1]
-        key = (number,) if _is_wait(execution, event) else (event.cpu, event.call)
-        calls.setdefault(key, []).append(number)
-    times = _times(execution)
-    return [(min(times[n] for n in parts), parts) for parts in calls.values()]
-
-
-def _times(execution: Execution) -> dict[int, float]:
-    """When each load was performed, see `_calls`."""
-    times: dict[int, float] = {}
-    frontier: dict[int, int] = {}
-    started = [(event.at, n, event) for n, event in enumerate(execution.events, 1) if event.at]
-    for at, number, event in sorted(started, key=itemgetter(0, 1)):
-        frontier[event.cpu] = max(frontier.get(event.cpu, 0), number)
-        if event.kind == READ:
-            # Many may be performed behind the same event, at its end.
-            times[number] = number if frontier[event.cpu] == number else frontier[event.cpu] + 1 - 1 / (1 + at)
-    touched: dict[tuple[int, int, int], int] = {}  # by cpu, granule and byte: the first access from here on
-    for number in range(len(execution.events), 0, -1):
-        event = execution.events[number - 1]
-        places = [(event.cpu, event.address, byte) for byte in range(8) if event.mask >> byte & 1]
-        if number in times:
-            times[number] = min([times[number], *(touched[place] - 0.001 for place in places if place in touched)])
-        touched.update(dict.fromkeys(places, number))
-        step = event.partner if event.kind != READ and event.partner else number
-        for earlier in execution.before(number):
-            if earlier < step and earlier in times and execution.events[earlier - 1].cpu == event.cpu:
-                times[earlier] = min(times[earlier], step - 0.001)
-    return times
 
 
 def _mixed(execution: Execution, line: Sequence[int]) -> set[int]:
@@ -366,15 +256,10 @@ def _goals(execution: Execution, order: Sequence[int]) -> Iterator[Goal]:
         if event.kind != READ:
             visible[number] = len(visible)
             yield Visible(event.cpu, event.call, event.part)
-        elif _is_wait(execution, event):
+        elif is_wait(execution, event):
             yield Taken(event.cpu)
         else:
             yield Read(event.cpu, event.call, event.part, _source(execution, event, visible))
-
-
-def _is_wait(execution: Execution, event: Event) -> bool:
-    source = event.sources[0]
-    return source > 0 and execution.events[source - 1].kind == DOORBELL
 
 
 def _source(execution: Execution, event: Event, visible: Mapping[int, int]) -> tuple[int, int] | None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from amp.explore.explorer import side_name
 from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
+from amp.port.port import CPU_NAMES
 
 
-def story(execution: Execution, name_of: Callable[[int], str]) -> Iterator[str]:
-    """A line for each step, in an order in which it may happen. `name_of` gives an address its name."""
+def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[str] = CPU_NAMES) -> Iterator[str]:
+    """A line for each step, in an order in which it may happen.
+
+    `name_of` gives an address its name, `names` are the processors'.
+    """
     steps: dict[int, int] = {}  # by event
     for step, number in enumerate(order_of(execution), 1):
         steps[number] = step
         event = execution.events[number - 1]
-        who = side_name(event.cpu)
+        who = side_name(event.cpu, names)
         if event.kind == READ:
-            yield f"{who}: {_read(execution, event, steps, name_of)}{_late(execution, number, steps)}"
+            yield f"{who}: {_read(execution, event, steps, name_of, names)}{_late(execution, number, steps)}"
         elif event.kind == DOORBELL:
             yield f"{who}: its doorbell rings"
         else:
@@ -28,11 +32,17 @@ def _address(event: Event) -> int:
     return event.address + (event.mask & -event.mask).bit_length() - 1
 
 
-def _read(execution: Execution, event: Event, steps: Mapping[int, int], name_of: Callable[[int], str]) -> str:
+def _read(
+    execution: Execution,
+    event: Event,
+    steps: Mapping[int, int],
+    name_of: Callable[[int], str],
+    names: Sequence[str],
+) -> str:
     sources = sorted({n for n in event.sources if n > 0})
     if sources and execution.events[sources[0] - 1].kind == DOORBELL:
         return f"takes the interrupt of step {steps[sources[-1]]}"
-    told = [_source(execution, event, number, steps) for number in sources]
+    told = [_source(execution, event, number, steps, names) for number in sources]
     if 0 in event.sources:
         told.append("initial memory")
     newer = [
@@ -47,11 +57,11 @@ def _read(execution: Execution, event: Event, steps: Mapping[int, int], name_of:
     return f"load {event.call} of {name_of(_address(event))} returns {' and '.join(told)}{stale}"
 
 
-def _source(execution: Execution, event: Event, number: int, steps: Mapping[int, int]) -> str:
+def _source(execution: Execution, event: Event, number: int, steps: Mapping[int, int], names: Sequence[str]) -> str:
     write = execution.events[number - 1]
     if number in steps:
         return f"step {steps[number]}"
-    whose = "its own" if write.cpu == event.cpu else f"the {side_name(write.cpu)}'s"
+    whose = "its own" if write.cpu == event.cpu else f"the {side_name(write.cpu, names)}'s"
     return f"{whose} store {write.call}, still pending"
 
 

@@ -24,7 +24,7 @@ from amp._core import _bridge
 from amp.errors import AmpError, ScriptMismatch, UsageError
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.config import Mode, Report, Request, RunConfig
-from amp.machine.model_room import model_bytes, model_config, prepare_model
+from amp.machine.model_room import ModelConfig, model_bytes, model_config, prepare_model
 from amp.machine.patience import Patience
 from amp.machine.script import Script
 from amp.ordering.platforms import Platform
@@ -184,11 +184,14 @@ class Machine:
     def _model_bytes(self, config: RunConfig) -> int:
         if config.mode is Mode.DIRECT:
             return 1
-        return model_bytes(model_config(config.mode, self.memory.layout(1).shared, config.seed, TRACE_EVENTS))
+        return model_bytes(self._model_config(config, self.memory.layout(1).shared))
+
+    def _model_config(self, config: RunConfig, shared: tuple[int, int]) -> ModelConfig:
+        return model_config(config.mode, shared, config.seed, TRACE_EVENTS, len(self.program.parts))
 
     def _prepare_model(self, config: RunConfig, platform: Platform, goals: bytes | None) -> None:
-        shared = self.region.layout.shared
-        prepare_model(self.region, model_config(config.mode, shared, config.seed, TRACE_EVENTS), platform)
+        model = self._model_config(config, self.region.layout.shared)
+        prepare_model(self.region, model, platform, self.program.placement)
         if goals is None and config.script:
             goals = Script.from_token(config.script).pack(len(self.program.parts))
         if goals is not None:

@@ -168,7 +168,9 @@ def lines_of(machine: Machine, plan: Plan, outcome: Outcome) -> tuple[Lines | No
 
 def trace_of(machine: Machine) -> Trace:
     """The trace of the machine's last run."""
-    return Trace.from_region(memoryview(machine.region.memory), machine.model_offset, machine.program.sites)
+    program = machine.program
+    memory = memoryview(machine.region.memory)
+    return Trace.from_region(memory, machine.model_offset, program.sites, program.placement.staged)
 
 
 def explain(
@@ -184,13 +186,13 @@ def explain(
     assert plan.platform is not None, plan
     ends = tuple(each.text or each.outcome for each in outcome.reports)
     finding = Finding(outcome.finder, report.text, report.address, stall=report.kind == "Stall", ends=ends)
-    sides = plan.program.sides
+    sides, names = plan.program.sides, plan.program.part_names
     lockstep = machine if plan.config.mode is Mode.LOCKSTEP else None
     if repeatable:
         with suppress(AmpError, OSError), Trials(plan, trace, finding, lockstep) as trials:
             if trials.possible:
-                return blame(trace, finding, plan.platform, sides, trials)
-    return blame(trace, finding, plan.platform, sides)
+                return blame(trace, finding, plan.platform, sides, trials, names=names)
+    return blame(trace, finding, plan.platform, sides, names=names)
 
 
 def title(plan: Plan) -> str:

@@ -22,6 +22,7 @@ from amp.lab.verify import explorer_of, fewest_messages
 from amp.lab.verify import replay as show_in_two_processes
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.placement import Orders2, arrangement
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import Site, SiteMap, parse_weaken
 from amp.report.history import History
@@ -79,8 +80,12 @@ class Search:
     stop: Stop = field(default_factory=Stop)
     known: dict[Key, Explored] = field(default_factory=dict)
     _small: dict[Key, tuple[int, Shrunk]] = field(default_factory=dict)
+    _arrangement: tuple[Orders2, ...] = field(init=False)
     _what: str = "as coded"
     _of: int = 1
+
+    def __post_init__(self) -> None:
+        self._arrangement = arrangement(self.platform, self.plan.program.placement)
 
     @property
     def platform(self) -> Platform:
@@ -95,9 +100,12 @@ class Search:
         return primitive_for(barrier_class, site.kind)
 
     def orders(self, site: Site, primitive: Primitive) -> tuple[Orders, ...]:
-        """What `primitive` orders at `site`, for each side that stands there, towards the other."""
-        side = site.side
-        return tuple(self.platform.orders(each, primitive) for each in (Side if side is None else (side,)))
+        """What `primitive` orders at `site`, for each part that may stand there: towards siblings, and the others."""
+        found: list[Orders] = []
+        for place, orders in zip(self.plan.program.placement.places, self._arrangement, strict=True):
+            if site.side in (None, place.side):
+                found += (orders.near[primitive], orders.far[primitive])
+        return tuple(found)
 
     def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
         """The weakest class of each set of classes that give the same orders at `site`."""

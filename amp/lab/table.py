@@ -9,13 +9,14 @@ from itertools import product
 from typing import Any, Final
 
 from amp.errors import UsageError
-from amp.explore.explorer import Bounds, Explorer, Finding
+from amp.explore.explorer import Bounds, Exploration, Explorer, Finding
 from amp.explore.shrink import Cost, shrink
 from amp.lab.descriptors import INTERRUPTED
 from amp.lab.plan import BARRIERS, PLATFORM, Plan, make_plan
 from amp.lab.stopping import Progress, Stop, explore, stoppable
 from amp.lab.verify import Counterexample, Verdict, as_data, counterexample_data, explorer_of, fewest_messages, shown
 from amp.ordering.barriers import BarrierClass
+from amp.ordering.placement import check_observers
 from amp.ordering.platforms import PLATFORMS, Platform
 from amp.programs.program import Program
 
@@ -77,8 +78,14 @@ def plans_of(
 def verify_table(
     plans: Sequence[Plan], bounds: Bounds, progress: CellDone | None = None, runs: Progress | None = None
 ) -> Table:
-    """Explore every plan, `bounds` for each; make the smallest counterexample small and show it in processes."""
+    """Explore every plan, `bounds` for each; make the smallest counterexample small and show it in processes.
+
+    Of several, one whose platform cannot show so many processors is inconclusive, with the reason; a single one raises
+    UsageError.
+    """
     started, cells = time.monotonic(), list[Verdict]()
+    if len(plans) == 1:
+        check_observers(_platform(plans[0]), plans[0].program.placement)
     best: tuple[tuple[int, Cost], Found] | None = None
     with stoppable() as stop:
         for number, plan in enumerate(plans):
@@ -95,12 +102,22 @@ def verify_table(
 
 
 def _explored(plan: Plan, bounds: Bounds, stop: Stop, runs: Progress | None) -> tuple[Verdict, Found | None]:
-    started, explorer = time.monotonic(), explorer_of(plan)
+    started = time.monotonic()
+    try:
+        check_observers(_platform(plan), plan.program.placement)
+    except UsageError as error:
+        return Verdict(plan, Exploration(bound=str(error)), None, 0.0), None
+    explorer = explorer_of(plan)
     exploration = explore(explorer, bounds, stop, runs)
     found = None
     if exploration.finding is not None:
         found = fewest_messages(plan, explorer, exploration.finding, bounds, stop)
     return Verdict(plan, exploration, None, time.monotonic() - started), found
+
+
+def _platform(plan: Plan) -> Platform:
+    assert plan.platform is not None, plan
+    return plan.platform
 
 
 def table_data(table: Table) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Every behaviour of a program on a platform, or the smallest counterexample.
 
-A counterexample is made small, then run in two real
-processes in lockstep; what is shown, saved and replayed is that run.
+A counterexample is made small, then run in lockstep, in a real process for each part; what is shown, saved and replayed
+is that run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from amp.lab.stopping import Progress, Stop, explore, stoppable
 from amp.machine.config import Report, RunConfig, Tally
 from amp.machine.script import Script
 from amp.programs.program import Code
-from amp.report.counts import count_of
+from amp.report.counts import count_of, processes
 
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 
@@ -88,7 +88,8 @@ def explorer_of(plan: Plan) -> Explorer:
     if program.exchange:
         raise UsageError(f"{program.name} is too large to be explored: vring is the same rings, small")
     assert plan.platform is not None, plan
-    machine = Machine(plan.platform, plan.sites, program.memory(plan.config).layout(model_bytes=8).shared)
+    memory = program.memory(plan.config).layout(model_bytes=8).shared
+    machine = Machine(plan.platform, plan.sites, memory, program.placement)
     return Explorer(machine, [_part(part.load(), plan.config) for part in program.parts])
 
 
@@ -216,7 +217,7 @@ def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) ->
     done = Report(outcome="done")
     reports = tuple(found if cpu == finding.cpu else done for cpu in range(len(plan.program.parts)))
     outcome = Outcome(plan.config, reports, finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan.name_of))
+    steps = tuple(story(execution, plan.name_of, plan.program.part_names))
     return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
 
 
@@ -230,7 +231,9 @@ def replay(plan: Plan, shrunk: Shrunk) -> Witness:
         finder = _same_finder(outcome, shrunk.finding)
         if finder is None:
             shown = "no violation" if outcome.finding is None else outcome.finding.text
-            raise NotRepeated(f"two processes with the schedule showed {shown}; this is a defect of amp")
+            raise NotRepeated(
+                f"{processes(len(plan.program.parts))} with the schedule showed {shown}; this is a defect of amp"
+            )
         return explained_witness(machine, plan, replace(outcome, finder=finder), explained=True)
 
 

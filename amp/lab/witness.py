@@ -132,7 +132,7 @@ def replay(path: str, program: str | None = None) -> tuple[Witness, Outcome, boo
     """
     plan, found, file_sha256 = _opened(path, program)
     if found.not_repeated:
-        raise UsageError(f"witness {path}: two processes did not repeat it when it was found: {found.not_repeated}")
+        raise UsageError(f"witness {path}: its processes did not repeat it when it was found: {found.not_repeated}")
     try:
         if plan.config.file is not None and _sha256(plan.config.file) != file_sha256:
             raise UsageError(f"file {plan.config.file} is not the one that was sent: its sha256 differs")
@@ -176,7 +176,7 @@ def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
     _check_reports(content)
     _check_whole(content, program)
-    trace = None if content.not_repeated else Trace.from_bytes(_inflate(content.trace), program.sites)
+    trace = None if content.not_repeated else _trace(content, program)
     if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
     sites = sites_for(program, content.barriers, content.weaken)
@@ -190,6 +190,10 @@ def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]
     repeatable = config.file is None or _is_still(config.file, content.file_sha256)
     explanation = explain(plan, outcome, trace, repeatable=repeatable)
     return plan, Witness(config.seed, outcome, trace, explanation, lines=content.lines)
+
+
+def _trace(content: WitnessFile, program: Program) -> Trace:
+    return Trace.from_bytes(_inflate(content.trace), program.sites, program.placement.staged)
 
 
 def _check_lines(lines: tuple[Lines | None, ...]) -> None:

@@ -9,7 +9,7 @@ platform's tables.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
@@ -17,17 +17,11 @@ from typing import Final
 from amp._core import _bridge
 from amp.errors import UsageError
 from amp.litmus.program import (
-    ACQUIRE,
     FROM_EXPECTED,
     LOCATION_BYTES,
-    NO_RESULT,
-    ORDERED_READ,
     Instruction,
-    Op,
     Program,
-    Rmw,
 )
-from amp.ordering.barriers import Orders
 from amp.ordering.platforms import Platform, Side
 
 LEVELS: Final = 2  # the core's XP_LEVELS: towards siblings, towards the others
@@ -72,9 +66,6 @@ def enumerate_outcomes(
         far = ordering.orders & platform.towards_others(Side.HOST, ordering.orders, ordering.reach)
         orders += bytes([near if mixed or not apart else far, far if apart else near])
     implicit = platform.implicit(Side.HOST)
-    worth = [Orders(least) | implicit for least in orders[LEVELS - 1 :: LEVELS]]
-    for number, thread in enumerate(program.threads):
-        _refuse_overtaken_atomics(number, thread, worth)
     arrangement: _Arrangement = (
         bytes(orders),
         LEVELS if mixed else 1,
@@ -147,31 +138,3 @@ def _variants(threads: tuple[Code, ...]) -> Iterator[tuple[Code, ...]]:
 
 def _is_read(register: int, code: Code) -> bool:
     return any(register in instruction.sources for instruction in code)
-
-
-# The core lets no later store become visible before an atomic has read: such tests are refused, here and nowhere else,
-# rather than outcomes missed. When the core can do it, this check goes, and its call above.
-def _refuse_overtaken_atomics(number: int, thread: Code, orders: Sequence[Orders]) -> None:
-    """`orders` is what each ordering is worth among these CPUs, the hardware's own part included."""
-    unwanted = any(instruction.op is Op.RMW and instruction.flags & NO_RESULT for instruction in thread)
-    relaxed = [False] * (len(thread) + 1)  # before each instruction: has an atomic read that a store may overtake?
-    for at, instruction in enumerate(thread):
-        here = relaxed[at]
-        if here and instruction.op in (Op.STORE, Op.RMW):
-            text = "a store behind an atomic that it may overtake here is not supported in one thread"
-            raise UsageError(f"P{number}: {text}")
-        match instruction.op:
-            case Op.RMW:
-                # A compare-and-swap that fails is an acquire at most.
-                ordered = ACQUIRE if instruction.arg == Rmw.CMPXCHG else ORDERED_READ
-                worth = orders[instruction.order] if instruction.flags & ordered else orders[0]
-                here |= Orders.RW not in worth
-            case Op.FENCE:
-                # One for loads alone does not wait for the load of an atomic without a result.
-                fence = orders[instruction.order]
-                reaches = not unwanted or bool(fence & (Orders.WR | Orders.WW))
-                here &= not (Orders.RW in fence and reaches)
-            case Op.JUMP | Op.JUMP_IF_ZERO | Op.JUMP_IF_NOT_ZERO:
-                relaxed[instruction.imm] |= here
-        if instruction.op not in (Op.JUMP, Op.END):
-            relaxed[at + 1] |= here

@@ -5,13 +5,16 @@ Every machine with a model sets it up here; what its fields mean is in amp/_core
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from amp._core import _bridge
 from amp.machine.config import Mode
-from amp.ordering.platforms import Platform, Side
-from amp.port.port import CPU_NAMES
+from amp.ordering.placement import PAIR, Placement, arrangement, check_observers
+from amp.ordering.platforms import Platform
 from amp.region import Region
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 STORE_DEPTH: Final = 64  # pending stores of a CPU
 LOG_WRITES: Final = 1 << 14  # visible writes that the model remembers
@@ -20,9 +23,11 @@ _CORE_MODE: Final = {Mode.FREE: _bridge.FREE, Mode.LOCKSTEP: _bridge.LOCKSTEP}
 ModelConfig = tuple[int, int, int, int, int, int, int, int]  # struct amp_model_config, in its order
 
 
-def model_config(mode: Mode, shared: tuple[int, int], seed: int, trace_events: int) -> ModelConfig:
-    """A model of both CPUs. `shared` is Layout.shared; the trace keeps the newest `trace_events`, a power of two."""
-    return (len(CPU_NAMES), _CORE_MODE[mode], *shared, STORE_DEPTH, LOG_WRITES, trace_events, seed)
+def model_config(
+    mode: Mode, shared: tuple[int, int], seed: int, trace_events: int, cpus: int = len(PAIR)
+) -> ModelConfig:
+    """A model of so many CPUs. `shared` is Layout.shared; the trace keeps the newest `trace_events`, a power of two."""
+    return (cpus, _CORE_MODE[mode], *shared, STORE_DEPTH, LOG_WRITES, trace_events, seed)
 
 
 def model_bytes(config: ModelConfig) -> int:
@@ -30,10 +35,20 @@ def model_bytes(config: ModelConfig) -> int:
     return _bridge.model_room(config)
 
 
-def prepare_model(region: Region, config: ModelConfig, platform: Platform) -> None:
-    """The model as new, with the barriers of `platform`. No CPU may run."""
-    memory, at = region.memory, region.layout["model"].offset
+def prepare_model(region: Region, config: ModelConfig, platform: Platform, placement: Placement = PAIR) -> None:
+    """The model as new, with the barriers of `platform` for the processors of `placement`. No CPU may run.
+
+    Raises UsageError for a placement that the model cannot show on that platform (placement.check_observers).
+    """
+    place_model(region.memory, region.layout["model"].offset, config, platform, placement)
+
+
+def place_model(memory: Buffer, at: int, config: ModelConfig, platform: Platform, placement: Placement) -> None:
+    """The same of a model that lies at that offset of any memory."""
+    check_observers(platform, placement)
     _bridge.model_init(memory, at, config)
-    for cpu, side in enumerate(Side):
-        orders = bytes(int(value) for value in platform.table(side))
-        _bridge.model_set_orders(memory, at, cpu, int(platform.implicit(side)), orders)
+    rows = arrangement(platform, placement)
+    for cpu, orders in enumerate(rows):
+        _bridge.model_set_orders(memory, at, cpu, int(orders.implicit), bytes(orders.far))
+    if placement.levels > 1:
+        _bridge.model_set_domains(memory, at, bytes(placement.domains), tuple(bytes(orders.near) for orders in rows))

@@ -5,7 +5,7 @@ it stores, a store. A part is a granule of a bulk access, from 0 in the order of
 only. What becomes of goals is written in amp/_core/script.c, how they lie in memory in core.h, struct amp_goal.
 
 The token is `s1.` and, in URL-safe base 64, a CRC-32 (little endian) and the deflated text of the goals: words,
-separated by blanks. `v`, `r` and `t` are the three kinds; the CPU's number follows, and only what is not the rule:
+separated by blanks. `v`, `n`, `r` and `t` are the kinds; the CPU's number follows, and only what is not the rule:
 
 | word       | goal                                                                                       |
 |------------|--------------------------------------------------------------------------------------------|
@@ -15,6 +15,7 @@ separated by blanks. `v`, `r` and `t` are the three kinds; the CPU's number foll
 | `r1=0`     | the next load of CPU 1 reads the store of the last `v0`; `+`, `-`, `.` as above            |
 | `r1=0-2`   | ... reads the store two before that                                                        |
 | `r1=i`     | ... reads initial memory                                                                   |
+| `n0`       | as `v0`, to the siblings of CPU 0; `+`, `-`, `.` count from the last `n0`                  |
 | `t1`       | CPU 1 takes its interrupt                                                                  |
 | `v0*9`     | nine times the same word                                                                   |
 """
@@ -27,9 +28,10 @@ import re
 import struct
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from amp._core import _bridge
@@ -45,7 +47,7 @@ _GOAL: Final = struct.Struct("<BBBxIII")  # kind, cpu, source's cpu, -, access, 
 GOAL_BYTES: Final = _GOAL.size
 _CHECKSUM: Final = struct.Struct("<I")
 _WORD: Final = re.compile(
-    r"([vrt])([0-9])([+-][0-9]{1,10})?(?:\.([0-9]{1,10}))?"  # kind, cpu, offset, part
+    r"([vnrt])([0-9])([+-][0-9]{1,10})?(?:\.([0-9]{1,10}))?"  # kind, cpu, offset, part
     r"(?:=(i|[0-9])([+-][0-9]{1,10})?)?"  # the source's cpu, offset
     r"(?:\*([0-9]{1,5}))?",  # how many
     re.ASCII,
@@ -55,6 +57,15 @@ _WORD: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Visible:
     """The `part`-th granule of the CPU's `store`-th store, or its doorbell, becomes visible to the other CPUs."""
+
+    cpu: int
+    store: int
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The same to the siblings of its CPU: on a machine of siblings and others, where `Visible` is to the others."""
 
     cpu: int
     store: int
@@ -83,7 +94,7 @@ class Taken:
     cpu: int
 
 
-Goal: TypeAlias = Visible | Read | Taken
+Goal: TypeAlias = Visible | Near | Read | Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,9 @@ def _packed(number: int, goal: Goal, cpus: int) -> bytes:
         case Visible(cpu, store, part):
             limits: Iterable[tuple[str, int, int]] = (("cpu", cpu, cpus - 1), ("store", store, COUNT_LIMIT))
             fields = (_bridge.GOAL_VISIBLE, cpu, 0, store, part, 0)
+        case Near(cpu, store, part):
+            limits = (("cpu", cpu, cpus - 1), ("store", store, COUNT_LIMIT))
+            fields = (_bridge.GOAL_NEAR, cpu, 0, store, part, 0)
         case Read(cpu, load, part, source):
             owner, store = (_bridge.INITIAL, 0) if source is None else source
             owners = 0 if source is None else owner
@@ -187,6 +201,9 @@ def _packed(number: int, goal: Goal, cpus: int) -> bytes:
     return _GOAL.pack(*fields)
 
 
+_STORES: Final[Mapping[str, Callable[[int, int, int], Goal]]] = MappingProxyType({"v": Visible, "n": Near})
+
+
 class _Context:
     """What a word leaves out: each CPU's last store and load."""
 
@@ -197,6 +214,8 @@ class _Context:
         match goal:
             case Visible(cpu, store, part):
                 return f"v{cpu}{self._offset('v', cpu, store, part)}"
+            case Near(cpu, store, part):
+                return f"n{cpu}{self._offset('n', cpu, store, part)}"
             case Read(cpu, load, part, source):
                 origin = "i" if source is None else f"{source[0]}{_signed(source[1] - self._last['v', source[0]])}"
                 return f"r{cpu}{self._offset('r', cpu, load, part)}={origin}"
@@ -213,8 +232,8 @@ class _Context:
             return Taken(cpu)
         access = self._last[kind, cpu] + offset + (part == 0)
         self._last[kind, cpu] = access
-        if kind == "v":
-            return Visible(cpu, access, part)
+        if kind in _STORES:
+            return _STORES[kind](cpu, access, part)
         source = None if owner == "i" else (int(owner), self._last["v", int(owner)] + int(match[6] or 0))
         return Read(cpu, access, part, source)
 

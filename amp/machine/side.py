@@ -21,7 +21,7 @@ import msgspec
 from amp._core import _bridge
 from amp.errors import AmpError, PeerDied, PeerFinished, UsageError, Violation
 from amp.machine.config import Mode, Report, Request, RunConfig, Tally
-from amp.ordering.sites import SiteMap, Sites
+from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled, site_map
 from amp.port.port import Port
 from amp.programs import load
@@ -77,7 +77,7 @@ def _run(region: Region, cpu: int, config: RunConfig) -> Report:
         code = program.parts[cpu].load()
         if program.bare:
             return cast(Report, code(region, config))  # type: ignore[arg-type,call-arg]
-        port = _open(region, cpu, config, program.sites)
+        port = _open(region, cpu, config, program)
         finding = _finding(lambda: code(port, config, tally))
         lines = getattr(port, "lines", None)
         if finding.outcome != "lost":
@@ -112,16 +112,16 @@ def _check_same(program: Program, config: RunConfig) -> None:
         raise UsageError(f"program {program.source.path} has changed since the run was started")
 
 
-def _open(region: Region, cpu: int, config: RunConfig, sites: Sites) -> Port:
-    opened = _door(config)(region, cpu, site_map(config.sites, sites))
+def _open(region: Region, cpu: int, config: RunConfig, program: Program) -> Port:
+    opened = _door(config, len(program.parts))(region, cpu, site_map(config.sites, program.sites))
     # A waiter that spins on the only CPU keeps from running what it waits for.
     opened.set_spin_ns(config.spin_ns if len(os.sched_getaffinity(os.getppid())) > 1 else 0)
     return opened
 
 
-def _door(config: RunConfig) -> Callable[[Region, int, SiteMap], ModelledPort | DirectPort]:
+def _door(config: RunConfig, cpus: int) -> Callable[[Region, int, SiteMap], ModelledPort | DirectPort]:
     if config.mode is Mode.DIRECT:
-        return open_direct
+        return partial(open_direct, cpus=cpus)
     if not config.lines:
         return open_modelled
     from amp.port.lines import LinedPort  # noqa: PLC0415  (few runs are asked for their lines)

@@ -12,7 +12,7 @@ from amp.errors import AccessFault
 from amp.ordering.barriers import Primitive
 from amp.ordering.sites import SiteMap, Sites
 from amp.port.cells import CellAccess
-from amp.port.port import CPU_NAMES, Polling, Port
+from amp.port.port import CPU_NAMES, Polling, Port, cpu_name
 from amp.region import Region
 from amp.virtio.batch import DeviceBatches, DriverBatches
 from amp.virtio.queue import Chain, IndirectTables, OffersRings
@@ -66,7 +66,7 @@ class DirectPort(Polling, CellAccess, _bridge.DirectPort, OffersRings):
     def _open(self, kind: Any, layout: SplitLayout, numbers: tuple[Any, ...], cpu: int, *first: type) -> Any:
         memory, (start, end), board, sites = self._room
         try:
-            return kind(*first, memory, numbers, layout, sites, board, cpu, CPU_NAMES[cpu])
+            return kind(*first, memory, numbers, layout, sites, board, cpu, cpu_name(cpu))
         except OSError as error:
             where = f"ring of {layout.num} entries at {layout.base:#x}, buffers at {numbers[1][2]:#x}"
             raise AccessFault(f"{where}: not in the shared memory, {start:#x} to {end:#x}") from error
@@ -117,13 +117,13 @@ def open_modelled(region: Region, cpu: int, sites: SiteMap, *, door: type[Modell
     return door(region.memory, region.layout["model"].offset, cpu, site_bytes(sites), sites.sites.numbers)
 
 
-def open_direct(region: Region, cpu: int, sites: SiteMap) -> DirectPort:
-    """The port of `cpu` on the bare region."""
+def open_direct(region: Region, cpu: int, sites: SiteMap, *, cpus: int = len(CPU_NAMES)) -> DirectPort:
+    """The port of `cpu`, one of `cpus`, on the bare region."""
     start, end = region.layout.shared
     board = region.layout["mailbox"].offset
     primitives = tuple(_REAL_FENCES.get(primitive, primitive) for primitive in sites.primitives)
     real = SiteMap(sites.name, sites.sites, primitives)
-    return DirectPort(region.memory, start, end, board, cpu, len(CPU_NAMES), site_bytes(real), sites.sites.numbers)
+    return DirectPort(region.memory, start, end, board, cpu, cpus, site_bytes(real), sites.sites.numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ HOST: Final = 0
 REMOTE: Final = 1
 CPU_NAMES: Final[Sequence[str]] = ("host", "remote")
 
+
+def cpu_name(cpu: int, names: Sequence[str] = CPU_NAMES) -> str:
+    """What a processor is called: by its part's name, or by its number where none is known."""
+    return names[cpu] if cpu < len(names) else f"CPU {cpu}"
+
+
 T = TypeVar("T")
 
 

@@ -31,7 +31,7 @@ from amp.port.port import Port
 from amp.programs.program import Part, Program, Size, Source
 from amp.virtio.sites import LINUX, SITES
 
-_PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
+_PART: Final = re.compile(r"(host|remote)([2-6]?)", re.ASCII)
 _OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
@@ -45,6 +45,7 @@ def program(
     violations: str = "a failed check, or all parts asleep with work left",
     symptoms: Mapping[Site, str] = MappingProxyType({}),
     idle: Mapping[Site, str] = MappingProxyType({}),
+    apart: Iterable[str] = (),
 ) -> Callable[[type], Program]:
     """Make a Program of a class whose methods are the parts: `host(self, cpu, at)`, `remote(self, cpu, at)`.
 
@@ -55,8 +56,10 @@ def program(
     `layout` is the shared memory, or a function that makes it of those sizes that are its parameters. `sites` are
     the barrier sites at which the parts may stand. `sizes` are numbers that a user may choose, by name: a default, or
     an amp.Size with limits. `name` is the class's unless given, `summary` the first line of its docstring. The others
-    are as in amp.Program. Raises UsageError for a class without parts, and under `python -O`, which drops its asserts.
+    are as in amp.Program. Parts of one side are siblings, CPUs of one inner domain; those named in `apart` have no
+    siblings. Raises UsageError for a class without parts, and under `python -O`, which drops its asserts.
     """
+    alone = frozenset(apart)
     frame = sys._getframe(1)
     path = os.path.realpath(frame.f_code.co_filename)
 
@@ -68,13 +71,16 @@ def program(
             )
         if not __debug__ and not _keeps_asserts(cls):
             raise UsageError(f"program {cls.__name__}: python -O drops its asserts; run it by its file, or without -O")
+        if unknown := alone.difference(names):
+            has = ", ".join(names)
+            raise UsageError(f"program {cls.__name__}: apart names {min(unknown)!r:.80}, its parts are {has}")
         chosen = sites if isinstance(sites, Sites) else Sites(sites)
         known = {key: size if isinstance(size, Size) else Size(size) for key, size in sizes.items()}
         places = _places(layout, known)
         found = Program(
             name=name or cls.__name__,
             summary=summary or next(iter((cls.__doc__ or "").strip().splitlines()), ""),
-            parts=tuple(Part(each, _side(each), _code(cls, each, places, known)) for each in names),
+            parts=tuple(Part(each, _side(each), _code(cls, each, places, known), each in alone) for each in names),
             memory=places,
             sites=chosen,
             violations=violations,

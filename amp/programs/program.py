@@ -19,6 +19,7 @@ import msgspec
 
 from amp.errors import UsageError
 from amp.machine.config import HEADER_BYTES, Mode, RunConfig, Tally
+from amp.ordering.placement import PARTS_LIMIT, Place, Placement
 from amp.ordering.platforms import Side
 from amp.ordering.sites import NO_POLICIES, NO_SITES, Site, SiteMap, Sites
 from amp.port.port import Port
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Code = Callable[[Port, RunConfig, Tally], None]
 SIZE_LIMIT: Final = 1 << 40
-PARTS_LIMIT: Final = 6  # AMP_CPUS in amp/_core/core.h
 
 # What of RunConfig a program settles: by its `fixed`, or as RunConfig has it by itself. An exchange leaves them open.
 FIXED_FIELDS: Final = (
@@ -85,12 +85,13 @@ class Size:
 class Part:
     """What one processor runs. `code` is a function, or where it is: "module:function", imported when it is needed.
 
-    Parts of one side are siblings: CPUs of one inner domain.
+    Parts of one side are siblings: CPUs of one inner domain. One that is `apart` has none.
     """
 
     name: str
     side: Side
     code: Code | str
+    apart: bool = False
 
     def load(self) -> Code:
         """The function."""
@@ -204,6 +205,17 @@ class Program:
         """Where each part runs."""
         return tuple(part.side for part in self.parts)
 
+    @cached_property
+    def placement(self) -> Placement:
+        """The processor of each part."""
+        sides = tuple(Side)
+        return Placement(
+            tuple(
+                Place(part.name, part.side, len(sides) + number if part.apart else sides.index(part.side))
+                for number, part in enumerate(self.parts)
+            )
+        )
+
     # --- sizes
 
     def size_of(self, config: RunConfig, name: str) -> int:
@@ -274,7 +286,9 @@ class Program:
         return {
             "name": self.name,
             "summary": self.summary,
-            "parts": {part.name: {"side": part.side.value, "code": part.where} for part in self.parts},
+            "parts": {
+                part.name: {"side": part.side.value, "apart": part.apart, "code": part.where} for part in self.parts
+            },
             "counts_as_violation": self.violations,
             "sites": {site.name: self.symptom(site) for site in self.needed},
             "idle_sites": {site.name: text for site, text in self.idle.items()},

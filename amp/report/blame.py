@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
-from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.barriers import NO_ORDERS, PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, Site, Sites
 from amp.report.history import GRANULE, History, covers, granule_of
@@ -41,6 +41,7 @@ from amp.report.shapes import (
     overwritten,
     passage,
     passings,
+    relayed,
     some,
     store_buffering,
     stranded,
@@ -132,6 +133,7 @@ class Explanation:
     deciding: Event | None = None
     tried: bool = False
     sites: Sites = NO_SITES  # the program's
+    names: tuple[str, ...] = ()  # the parts', if they are known
 
     @property
     def accesses(self) -> tuple[Event, ...]:
@@ -145,10 +147,12 @@ def blame(
     platform: Platform,
     sides: Sequence[str] = ("host", "remote"),
     judge: Judge | None = None,
+    *,
+    names: Sequence[str] = (),
 ) -> Explanation | None:
     """The two accesses that were not ordered, and the site between them. None only if the trace is empty.
 
-    `sides` names the machine of each CPU. With a judge only what decided the run is blamed.
+    `sides` names the machine of each CPU, `names` the part. With a judge only what decided the run is blamed.
     """
     if not len(trace):
         return None
@@ -162,6 +166,7 @@ def blame(
         deciding=deciding,
         tried=judge is not None,
         sites=trace.sites,
+        names=tuple(names),
     )
     cycles: Iterator[Cycle]
     if judge is not None:
@@ -208,6 +213,8 @@ def _at(history: History, finding: Finding, deciding: Event | None) -> Iterator[
         yield from some(store_buffering(history, load))
     for byte in bytes_:
         yield from landed_late(history, load, byte)
+    for byte in bytes_:
+        yield from relayed(history, load, byte)
 
 
 def _whole(history: History, load: Event) -> Event:
@@ -293,6 +300,7 @@ def _cycles(history: History, load: Event, byte: int) -> Iterator[Cycle]:
     cycle = message_passing(history, load, byte) or late_load(history, load, byte)
     if cycle:
         yield cycle
+    yield from relayed(history, load, byte)
 
 
 def _stalled(history: History) -> Iterator[Cycle]:
@@ -319,12 +327,19 @@ _PAIR_KINDS = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}  #
 
 
 def cure_for(
-    platform: Platform, side: Side, needs: Orders, kind: Kind | None, failed: Primitive | None = None
+    platform: Platform,
+    side: Side,
+    needs: Orders,
+    kind: Kind | None,
+    failed: Primitive | None = None,
+    *,
+    near: bool = False,
 ) -> tuple[Primitive, BarrierClass | None] | None:
-    """The least that orders it, and its class if the code's `kind` gives that barrier for it: else it goes by its name.
+    """The least that orders it, for the others or if `near` for siblings, and its class.
 
-    Only of kinds that promise the pair: that a read barrier's instruction orders stores here makes it no cure for them.
-    Nor is the instruction of the barrier that `failed` by another name, whatever a platform's rows say of that one.
+    The class if the code's `kind` gives that barrier for it: else it goes by its name. Only of kinds that promise the
+    pair: that a read barrier's instruction orders stores here makes it no cure for them. Nor is the instruction of the
+    barrier that `failed` by another name, whatever a platform's rows say of that one.
     """
     rows = platform.processor(side).architecture.rows
     tried = [kind] if kind is not None else []
@@ -334,7 +349,10 @@ def cure_for(
             primitive = primitive_for(barrier_class, each)
             if failed is not None and rows[primitive].instruction == rows[failed].instruction:
                 continue
-            if needs in PROMISES[primitive] and needs in platform.orders(side, primitive):
+            row = rows[primitive]
+            kept = platform.orders(side, primitive)
+            kept |= platform.towards_siblings(side, row.orders, row.reach) if near else NO_ORDERS
+            if needs in PROMISES[primitive] and needs in kept:
                 return primitive, barrier_class if kind in (each, None) else None
     return None
 
@@ -345,7 +363,8 @@ def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
     primitive = Primitive(barrier.primitive) if barrier else None
     site = history.trace.site(barrier) if barrier else None
     kind = None if site is None else site.kind
-    cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive) or (None, None)
+    near = history.are_siblings(cycle.pair[0].cpu, cycle.other[0].cpu)
+    cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive, near=near) or (None, None)
     return replace(
         plain,
         shape=cycle.shape,
@@ -385,7 +404,8 @@ def _also(history: History, cycle: Cycle) -> Event | None:
     if needs is None:
         return None
     barriers = barriers_between(history, *cycle.other)
-    return None if ordered(barriers, needs) else passage(history, *cycle.other, needs)
+    observer = cycle.pair[0].cpu
+    return None if ordered(history, barriers, needs, observer) else passage(history, *cycle.other, needs)
 
 
 def _interleaved(history: History, plain: Explanation) -> Explanation:

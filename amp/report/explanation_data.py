@@ -17,6 +17,7 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "finding": {
             "cpu": e.finding.cpu,
             "side": str(e.sides[e.finding.cpu]),
+            "part": e.names[e.finding.cpu] if e.names else str(e.sides[e.finding.cpu]),
             "text": e.finding.text,
             "address": e.finding.address,
             "size": e.finding.size,

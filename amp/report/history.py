@@ -4,6 +4,9 @@ Event order is the order in which things happened. A CPU's program order is the 
 and TAKEN events, with one exception: a load with the flag DEFERRED was issued earlier, at a point the trace does not
 hold. VISIBLE and RUNG are the memory's events, not the CPU's. Nothing here decides whether anything is wrong.
 
+On a machine of siblings and others a store has two arrivals: at the siblings of its CPU, then at the others. What a CPU
+sees goes by its own: `observer` says whose; None: everybody's.
+
 The trace may have lost its beginning. What happened before the first kept event is store 0 here: "older".
 """
 
@@ -15,7 +18,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from amp._core import _bridge
-from amp.ordering.barriers import NO_ORDERS, Orders
+from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
@@ -40,13 +43,17 @@ class History:
         self._stores: dict[int, list[Event]] = defaultdict(list)  # by granule, STORE events
         self._writes: dict[int, list[Event]] = defaultdict(list)  # by granule, VISIBLE events
         self._visible: dict[tuple[int, int], int] = {}  # (store, granule) -> when; a KICK's granule is -1
+        self._near: dict[tuple[int, int], int] = {}  # the same, at the siblings, where there are some
         for event in trace.events:
             self._add(event)
 
     def _add(self, event: Event) -> None:
-        if event.kind is EventKind.VISIBLE:
+        if event.kind is EventKind.VISIBLE and event.size:
             self._writes[event.address].append(event)
-            self._visible[event.store, event.address] = event.number
+            arrivals = self._near if event.flags & EventFlag.SIBLINGS else self._visible
+            arrivals[event.store, event.address] = event.number
+        elif event.kind is EventKind.VISIBLE:
+            pass  # a doorbell that rings nobody by it
         elif event.kind is EventKind.RUNG:
             self._visible[event.store, -1] = event.number
             self._of_kind[event.cpu, event.kind].append(event)
@@ -60,6 +67,16 @@ class History:
         """The pairs that the site of `barrier` must keep; none for a bare fence."""
         site = self.trace.site(barrier)
         return NO_ORDERS if site is None else site.needs
+
+    def are_siblings(self, cpu: int, other: int) -> bool:
+        """Do these see one another's stores first?"""
+        domains = self.trace.domains
+        return max(cpu, other) < len(domains) and domains[cpu] == domains[other]
+
+    def orders_for(self, barrier: Event, observer: int) -> Orders:
+        """What a barrier orders of its CPU's accesses as that other CPU sees them."""
+        near = self.are_siblings(barrier.cpu, observer)
+        return Orders(barrier.value) & ALL_ORDERS if near else barrier.orders
 
     def of_kind(self, cpu: int, *kinds: EventKind, after: int = 0, before: int | None = None) -> list[Event]:
         """The CPU's events of these kinds with after < number < before, in order."""
@@ -79,15 +96,19 @@ class History:
             if not event.flags & EventFlag.PART
         ]
 
-    def visible_at(self, store: Event, byte: int) -> int | None:
+    def visible_at(self, store: Event, byte: int, observer: int | None = None) -> int | None:
         """When the byte of this store (a KICK: the doorbell) became visible; None if it never did."""
         granule = -1 if store.kind is EventKind.KICK else granule_of(byte)
-        return self._visible.get((store.number, granule))
+        return self._arrivals(store.cpu, granule, observer).get((store.number, granule))
+
+    def _arrivals(self, owner: int, granule: int, observer: int | None) -> dict[tuple[int, int], int]:
+        near = granule >= 0 and observer is not None and self.are_siblings(owner, observer)
+        return self._near if near else self._visible
 
     def visible_events(self, store: Event) -> list[Event]:
-        """The VISIBLE events of a STORE, the RUNG event of a KICK."""
+        """The VISIBLE events of a STORE, at siblings before those at the others; the RUNG event of a KICK."""
         granules = [-1] if store.kind is EventKind.KICK else _granules(store)
-        numbers = (self._visible.get((store.number, granule)) for granule in granules)
+        numbers = (level.get((store.number, granule)) for level in (self._near, self._visible) for granule in granules)
         events = (self.trace.event(number) for number in numbers if number is not None)
         return sorted((event for event in events if event), key=_number)
 
@@ -101,12 +122,14 @@ class History:
         """Every CPU's STORE events that touch the byte, issued before that time."""
         return [event for event in self._stores[granule_of(byte)] if event.number < before and covers(event, byte)]
 
-    def pending(self, cpu: int, at: int) -> list[tuple[Event, int]]:
+    def pending(self, cpu: int, at: int, observer: int | None = None) -> list[tuple[Event, int]]:
         """The CPU's stores that are not wholly visible at that time, in program order, and how many granules wait."""
         waiting = []
         for store in self.of_kind(cpu, EventKind.STORE, EventKind.KICK, before=at):
             granules = [-1] if store.kind is EventKind.KICK else _granules(store)
-            left = sum(self._visible.get((store.number, granule), at) >= at for granule in granules)
+            left = sum(
+                self._arrivals(cpu, granule, observer).get((store.number, granule), at) >= at for granule in granules
+            )
             if left:
                 waiting.append((store, left))
         return waiting
@@ -168,13 +191,16 @@ class History:
         part = next((part for part in self.parts(load) if covers(part, byte)), None)
         source = part or load
         if not source.flags & EventFlag.STALE:
-            return self._newest(byte, load.number) or (load.store if _single(load) else 0)
+            return self._newest(byte, load.number, load.cpu) or (load.store if _single(load) else 0)
         if source.flags & EventFlag.FORWARDED:
             return None  # of mixed origin: the event names only the forwarded one
         if source.store == 0:
             return 0
-        moment = self._visible.get((source.store, granule_of(byte)))
-        return source.store if moment is None else self._newest(byte, moment + 1)
+        written = self.trace.event(source.store)
+        if self.trace.domains and written is not None and not covers(written, byte):
+            return None  # as of two moments: the event names only the newest
+        moment = None if written is None else self.visible_at(written, byte, load.cpu)
+        return source.store if moment is None else self._newest(byte, moment + 1, load.cpu)
 
     def sources(self, load: Event) -> tuple[int, ...]:
         """The numbers of the stores that a load read, in the order of its bytes; without "older" and "cannot tell".
@@ -193,18 +219,18 @@ class History:
         source = self.trace.event(origin)
         if source and source.cpu == load.cpu and self._unseen(source, byte, load.number):
             return []
-        since = (self._visible.get((origin, granule_of(byte))) or 0) if origin else 0
+        since = (self.visible_at(source, byte, load.cpu) or 0) if source else 0
         return [
             store
             for store in self.stores_to(byte, before=load.number)
             if store.cpu != load.cpu
             and store.number != origin
-            and ((when := self.visible_at(store, byte)) is None or when > since)
+            and ((when := self.visible_at(store, byte, load.cpu)) is None or when > since)
         ]
 
     def newer_visible(self, load: Event, byte: int) -> int | None:
         """The store that memory's byte held when the load returned another, older value; None if it was the newest."""
-        origin, newest = self.read_from(load, byte), self._newest(byte, load.number)
+        origin, newest = self.read_from(load, byte), self._newest(byte, load.number, load.cpu)
         own = self._own_newest(load.cpu, byte, load.number)
         if origin is None or newest in (0, origin) or (own and self._unseen(own, byte, load.number)):
             return None
@@ -228,7 +254,7 @@ class History:
                     yield kick, taken
 
     def _unseen(self, store: Event, byte: int, at: int) -> bool:
-        when = self.visible_at(store, byte)
+        when = self.visible_at(store, byte, store.cpu)
         return when is None or when >= at
 
     def _own_newest(self, cpu: int, byte: int, before: int) -> Event | None:
@@ -239,13 +265,17 @@ class History:
                 return stores[i]
         return None
 
-    def _newest(self, byte: int, before: int) -> int:
-        """The store that the memory's byte holds just before that time; 0: older than the trace."""
+    def _newest(self, byte: int, before: int, observer: int) -> int:
+        """The store that the memory's byte holds for that CPU just before that time; 0: older than the trace."""
         bit, writes = 1 << byte % GRANULE, self._writes[granule_of(byte)]
         for i in range(bisect_left(writes, before, key=_number) - 1, -1, -1):
-            if writes[i].size & bit:
+            if writes[i].size & bit and self._reaches(writes[i], observer):
                 return writes[i].store
         return 0
+
+    def _reaches(self, arrival: Event, observer: int) -> bool:
+        """Is this the arrival by which that CPU sees the store?"""
+        return bool(arrival.flags & EventFlag.SIBLINGS) == self.are_siblings(arrival.cpu, observer)
 
 
 def _number(event: Event) -> int:

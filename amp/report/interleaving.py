@@ -81,8 +81,15 @@ class _Coherence:
         if byte not in self._known:
             stores = self._history.stores_to(byte, before=self._history.trace.last + 1)
             never = self._history.trace.last + 1
-            moments = [(self._history.visible_at(store, byte) or never, store.number) for store in stores]
-            self._known[byte] = [number for _, number in sorted(moments)]
+            moments = [
+                (
+                    self._history.visible_at(store, byte) or never,
+                    self._history.visible_at(store, byte, store.cpu) or never,  # all of one domain, or not yet there
+                    store.number,
+                )
+                for store in stores
+            ]
+            self._known[byte] = [number for *_, number in sorted(moments)]
         return self._known[byte]
 
     def after(self, byte: int, origin: int) -> int:

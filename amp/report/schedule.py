@@ -1,8 +1,8 @@
 """A traced run as a schedule: what a seeded run did by chance, two processes do again by its script, on any machine.
 
-The script has a goal for every store and doorbell that became visible, for every load, and for every interrupt taken,
-in the order of the trace. Of a bulk load only the first granule and the stale ones need one: the others are read at
-that moment, too, and by default the newest value.
+The script has a goal for every store and doorbell that became visible (with siblings and others, for both times), for
+every load, and for every interrupt taken, in the order of the trace. Of a bulk load only the first granule and the
+stale ones need one: the others are read at that moment, too, and by default the newest value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from amp._core import _bridge
 from amp.errors import UsageError
-from amp.machine.script import Goal, Read, Script, Taken, Visible
+from amp.machine.script import Goal, Near, Read, Script, Taken, Visible
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
@@ -31,7 +31,7 @@ def goals_of(trace: Trace) -> Iterator[tuple[Event, Goal]]:
     """The schedule's goals, each with its event. Raises UsageError as script_of does, or if the trace is no run's."""
     if not trace.complete:
         raise UsageError(f"schedule: the trace begins at event {trace.first}, the whole run is needed")
-    run = _Run()
+    run = _Run(trace.domains)
     for event in trace.events:
         try:
             goals = list(run.goals(event))
@@ -46,7 +46,7 @@ def with_load_at(trace: Trace, load: Event, moment: int) -> Script:
 
     It reads the newest of what is visible then. The trace must be complete.
     """
-    run, goals = _Run(), list[Goal]()
+    run, goals = _Run(trace.domains), list[Goal]()
     for event in trace.events:
         if event.number == moment:
             goals += run.goals(load)
@@ -95,11 +95,14 @@ class _Cpu:
 class _Run:
     """The run as far as it has been read."""
 
-    def __init__(self) -> None:
+    def __init__(self, domains: tuple[int, ...]) -> None:
+        self._domains = domains  # Trace.domains
         self._stores: dict[int, _Store] = {}
         self._cpus: dict[int, _Cpu] = defaultdict(_Cpu)
         self._loads = LoadNumbers()
-        self._writes: dict[int, list[tuple[int, int]]] = defaultdict(list)  # visible ones by granule: (event, mask)
+        # Visible ones by granule: (event, mask), and with siblings and others what each arrival says of who sees it.
+        self._writes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._arrivals: dict[int, list[Event]] = defaultdict(list)
         self._parts: list[Event] = []  # stale ones of the bulk load that follows
 
     def goals(self, event: Event) -> Iterator[Goal]:
@@ -125,11 +128,26 @@ class _Run:
 
     def _make_visible(self, event: Event) -> Goal:
         store = self._stores[event.store]
+        if self._domains:
+            return self._make_step(event, store)
         if event.kind is EventKind.RUNG:
             return Visible(store.cpu, store.number)
         self._cpus[event.cpu].waiting[event.address].remove((event.store, event.size))
         self._writes[event.address].append((event.store, event.size))
         return Visible(store.cpu, store.number, (event.address - _down(store.address)) // GRANULE)
+
+    def _make_step(self, event: Event, store: _Store) -> Goal:
+        """The same with siblings and others: which of the two sees it."""
+        if event.kind is EventKind.RUNG:
+            near = self._domains[event.address] == self._domains[store.cpu]
+            return (Near if near else Visible)(store.cpu, store.number)
+        step = Near if event.flags & EventFlag.SIBLINGS else Visible
+        if not event.size:
+            return step(store.cpu, store.number)
+        if step is Near:
+            self._cpus[event.cpu].waiting[event.address].remove((event.store, event.size))
+        self._arrivals[event.address].append(event)
+        return step(store.cpu, store.number, (event.address - _down(store.address)) // GRANULE)
 
     def _load(self, event: Event) -> Iterator[Goal]:
         number = self._loads.number(event)
@@ -137,6 +155,9 @@ class _Run:
         self._parts = []
         for i, (granule, mask) in enumerate(_granules(event)):
             if i == 0 or granule in stale:
+                if self._domains:
+                    yield Read(event.cpu, number, i, self._staged_source(stale.get(granule, event), granule, mask))
+                    continue
                 missed = stale[granule].primitive if granule in stale else 0
                 yield Read(event.cpu, number, i, self._source(event, granule, mask, missed))
 
@@ -153,6 +174,24 @@ class _Run:
             )
         writes = [store for store, bytes_ in self._writes[granule] if bytes_ & missing]
         return self._name(writes[-1 - missed]) if missed < len(writes) else None
+
+    def _staged_source(self, event: Event, granule: int, mask: int) -> tuple[int, int] | None:
+        """With siblings and others: a scalar, and a granule of a bulk load that is stale, name their store."""
+        own = [(store, bytes_) for store, bytes_ in self._cpus[event.cpu].waiting[granule] if bytes_ & mask]
+        missing = mask
+        for _, bytes_ in own:
+            missing &= ~bytes_
+        if not missing:
+            return self._name(own[-1][0])
+        if event.flags & EventFlag.STALE:
+            if own:
+                raise UsageError(f"schedule: event {event.number} mixes bytes that the trace does not tell apart")
+            return self._name(event.store) if event.store else None
+        seen = [each.store for each in self._arrivals[granule] if each.size & missing and self._sees(event.cpu, each)]
+        return self._name(seen[-1]) if seen else None
+
+    def _sees(self, cpu: int, arrival: Event) -> bool:
+        return bool(arrival.flags & EventFlag.SIBLINGS) == (self._domains[cpu] == self._domains[arrival.cpu])
 
     def _name(self, event: int) -> tuple[int, int]:
         return self._stores[event].cpu, self._stores[event].number

@@ -25,6 +25,7 @@ class Shape(StrEnum):
     LOADS = "message passing, loads out of order"
     DOORBELL = "the doorbell overtook the ring"
     BUFFERED = "store buffering, a load overtook a store"
+    RELAYED = "message passing by way of a third, who did not pass it on in order"
     LATE_LOAD = "load buffering, a load was overtaken by a store"
     OVERWRITTEN = "a late store landed on a newer one"
     WIPED_OUT = "a load overtook a store, which landed on what announced the news"
@@ -90,7 +91,7 @@ def _news(history: History, load: Event, wanted: Event) -> list[_News]:
     ]
     took = [(kick, taken) for kick, taken in history.took(load.cpu, before=load.number) if kick.number > wanted.number]
     for later, saw in (*looks, *took):
-        visible = history.visible_at(later, saw.address) if later else None
+        visible = history.visible_at(later, saw.address, load.cpu) if later else None
         if later and later.cpu == wanted.cpu and visible is not None:
             known.setdefault(later.number, _News(later, saw, visible))
     return sorted(known.values(), key=lambda news: (news.later.kind is EventKind.KICK, news.later.number))
@@ -124,7 +125,7 @@ def _likeliest(history: History, load: Event, known: list[_News]) -> list[_News]
 
 def _passed(history: History, load: Event, byte: int, wanted: Event, news: _News) -> Cycle | None:
     """If y was visible before x, blame the writer; else the reader, who could have seen x since before y was there."""
-    visible = history.visible_at(wanted, byte)
+    visible = history.visible_at(wanted, byte, load.cpu)
     writer, reader = (wanted, news.later), (news.saw, load)
     if visible is None or visible > news.visible:
         shape = Shape.DOORBELL if news.needs is Orders.WD else Shape.STORES
@@ -132,6 +133,38 @@ def _passed(history: History, load: Event, byte: int, wanted: Event, news: _News
     if news.needs is Orders.WD:
         return None  # taking an interrupt orders by itself
     return _cycle(history, Cycle(Shape.LOADS, Orders.RR, reader, writer, load, byte, wanted))
+
+
+def relayed(history: History, load: Event, byte: int) -> Iterator[Cycle]:
+    """The writer stores x; a third, who knew of it, stores y; the reader saw y, then not x. Who was out of order?"""
+    for wanted in reversed(history.missed(load, byte)):
+        for look in reversed(history.loads(load.cpu, before=load.number)[-_CHAIN:]):
+            later = history.trace.event(look.store)
+            if later is None or later.cpu in (wanted.cpu, load.cpu):
+                continue
+            for link in reversed(history.loads(later.cpu, before=later.number)[-_CHAIN:]):
+                source = history.trace.event(link.store)
+                if source is not None and source.cpu == wanted.cpu and source.number >= wanted.number:
+                    yield from some(_relayed(history, (wanted, source), (link, later), (look, load), byte))
+
+
+_Pair = tuple[Event, Event]
+
+
+def _relayed(history: History, writer: _Pair, third: _Pair, reader: _Pair, byte: int) -> Cycle | None:
+    """`writer` stored what the reader missed, and what the third saw; both may be the same store."""
+    (wanted, source), (_, later), (look, load) = writer, third, reader
+    at, since = history.visible_at(wanted, byte, load.cpu), history.visible_at(later, look.address, load.cpu)
+    if at is not None and since is not None and at < since:
+        return _cycle(history, Cycle(Shape.LOADS, Orders.RR, reader, third, load, byte, wanted))
+    middle = later.cpu
+    first, second = history.visible_at(wanted, byte, middle), history.visible_at(source, source.address, middle)
+    if second is not None and (first is None or first > second):
+        return _cycle(history, Cycle(Shape.STORES, Orders.WW, writer, third, load, byte, wanted))
+    # What it has read of a sibling has to be carried along, as a store of its own would be.
+    carries = history.are_siblings(wanted.cpu, middle) and not history.are_siblings(middle, load.cpu)
+    needs = Orders.RW | Orders.WW if carries else Orders.RW
+    return _cycle(history, Cycle(Shape.RELAYED, needs, third, reader, load, byte, wanted))
 
 
 def late_load(history: History, load: Event, byte: int) -> Cycle | None:
@@ -158,7 +191,7 @@ def late_load(history: History, load: Event, byte: int) -> Cycle | None:
         for barrier in history.of_kind(load.cpu, EventKind.BARRIER, before=back.number)
         if history.site_needs(barrier) & Orders.RW
     ][-1:]
-    if ordered(barriers, Orders.RW) or ordered(barriers, Orders.RR):
+    if any(ordered(history, barriers, orders, origin.cpu) for orders in (Orders.RW, Orders.RR)):
         return None  # that barrier would have performed the load: it was issued after it
     return Cycle(
         Shape.LATE_LOAD, Orders.RW, (load, back), (look, origin), load, byte, None, barriers[-1] if barriers else None
@@ -253,7 +286,8 @@ def store_buffering(history: History, asleep: Event) -> Cycle | None:
             if unseen is None or look.size > GRANULE:
                 continue
             one, two = (store, look), (unseen, asleep)
-            when_one, when_two = history.visible_at(store, asleep.address), history.visible_at(unseen, look.address)
+            when_one = history.visible_at(store, asleep.address, sleeper)
+            when_two = history.visible_at(unseen, look.address, waker)
             both = ((one, two, when_one, when_two), (two, one, when_two, when_one))
             # Who looked first had stored before the other looked: in order, the other would have seen that.
             for pair, other, mine, theirs in sorted(both, key=lambda each: each[0][1].number):
@@ -295,13 +329,14 @@ def barriers_between(history: History, first: Event, second: Event) -> list[Even
 
 def _cycle(history: History, cycle: Cycle) -> Cycle | None:
     """The cycle with its barrier filled in; None if a barrier between the pair orders it after all."""
-    if ordered(barriers_between(history, *cycle.pair), cycle.needs):
+    if ordered(history, barriers_between(history, *cycle.pair), cycle.needs, cycle.other[0].cpu):
         return None
     return replace(cycle, barrier=passage(history, *cycle.pair, cycle.needs))
 
 
-def ordered(barriers: Sequence[Event], needs: Orders) -> bool:
-    return any(barrier.orders & needs for barrier in barriers)
+def ordered(history: History, barriers: Sequence[Event], needs: Orders, observer: int) -> bool:
+    """Does one of these keep all that is needed, as that CPU sees it?"""
+    return any(needs in history.orders_for(barrier, observer) for barrier in barriers)
 
 
 def passage(history: History, first: Event, second: Event, needs: Orders) -> Event | None:

@@ -1,8 +1,11 @@
 """An explanation, drawn: host on the left, remote on the right, time downwards; then the same in words.
 
-Each store is a line between the columns, from where it is issued to where the other side can see it. Only the events
-that matter are shown (`scene`). Plain text in a pipe, colour on a terminal, ASCII where the terminal knows no better.
-Nothing here decides anything.
+Each store is a line between the columns, from where it is issued to where the other side can see it. Of more parts than
+two, or two of one side, each has a column; where there is no room for that, the part's name stands before each event.
+There a store's arrivals are events of their own, in its part's column: with siblings and others there are two.
+
+Only the events that matter are shown (`scene`). Plain text in a pipe, colour on a terminal, ASCII where the terminal
+knows no better. Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -21,13 +24,14 @@ from amp.report.history import History, granule_of
 from amp.report.lanes import Flight, Lanes
 from amp.report.scene import arrivals, scene, times_looked
 from amp.report.shapes import Shape
-from amp.report.trace import Event, EventKind, Trace
+from amp.report.trace import Event, EventFlag, EventKind, Trace
 from amp.report.words import SCALAR_BYTES, Names, Words, value_text
 
 __all__ = ["Names", "render_timeline"]
 
 _WIDTH: Final = 100  # wider than this, the eye loses the line
 _GAP: Final = 8  # more events than these left out are shown as a gap
+_NARROWEST: Final = 22  # a column of several
 _PENDING: Final = 3  # pending stores named one by one
 _STORES: Final = (EventKind.STORE, EventKind.KICK)
 _ARRIVALS: Final = (EventKind.VISIBLE, EventKind.RUNG)
@@ -46,7 +50,7 @@ def render_timeline(
     console.print(Text(drawing.words.opening(), style="bold"), width=width)
     if explanation.pair is None and not explanation.story:
         console.print(Text("The last events before that, none of them seen to be out of order:"), width=width)
-    console.print(drawing.table(width), width=width)
+    console.print(drawing.table(width) if drawing.is_pair else drawing.crowd(width), width=width)
     console.print(drawing.story(), width=width)
     if replay is not None:
         console.print(Text(f"Replay: {replay}", style="bold"), soft_wrap=True)  # one line, to be copied
@@ -65,6 +69,44 @@ class _Drawing:
         self._lanes = Lanes([self._flight(e) for e in self._events if e.kind in _STORES], _strokes(unicode))
 
     # --- the picture
+
+    @property
+    def is_pair(self) -> bool:
+        """A host and a remote."""
+        return self._explanation.sides == tuple(Side)
+
+    def crowd(self, width: int) -> Table:
+        """Event number, a column for each part that does something here: or one for all, with their names."""
+        digits = max([5, *(len(str(event.number)) + 1 for event in self._events)])
+        cpus = sorted({event.cpu for event in self._events})
+        names = [self.words.cpu(cpu) for cpu in cpus]
+        each = (width - digits) // max(len(cpus), 1)
+        apart = each >= _NARROWEST
+        table = Table(box=None, pad_edge=False, show_edge=False, padding=0)
+        table.add_column("event", justify="right", width=digits, style="dim", no_wrap=True)
+        if apart:
+            for name in names:
+                table.add_column(f" {self._edge} {name}", width=each, overflow="fold")
+        else:
+            table.add_column(f" {self._edge} part", width=max(map(len, ("part", *names)), default=4) + 4, no_wrap=True)
+            table.add_column("", ratio=1, overflow="fold")
+        previous = 0
+        for event in self._events:
+            if previous and event.number - previous > _GAP:
+                table.add_row(self._gap, *[f" {self._edge}"] * (len(cpus) if apart else 1))
+            previous = event.number
+            if apart:
+                self._add_to_columns(table, event, cpus, each - 3)
+            else:
+                part = f" {self._edge} {self.words.cpu(event.cpu)}"
+                table.add_row(f"#{event.number}", part, self._cell(event))
+        return table
+
+    def _add_to_columns(self, table: Table, event: Event, cpus: list[int], width: int) -> None:
+        lines = self._lines(self._cell(event), width)
+        framed = Text("\n").join(Text(f" {self._edge} ", style="dim").append_text(line) for line in lines)
+        empty = Text("\n".join([f" {self._edge}"] * len(lines)), style="dim")
+        table.add_row(f"#{event.number}", *(framed if cpu == event.cpu else empty for cpu in cpus))
 
     def table(self, width: int) -> Table:
         """Event number, host, the stores on their way, remote: a row per event, its column widths fixed."""
@@ -152,7 +194,10 @@ class _Drawing:
 
     def _arrival(self, event: Event) -> Text:
         label = self.words.label(event)
-        text = Text(f"{label} visible: " if label else "visible: ", style="green")
+        visible = "visible: "
+        if self._history.trace.domains and event.kind is EventKind.VISIBLE:
+            visible = "siblings see: " if event.flags & EventFlag.SIBLINGS else "all see: "
+        text = Text(f"{label} {visible}" if label else visible, style="green")
         text.append(self.words.said(event))
         if self.words.overtook(event):
             text.append("; A is not", style="bold red")
@@ -186,7 +231,8 @@ class _Drawing:
 
     def _waiting(self) -> list[tuple[Event, int]]:
         assert self._explanation.bad is not None
-        return self._history.pending(self._pending_cpu(), self._explanation.bad.number)
+        bad = self._explanation.bad
+        return self._history.pending(self._pending_cpu(), bad.number, bad.cpu)
 
     def _pending(self) -> Text:
         e = self._explanation

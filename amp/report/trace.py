@@ -52,7 +52,9 @@ class EventKind(IntEnum):
     """core.h, enum amp_event_kind."""
 
     STORE = 1  # issued: pending from now on
-    VISIBLE = 2  # one granule of a store reached the other CPUs: address is the granule's, size its byte mask
+    VISIBLE = (
+        2  # one granule of a store reached other CPUs: address is the granule's, size its byte mask; 0: a doorbell
+    )
     LOAD = 3
     BARRIER = 4
     KICK = 5  # a doorbell store issued: address is the CPU it rings
@@ -74,6 +76,7 @@ class EventFlag(IntFlag):
     RELEASE = 16
     ACQUIRE = 32
     ATOMIC = 64
+    SIBLINGS = 128  # VISIBLE: to the siblings of its CPU; to the others later
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Event:
     `address` is a byte offset in the region, `size` bytes. `store` and `newest` are numbers of STORE or KICK events,
     0 if there is none or it is older than the model's log. Of a LOAD, `load` is its number among its CPU's loads,
     counted from 0 when issued, modulo 2**16, and `primitive` how many visible writes to its bytes it missed, at most
-    255.
+    255. Of a BARRIER on a machine of siblings and others, `orders` is towards the others, and `value` towards siblings.
     """
 
     number: int
@@ -118,17 +121,27 @@ class Trace:
     """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all.
 
     `sites` are the program's: what the numbers in the events mean; `places` says where in the program
-    an event stands, (path, line) by its number (amp.report.places). Both are no part of the file, nor of equality.
+    an event stands, (path, line) by its number (amp.report.places). `domains` says who is whose sibling, a number a
+    CPU, on a machine of siblings and others; else it is empty. None of these is part of the file, nor of equality.
     """
 
-    def __init__(self, records: bytes, *, first: int, digest: int, sites: Sites = NO_SITES) -> None:
+    def __init__(
+        self, records: bytes, *, first: int, digest: int, sites: Sites = NO_SITES, domains: tuple[int, ...] = ()
+    ) -> None:
         assert len(records) % _EVENT.size == 0, len(records)
         assert first >= 1, first
         self._records, self._first, self._digest, self.sites = bytes(records), first, digest, sites
+        self.domains = domains
         self.places: Mapping[int, tuple[str, int]] = MappingProxyType({})
 
     @classmethod
-    def from_region(cls, memory: memoryview | bytearray, room_offset: int, sites: Sites = NO_SITES) -> Trace:
+    def from_region(
+        cls,
+        memory: memoryview | bytearray,
+        room_offset: int,
+        sites: Sites = NO_SITES,
+        domains: tuple[int, ...] = (),
+    ) -> Trace:
         """What the model whose room starts `room_offset` bytes into `memory` has traced. No CPU may be running.
 
         Raises UsageError if there is no model of this version.
@@ -142,7 +155,7 @@ class Trace:
         ring = memoryview(memory).cast("B")[room_offset + state["trace_offset"] :][: room * _EVENT.size]
         start = (total - kept) % room * _EVENT.size
         records = bytes(ring[start:]) + bytes(ring[:start]) if kept == room else bytes(ring[: kept * _EVENT.size])
-        return cls(records, first=total - kept + 1, digest=state["digest"], sites=sites)
+        return cls(records, first=total - kept + 1, digest=state["digest"], sites=sites, domains=domains)
 
     @property
     def first(self) -> int:
@@ -188,7 +201,7 @@ class Trace:
         return body + _CHECKSUM.pack(zlib.crc32(body))
 
     @classmethod
-    def from_bytes(cls, data: bytes, sites: Sites = NO_SITES) -> Trace:
+    def from_bytes(cls, data: bytes, sites: Sites = NO_SITES, domains: tuple[int, ...] = ()) -> Trace:
         """The trace that `to_bytes` gave. Raises UsageError that says what is wrong with anything else."""
         if data[: len(MAGIC)] != MAGIC:
             raise UsageError(f"trace: starts with {bytes(data[: len(MAGIC)])!r}, not {MAGIC!r}: not a trace of amp's")
@@ -207,20 +220,19 @@ class Trace:
             raise UsageError(f"trace: checksum 0x{checksum:08x}, the contents give 0x{zlib.crc32(body):08x}: damaged")
         if first < 1:
             raise UsageError("trace: first number is 0, numbers count from 1")
-        trace = cls(body[_HEADER.size :], first=first, digest=digest, sites=sites)
+        trace = cls(body[_HEADER.size :], first=first, digest=digest, sites=sites, domains=domains)
         trace._check()
         return trace
 
     def _check(self) -> None:
         """A file with a good checksum may still be made by somebody else."""
         for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
-            _, _, _, _, size, cpu, kind, _, _, orders, flags, load = fields
+            _, _, _, _, size, cpu, kind, _, _, orders, _, load = fields
             for name, value, limit, bad in (
                 ("kind", kind, f"1 to {max(EventKind)}", not 1 <= kind <= max(EventKind)),
                 ("cpu", cpu, f"0 to {_bridge.CPUS - 1}", cpu >= _bridge.CPUS),
                 ("size", size, f"at most {_SIZE_LIMIT_BYTES} bytes", size > _SIZE_LIMIT_BYTES),
                 ("orders", orders, "what the core knows", orders & ~_ALL_ORDERS),
-                ("flags", flags, "what the core knows", flags & ~_KNOWN_FLAGS),
                 ("load's number", load, "0 but for a LOAD", load and kind != EventKind.LOAD),
             ):
                 if bad:

@@ -36,6 +36,7 @@ _PAIRS: Final = {
     Orders.WR: "a later load behind an earlier store",
     Orders.RW: "a later store behind an earlier load",
     Orders.WD: "the doorbell behind the stores before it",
+    Orders.RW | Orders.WW: "a later store behind what was read of a sibling",
 }
 _PLAIN: Final = {
     EventKind.RUNG: "the doorbell rings",
@@ -65,7 +66,9 @@ class Words:
         return self.explanation.sides[cpu]
 
     def cpu(self, cpu: int) -> str:
-        """ "host"; "host 2" where several CPUs are the host's."""
+        """The part's name; if it is not known "host", and "host 2" where several CPUs are the host's."""
+        if self.explanation.names:
+            return self.explanation.names[cpu]
         side = self.side(cpu)
         return f"{side} {cpu}" if side in self._shared else str(side)
 
@@ -120,7 +123,10 @@ class Words:
         """ "S1 smp_wmb (dmb): orders RR RW"."""
         site = self.history.trace.site(event)
         where = f"{site.name} " if site else ""
-        orders = "all" if event.orders == ALL_ORDERS else orders_text(event.orders)
+        orders = _orders_said(event.orders)
+        near = Orders(event.value) & ALL_ORDERS
+        if self.history.trace.domains and near != event.orders:
+            orders += f", for siblings {_orders_said(near)}"
         return f"{where}{self.named(self.side(event.cpu), Primitive(event.primitive))}: orders {orders}"
 
     def named(self, side: Side, primitive: Primitive) -> str:
@@ -201,10 +207,18 @@ class Words:
         return "the value it had at the start" if self.history.trace.complete else "a value older than this trace"
 
     def visible_at(self, store: Event) -> int:
-        """When the store's granule that matters became visible; after the trace's end if it never did."""
+        """When the store's granule that matters became visible to the other CPU; after the trace's end if never."""
         byte = self.explanation.byte
-        at = self.history.visible_at(store, byte if byte is not None and covers(store, byte) else store.address)
+        place = byte if byte is not None and covers(store, byte) else store.address
+        at = self.history.visible_at(store, place, self._observer(store))
         return self.history.trace.last + 1 if at is None else at
+
+    def _observer(self, store: Event) -> int | None:
+        """Who had to see the store, of those that the explanation is about."""
+        e = self.explanation
+        cpus = (event[0].cpu for event in (e.other, e.pair) if event)
+        bad = () if e.bad is None else (e.bad.cpu,)
+        return next((cpu for cpu in (*bad, *cpus) if cpu != store.cpu), None)
 
     # --- the whole
 
@@ -224,7 +238,9 @@ class Words:
             return [("Not explained", text), *self._ends(), ("Tried", self._tried()), *cut_off(self.history.trace)]
         said = [("What", self._what(e.pair, e.other)), *self._ends()]
         if e.site is not None:
-            said.append(("Site", _site_text(e.site, e.side, self.where(e.barrier) if e.barrier else "")))
+            said.append(
+                ("Site", _site_text(e.site, self.cpu(e.pair[0].cpu), self.where(e.barrier) if e.barrier else ""))
+            )
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
         if e.primitive not in (None, Primitive.NONE):
             said.append(("Why", e.why or ""))
@@ -325,6 +341,13 @@ class Words:
                     f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
                     f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value."
                 )
+            case Shape.RELAYED:
+                missed = self.explanation.missed
+                whose = "" if missed is None else f" of the {self.cpu(missed.cpu)}'s store"
+                said = (
+                    f"The {side} knew{whose} by {a} (A), then stored {b} (B). The {other} saw B, at {c}, and what A "
+                    f"knew of came to it later: {d} is the old value."
+                )
             case Shape.LATE_LOAD:
                 said = (
                     f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
@@ -351,6 +374,10 @@ class Words:
         return f"{name} at {where}" if where else name
 
 
+def _orders_said(orders: Orders) -> str:
+    return "all" if orders == ALL_ORDERS else orders_text(orders)
+
+
 def cut_off(trace: Trace) -> list[tuple[str, str]]:
     """What to say of a trace that has lost its beginning; nothing of a whole one."""
     if trace.complete:
@@ -363,7 +390,7 @@ def value_text(value: int) -> str:
     return str(value) if value < 1 << 16 else f"0x{value:x}"
 
 
-def _site_text(site: Site, side: Side, where: str) -> str:
+def _site_text(site: Site, side: str, where: str) -> str:
     about = ", ".join(text for text in (site.role, where) if text)
     role = f" ({about})" if about else ""
     symptom = f" If missing: {site.symptom}." if site.symptom else ""

@@ -96,7 +96,7 @@ class TestNoRoomForTwoProcesses:
         assert "store 4 is visible: avail.idx" in explained.stdout
         assert (replayed.returncode, replayed.stdout) == (2, "")
         assert len(replayed.stderr.splitlines()) == 1
-        assert "two processes did not repeat it when it was found" in replayed.stderr
+        assert "its processes did not repeat it when it was found" in replayed.stderr
         drawn = amp("explain", path, "--html", tmp_path / "page.html")
         assert (drawn.returncode, len(drawn.stderr.splitlines())) == (2, 1)
         assert json.loads(amp("explain", path, "--json").stdout)["not_repeated"]

@@ -40,7 +40,19 @@ SCALAR = (
 ATOMIC = ("add", "xchg", "cas")
 BULK = ("bulk_load", "bulk_load", "bulk_store", "use")
 
+# Some siblings, some not: what the rest of the suite has not.
+CROWDS = (
+    *(("host", "host2", "remote"), ("host", "remote", "host2"), ("host", "remote", "remote2")),
+    *(
+        ("host", "host2", "remote", "remote2"),
+        ("host", "remote", "host2", "remote2"),
+        ("host", "host2", "host3", "remote"),
+    ),
+    ("host", "remote", "host2", "host3"),
+)
+
 platforms = st.sampled_from(PLATFORMS)
+placements = st.sampled_from(CROWDS)
 
 
 @st.composite

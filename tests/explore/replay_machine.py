@@ -1,4 +1,4 @@
-"""Two real processes in lockstep that follow the schedule of a small program (`replay_side.py`). For tests."""
+"""Real processes in lockstep, one a part, that follow the schedule of a small program (`replay_side.py`). For tests."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from side_processes import SideProcesses
-from small_programs import MEMORY_BYTES
+from small_programs import MEMORY_BYTES, as_if_multi_copy_atomic, crowd
 
 from amp._core import _bridge
+from amp.machine.model_room import place_model
 from amp.machine.script import Script
-from amp.ordering.platforms import PLATFORMS, Platform, Side
+from amp.ordering.placement import Placement
+from amp.ordering.platforms import PLATFORMS, Platform
 from amp.report.trace import Trace
 
 SIDE = Path(__file__).parent / "replay_side.py"
-SIZES = (2, _bridge.LOCKSTEP, 0, MEMORY_BYTES, 64, 1 << 14, 1 << 12, 1)
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,17 @@ class Replayed:
     """`values` as CPU 0 reports them; what ended each CPU's program, or None; the goal that was refused, and why."""
 
     values: tuple[int, ...]
-    errors: tuple[str | None, str | None]
+    errors: tuple[str | None, ...]
     misfit: tuple[int, str] | None
 
 
 class ReplayMachine(SideProcesses):
-    """Two processes on one memory. Use it by `replay_machine()`."""
+    """A process for each CPU, on one memory. Use it by `replay_machine()`."""
 
-    def __init__(self) -> None:
-        self.fd = os.memfd_create("replay-machine")
-        size = MEMORY_BYTES + _bridge.model_room(SIZES)
+    def __init__(self, cpus: int) -> None:
+        self.cpus, self.fd = cpus, os.memfd_create("replay-machine")
+        self._sizes = (cpus, _bridge.LOCKSTEP, 0, MEMORY_BYTES, 64, 1 << 14, 1 << 12, 1)
+        size = MEMORY_BYTES + _bridge.model_room(self._sizes)
         os.ftruncate(self.fd, size)
         self.memory = mmap.mmap(self.fd, size)
         self.processes = [
@@ -48,33 +50,32 @@ class ReplayMachine(SideProcesses):
                 stdout=subprocess.PIPE,
                 pass_fds=[self.fd],
             )
-            for cpu in (0, 1)
+            for cpu in range(cpus)
         ]
 
-    def run(self, programs: Sequence[str], platform: Platform | str, script: Script) -> Replayed:
-        machine = PLATFORMS[platform] if isinstance(platform, str) else platform
+    def run(
+        self, programs: Sequence[str], platform: Platform | str, script: Script, placement: Placement | None = None
+    ) -> Replayed:
+        machine = as_if_multi_copy_atomic(PLATFORMS[platform] if isinstance(platform, str) else platform)
         self.memory[:MEMORY_BYTES] = bytes(MEMORY_BYTES)
-        _bridge.model_init(self.memory, MEMORY_BYTES, SIZES)
-        for cpu, side in enumerate(Side):
-            table = bytes(machine.table(side))
-            _bridge.model_set_orders(self.memory, MEMORY_BYTES, cpu, int(machine.implicit(side)), table)
-        _bridge.model_set_script(self.memory, MEMORY_BYTES, script.pack(2))
+        place_model(self.memory, MEMORY_BYTES, self._sizes, machine, placement or crowd(self.cpus))
+        _bridge.model_set_script(self.memory, MEMORY_BYTES, script.pack(self.cpus))
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.write(json.dumps(list(programs)).encode() + b"\n")
             process.stdin.flush()
         answers = [self._answer(process) for process in self.processes]
         misfit = _bridge.model_misfit(self.memory, MEMORY_BYTES)
-        return Replayed(tuple(answers[0]["values"]), (answers[0]["error"], answers[1]["error"]), misfit)
+        return Replayed(tuple(answers[0]["values"]), tuple(answer["error"] for answer in answers), misfit)
 
     def trace(self) -> Trace:
         return Trace.from_region(memoryview(self.memory), MEMORY_BYTES)
 
 
 @contextmanager
-def replay_machine() -> Iterator[ReplayMachine]:
+def replay_machine(cpus: int = 2) -> Iterator[ReplayMachine]:
     """A machine; its processes end with the block, each by its own pid."""
-    machine = ReplayMachine()
+    machine = ReplayMachine(cpus)
     try:
         yield machine
     finally:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from random import Random
@@ -30,7 +30,9 @@ from amp._core import _bridge
 from amp._core._bridge import ExploredBytes, LazyBytes, ModelledPort
 from amp.errors import UsageError, Violation
 from amp.explore.explorer import Bounds, Ending, Exploration, Explorer, Machine
+from amp.machine.model_room import place_model
 from amp.ordering.barriers import BarrierClass, Primitive
+from amp.ordering.placement import Place, Placement
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import SiteMap
 from amp.virtio.sites import SITES
@@ -275,11 +277,18 @@ class Part:
         return values + [port.load_u32(LOCATIONS[name][0]) for name in FINAL]
 
 
-class Crowd(Explorer):
-    """More CPUs than two, one apart from the other: host, remote, host, ..."""
+def crowd(cpus: int) -> Placement:
+    """One apart from the other: host, remote, host, ..."""
+    return Placement(tuple(Place(f"cpu{cpu}", tuple(Side)[cpu % 2], cpu) for cpu in range(cpus)))
 
-    def _sides(self) -> Sequence[Side]:
-        return [tuple(Side)[cpu % 2] for cpu in range(len(self.programs))]
+
+def as_if_multi_copy_atomic(platform: Platform) -> Platform:
+    """The same orders on a machine that more than two processors may be on."""
+    host, remote = (
+        replace(each, architecture=replace(each.architecture, multi_copy_atomic=True))
+        for each in (platform.host, platform.remote)
+    )
+    return replace(platform, host=host, remote=remote)
 
 
 def explorer_of(
@@ -288,15 +297,18 @@ def explorer_of(
     report: Callable[[list[Any]], None] = lambda _: None,
     *,
     merging: bool = True,
+    placement: Placement | None = None,
 ) -> Explorer:
     codes = [parse(text) for text in programs]
+    known = PLATFORMS[platform] if isinstance(platform, str) else platform
     machine = Machine(
-        PLATFORMS[platform] if isinstance(platform, str) else platform,
+        as_if_multi_copy_atomic(known),
         SiteMap.for_class(BarrierClass.NONE, SITES),
         (0, MEMORY_BYTES),
+        placement or crowd(len(codes)),
     )
     parts = [Part(cpu, codes, report) for cpu in range(len(codes))]
-    return (Explorer if len(codes) == 2 else Crowd)(machine, parts, merging)
+    return Explorer(machine, parts, merging)
 
 
 @dataclass
@@ -316,10 +328,17 @@ def explored(
     merging: bool = True,
     most_runs: int = 100_000,
     plant: str = "",
+    placement: Placement | None = None,
 ) -> Outcomes | None:
     """Every outcome; None if it takes more runs than that."""
     reported: list[Outcome] = []
-    explorer = explorer_of(programs, platform, lambda values: reported.append(tuple(map(int, values))), merging=merging)
+    explorer = explorer_of(
+        programs,
+        platform,
+        lambda values: reported.append(tuple(map(int, values))),
+        merging=merging,
+        placement=placement,
+    )
     if plant:
         explorer.core.plant(plant)
     outcomes = Outcomes()
@@ -364,15 +383,11 @@ def sought(programs: Sequence[str], platform: Platform | str, outcome: Outcome) 
 class Model:
     """Ports on a model in this process; which CPU makes its next access is the test's own chance."""
 
-    def __init__(self, cpus: int, platform: Platform | str) -> None:
-        platform = PLATFORMS[platform] if isinstance(platform, str) else platform
+    def __init__(self, cpus: int, platform: Platform | str, placement: Placement | None = None) -> None:
+        known = PLATFORMS[platform] if isinstance(platform, str) else platform
         sizes = (cpus, _bridge.FREE, 0, MEMORY_BYTES, 64, 1024, 64, 0)
         self.memory = mmap.mmap(-1, MEMORY_BYTES + _bridge.model_room(sizes))
-        _bridge.model_init(self.memory, MEMORY_BYTES, sizes)
-        for cpu in range(cpus):
-            side = (Side.HOST, Side.REMOTE)[cpu % 2]
-            table = bytes(platform.table(side))
-            _bridge.model_set_orders(self.memory, MEMORY_BYTES, cpu, int(platform.implicit(side)), table)
+        place_model(self.memory, MEMORY_BYTES, sizes, as_if_multi_copy_atomic(known), placement or crowd(cpus))
         self.ports = [ModelledPort(self.memory, MEMORY_BYTES, cpu, bytes(32)) for cpu in range(cpus)]
         for port in self.ports:
             port.set_spin_ns(0)

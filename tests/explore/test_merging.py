@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from port_strategies import platforms, programs
+from port_strategies import placements, platforms, programs
 from slow_sizes import size
 from small_programs import Outcome, explored, sought
 
 from amp.explore.explorer import Exploration
+from amp.ordering.placement import Placement
 
 MOST_RUNS = 3000  # of one exploration without merging; larger programs are left out
 
@@ -32,10 +33,12 @@ MISSED_ONCE = (
 )
 
 
-def assert_merging_changes_nothing(program: tuple[str, ...], platform: str) -> None:
-    every = explored(program, platform, merging=False, most_runs=MOST_RUNS)
+def assert_merging_changes_nothing(
+    program: tuple[str, ...], platform: str, placement: Placement | None = None, most_runs: int = MOST_RUNS
+) -> None:
+    every = explored(program, platform, merging=False, most_runs=most_runs, placement=placement)
     assume(every is not None)
-    merged = explored(program, platform)
+    merged = explored(program, platform, placement=placement)
     assert every is not None
     assert merged is not None
     assert merged.found == every.found
@@ -61,6 +64,22 @@ def test_what_was_missed_once_is_met_with_and_without_merging(program: tuple[str
 @given(programs(most=4, cpus=3), platforms)
 def test_so_it_is_with_three_cpus(program: tuple[str, ...], platform: str) -> None:
     assert_merging_changes_nothing(program, platform)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), placements, platforms)
+def test_so_it_is_with_siblings_and_others(data: st.DataObject, names: tuple[str, ...], platform: str) -> None:
+    program = data.draw(programs(most=4 if len(names) == 3 else 2, cpus=len(names)))
+    assert_merging_changes_nothing(program, platform, Placement.of(names))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(max_examples=size(1000, 10_000), deadline=None)
+@given(st.data(), placements, platforms)
+def test_so_it_is_with_many_more(data: st.DataObject, names: tuple[str, ...], platform: str) -> None:
+    program = data.draw(programs(most=5 if len(names) == 3 else 3, cpus=len(names)))
+    assert_merging_changes_nothing(program, platform, Placement.of(names), 10 * MOST_RUNS)
 
 
 @pytest.mark.parametrize("platform", ["x86-wb", "arm64", "omap4-2011", "paranoid"])

@@ -23,6 +23,7 @@ from amp.lab.machine import Machine
 from amp.machine.config import Mode
 from amp.ordering.architectures import ARCHITECTURES, Architecture
 from amp.ordering.barriers import BarrierClass, Orders, Primitive, Reach
+from amp.ordering.placement import Placement
 from amp.ordering.platforms import PLATFORMS, Platform
 from amp.ordering.sites import SiteMap
 from amp.programs import EXPLORABLE
@@ -73,11 +74,23 @@ Told = tuple[int, ...] | None  # all registers; None: a stall
 
 
 def told_executions(
-    program: Sequence[str], platform: Platform | str, *, runs: int, most: int, pick: int
+    program: Sequence[str],
+    platform: Platform | str,
+    *,
+    runs: int,
+    most: int,
+    pick: int,
+    placement: Placement | None = None,
 ) -> dict[Told, Execution]:
     """Some executions, each of another outcome, of the first `runs` without merging."""
     reported: list[tuple[int, ...]] = []
-    explorer = explorer_of(program, platform, lambda values: reported.append(tuple(map(int, values))), merging=False)
+    explorer = explorer_of(
+        program,
+        platform,
+        lambda values: reported.append(tuple(map(int, values))),
+        merging=False,
+        placement=placement,
+    )
     explorer.core.restart()
     met: dict[Told, Execution] = {}
     for _ in range(runs):
@@ -100,21 +113,28 @@ def told_executions(
 
 
 def assert_replays(
-    machine: ReplayMachine, program: Sequence[str], platform: Platform | str, told: Told, execution: Execution
+    machine: ReplayMachine,
+    program: Sequence[str],
+    platform: Platform | str,
+    told: Told,
+    execution: Execution,
+    *,
+    placement: Placement | None = None,
 ) -> bool:
     """Two processes do the same; False: by its own relations the execution is of a kind that they cannot show."""
     try:
         script = script_of(execution, whole=told is None)
     except NotALine:
-        kinds = needs_late_loads(execution), needs_late_atomics(execution), mixes_own_bytes(execution)
+        several = execution.staged and any(len(set(event.sources)) > 1 for event in execution.events)
+        kinds = needs_late_loads(execution), needs_late_atomics(execution), mixes_own_bytes(execution), several
         assert any(kinds), (program, platform)
         return False
-    again = machine.run(program, platform, script)
+    again = machine.run(program, platform, script, placement)
     assert again.misfit is None, (program, platform, script.text(), again.misfit)
     if told is None:
         assert any(error and error.startswith(("Stall", "PeerFinished")) for error in again.errors), again
     else:
-        assert (again.values, again.errors) == (told, (None, None)), (program, platform, script.text())
+        assert (again.values, again.errors) == (told, (None,) * len(program)), (program, platform, script.text())
     return True
 
 

@@ -121,7 +121,6 @@ def test_a_region_without_a_model_is_refused() -> None:
         (HEADER_BYTES + 33, b"\x00", "event 1: kind is 0"),
         (HEADER_BYTES + 33, b"\x0c", "event 1: kind is 12"),
         (HEADER_BYTES + 36, b"\x80", "event 1: orders is 128"),
-        (HEADER_BYTES + 37, b"\x80", "event 1: flags is 128"),
         (HEADER_BYTES + EVENT_BYTES + 38, b"\x01", "event 2: load's number is 1"),
     ],
 )

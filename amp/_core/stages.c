@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stages.c - stores that siblings see first and the others last, where some CPUs are siblings and some are not.
+ *
+ * A store takes two steps. The first, out of its CPU's list of pending stores, is held back by what barriers order towards
+ * siblings; and by another domain that has written these bytes, as long as not everybody sees that. The second is held back
+ * by `first`: what barriers order towards the others, the same bytes written before, and stores of siblings that its CPU
+ * had read before a barrier that carries them along. All of `first` has taken its first step, so some store may always go.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "bell.h"
+#include "script.h"
+
+static bool is_empty(const struct amp_inners *set)
+{
+    for (unsigned i = 0; i < AMP_INNER_WORDS; i++)
+        if (set->bit[i])
+            return false;
+    return true;
+}
+
+static bool same_place(const struct amp_inner *inner, const struct amp_pending *store)
+{
+    if (inner->kind != store->kind)
+        return false;
+    return store->kind == AMP_DOORBELL ? inner->value == store->value
+                                       : inner->granule == store->granule && inner->mask & store->mask;
+}
+
+/* --- what may go ------------------------------------------------------------------------------------------------- */
+
+/* Has another domain written there, and not all see it yet? */
+static bool is_owned(const struct amp_model *m, unsigned owner, const struct amp_pending *store)
+{
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (m->inner[i].kind && m->domain[m->inner[i].owner] != m->domain[owner] && same_place(&m->inner[i], store))
+            return true;
+    return false;
+}
+
+static unsigned free_slot(const struct amp_model *m)
+{
+    unsigned slot = 0;
+
+    while (slot < AMP_INNERS && m->inner[slot].kind)
+        slot++;
+    return slot;
+}
+
+unsigned amp_steps_near(const struct amp_model *m, unsigned owner, unsigned out[AMP_STORES])
+{
+    const struct amp_cpu_state *state = &m->cpu[owner];
+    unsigned n = free_slot(m) < AMP_INNERS ? amp_eligible(state, out) : 0, steps = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        if (!is_owned(m, owner, &state->pending[out[i]]))
+            out[steps++] = out[i];
+    return steps;
+}
+
+unsigned amp_steps(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS])
+{
+    const struct amp_cpu_state *state = &m->cpu[owner];
+    unsigned steps = amp_steps_near(m, owner, out);
+
+    for (unsigned i = 0; state->inner && i < AMP_INNERS; i++)
+        if (m->inner[i].kind && m->inner[i].owner == owner && is_empty(&m->inner[i].first))
+            out[steps++] = AMP_STEP_FAR + i;
+    return steps;
+}
+
+/* --- the others see it ------------------------------------------------------------------------------------------- */
+
+/* Later loads of who waits for it, and of who has read it, are not before now. */
+static void note_far(struct amp_model *m, const struct amp_inner *inner)
+{
+    for (unsigned cpu = 0; cpu < m->config.cpus; cpu++) {
+        struct amp_cpu_state *state = &m->cpu[cpu];
+
+        if (inner->behind[cpu][AMP_LATER_LOAD])
+            state->floor = state->floor_far = m->now;
+        if (inner->read_at[cpu])
+            state->passed_on = m->now;
+    }
+}
+
+/* The step of a doorbell that rings nobody: no bytes are visible by it, but what it goes before may go. */
+static void trace_silent(struct amp_model *m, unsigned owner, const struct amp_pending *store, uint8_t flags)
+{
+    amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE, .cpu = (uint8_t)owner, .flags = flags, .store = store->store});
+}
+
+static void show_others(struct amp_cpu *cpu, unsigned slot)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_inner inner = m->inner[slot];
+    struct amp_pending store = {.store = inner.store,
+                                .value = inner.value,
+                                .granule = inner.granule,
+                                .mask = inner.mask,
+                                .kind = inner.kind};
+
+    if (!amp_is_store(m, &store) || inner.owner >= m->config.cpus || !m->cpu[inner.owner].inner) {
+        amp_model_broken(m);
+        memset(m->inner, 0, sizeof m->inner);
+        return;
+    }
+    m->inner[slot].kind = 0;
+    m->cpu[inner.owner].inner--;
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        m->inner[i].first.bit[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    *amp_log(m, ++m->now) = (struct amp_write){.granule = UINT32_MAX}; /* the time is taken; it is no write of its own */
+    m->cpu[inner.owner].made_far = m->now;
+    if (inner.release)
+        m->cpu[inner.owner].released = m->now;
+    note_far(m, &inner);
+    if (inner.kind == AMP_DOORBELL) {
+        if (m->domain[inner.value] != m->domain[inner.owner])
+            amp_ring_doorbell(cpu, inner.owner, &store);
+        else
+            trace_silent(m, inner.owner, &store, 0);
+        return;
+    }
+    if (amp_logged(m, inner.near))
+        amp_log(m, inner.near)->far = m->now;
+    amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,
+                                    .cpu = inner.owner,
+                                    .address = (uint32_t)(m->config.shared_start + (uint64_t)inner.granule * AMP_GRANULE),
+                                    .size = inner.mask,
+                                    .value = inner.value & amp_bits(inner.mask),
+                                    .store = inner.store});
+}
+
+/* One that waits for no other; the number of places if there is none, as there always is but in a room that is broken. */
+static unsigned ready_slot(const struct amp_model *m)
+{
+    unsigned slot = 0;
+
+    while (slot < AMP_INNERS && !(m->inner[slot].kind && is_empty(&m->inner[slot].first)))
+        slot++;
+    return slot;
+}
+
+static bool any_old(const struct amp_model *m)
+{
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (m->inner[i].kind && m->inner[i].near + m->config.log_writes / 2 < m->now)
+            return true;
+    return false;
+}
+
+/* Before a write has no more name in the log, all see it. */
+static void show_old_ones(struct amp_cpu *cpu)
+{
+    unsigned slot;
+
+    while (any_old(cpu->model) && (slot = ready_slot(cpu->model)) < AMP_INNERS)
+        show_others(cpu, slot);
+}
+
+/* --- siblings see it --------------------------------------------------------------------------------------------- */
+
+static bool is_earlier(const struct amp_inner *inner, const struct amp_pending *store)
+{
+    return inner->number < store->number || (inner->number == store->number && inner->part < store->part);
+}
+
+/* Do the others see that store, or doorbell, of its own CPU before this one anyway? */
+static bool kept_by_hardware(const struct amp_inner *inner, const struct amp_pending *store, uint8_t implicit)
+{
+    if (store->kind == AMP_DOORBELL)
+        return inner->kind == AMP_DOORBELL || implicit & AMP_WD;
+    return implicit & AMP_WW;
+}
+
+static bool goes_first(const struct amp_model *m, const struct amp_inner *inner, const struct amp_pending *store,
+                       unsigned owner)
+{
+    enum amp_later later = store->kind == AMP_DOORBELL ? AMP_LATER_DOORBELL : AMP_LATER_STORE;
+    uint32_t from = inner->behind[owner][later], read = inner->read_at[owner];
+
+    if (!inner->kind || m->domain[inner->owner] != m->domain[owner])
+        return false;
+    if (same_place(inner, store) || (from && from <= store->number + 1))
+        return true;
+    if (inner->owner != owner)
+        return store->release & AMP_CARRIED && read && read <= store->number + 1;
+    return is_earlier(inner, store) &&
+           (store->release & AMP_FAR || kept_by_hardware(inner, store, m->cpu[owner].implicit));
+}
+
+/* What the marks behind an entry order behind it, towards the others. */
+static void take_marks(const struct amp_cpu_state *state, unsigned entry, uint32_t behind[AMP_LATERS])
+{
+    bool is_memory = state->pending[entry].kind == AMP_MEMORY;
+
+    for (unsigned i = entry + 1; i < state->entries; i++) {
+        const struct amp_pending *mark = &state->pending[i];
+        uint8_t orders = mark->kind == AMP_MARK ? (uint8_t)mark->value : 0;
+
+        if (orders & AMP_WW && !behind[AMP_LATER_STORE])
+            behind[AMP_LATER_STORE] = mark->number + 1;
+        if (orders & AMP_WD && is_memory && !behind[AMP_LATER_DOORBELL])
+            behind[AMP_LATER_DOORBELL] = mark->number + 1;
+        if (orders & AMP_WR)
+            behind[AMP_LATER_LOAD] = 1;
+    }
+}
+
+static void show_siblings(struct amp_cpu *cpu, unsigned owner, unsigned entry)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_pending store = m->cpu[owner].pending[entry];
+    struct amp_inner *inner;
+    unsigned slot;
+
+    show_old_ones(cpu);
+    slot = free_slot(m);
+    if (!amp_is_store(m, &store) || slot == AMP_INNERS) {
+        amp_model_broken(m);
+        m->cpu[owner].entries = 0;
+        return;
+    }
+    inner = &m->inner[slot];
+    *inner = (struct amp_inner){.store = store.store,
+                                .value = store.value,
+                                .granule = store.granule,
+                                .number = store.number,
+                                .part = store.part,
+                                .owner = (uint8_t)owner,
+                                .mask = store.mask,
+                                .release = store.release};
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (goes_first(m, &m->inner[i], &store, owner))
+            inner->first.bit[i / 64] |= UINT64_C(1) << (i % 64);
+    take_marks(&m->cpu[owner], entry, inner->behind[owner]);
+    inner->kind = store.kind;
+    m->cpu[owner].inner++;
+    if (store.kind == AMP_DOORBELL) {
+        m->cpu[owner].made = m->now;
+        if (m->domain[store.value] == m->domain[owner])
+            amp_ring_doorbell(cpu, owner, &store);
+        else
+            trace_silent(m, owner, &store, AMP_FL_SIBLINGS);
+    } else {
+        amp_write_granule(cpu, owner, &store);
+        amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE,
+                                        .cpu = (uint8_t)owner,
+                                        .flags = AMP_FL_SIBLINGS,
+                                        .address = (uint32_t)(m->config.shared_start +
+                                                              (uint64_t)store.granule * AMP_GRANULE),
+                                        .size = store.mask,
+                                        .value = store.value & amp_bits(store.mask),
+                                        .store = store.store});
+    }
+    inner->near = m->now;
+    amp_drop_entry(cpu, owner, entry);
+}
+
+void amp_make_step(struct amp_cpu *cpu, unsigned owner, unsigned step)
+{
+    if (step < AMP_STEP_FAR)
+        show_siblings(cpu, owner, step);
+    else
+        show_others(cpu, step - AMP_STEP_FAR);
+}
+
+/* Whatever stands in the way of this CPU's stores is a store that only its own domain sees yet. */
+bool amp_push_on(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    unsigned list[AMP_STEPS], n, owner = cpu->id;
+
+    if (amp_following(m))
+        return amp_script_drain(cpu);
+    n = amp_steps(m, owner, list);
+    for (unsigned other = 0; n == 0 && other < m->config.cpus; other++)
+        n = amp_steps(m, owner = other, list);
+    if (n == 0)
+        return false;
+    amp_make_step(cpu, owner, list[n == 1 ? 0 : cpu->choose(cpu, n, AMP_WHICH_STORE)]);
+    return true;
+}
+
+/* --- barriers and loads ------------------------------------------------------------------------------------------ */
+
+/* A barrier that orders loads and later stores carries along what was read of a sibling. */
+static void carry(struct amp_inner *inner, unsigned cpu, uint32_t next, uint8_t orders)
+{
+    uint32_t *behind = inner->behind[cpu];
+
+    if (orders & AMP_RW && orders & AMP_WW && !behind[AMP_LATER_STORE])
+        behind[AMP_LATER_STORE] = next;
+    if (orders & AMP_RW && orders & AMP_WD && !behind[AMP_LATER_DOORBELL])
+        behind[AMP_LATER_DOORBELL] = next;
+    if (orders & AMP_RR && orders & AMP_WR)
+        behind[AMP_LATER_LOAD] = next;
+}
+
+static void order_own(struct amp_inner *inner, unsigned cpu, uint32_t next, uint8_t orders)
+{
+    uint32_t *behind = inner->behind[cpu];
+
+    if (orders & AMP_WW && !behind[AMP_LATER_STORE])
+        behind[AMP_LATER_STORE] = next;
+    if (orders & AMP_WD && inner->kind == AMP_MEMORY && !behind[AMP_LATER_DOORBELL])
+        behind[AMP_LATER_DOORBELL] = next;
+    if (orders & AMP_WR)
+        behind[AMP_LATER_LOAD] = next;
+}
+
+static void raise_both(struct amp_cpu_state *state, uint64_t time)
+{
+    state->floor = amp_max(state->floor, time);
+    state->floor_far = amp_max(state->floor_far, time);
+}
+
+void amp_stage_barrier(struct amp_cpu *cpu, struct amp_kept orders)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_cpu_state *state = amp_state(cpu);
+    uint32_t next = state->stores + 1;
+
+    if (orders.near & AMP_RR)
+        state->floor = amp_max(state->floor, state->seen);
+    if (orders.far & AMP_RR)
+        raise_both(state, amp_max(state->seen, state->seen_far));
+    if (orders.far & AMP_WR)
+        raise_both(state, state->made_far);
+    if (orders.far & AMP_RR && orders.far & AMP_WR)
+        raise_both(state, state->passed_on);
+    for (unsigned i = 0; i < AMP_INNERS; i++) {
+        struct amp_inner *inner = &m->inner[i];
+
+        if (inner->kind && inner->owner == cpu->id)
+            order_own(inner, cpu->id, next, orders.far);
+        else if (inner->kind && inner->read_at[cpu->id])
+            carry(inner, cpu->id, next, orders.far);
+    }
+}
+
+bool amp_loads_wait(struct amp_cpu *cpu)
+{
+    const struct amp_model *m = cpu->model;
+
+    if (amp_ahead_of_loads(amp_state(cpu)))
+        return true;
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (m->inner[i].kind && m->inner[i].behind[cpu->id][AMP_LATER_LOAD])
+            return true;
+    return false;
+}
+
+bool amp_releases_wait(const struct amp_cpu *cpu)
+{
+    const struct amp_cpu_state *state = &cpu->model->cpu[cpu->id];
+
+    for (unsigned i = 0; i < state->entries; i++)
+        if (state->pending[i].kind != AMP_MARK && state->pending[i].release)
+            return true;
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (cpu->model->inner[i].kind && cpu->model->inner[i].owner == cpu->id && cpu->model->inner[i].release)
+            return true;
+    return false;
+}
+
+void amp_stage_read(struct amp_cpu *cpu, uint64_t write, uint8_t orders)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_cpu_state *state = amp_state(cpu);
+    uint64_t far = amp_log(m, write)->far;
+    const uint8_t each[] = {state->implicit, orders};
+
+    for (unsigned i = 0; i < AMP_INNERS && !far; i++) {
+        struct amp_inner *inner = &m->inner[i];
+
+        if (inner->kind != AMP_MEMORY || inner->near != write)
+            continue;
+        if (!inner->read_at[cpu->id])
+            inner->read_at[cpu->id] = state->stores + 1;
+        for (unsigned n = 0; n < 2; n++)
+            carry(inner, cpu->id, state->stores + 1, each[n]);
+    }
+    state->passed_on = amp_max(state->passed_on, far);
+    for (unsigned n = 0; n < 2; n++)
+        if (each[n] & AMP_RR && each[n] & AMP_WR)
+            raise_both(state, far);
+}

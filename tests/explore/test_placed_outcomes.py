@@ -1,0 +1,70 @@
+"""Three and four processors, in the explorer and by the axioms: both end in the same outcomes, wherever they stand."""
+
+from __future__ import annotations
+
+import placed_oracle
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from placed_shapes import PLACES, SHAPES, placed
+from port_strategies import ATOMIC, CROWDS, PLATFORMS, SCALAR, WHOLE, programs
+from slow_sizes import size
+from small_programs import crowd, explored
+
+from amp.ordering.placement import Placement
+
+MOST_WORDS = {2: 3, 3: 3, 4: 2}
+MOST_RUNS = 20_000
+APART = {3: crowd(3), 4: crowd(4)}
+# Siblings and others, siblings alone, and all apart.
+PLACEMENTS = (
+    *(Placement.of(names) for names in (*CROWDS, *PLACES[3], *PLACES[4], ("host", "host2"))),
+    *APART.values(),
+    Placement.of(("host", "remote", "remote2"), apart=("remote", "remote2")),
+    Placement.of(("host", "host2", "remote", "remote2"), apart=("remote", "remote2")),
+)
+ORACLE_SHAPES = [shape for shape, texts in SHAPES.items() if "kick" not in "".join(texts)]
+Programs = tuple[str, ...]
+
+
+def assert_as_the_axioms_allow(program: Programs, platform: str, placement: Placement) -> None:
+    exploration = explored(program, platform, most_runs=MOST_RUNS, placement=placement)
+    assume(exploration is not None)
+    assert exploration is not None
+    due = placed_oracle.outcomes(program, platform, placement)
+    assert exploration.found == due, (program, platform, placement.names, placement.domains)
+
+
+def drawn(data: st.DataObject, placement: Placement, kinds: tuple[str, ...], more: int = 0) -> Programs:
+    most = MOST_WORDS[len(placement)] + more
+    return data.draw(programs(kinds=kinds, places=WHOLE, most=most, cpus=len(placement), waking=False))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
+def test_accesses_end_as_the_axioms_allow(data: st.DataObject, placement: Placement, platform: str) -> None:
+    assert_as_the_axioms_allow(drawn(data, placement, SCALAR), platform, placement)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
+def test_so_do_atomics(data: st.DataObject, placement: Placement, platform: str) -> None:
+    assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC), platform, placement)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@settings(max_examples=size(4000, 40_000), deadline=None)
+@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
+def test_so_do_thousands(data: st.DataObject, placement: Placement, platform: str) -> None:
+    assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC, more=1), platform, placement)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("shape", ORACLE_SHAPES)
+def test_the_classic_shapes_end_so_in_every_placement(shape: str, platform: str) -> None:
+    for names, program in placed(shape):
+        placement = Placement.of(names)
+        found = explored(program, platform, placement=placement)
+        assert found is not None
+        assert found.found == placed_oracle.outcomes(program, platform, placement), (names, program)

@@ -1,0 +1,157 @@
+"""Errors in the stages of the running machine, one at a time: a classic shape with siblings and others shows each."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import core_objects
+import pytest
+from core_objects import CORE, ENGINE, PYTHON, compiled, linked
+from turns import made_once
+
+SEARCH = Path(__file__).parent / "planted_stages.py"
+MODULE = (
+    *("-fPIC", "-std=c11", "-O1", "-DPy_LIMITED_API=0x030B0000"),
+    *(f"-I{sysconfig.get_path('include')}", f"-I{CORE}"),
+)
+RUNS = 300
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"),
+]
+
+# what is wrong then, the file, what stands there, what is put there instead
+PLANTED = [
+    (
+        "a sibling looks in after the last stage",
+        "staged_loads.c",
+        "    return cpu->model->domain[write->owner] == cpu->model->domain[cpu->id];",
+        "    return write->owner == cpu->id;",
+    ),
+    (
+        "the others see a store when its siblings do",
+        "staged_loads.c",
+        "    return write->far && write->far <= moment.far;",
+        "    return number <= moment.far;",
+    ),
+    (
+        "barriers do not carry along what was read of a sibling",
+        "stages.c",
+        "if (orders & AMP_RW && orders & AMP_WW && !behind[AMP_LATER_STORE])",
+        "if (0)",
+    ),
+    (
+        "nor before loads",
+        "stages.c",
+        "    if (orders & AMP_RR && orders & AMP_WR)\n        behind[AMP_LATER_LOAD] = next;",
+        "",
+    ),
+    (
+        "releases do not carry it along",
+        "stages.c",
+        "return store->release & AMP_CARRIED && read &&",
+        "return 0 && read &&",
+    ),
+    (
+        "releases wait for nothing of their own CPU's in the second stage",
+        "stages.c",
+        "(store->release & AMP_FAR || kept_by_hardware",
+        "(kept_by_hardware",
+    ),
+    (
+        "the second stage knows no barrier between stores",
+        "stages.c",
+        "if (orders & AMP_WW && !behind[AMP_LATER_STORE])\n            behind",
+        "if (0)\n            behind",
+    ),
+    (
+        "the hardware's own order ends with the first stage",
+        "stages.c",
+        "    return implicit & AMP_WW;",
+        "    return 0;",
+    ),
+    (
+        "another domain writes what not all have seen yet",
+        "stages.c",
+        "m->domain[m->inner[i].owner] != m->domain[owner] && same_place",
+        "0 && same_place",
+    ),
+    (
+        "stores to one place overtake one another in the second stage",
+        "stages.c",
+        "    if (same_place(inner, store) || (from",
+        "    if ((from",
+    ),
+    (
+        "loads do not wait for the second stage",
+        "stages.c",
+        "        if (m->inner[i].kind && m->inner[i].behind[cpu->id][AMP_LATER_LOAD])\n            return true;",
+        "",
+    ),
+    (
+        "what all see orders no load behind a barrier",
+        "stages.c",
+        "            state->floor = state->floor_far = m->now;",
+        "            ;",
+    ),
+    (
+        "a barrier orders no loads of what the others wrote",
+        "stages.c",
+        "        raise_both(state, amp_max(state->seen, state->seen_far));",
+        "        ;",
+    ),
+    (
+        "a barrier orders no loads of what siblings wrote",
+        "stages.c",
+        "        state->floor = amp_max(state->floor, state->seen);\n    if (orders.far & AMP_RR)",
+        "        ;\n    if (0)",
+    ),
+    (
+        "what is read of an own store comes from nothing",
+        "loads.c",
+        "        seen->time = amp_max(seen->time, state->origin[i]);\n",
+        "",
+    ),
+    (
+        "an interrupt orders nothing that others wrote",
+        "gate.c",
+        "    state->floor_far = amp_max(state->floor_far, state->rung_time);\n",
+        "",
+    ),
+    (
+        "coherence is not kept",
+        "staged_loads.c",
+        "        uint8_t settled = is_visible(cpu, t, floors) ? write->mask : write->known[cpu->id];",
+        "        uint8_t settled = is_visible(cpu, t, floors) ? write->mask : 0;",
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def objects(shared: Path) -> Path:
+    """Every source of the core, compiled once."""
+    return made_once(shared, "core-module", lambda to: compiled((*ENGINE, *PYTHON), to, MODULE))
+
+
+def found(objects: Path, core: Path, *instead: Path) -> str:
+    linked(core, objects.glob("*.o"), *instead, flags=("-shared",))
+    command = [sys.executable, str(SEARCH), str(core), str(RUNS)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=True).stdout
+
+
+def test_no_shape_shows_anything_in_the_core_as_it_is(objects: Path, tmp_path: Path) -> None:
+    assert found(objects, tmp_path / "_bridge.so") == ""
+
+
+@pytest.mark.parametrize(("wrong", "file", "text", "instead"), PLANTED, ids=[wrong for wrong, *_ in PLANTED])
+def test_a_shape_shows_that(  # noqa: PLR0917
+    objects: Path, tmp_path: Path, wrong: str, file: str, text: str, instead: str
+) -> None:
+    patched = core_objects.planted(tmp_path, file, text, instead, *MODULE)
+    assert found(objects, tmp_path / "_wrong.so", patched), f"no shape shows that {wrong}"

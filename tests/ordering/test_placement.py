@@ -1,0 +1,80 @@
+"""Where processors stand: who is whose sibling, what that makes of barriers, and where three are too many."""
+
+from __future__ import annotations
+
+import pytest
+
+from amp.errors import UsageError
+from amp.ordering.barriers import Primitive
+from amp.ordering.placement import PAIR, Place, Placement, arrangement, check_observers
+from amp.ordering.platforms import PLATFORMS, Side
+
+FOUR = ("host", "host2", "remote", "remote2")
+NOT_PROMISED = {"armv7-up", "armv7-smp", "omap4-2011", "paranoid"}
+
+
+def test_processors_of_one_side_are_siblings_unless_they_are_placed_apart() -> None:
+    assert Placement.of(FOUR).domains == (0, 0, 1, 1)
+    assert Placement.of(FOUR, apart=("remote2",)).domains == (0, 0, 1, 2)
+    assert Placement.of(("remote2", "host", "remote")).domains == (0, 1, 0)
+
+
+def test_one_level_is_enough_where_all_see_a_store_at_once() -> None:
+    assert PAIR.levels == 1
+    assert Placement.of(("host", "host2", "host3")).levels == 1
+    assert Placement.of(("host", "remote", "remote2"), apart=("remote", "remote2")).levels == 1
+    assert Placement.of(("host", "host2", "remote")).levels == 2
+
+
+@pytest.mark.parametrize("name", sorted(PLATFORMS))
+def test_of_two_each_has_what_the_platform_s_tables_say(name: str) -> None:
+    platform = PLATFORMS[name]
+    for side, orders in zip(Side, arrangement(platform, PAIR), strict=True):
+        assert orders.near == orders.far == platform.table(side)
+        assert orders.implicit == platform.implicit(side)
+
+
+@pytest.mark.parametrize("name", sorted(PLATFORMS))
+def test_what_reaches_the_others_reaches_the_siblings(name: str) -> None:
+    for orders in arrangement(PLATFORMS[name], Placement.of(FOUR)):
+        assert all(far in near for near, far in zip(orders.near, orders.far, strict=True))
+
+
+def test_siblings_alone_are_content_with_barriers_that_reach_them() -> None:
+    platform = PLATFORMS["arm64-domains"]
+    together, *_ = arrangement(platform, Placement.of(("host", "host2")))
+    mixed, *_ = arrangement(platform, Placement.of(("host", "host2", "remote")))
+    smp = platform.host.architecture.rows[Primitive.SMP_MB].orders
+    assert together.far[Primitive.SMP_MB] == mixed.near[Primitive.SMP_MB] == smp
+    assert not mixed.far[Primitive.SMP_MB]
+
+
+@pytest.mark.parametrize("name", sorted(PLATFORMS))
+def test_three_are_refused_where_a_store_may_reach_them_one_by_one(name: str) -> None:
+    check_observers(PLATFORMS[name], PAIR)
+    if name not in NOT_PROMISED:
+        check_observers(PLATFORMS[name], Placement.of(FOUR))
+        return
+    with pytest.raises(UsageError, match=rf"{name}: 4 processors, expected at most 2: a store of its host may reach"):
+        check_observers(PLATFORMS[name], Placement.of(FOUR))
+
+
+@pytest.mark.parametrize(
+    ("names", "apart", "said"),
+    [
+        ((), (), "0 processors, expected 1 to 6"),
+        (("host", "host2", "host3", "host4", "host5", "host6", "remote"), (), "7 processors, expected 1 to 6"),
+        (("host", "driver"), (), "'driver' is no processor"),
+        (("host", "host1"), (), "'host1' is no processor"),
+        (("host", "host"), (), "a name stands twice among host, host"),
+        (("host", "remote"), ("remote2",), "'remote2' is placed apart, and is not among"),
+    ],
+)
+def test_what_is_no_placement_is_refused(names: tuple[str, ...], apart: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Placement.of(names, apart)
+
+
+def test_a_domain_has_one_side() -> None:
+    with pytest.raises(UsageError, match="remote shares a domain with a processor of the other side"):
+        Placement((Place("host", Side.HOST, 0), Place("remote", Side.REMOTE, 0)))
