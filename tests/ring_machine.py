@@ -10,7 +10,7 @@ from typing import Any
 
 from amp._core import _bridge
 from amp.ordering import platform
-from amp.ordering.barriers import BarrierClass
+from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import Side
 from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled
@@ -119,7 +119,8 @@ class RingMachine:
         """
         port.write(address, data)
         for each in (port, self.host, self.remote):
-            each.virtio_store_mb_u16(self.region.layout["resources"].offset, 0)
+            each.store_u16(self.region.layout["resources"].offset, 0)
+            each.fence(Primitive.MB)
 
     def peek(self, address: int, size: int = 2) -> int:
         """What lies there now; not by way of a port (direct only)."""
