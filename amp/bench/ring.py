@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from amp._core import _bridge
+from amp.bench.facts import result_data
 from amp.bench.pairs import Figures, Pair, WorkWrong, sample_of
 from amp.bench.stats import Interval, Kept, Sample, keep
 from amp.errors import UsageError
@@ -175,9 +176,23 @@ class Measured:
             },
         }
 
+    @property
+    def exit_status(self) -> int:
+        """3 if no sample was undisturbed."""
+        return 0 if self.ns is not None else 3
+
     def each(self, side: str) -> list[int]:
         """How often that side notified the other in one sample, of all samples: the values, without repetition."""
         return sorted({getattr(run, side)["notifications"] for run in self.runs})
+
+
+def as_data(measured: Measured, known: dict[str, Any]) -> dict[str, Any]:
+    """The --json object."""
+    return {
+        **result_data("ring", measured.exit_status, measured.seconds, known),
+        "ring": measured.setup.as_dict(),
+        "figures": measured.as_dict(),
+    }
 
 
 _COUNTS: Final = {

@@ -113,6 +113,11 @@ class Interval:
         return {"median": self.median, "low": self.low, "high": self.high, "n": self.n}
 
 
+def interval_data(found: Interval | None) -> dict[str, float | int] | None:
+    """The interval as JSON values; None stays None."""
+    return None if found is None else found.as_dict()
+
+
 @dataclass(frozen=True, slots=True)
 class Difference(Interval):
     """first - second, pair by pair, in the pairs' unit."""

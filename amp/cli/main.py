@@ -412,8 +412,7 @@ def sites(
     Exit status 0: every cell is decided, and the program as coded holds; 1: as coded it does not; 3: a bound was
     reached in some cell.
     """
-    from amp.cli import sites as command  # noqa: PLC0415
-    from amp.cli.terminal import make_console  # noqa: PLC0415
+    from amp.cli.terminal import cells_progress, make_console  # noqa: PLC0415
     from amp.explore.explorer import Bounds  # noqa: PLC0415
     from amp.lab.necessity import necessity, plan_of  # noqa: PLC0415
     from amp.lab.plan import parse_sizes  # noqa: PLC0415
@@ -431,14 +430,18 @@ def sites(
         sizes=parse_sizes(sizes),
     )
     output.check_output("--html", html)
-    with command.cells_progress() as progress, stoppable() as stop:
+    with cells_progress() as progress, stoppable() as stop:
         matrix = necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)
     if as_json:
         print_json(matrix_data(matrix))
     else:
         render_matrix(make_console(), matrix)
     status = INTERRUPTED if stop.asked else matrix.exit_status
-    return status if html is None else command.write_page(html, matrix, status)
+    if html is None:
+        return status
+    from amp.report.matrix_page import render_matrix_html  # noqa: PLC0415
+
+    return output.write_output("--html", html, render_matrix_html(matrix).encode(), status)
 
 
 @cli.command()
