@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+from amp.cli.options import json_option
 
 
 def _cpu_numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:

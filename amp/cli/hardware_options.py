@@ -1,4 +1,4 @@
-"""The options of `amp litmus --hardware`: declared here, checked in `hardware`. Loads nothing but click."""
+"""The options of `amp litmus --hardware`: declared here, checked in amp.litmus.silicon_suite."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any, Final
 import click
 
 from amp.errors import UsageError
-
-TRIES: Final = 1_000_000
-SECONDS: Final = 10.0
-SEED: Final = 1
+from amp.litmus.effort import SECONDS, SEED, TRIES
 
 # Without a default of click's own: given without --hardware they are a mistake.
 _OPTIONS: Final = (

@@ -216,6 +216,13 @@ def progress(plan: Plan, found: Witness) -> str:
     return f", after {good} good message{'s' * (good != 1)}" if "messages" in plan.program.sizes else ""
 
 
+def verdict(plan: Plan, found: Witness) -> str:
+    """The verdict in one line, with its platform and bounds."""
+    site = "" if found.site is None else f" at {found.site}"
+    where = "by this schedule" if plan.config.script else f"at seed {found.seed}"
+    return f"Violation{site}: {title(plan)}; {where}{progress(plan, found)}"
+
+
 def replay_command(plan: Plan, seed: int) -> str | None:
     """The command that repeats the run of `seed` exactly; only lockstep does."""
     return plan.command(seed) if plan.config.mode is Mode.LOCKSTEP else None
