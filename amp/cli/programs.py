@@ -260,13 +260,13 @@ def sites(
     Exit status 0: every cell is decided, and the program as coded holds; 1: as coded it does not; 3: a bound was
     reached in some cell.
     """
+    from amp.cli.matrix import render_matrix  # noqa: PLC0415
     from amp.cli.terminal import cells_progress, make_console  # noqa: PLC0415
     from amp.explore.explorer import Bounds  # noqa: PLC0415
     from amp.lab.necessity import necessity, plan_of  # noqa: PLC0415
     from amp.lab.plan import parse_sizes  # noqa: PLC0415
     from amp.lab.stopping import stoppable  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
-    from amp.report.matrix_text import render_matrix  # noqa: PLC0415
 
     plan = plan_of(
         scenario,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.markup import escape
 
+from amp.cli.timeline import render_timeline
 from amp.lab.plan import Plan
 from amp.lab.run import Result, Witness, by_symptom, progress, replay_command, title
 from amp.machine.config import Mode
-from amp.report.timeline import render_timeline
 
 
 def render(console: Console, result: Result, machine_names: Callable[[int], str]) -> None:

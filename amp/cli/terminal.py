@@ -57,9 +57,9 @@ def make_console() -> Console:
     return console if console.is_terminal else _Console(width=PIPE_COLUMNS)
 
 
-def say(console: Console, text: str, style: str = "") -> None:
-    """A line, or a paragraph: in a pipe it is not wrapped."""
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+def say(console: Console, text: str, style: str = "", *, whole: bool = False) -> None:
+    """A line, or a paragraph: in a pipe it is not wrapped, and nowhere if it is to stay `whole`."""
+    console.print(Text(text, style=style), soft_wrap=whole or not console.is_terminal)
 
 
 def print_grid(console: Console, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -1,7 +1,7 @@
 """The necessity matrix: for every barrier site and class, does the program still hold; and the least that does at once.
 
-Records that `amp.cli.sites` fills, and the same as data; `matrix_text` has the terminal's words, `matrix_page` the
-page. Nothing here explores. A verdict is what an exploration came to: one that reached a bound is "unknown", never
+Records that `amp.lab.necessity` fills, and the same as data; `matrix_text` has the words, `matrix_page` the page.
+Nothing here explores. A verdict is what an exploration came to: one that reached a bound is "unknown", never
 "holds".
 """
 
