@@ -8,7 +8,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from amp.bench.baselines import Reading
+from saved import Reading
+
 from amp.bench.cpus import bound_to
 from amp.bench.model import KINDS, LoneModel
 from amp.bench.overhead import FROM_C, FROM_PYTHON, LOCKED, ORDINARY, WITHOUT, Exchange, alone_parts, measure_exchange

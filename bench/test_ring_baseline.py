@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from saved import Reading
 
 from amp.bench import yardstick
-from amp.bench.baselines import Reading
 from amp.bench.question import COMPARED, Build
 from amp.bench.ring import RingPair, RingSetup, measure
 from amp.bench.ring_question import question_setups

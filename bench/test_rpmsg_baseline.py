@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amp.bench.baselines import Reading
+from saved import Reading
+
 from amp.bench.rpmsg import ORDINARY, Wait, Way, measure, ways_of
 from amp.machine.config import Mode
 

@@ -8,7 +8,10 @@ from typing import Any, Final
 import click
 
 from amp.errors import UsageError
-from amp.litmus.effort import SECONDS, SEED, TRIES
+
+TRIES: Final = 1_000_000
+SECONDS: Final = 10.0
+SEED: Final = 1
 
 # Without a default of click's own: given without --hardware they are a mistake.
 _OPTIONS: Final = (
@@ -42,6 +45,12 @@ def hardware_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, and the defaults of what was not."""
+    plain = {"tries": TRIES, "seconds": SECONDS, "seed": SEED}
+    return {name: plain.get(name) if value is None else value for name, value in given.items()}
 
 
 def refuse_without_hardware(given: Mapping[str, Any]) -> None:

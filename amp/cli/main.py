@@ -15,7 +15,7 @@ from amp.cli import lookups, output, programs, witnesses
 from amp.cli.applies import checked
 from amp.cli.bench import bench
 from amp.cli.ending import told
-from amp.cli.hardware_options import hardware_options, refuse_without_hardware
+from amp.cli.hardware_options import hardware_options, refuse_without_hardware, with_defaults
 from amp.cli.live import commands as live
 from amp.cli.options import json_option
 from amp.cli.output import print_json
@@ -81,7 +81,8 @@ def litmus(
         from amp.cli import hardware as on_silicon  # noqa: PLC0415
         from amp.litmus import silicon_suite  # noqa: PLC0415
 
-        tests = silicon_suite.request(platform, observers, expect, (max_executions, max_seconds), **effort)
+        limits = (max_executions, max_seconds)
+        tests = silicon_suite.request(platform, observers, expect, limits, **with_defaults(effort))
         status, data = on_silicon.main(paths, tests, as_json=as_json)
     else:
         from amp.cli import litmus as command  # noqa: PLC0415

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from amp.errors import AmpError, UsageError
 from amp.litmus.compile import Compiled
-from amp.litmus.effort import SECONDS, SEED, TRIES
 from amp.litmus.enumerate import Limits
 from amp.litmus.hardware import (
     Compared,
@@ -116,14 +115,14 @@ def request(
     expect: str | None,
     limits: tuple[int, float],
     *,
-    tries: int | None,
-    seconds: float | None,
+    tries: int,
+    seconds: float,
     cpus: str | None,
-    seed: int | None,
+    seed: int,
     non_temporal: tuple[str, ...],
     keep: str | None,
 ) -> Request:
-    """The options, checked; None is what was not given. Raises UsageError."""
+    """The options, checked; None is what was not given and has no default. Raises UsageError."""
     if expect is not None:
         raise UsageError("--expect compares the model with another: it is not for --hardware")
     check_observers(observers)
@@ -131,12 +130,7 @@ def request(
     own = cpu.non_temporal if non_temporal else cpu.platform
     if own is None:
         raise UsageError(f"--non-temporal: stores past the caches are not known for {cpu.name}")
-    effort = Effort(
-        TRIES if tries is None else tries,
-        SECONDS if seconds is None else seconds,
-        usable_cpus(cpus),
-        SEED if seed is None else seed,
-    )
+    effort = Effort(tries, seconds, usable_cpus(cpus), seed)
     chosen = find_platform(platform or own)
     return Request(cpu, find_compiler(), chosen, observers, Limits(*limits), effort, non_temporal, keep or "")
 
