@@ -217,7 +217,7 @@ class _Loop:
         self._rounds = {each: self._fitting(each) for each in (primitive, Primitive.NONE)}
 
     def _fitting(self, primitive: Primitive) -> int:
-        """From a trial that is long beside reading the clocks; on the CPU's clock, which stops when others run."""
+        """The rounds that take about BATCH_NS, from a trial on the CPU's clock, which stops when others run."""
         rounds = TRIAL_ROUNDS
         while (cpu_ns := self._batch(primitive, rounds).cpu_s * NS_PER_S) < BATCH_NS / 4:
             rounds *= 2

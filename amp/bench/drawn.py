@@ -82,7 +82,7 @@ def _enough(found: Interval | None) -> Interval | None:
 
 
 def _percent(found: Ratio | None) -> Interval | None:
-    """As points around 0."""
+    """The ratio in percent around 0; None if too few pairs count."""
     if found is None or not found.enough:
         return None
     return Interval(100 * (found.median - 1), 100 * (found.low - 1), 100 * (found.high - 1), found.n)

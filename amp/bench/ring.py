@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Final, Self
@@ -321,11 +321,6 @@ def measure(
         if progress is not None:
             progress(min(1.0, (time.monotonic() - began) / time_s))
     return Measured(setup, tuple(runs), time.monotonic() - began)
-
-
-def without_checks(setup: RingSetup) -> RingSetup:
-    """The same ring, trusting the other side: only to compare with."""
-    return replace(setup, checks=False)
 
 
 def _stride(payload: int) -> int:

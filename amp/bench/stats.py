@@ -181,18 +181,6 @@ def ratio(pairs: Iterable[tuple[float, float]]) -> Ratio:
     return Ratio.of([first / second for first, second in taken])
 
 
-def median_of_batches(values: Sequence[float], size: int) -> float:
-    """The median of the means of `size` consecutive values each; what is left over at the end does not count.
-
-    A mean is the total over the total; the median leaves out the batches that something interrupted. ValueError for
-    less than one whole batch.
-    """
-    batches = len(values) // size if size > 0 else 0
-    if not batches:
-        raise ValueError(f"{len(values)} values make no batch of {size}")
-    return float(np.median(np.asarray(values[: batches * size], dtype=np.float64).reshape(batches, size).mean(axis=1)))
-
-
 def percentiles(values: Sequence[float] | _Floats, ranks: Sequence[float] = (50, 90, 99, 99.9)) -> dict[float, float]:
     """{rank: the smallest value that at least rank percent of the values do not exceed} (nearest rank)."""
     array = np.asarray(values, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What `amp run` prints: the runs, and of a violation its story and the line that repeats it."""
+"""What `amp run` prints: the runs, a violation's story, and the line that repeats it."""
 
 from __future__ import annotations
 

@@ -121,10 +121,6 @@ class Row:
             return "?" if any(cell.explored.verdict is Verdict.UNKNOWN for cell in self.cells) else "no class"
         return self.weakest.barrier_class.value + "?" * (not self.certain)
 
-    def own_cells(self) -> Iterator[Cell]:
-        """Those that are an exploration of their own."""
-        return (cell for cell in self.cells if cell.same_as is None)
-
     def cell(self, barrier_class: BarrierClass) -> Cell:
         return self.cells[list(BarrierClass).index(barrier_class)]
 

@@ -106,7 +106,7 @@ class Control:
         self._file = self._socket.makefile("rb")
 
     def _connect(self, path: str) -> None:
-        """Without blocking: where the queue of those who wait to be accepted is full, connect(2) would for ever."""
+        """Connect without blocking: where the queue of waiting clients is full, connect(2) would wait for ever."""
         self._socket.setblocking(False)
         deadline = time.monotonic() + CONNECT_LIMIT_S
         while True:

@@ -175,7 +175,7 @@ class LiveMachine:
         self._give_trouble(None)
 
     async def run(self) -> None:
-        """From `start` to `end`: sessions, and what is done between them. The core is off when this returns."""
+        """Sessions, and what is done between them, from `start` to `end`. The core is off when this returns."""
         ticking = self._loop.create_task(self._tick())
         try:
             while not self._ending.is_set():
