@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from amp.lab.live.commands import COMMANDS
 from cli_runs import WAIT_LIMIT_S, watched
 from commands import AMP
 from live_machines import Home, a_home, image, talk_to
+
+from amp.cli.live.commands import COMMANDS
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 
-from amp.lab.live.render import duration
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amp.cli.live.render import duration
 from amp.lab.live.log import LogWriter
 from amp.lab.live.recovery import CrashLoop
 from amp.lab.live.textlog import LOST, TraceFollower, whole_text
