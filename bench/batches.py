@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from amp.bench.pairs import two_cpus
+from amp.bench.cpus import two_cpus
 from amp.bench.stats import Interval, Sample, percentiles
 from amp.port.doors import DirectPort, open_direct
 from amp.port.port import HOST, REMOTE

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import saved
+from saved import Compared, Reading, Verdict
 
-from amp.bench import baselines
-from amp.bench.baselines import Compared, Reading, Verdict
 from amp.bench.facts import facts
 
 FOLDER = Path(__file__).parent / "baselines"
@@ -52,18 +52,18 @@ def hold(request: pytest.FixtureRequest, benchmark: Any) -> Hold:
         benchmark.extra_info.update(reading.as_dict())
         lines = request.config.stash[LINES]
         what = request.config.getoption("--baselines")
-        baseline = None if what == "renew" else baselines.read(FOLDER, suite)
+        baseline = None if what == "renew" else saved.read(FOLDER, suite)
         if what == "renew":
-            baselines.write(FOLDER, baselines.made_of(suite, reading, facts()))
+            saved.write(FOLDER, saved.made_of(suite, reading, facts()))
             lines.append(f"{suite}: a new baseline, of this run")
             return
         if baseline is None:
             pytest.fail(f"{suite} has no baseline: make baselines")
         if what == "widen":
-            baselines.write(FOLDER, baselines.widened(baseline, reading, facts()))
+            saved.write(FOLDER, saved.widened(baseline, reading, facts()))
             lines.append(f"{suite}: this run is in the baseline")
             return
-        found = baselines.confirmed(baseline, reading, measure, facts())
+        found = saved.confirmed(baseline, reading, measure, facts())
         lines += [f"{suite}: {each}" for each in found if each.verdict is not Verdict.HOLDS]
         lines.append(f"{suite}: {sum(each.verdict is Verdict.HOLDS for each in found)} of {len(found)} figures hold")
         failed = [str(each) for each in found if each.verdict.fails]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
-from amp.cli.bench_verify import BOUNDS, explored, plan_of
+from amp.bench.verify import BOUNDS, explored, plan_of
 from amp.explore.explorer import Chooser
 from amp.lab.verify import explorer_of
 

@@ -6,12 +6,13 @@ import mmap
 import os
 from typing import Any
 
+from saved import Reading
+
 from amp._core import _bridge
 from amp.bench import yardstick
-from amp.bench.baselines import Reading
+from amp.bench.cpus import bound_to
 from amp.bench.stats import NS_PER_S, Sample
 from amp.bench.turns import Part, take_turns
-from amp.cli.bench_barriers import bound_to
 from amp.ordering.barriers import Primitive
 
 BARRIERS = (Primitive.SMP_MB, Primitive.SMP_WMB, Primitive.DMA_MB, Primitive.MB, Primitive.RMB, Primitive.WMB)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from amp.bench.baselines import Reading
+from saved import Reading
+
+from amp.bench.cpus import bound_to
 from amp.bench.model import KINDS, LoneModel
+from amp.bench.overhead import FROM_C, FROM_PYTHON, LOCKED, ORDINARY, WITHOUT, Exchange, alone_parts, measure_exchange
 from amp.bench.turns import take_turns
-from amp.cli.bench_barriers import bound_to
-from amp.cli.bench_model import FROM_C, FROM_PYTHON, LOCKED, ORDINARY, WITHOUT, Exchange, alone_parts, measure_exchange
 from amp.machine.config import Mode
 
 MESSAGES = 100  # of a sample: short, so that a busy machine leaves some alone; making the rings ready is in them

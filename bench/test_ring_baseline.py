@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from saved import Reading
 
 from amp.bench import yardstick
-from amp.bench.baselines import Reading
 from amp.bench.question import COMPARED, Build
 from amp.bench.ring import RingPair, RingSetup, measure
+from amp.bench.ring_question import question_setups
 from amp.bench.turns import Part, Turns, take_turns
 from amp.bench.yardstick import Bounce
-from amp.cli.bench_question import question_setups
 
 SETUPS = {
     "256 outstanding": RingSetup(),

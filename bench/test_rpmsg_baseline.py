@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from amp.bench.baselines import Reading
-from amp.cli.bench_rpmsg import ORDINARY, Wait, Way, measure, ways_of
+from saved import Reading
+
+from amp.bench.rpmsg import ORDINARY, Wait, Way, measure, ways_of
 from amp.machine.config import Mode
 
 PLAIN = Way(Mode.DIRECT, Wait.SPIN, 16)

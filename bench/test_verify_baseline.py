@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from amp.bench.baselines import Reading
-from amp.cli.bench_verify import MOST, ORDINARY, PLATFORM, explored, measure, plan_of
+from saved import Reading
+
+from amp.bench.verify import MOST, ORDINARY, PLATFORM, explored, measure, plan_of
 
 TIMED = {"spsc-vring": 4, "vring": 3, "vring-flags": 1}  # messages; a few milliseconds each
 KEPT = 12  # samples of each part, if the machine lets it have them

@@ -75,7 +75,7 @@ def parsed(words: tuple[str, ...]) -> click.Context:
         assert name in command.commands, f"there is no command {name}"
         command, words = command.commands[name], tuple(rest)
     context = command.make_context(command.name, list(words))
-    program = context.params.get("program", context.params.get("scenario"))
+    program = context.params.get("program")
     assert program is None or program in SHIPPED or ".py" in program, f"there is no program {program}"
     for row in ROWS:
         for option in row.options if row.command == command.name else ():

@@ -15,17 +15,19 @@ from __future__ import annotations
 import errno
 import mmap
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from amp._core import _bridge
-from amp.bench.stats import NS_PER_S, Difference, Kept, Sample, difference, keep_turns
+from amp.bench.facts import result_data
+from amp.bench.stats import NS_PER_S, Difference, Kept, Sample, difference, interval_data, keep_turns
 from amp.ordering.barriers import Primitive
 
 ROOM_BYTES: Final = 8 << 20  # several times the second-level caches of today's servers (0.5 to 2 MiB)
 BATCH_NS: Final = 300_000  # long beside reading the clocks (about 1 µs), short beside a time slice (milliseconds)
 TRIAL_ROUNDS: Final = 64
+NO_INSTRUCTION: Final = "no instruction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,21 @@ class Costs:
     def kept(self) -> int:
         return sum(len(cost.turns.kept) for cost in self.costs)
 
+    @property
+    def discarded(self) -> float:
+        """The share of pairs that were disturbed, 0 to 1."""
+        return 1 - self.kept / self.taken if self.taken else 0.0
+
+    @property
+    def situations(self) -> list[Situation]:
+        """Those that this machine has."""
+        return [each for each in SITUATIONS if each.name not in self.left_out]
+
+    @property
+    def exit_status(self) -> int:
+        """3 if nothing could be kept in some situation: there is no figure to print."""
+        return 0 if all(cost.cost_ns is not None for cost in self.costs) else 3
+
     def of_instruction(self, text: str, situation: Situation) -> Difference | None:
         """The cost in ns over the pairs of all primitives that are this instruction: they run the same code."""
         return _cost_ns(
@@ -118,6 +135,34 @@ def instructions() -> dict[str, tuple[Primitive, ...]]:
     for primitive in executed():
         found.setdefault(instruction(primitive), []).append(primitive)
     return {text: tuple(found[text]) for text in sorted(found, key=lambda text: not text)}
+
+
+def names(primitives: Sequence[Primitive]) -> str:
+    """Their names in a row."""
+    return ", ".join(primitive.label for primitive in primitives)
+
+
+def as_data(costs: Costs, known: dict[str, Any]) -> dict[str, Any]:
+    """The --json object. Costs in ns."""
+    return {
+        **result_data("barriers", costs.exit_status, costs.seconds, known),
+        "samples": {"taken": 2 * costs.taken, "kept": 2 * costs.kept, "discarded_share": costs.discarded},
+        "situations": [
+            {"name": each.name, "lines": each.lines, "before": each.what, "error_ns": costs.error_ns(each)}
+            for each in costs.situations
+        ],
+        "left_out": costs.left_out,
+        "costs": [
+            {
+                "primitive": cost.primitive.label,
+                "instruction": instruction(cost.primitive),
+                "situation": cost.situation.name,
+                "cost_ns": interval_data(cost.cost_ns),
+                "taken": cost.turns.taken,
+            }
+            for cost in costs.costs
+        ],
+    }
 
 
 def measure(
@@ -172,7 +217,7 @@ class _Loop:
         self._rounds = {each: self._fitting(each) for each in (primitive, Primitive.NONE)}
 
     def _fitting(self, primitive: Primitive) -> int:
-        """From a trial that is long beside reading the clocks; on the CPU's clock, which stops when others run."""
+        """The rounds that take about BATCH_NS, from a trial on the CPU's clock, which stops when others run."""
         rounds = TRIAL_ROUNDS
         while (cpu_ns := self._batch(primitive, rounds).cpu_s * NS_PER_S) < BATCH_NS / 4:
             rounds *= 2

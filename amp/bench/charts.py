@@ -56,6 +56,11 @@ def check(path: str | Path) -> Path:
     return path
 
 
+def both_forms(prefix: str) -> tuple[Path, ...]:
+    """PREFIX.png and PREFIX.svg, if they can be written. UsageError otherwise."""
+    return tuple(check(f"{prefix}{form}") for form in FORMATS)
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One kind of mark, with what was measured for each row; None leaves a row empty."""

@@ -46,6 +46,16 @@ def facts(cpus: Sequence[int] = ()) -> dict[str, Any]:
     }
 
 
+def result_data(command: str, exit_status: int, seconds: float, known: dict[str, Any]) -> dict[str, Any]:
+    """What the --json objects of all commands of `amp bench` begin with; `known` are the facts."""
+    return {
+        "command": f"bench {command}",
+        "status": "holds" if exit_status == 0 else "inconclusive",
+        "seconds": round(seconds, 3),
+        "machine": known,
+    }
+
+
 def one_line(known: dict[str, Any]) -> str:
     """The facts a reader of a table or a chart needs: CPU, kernel, placement, version, day."""
     pinned = ", ".join(map(str, known["pinned_to"]))

@@ -7,7 +7,6 @@ nothing that happens here, in the parent, is in a figure. The parent sleeps mean
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from amp.bench.stats import NS_PER_S, Sample
-from amp.errors import AmpError, UsageError, Violation
+from amp.errors import AmpError, Violation
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.region import Layout, Region
 
@@ -34,19 +33,6 @@ class PairFailed(AmpError):
 
 class WorkWrong(Violation):
     """What a half found in the shared memory breaks the rules that both go by."""
-
-
-def two_cpus(asked: Sequence[int]) -> tuple[int, int]:
-    """The CPUs to measure on: those asked for, or the last two usable ones. UsageError if there are no such two."""
-    usable = sorted(os.sched_getaffinity(0))
-    if not asked:
-        asked = usable[-2:]
-    if len(asked) != 2:
-        raise UsageError(f"--cpus: a pair runs on two CPUs, got {len(asked)} of {len(usable)} usable")
-    for cpu in asked:
-        if cpu not in usable:
-            raise UsageError(f"--cpus: CPU {cpu} is not usable here, only {', '.join(map(str, usable))}")
-    return asked[0], asked[1]
 
 
 def sample_of(value: float, figures: Sequence[Figures]) -> Sample:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Final, Self
 
 from amp._core import _bridge
+from amp.bench.facts import result_data
 from amp.bench.pairs import Figures, Pair, WorkWrong, sample_of
 from amp.bench.stats import Interval, Kept, Sample, keep
 from amp.errors import UsageError
@@ -175,9 +176,23 @@ class Measured:
             },
         }
 
+    @property
+    def exit_status(self) -> int:
+        """3 if no sample was undisturbed."""
+        return 0 if self.ns is not None else 3
+
     def each(self, side: str) -> list[int]:
         """How often that side notified the other in one sample, of all samples: the values, without repetition."""
         return sorted({getattr(run, side)["notifications"] for run in self.runs})
+
+
+def as_data(measured: Measured, known: dict[str, Any]) -> dict[str, Any]:
+    """The --json object."""
+    return {
+        **result_data("ring", measured.exit_status, measured.seconds, known),
+        "ring": measured.setup.as_dict(),
+        "figures": measured.as_dict(),
+    }
 
 
 _COUNTS: Final = {
@@ -306,11 +321,6 @@ def measure(
         if progress is not None:
             progress(min(1.0, (time.monotonic() - began) / time_s))
     return Measured(setup, tuple(runs), time.monotonic() - began)
-
-
-def without_checks(setup: RingSetup) -> RingSetup:
-    """The same ring, trusting the other side: only to compare with."""
-    return replace(setup, checks=False)
 
 
 def _stride(payload: int) -> int:

@@ -113,6 +113,11 @@ class Interval:
         return {"median": self.median, "low": self.low, "high": self.high, "n": self.n}
 
 
+def interval_data(found: Interval | None) -> dict[str, float | int] | None:
+    """The interval as JSON values; None stays None."""
+    return None if found is None else found.as_dict()
+
+
 @dataclass(frozen=True, slots=True)
 class Difference(Interval):
     """first - second, pair by pair, in the pairs' unit."""
@@ -174,18 +179,6 @@ def ratio(pairs: Iterable[tuple[float, float]]) -> Ratio:
         if min(pair) <= 0:
             raise ValueError(f"a ratio of {pair[0]} and {pair[1]}: both must be positive")
     return Ratio.of([first / second for first, second in taken])
-
-
-def median_of_batches(values: Sequence[float], size: int) -> float:
-    """The median of the means of `size` consecutive values each; what is left over at the end does not count.
-
-    A mean is the total over the total; the median leaves out the batches that something interrupted. ValueError for
-    less than one whole batch.
-    """
-    batches = len(values) // size if size > 0 else 0
-    if not batches:
-        raise ValueError(f"{len(values)} values make no batch of {size}")
-    return float(np.median(np.asarray(values[: batches * size], dtype=np.float64).reshape(batches, size).mean(axis=1)))
 
 
 def percentiles(values: Sequence[float] | _Floats, ranks: Sequence[float] = (50, 90, 99, 99.9)) -> dict[float, float]:

@@ -20,8 +20,10 @@ PATIENCE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the things measured. The work of one that `sleeps` is to leave its CPU by itself, so that for it only
-    being switched out counts as a disturbance, not how much of the CPU it got."""
+    """One of the things measured; `take` takes a sample.
+
+    One that `sleeps` leaves its CPU by itself: only being switched out disturbs it, not how little of the CPU it got.
+    """
 
     take: Callable[[], Sample]
     sleeps: bool = False
@@ -39,7 +41,7 @@ class Turns:
     seconds: float
 
     def kept(self, name: str) -> list[bool]:
-        """Of each turn: does that part's sample count?"""
+        """Whether that part's sample counts, turn by turn."""
         return [self.parts[name].undisturbed(sample) for sample in self.samples[name]]
 
     def values(self, name: str) -> list[float]:
@@ -123,7 +125,7 @@ def timed(work: Callable[[], object], units: int, others: Sequence[int] = ()) ->
 
 
 def involuntary_switches(others: Sequence[int] = ()) -> int:
-    """Of this thread so far (ru_nivcsw), and of those processes' main threads (proc(5), /proc/PID/status)."""
+    """How often this thread (ru_nivcsw) and the others' main threads (/proc/PID/status) were switched out so far."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw + sum(map(_switches_of, others))
 
 

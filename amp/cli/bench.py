@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+from amp.cli.options import json_option
 
 
 def _cpu_numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -200,9 +200,10 @@ def bench_rpmsg(
 
     Exit status 3: the machine was too busy to keep a single sample of something; 1: a message came back wrong.
     """
+    from amp.bench.rpmsg import ways_of  # noqa: PLC0415
     from amp.cli import bench_rpmsg as command  # noqa: PLC0415
 
-    return command.main(command.ways_of(modes, waits, sizes), cpus, time_s, as_json=as_json)
+    return command.main(ways_of(modes, waits, sizes), cpus, time_s, as_json=as_json)
 
 
 @bench.command("model")

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from amp.bench.cpus import two_cpus
 from amp.bench.facts import facts, one_line
-from amp.bench.pairs import two_cpus
-from amp.bench.ring import Measured, RingPair, RingSetup, Wait, measure
+from amp.bench.ring import Measured, RingPair, RingSetup, Wait, as_data, measure
 from amp.cli.bench_lines import say
-from amp.cli.bench_progress import share_progress
-from amp.cli.terminal import make_console
+from amp.cli.output import print_json
+from amp.cli.terminal import make_console, share_progress
 
 
 def main(setup: RingSetup, time_s: float, cpus: tuple[int, ...], count: int | None, *, as_json: bool) -> int:
@@ -24,28 +24,10 @@ def main(setup: RingSetup, time_s: float, cpus: tuple[int, ...], count: int | No
         measured = measure(pair, setup, time_s, count=count, progress=progress)
     known = facts(placed)
     if as_json:
-        from amp.cli.output import print_json  # noqa: PLC0415  (main imports the commands)
-
         print_json(as_data(measured, known))
     else:
         render(make_console(), measured, known)
-    return exit_status(measured)
-
-
-def exit_status(measured: Measured) -> int:
-    return 0 if measured.ns is not None else 3
-
-
-def as_data(measured: Measured, known: dict[str, Any]) -> dict[str, Any]:
-    """The --json object."""
-    return {
-        "command": "bench ring",
-        "status": "holds" if exit_status(measured) == 0 else "inconclusive",
-        "seconds": round(measured.seconds, 3),
-        "machine": known,
-        "ring": measured.setup.as_dict(),
-        "figures": measured.as_dict(),
-    }
+    return measured.exit_status
 
 
 def render(console: Console, measured: Measured, known: dict[str, Any]) -> None:

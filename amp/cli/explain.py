@@ -58,13 +58,6 @@ def write(plan: Plan, found: Witness, names: Names, outputs: dict[str, str], sta
     replay = plan.command(found.seed) if plan.config.mode is Mode.LOCKSTEP else None
     for form, path in outputs.items():
         render = {"html": render_html, "perfetto": render_perfetto}[form]
-        text = render(found.trace, found.explanation, names, verdict=verdict(plan, found), replay=replay)
+        text = render(found.trace, found.explanation, names, verdict=run.verdict(plan, found), replay=replay)
         status = write_output(f"--{form}", path, visible(text).encode(), status)
     return status
-
-
-def verdict(plan: Plan, found: Witness) -> str:
-    """The verdict in one line, with its platform and bounds."""
-    site = "" if found.site is None else f" at {found.site}"
-    where = "by this schedule" if plan.config.script else f"at seed {found.seed}"
-    return f"Violation{site}: {run.title(plan)}; {where}{run.progress(plan, found)}"

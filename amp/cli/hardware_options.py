@@ -1,4 +1,4 @@
-"""The options of `amp litmus --hardware`: declared here, checked in `hardware`. Loads nothing but click."""
+"""The options of `amp litmus --hardware`: declared here, checked in amp.litmus.silicon_suite."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ def hardware_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, and the defaults of what was not."""
+    plain = {"tries": TRIES, "seconds": SECONDS, "seed": SEED}
+    return {name: plain.get(name) if value is None else value for name, value in given.items()}
 
 
 def refuse_without_hardware(given: Mapping[str, Any]) -> None:

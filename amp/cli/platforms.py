@@ -1,12 +1,8 @@
-"""What `amp platforms` prints: the list of machines, one machine's rows, and the same as data.
-
-Rendering only. Nothing here parses an option, opens a file, or decides what a barrier is worth.
-"""
+"""What `amp platforms` prints: the list of machines, and one machine's rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -14,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from amp.cli.terminal import say
-from amp.ordering.barriers import Orders, Primitive, orders_text
-from amp.ordering.platforms import PLATFORMS, Explanation, Platform, Processor, Side, Verdict
+from amp.ordering.barriers import Primitive, orders_text
+from amp.ordering.platforms import PLATFORMS, Explanation, Platform, Side, Verdict
 
 _STYLES = {Verdict.YES: "green", Verdict.NO: "red", Verdict.NOTHING: "dim"}
 
@@ -109,55 +105,3 @@ def _table(*columns: str) -> Table:
         # Names and numbers stay whole: only sentences may wrap.
         table.add_column(column, no_wrap=column in {"platform", "primitive", "reach", "src"}, overflow="fold")
     return table
-
-
-def as_dict(platform: Platform) -> dict[str, Any]:
-    """The platform as JSON values, for `--json`: names in place of numbers, reasons as lists of text."""
-    return {
-        "name": platform.name,
-        "summary": platform.summary,
-        "region_memory": platform.region_memory,
-        "source": platform.source,
-        **{side.value: _side_dict(platform, side, platform.processor(side)) for side in Side},
-    }
-
-
-def _side_dict(platform: Platform, side: Side, processor: Processor) -> dict[str, Any]:
-    return {
-        "architecture": processor.architecture.name,
-        "title": processor.architecture.title,
-        "implicit": _names(processor.architecture.implicit),
-        "implicit_source": processor.architecture.implicit_source,
-        "multi_copy_atomic": processor.architecture.multi_copy_atomic,
-        "multi_copy_source": processor.architecture.multi_copy_source,
-        "load_reach": processor.load_reach.name.lower(),
-        "stages": [
-            {
-                "name": stage.name,
-                "memory": stage.memory.name.lower(),
-                "doorbell": stage.doorbell.name.lower(),
-                "source": stage.source,
-            }
-            for stage in processor.stages
-        ],
-        "rows": [_row_dict(platform.explain(side, primitive)) for primitive in Primitive],
-    }
-
-
-def _row_dict(explanation: Explanation) -> dict[str, Any]:
-    row = explanation.row
-    return {
-        "primitive": row.primitive.label,
-        "instruction": row.instruction,
-        "orders": _names(row.orders),
-        "reach": row.reach.name.lower(),
-        "source": row.source,
-        "fence": _names(row.fence),
-        "orders_to_other_side": _names(explanation.orders),
-        "reaches_other_side": explanation.verdict.value,
-        "reasons": list(explanation.reasons),
-    }
-
-
-def _names(orders: Orders) -> list[str]:
-    return [str(order.name) for order in Orders if order in orders]

@@ -1,4 +1,4 @@
-"""What `amp run` prints: the runs, and of a violation its story and the line that repeats it."""
+"""What `amp run` prints: the runs, a violation's story, and the line that repeats it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.markup import escape
 
+from amp.cli.timeline import render_timeline
 from amp.lab.plan import Plan
 from amp.lab.run import Result, Witness, by_symptom, progress, replay_command, title
 from amp.machine.config import Mode
 from amp.report.counts import processes
-from amp.report.timeline import render_timeline
 
 
 def render(console: Console, result: Result, machine_names: Callable[[int], str]) -> None:

@@ -1,7 +1,4 @@
-"""What `amp scenarios` prints: the list of programs, one program's sites and limits, and the same as data.
-
-Rendering only. Nothing here runs a scenario or decides what a weakened site leads to.
-"""
+"""What `amp scenarios` prints: the list of programs, and one program's sites and limits."""
 
 from __future__ import annotations
 
@@ -13,13 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from amp.cli.terminal import say
-from amp.programs import EXPLORABLE, load
+from amp.programs import EXPLORABLE
 from amp.programs.program import Program
-
-
-def find(name: str) -> Program:
-    """The program of that name, or of that file. Raises UsageError."""
-    return load(name)
 
 
 def render_list(console: Console, scenarios: Iterable[Program] = EXPLORABLE.values()) -> None:

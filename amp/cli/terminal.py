@@ -9,11 +9,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -48,9 +57,9 @@ def make_console() -> Console:
     return console if console.is_terminal else _Console(width=PIPE_COLUMNS)
 
 
-def say(console: Console, text: str, style: str = "") -> None:
-    """A line, or a paragraph: in a pipe it is not wrapped."""
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+def say(console: Console, text: str, style: str = "", *, whole: bool = False) -> None:
+    """A line, or a paragraph: in a pipe it is not wrapped, and nowhere if it is to stay `whole`."""
+    console.print(Text(text, style=style), soft_wrap=whole or not console.is_terminal)
 
 
 def print_grid(console: Console, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -104,25 +113,45 @@ def runs_progress() -> Iterator[Callable[[Exploration], None] | None]:
 @contextmanager
 def cells_done(what: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar of cells done; gives the function to call with (done, of how many), or None where nothing is drawn."""
-    console = _Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what)
-        yield lambda done, of: progress.update(task, completed=done, total=of)
+    with _bar(what, None, MofNCompleteColumn()) as update:
+        yield None if update is None else lambda done, of: update(completed=done, total=of)
+
+
+@contextmanager
+def cells_progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """As `cells_done`, for a bar whose name changes: the function is called with (what, done, of how many)."""
+    with _bar("as coded", None, MofNCompleteColumn()) as update:
+        yield None if update is None else lambda what, done, of: update(description=what, completed=done, total=of)
 
 
 @contextmanager
 def seeds_progress(total: int) -> Iterator[Callable[[int], None] | None]:
     """A bar of seeds done; gives the function to call with their number, or None where there is nothing to draw."""
-    console = _Console(stderr=True)
-    if total == 1 or not console.is_terminal:
+    if total == 1 or not _Console(stderr=True).is_terminal:
         with working("running"):
             yield None
         return
-    columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("seeds", total=total)
-        yield lambda done: progress.update(task, completed=done)
+    with _bar("seeds", total, MofNCompleteColumn()) as update:
+        yield None if update is None else lambda done: update(completed=done)
+
+
+@contextmanager
+def share_progress(what: str) -> Iterator[Callable[[float], None] | None]:
+    """A bar of the time used, for who measures; gives the function to call with the share that is done, 0 to 1."""
+    # No thread refreshes it: that one would take the CPU from what is measured.
+    with _bar(what, 1.0, auto_refresh=False) as update:
+        yield None if update is None else lambda done: update(completed=done, refresh=True)
+
+
+@contextmanager
+def _bar(
+    what: str, total: float | None, *columns: ProgressColumn, auto_refresh: bool = True
+) -> Iterator[Callable[..., None] | None]:
+    """A bar on stderr; gives the function that updates it, or None where there is no terminal to draw on."""
+    console = _Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    shown = (TextColumn("{task.description}", markup=False), BarColumn(), *columns, TimeElapsedColumn())
+    with Progress(*shown, console=console, transient=True, auto_refresh=auto_refresh) as progress:
+        yield partial(progress.update, progress.add_task(what, total=total))

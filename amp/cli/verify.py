@@ -19,9 +19,9 @@ from amp.errors import UsageError
 from amp.explore.explorer import Bounds, Chooser
 from amp.lab.plan import Plan
 from amp.lab.table import Table, table_data, verify_table
-from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, title, verify
+from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, smallness, title, verify
 from amp.machine.script import Script
-from amp.report.counts import count_of, processes
+from amp.report.counts import count_of
 
 _STYLES = {"verified": "green", "violation": "red", "inconclusive": "yellow"}
 
@@ -145,21 +145,6 @@ def _say_violation(console: Console, found: Counterexample) -> None:
 
 def render_found(console: Console, found: Counterexample) -> None:
     """How small it is, and its story."""
-    for line in _smallness(found):
+    for line in smallness(found):
         console.print(escape(line))
     render_witness(console, found.plan, found.witness, found.plan.name_of)
-
-
-def _smallness(found: Counterexample) -> list[str]:
-    cost = found.shrunk.cost
-    messages = f"{count_of(found.plan.config.messages, 'message')} ({found.smaller}); " if found.smaller else ""
-    lines = [
-        f"smallest: {messages}{count_of(cost.stale_loads, 'stale load')}, "
-        f"{count_of(cost.switches, 'context switch', 'es')}; "
-        f"locally minimal: none of {count_of(found.shrunk.tried, 'single change')} makes it simpler",
-    ]
-    if cost.reordered:
-        lines.append("It needs load->store reordering: a load performed after a later store of its CPU is visible.")
-    if found.repeated:
-        lines.append(f"repeated in {processes(len(found.plan.program.parts))}: yes")
-    return lines

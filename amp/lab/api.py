@@ -66,7 +66,7 @@ class Finding:
         return "\n".join([*lines, f"Replay: {self.command}"] if self.command else lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """As `--json` has it."""
+        """The same object as `--json` prints."""
         return finding_data(self._plan, self._witness)
 
     def save(self, path: str) -> None:
@@ -122,7 +122,7 @@ class Verification:
         return "\n".join([*lines, str(self.finding)] if self.finding else lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """As `amp verify --json` has it, of a table."""
+        """The object that `amp verify --json` prints for a table."""
         return table_data(self._table)
 
 
@@ -146,7 +146,7 @@ class Runs:
         return "\n".join([*lines, str(self.findings[0])] if self.findings else lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """As `amp run --json` has it."""
+        """The object that `amp run --json` prints."""
         return dict(self.data)
 
 

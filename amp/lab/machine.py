@@ -226,7 +226,7 @@ class Machine:
         return tuple(reports[cpu] for cpu in range(len(self._sides)))
 
     def _events(self) -> int:
-        """Of the run so far, while it goes on: at least so many."""
+        """How many events the run has made so far, while it goes on: at least so many."""
         return int(_bridge.model_state(self.region.memory, self.model_offset)["events"])
 
     def _receive(self, cpu: int) -> Report | None:

@@ -33,9 +33,9 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One seed's violation. `explanation` is None in direct mode, and of a witness that was not examined.
+    """One seed's violation. `explanation` is None in direct mode, and where the witness was not examined.
 
-    `trace` is None then, too, and of a witness that is one of many. One that only the explorer has seen says why two
+    `trace` is None then, too, and where the witness is one of many. One that only the explorer has seen says why two
     processes did not repeat it (`not_repeated`; else ""), and its `story` is the explorer's execution, a step a line.
     `lines` says where in the program the accesses of each part stand.
     """
@@ -89,7 +89,7 @@ class Result:
 
     @property
     def round_trips_per_s(self) -> float:
-        """Of the runs' own time, by the host's clock; start-up is not in it."""
+        """Round trips a second of the runs' own time, by the host's clock; start-up is not in it."""
         busy_s = sum(outcome.elapsed_s for outcome in self.outcomes)
         return self.messages / busy_s if busy_s else 0.0
 
@@ -217,6 +217,13 @@ def progress(plan: Plan, found: Witness) -> str:
     """How far it came: ", after 3 good messages"; "" of a program that counts none."""
     good = found.outcome.messages
     return f", after {good} good message{'s' * (good != 1)}" if "messages" in plan.program.sizes else ""
+
+
+def verdict(plan: Plan, found: Witness) -> str:
+    """The verdict in one line, with its platform and bounds."""
+    site = "" if found.site is None else f" at {found.site}"
+    where = "by this schedule" if plan.config.script else f"at seed {found.seed}"
+    return f"Violation{site}: {title(plan)}; {where}{progress(plan, found)}"
 
 
 def replay_command(plan: Plan, seed: int) -> str | None:

@@ -155,7 +155,7 @@ class Search:
         return self.known[key]
 
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
-        """Of a broken assignment: as small as it gets; run in two processes if `replayed`, and if those can show it."""
+        """The smallest one of a broken assignment; run in two processes if `replayed`, and if those can show it."""
         messages, shrunk = self._smallest(classes)
         plan = self.changed(classes).with_config(messages=messages)
         found = Counterexample(

@@ -303,3 +303,19 @@ def counterexample_data(found: Counterexample) -> dict[str, Any]:
         "not_repeated": found.witness.not_repeated or None,
         "finding": finding_data(found.plan, found.witness),
     }
+
+
+def smallness(found: Counterexample) -> list[str]:
+    """In words how small a counterexample is, and what it needs."""
+    cost = found.shrunk.cost
+    messages = f"{count_of(found.plan.config.messages, 'message')} ({found.smaller}); " if found.smaller else ""
+    lines = [
+        f"smallest: {messages}{count_of(cost.stale_loads, 'stale load')}, "
+        f"{count_of(cost.switches, 'context switch', 'es')}; "
+        f"locally minimal: none of {count_of(found.shrunk.tried, 'single change')} makes it simpler",
+    ]
+    if cost.reordered:
+        lines.append("It needs load->store reordering: a load performed after a later store of its CPU is visible.")
+    if found.repeated:
+        lines.append(f"repeated in {processes(len(found.plan.program.parts))}: yes")
+    return lines

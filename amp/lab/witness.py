@@ -11,7 +11,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -139,6 +139,23 @@ def replay(path: str, program: str | None = None) -> tuple[Witness, Outcome, boo
     except UsageError as error:
         raise UsageError(f"witness {path}: {error}") from None
     return found, *repeat(plan, found)
+
+
+def replay_data(outcome: Outcome, *, same: bool) -> dict[str, Any]:
+    """The --json object of a run that was made again."""
+    found = outcome.finding
+    return {
+        "command": "replay",
+        "status": "holds" if found is None else "violation",
+        "violations": int(found is not None),
+        "executions": 1,
+        "states": outcome.events,
+        "seconds": round(outcome.elapsed_s, 3),
+        "same": same,
+        "events": outcome.events,
+        "text": None if found is None else found.text,
+        "digest": f"{outcome.digest:016x}",
+    }
 
 
 def _opened(path: str, program: str | None) -> tuple[Plan, Witness, str | None]:

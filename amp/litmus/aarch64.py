@@ -75,7 +75,7 @@ class AArch64Compiler(AsmCompiler):
         return sizes.pop()
 
     def _read(self, operand: Operand) -> int:
-        """The register of `operand` as an input: of a W register, the low half."""
+        """The register that `operand` is read from; a W register's is its low half."""
         register = self._register(operand)
         return self.code.alu(Alu.ZEXT32, register) if self._is_w(operand) else register
 
@@ -288,13 +288,13 @@ _MASK: Final = (1 << 64) - 1
 
 
 def _fits(value: int, width_bytes: int) -> bool:
-    """As a signed or as an unsigned number."""
+    """Whether it fits as a signed or as an unsigned number."""
     bits = 8 * width_bytes
     return -(1 << (bits - 1)) <= value < 1 << bits
 
 
 def _is_shifted_12_bits(value: int) -> bool:
-    """Of either sign, since ADD with -1 is assembled as SUB with 1."""
+    """Whether it is an immediate; either sign is, since ADD with -1 is assembled as SUB with 1."""
     size = abs(value)
     return size < 1 << 12 or (size % (1 << 12) == 0 and size < 1 << 24)
 

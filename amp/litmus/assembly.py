@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from amp.errors import UsageError
 from amp.litmus.emit import Shared, Thread
 from amp.litmus.program import Alu
-from amp.litmus.syntax import AsmInstruction, AsmThread, Immediate, Initial, Label, Memory, Operand, RegisterName, Word
+from amp.litmus.syntax import AsmInstruction, AsmThread, Initial, Label, Operand, RegisterName, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,3 @@ class AsmCompiler:
         if not isinstance(operand, Word):
             raise self.unsupported("its target is no label")
         return operand.text
-
-
-def is_memory(operand: Operand) -> bool:
-    return isinstance(operand, Memory)
-
-
-def is_immediate(operand: Operand) -> bool:
-    return isinstance(operand, Immediate)

@@ -378,7 +378,7 @@ class CCompiler:
         return NOTHING, 0
 
     def _fence_before(self, order: Order) -> Ordering:
-        """Of an atomic that is a release, where releases are made with a fence."""
+        """What stands before an atomic that is a release, where releases are made with a fence."""
         if order is not Order.RELEASE or atomics_are_full(self.rows):
             return NOTHING
         return self._access_ordering(Primitive.STORE_RELEASE)[1]

@@ -132,7 +132,7 @@ class Thread:
         return dst
 
     def alu(self, operator: Alu, *operands: int, dst: int | None = None) -> int:
-        """As many `operands` as the operation has."""
+        """An operation on as many `operands` as it has; its result's register."""
         assert len(operands) == operator.operands, f"{operator.name} has {operator.operands} operands"
         dst = self.scratch() if dst is None else dst
         a, b = operands if len(operands) > 1 else (*operands, 0)

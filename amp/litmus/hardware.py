@@ -78,7 +78,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """`counts`: tries by final state, in the form of the core's outcomes. `aligned`: tries whose starts were."""
+    """`counts` are tries by final state, as the core has them; `aligned` are the tries whose threads began together."""
 
     counts: Mapping[Values, int]
     tries: int

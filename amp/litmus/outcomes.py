@@ -20,7 +20,7 @@ Values = tuple[int, ...]
 
 
 class Verdict(StrEnum):
-    """Of the proposition, whatever the quantifier: can it come true?"""
+    """Whether the proposition can come true, whatever the quantifier."""
 
     ALLOWED = "Allowed"
     FORBIDDEN = "Forbidden"

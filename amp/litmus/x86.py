@@ -81,7 +81,7 @@ class X86Compiler(AsmCompiler):
         self._flags = relations
 
     def _set_flags_of(self, result: int) -> None:
-        """As arithmetic does: zero or not. Signs need the overflow flag too, which is not kept."""
+        """Flags are set as arithmetic sets them: zero or not. Signs need the overflow flag too, which is not kept."""
         self._set_flags(result, self.code.constant(0), _ZERO_OR_NOT)
 
     # --- instructions

@@ -1,7 +1,7 @@
 """The necessity matrix: for every barrier site and class, does the program still hold; and the least that does at once.
 
-Records that `amp.cli.sites` fills, and the same as data; `matrix_text` has the terminal's words, `matrix_page` the
-page. Nothing here explores. A verdict is what an exploration came to: one that reached a bound is "unknown", never
+Records that `amp.lab.necessity` fills, and the same as data; `matrix_text` has the words, `matrix_page` the page.
+Nothing here explores. A verdict is what an exploration came to: one that reached a bound is "unknown", never
 "holds".
 """
 
@@ -120,10 +120,6 @@ class Row:
         if self.weakest is None:
             return "?" if any(cell.explored.verdict is Verdict.UNKNOWN for cell in self.cells) else "no class"
         return self.weakest.barrier_class.value + "?" * (not self.certain)
-
-    def own_cells(self) -> Iterator[Cell]:
-        """Those that are an exploration of their own."""
-        return (cell for cell in self.cells if cell.same_as is None)
 
     def cell(self, barrier_class: BarrierClass) -> Cell:
         return self.cells[list(BarrierClass).index(barrier_class)]

@@ -1,24 +1,11 @@
-"""The necessity matrix in the terminal, and the sentences that its page has too."""
+"""The necessity matrix in words: the sentences that the terminal and the page have both."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Final
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
 from amp.report.counts import count_of
 from amp.report.matrix import Assignment, Cell, Explored, Matrix, Row, Verdict
-
-WIDE_COLUMNS: Final = 100  # below, a long cell goes to two lines
-CELL_COLUMNS: Final = 8
-ORDERS_COLUMNS: Final = 12
-_STYLES: Final[Mapping[Verdict, str]] = {Verdict.HOLDS: "green", Verdict.BROKEN: "red", Verdict.UNKNOWN: "yellow"}
 
 
 def coded_text(matrix: Matrix) -> str:
@@ -119,70 +106,3 @@ def cell_text(cell: Cell) -> str:
 def _runs(explored: Explored) -> str:
     counts = (("run", explored.runs), ("complete execution", explored.executions), ("state", explored.states))
     return ", ".join(f"{count:,} {what}{'s' * (count != 1)}" for what, count in counts)
-
-
-def render_matrix(console: Console, matrix: Matrix) -> None:
-    """The matrix for a reader: the verdict as coded, the table, the assignment, and why nothing less will do."""
-    _line(console, matrix.title, style="bold")
-    _line(console, coded_text(matrix), style=_STYLES[matrix.coded.verdict])
-    if matrix.coded_counterexample is not None:
-        _line(console, f"  {matrix.coded_counterexample.command}", whole=True)
-    if matrix.caution is not None:
-        _line(console, f"Caution: {matrix.caution}", style="yellow")
-    console.print(_table(matrix, wide=console.width >= WIDE_COLUMNS))
-    _line(console, legend(matrix), style="dim")
-    for site, weaker, stronger in matrix.inversions:
-        _line(console, f"Odd: {site.name} holds with {weaker.value} and not with {stronger.value}.", style="yellow")
-    _render_together(console, matrix)
-    if matrix.coded.verdict is not Verdict.BROKEN:  # else every site's story is the same
-        _render_reasons(console, matrix)
-    _line(console, totals_text(matrix), style="dim")
-
-
-def _table(matrix: Matrix, *, wide: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("site", no_wrap=True)
-    table.add_column("needs", no_wrap=True, style="bold")
-    for barrier_class in BarrierClass:
-        table.add_column(barrier_class.value, no_wrap=True)
-    table.add_column("who: what it orders", min_width=ORDERS_COLUMNS, overflow="fold")
-    for row in matrix.rows:
-        cells = []
-        for cell in row.cells:
-            style = _STYLES[cell.explored.verdict]
-            marked = "bold " if row.judged and cell is row.weakest else "dim " if cell.same_as is not None else ""
-            text = cell_text(cell)
-            lines = text if wide or len(text) <= CELL_COLUMNS else text.replace(" ", "\n")
-            cells.append(Text(lines, style=marked + style))
-        about = row.site
-        table.add_row(
-            row.site.name, row.needs, *cells, Text(f"{about.role}: {about.orders}" if about.role else about.orders)
-        )
-    return table
-
-
-def _render_together(console: Console, matrix: Matrix) -> None:
-    _line(console, together_title(matrix), style="bold")
-    _line(console, together_text(matrix))
-    if matrix.assignment is not None:
-        _line(console, f"  {matrix.assignment.command}", whole=True)
-
-
-def _render_reasons(console: Console, matrix: Matrix) -> None:
-    """A line for each site: why one class less is not enough, or why nothing is needed."""
-    for row in matrix.rows:
-        cell = row.decisive
-        if cell is not None and cell.counterexample is not None:
-            shown = cell.counterexample
-            text = Text.assemble(
-                (f"{row.site.name}={cell.barrier_class.value}", "bold red"),
-                f" is not enough ({cell.barrier}). Seen by the {shown.side}: {shown.text}",
-            )
-            console.print(text, soft_wrap=not console.is_terminal)
-            _line(console, f"  {shown.command}", whole=True)
-        elif row.note is not None:
-            _line(console, f"{row.site.name} {row.note}")
-
-
-def _line(console: Console, text: str, style: str = "", *, whole: bool = False) -> None:
-    console.print(Text(text, style=style), soft_wrap=whole or not console.is_terminal)

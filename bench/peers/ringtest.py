@@ -29,8 +29,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from amp.bench.cpus import two_cpus
 from amp.bench.facts import facts, one_line
-from amp.bench.pairs import two_cpus
 from amp.bench.ring import RingPair, RingSetup
 from amp.bench.stats import NS_PER_S, Interval, Ratio, Sample, keep, keep_turns, ratio
 from amp.errors import UsageError

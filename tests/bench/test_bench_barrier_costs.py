@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from amp.bench import barriers, charts
+from amp.bench import barriers, charts, drawn
 from amp.bench.barriers import SITUATIONS, Cost, Costs
+from amp.bench.cpus import bound_to, one_cpu
 from amp.bench.facts import facts
 from amp.bench.stats import Sample, difference, keep_turns
 from amp.cli import bench_barriers as command
@@ -69,7 +70,7 @@ def test_an_instruction_is_told_by_the_row_that_executes_it() -> None:
 def test_a_full_barrier_costs_time_and_a_compiler_barrier_none() -> None:
     cpu = max(os.sched_getaffinity(0))
     pair = (Primitive.MB, Primitive.COMPILER)
-    with command.bound_to(cpu):
+    with bound_to(cpu):
         costs = barriers.measure(0.05, SITUATIONS[:2], pair)
         for _ in range(20):  # on a busy machine until there is something to look at
             if all(cost.cost_ns is not None and cost.cost_ns.enough for cost in costs.costs):
@@ -98,13 +99,13 @@ def test_too_few_undisturbed_pairs_are_a_question_mark_and_exit_status_3() -> No
     assert few.costs[0].cost_ns is not None
     assert shown(Costs(few.costs[:0], 1.0)).count("?") >= len(SITUATIONS)
     nothing = Costs((Cost(Primitive.MB, SITUATIONS[0], None, keep_turns([])),), 1.0)
-    assert command.exit_status(nothing) == 3
-    assert command.as_data(nothing, {})["status"] == "inconclusive"
-    assert command.exit_status(planted(5.0, 0.1)) == 0
+    assert nothing.exit_status == 3
+    assert barriers.as_data(nothing, {})["status"] == "inconclusive"
+    assert planted(5.0, 0.1).exit_status == 0
 
 
 def test_the_json_has_every_primitive_in_every_situation() -> None:
-    data = command.as_data(planted(5.0, 0.1), facts((0,)))
+    data = barriers.as_data(planted(5.0, 0.1), facts((0,)))
     assert len(data["costs"]) == len(SITUATIONS) * len(barriers.executed())
     assert {"primitive", "instruction", "situation", "cost_ns", "taken"} <= data["costs"][0].keys()
     assert {"kernel", "cpu_model", "pinned_to", "commit", "governor"} <= data["machine"].keys()
@@ -113,14 +114,14 @@ def test_the_json_has_every_primitive_in_every_situation() -> None:
 
 @pytest.mark.parametrize("cpus", [[0, 1], [100_000]])
 def test_cpus_that_cannot_be_measured_on_are_refused(cpus: list[int]) -> None:
-    with pytest.raises(UsageError, match="--cpus"), command.bound_to(command.one_cpu(cpus)):
+    with pytest.raises(UsageError, match="--cpus"), bound_to(one_cpu(cpus)):
         pass
 
 
 def test_the_chart_has_its_units_its_machine_and_every_instruction(tmp_path: Path) -> None:
     known = facts((0,))
     for name in ("costs.svg", "costs.png"):
-        charts.write(command.chart(planted(5.0, 0.1), known), tmp_path / name)
+        charts.write(drawn.barriers_chart(planted(5.0, 0.1), known), tmp_path / name)
     text = " ".join(ElementTree.parse(tmp_path / "costs.svg").getroot().itertext())
     assert "ns per barrier" in text
     assert known["date"][:10] in text

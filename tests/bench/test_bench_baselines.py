@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amp.bench.baselines import (
+from amp.bench.facts import facts
+from amp.bench.stats import PAIRS_MIN, Interval
+from amp.errors import UsageError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+from saved import (
     MACHINE_KEYS,
     MARGIN,
     Baseline,
@@ -25,9 +31,6 @@ from amp.bench.baselines import (
     widened,
     write,
 )
-from amp.bench.facts import facts
-from amp.bench.stats import PAIRS_MIN, Interval
-from amp.errors import UsageError
 
 HERE = facts()
 COST, KICKS = "a buffer / a line", "kicks"

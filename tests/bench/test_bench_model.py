@@ -14,10 +14,10 @@ import pytest
 from amp._core import _bridge
 from amp.bench import yardstick
 from amp.bench.model import KINDS, ROUNDS_IN_PYTHON, LoneModel
+from amp.bench.overhead import Exchange
 from amp.bench.pairs import WorkWrong
-from amp.cli.bench_model import Exchange
-from amp.cli.bench_rpmsg import SIZE_MAX, Wait, Way, open_echo, replaced, ways_of
-from amp.cli.bench_verify import explored, plan_of
+from amp.bench.rpmsg import SIZE_MAX, Wait, Way, open_echo, replaced, ways_of
+from amp.bench.verify import explored, plan_of
 from amp.cli.main import main
 from amp.errors import UsageError
 from amp.machine.config import Mode

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from amp._core import _bridge
-from amp.bench import charts
+from amp.bench import charts, drawn, ring_question
+from amp.bench.cpus import bound_to
 from amp.bench.facts import facts
 from amp.bench.question import Answer, Build, Measure, ask, conclusion, says
 from amp.bench.stats import PAIRS_MIN, Sample
 from amp.cli import bench_question as command
-from amp.cli.bench_barriers import bound_to
 from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
 
@@ -109,8 +109,8 @@ def test_too_few_undisturbed_turns_say_nothing_and_end_with_status_3() -> None:
     for measure, turns in ((disturbed, 10), (planted({Build.MANDATORY: 99.0}, (0.0,)), PAIRS_MIN - 1)):
         found = ask(measure, 0, turns_min=turns)
         assert says(found).startswith("nothing can be said")
-        assert command.exit_status(used(polling=found)) == 3
-        assert command.as_data(used(polling=found), {}, {})["status"] == "inconclusive"
+        assert ring_question.exit_status(used(polling=found)) == 3
+        assert ring_question.as_data(used(polling=found), {}, {})["status"] == "inconclusive"
         assert "?" in table(used(polling=ask(disturbed, 0)))
 
 
@@ -165,7 +165,7 @@ def test_a_real_loop_shows_what_its_full_barrier_costs_and_no_difference_where_t
     assert abs(found.ratios[Build.BRANCH].median - 1) < 0.2
 
 
-def table(answers: command.Answers) -> str:
+def table(answers: ring_question.Answers) -> str:
     with open(os.devnull, "w") as nowhere:
         console = Console(width=300, record=True, file=nowhere)
         command.render(console, answers, facts(), RING)
@@ -181,8 +181,8 @@ def test_the_table_sets_the_figures_beside_what_was_reported_in_2011() -> None:
 
 def test_the_chart_comes_as_png_and_svg_with_units_machine_and_the_reported_figure(tmp_path: Path) -> None:
     answers = used(polling=answer({Build.MANDATORY: 12.5}, (0.01, -0.02, 0.005)), sleeping=answer({}))
-    for path in command.chart_paths(str(tmp_path / "answer")):
-        charts.write(command.chart(answers, facts((0, 1)), RING), path)
+    for path in charts.both_forms(str(tmp_path / "answer")):
+        charts.write(drawn.question_chart(answers, facts((0, 1)), RING), path)
     text = " ".join(" ".join(ElementTree.parse(tmp_path / "answer.svg").getroot().itertext()).split())
     for part in ("ns per buffer", "2011", "mandatory barriers", "polling", "sleeping", facts()["kernel"], RING):
         assert part in text
@@ -191,4 +191,4 @@ def test_the_chart_comes_as_png_and_svg_with_units_machine_and_the_reported_figu
 
 def test_a_chart_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
-        command.chart_paths(str(tmp_path / "missing" / "answer"))
+        charts.both_forms(str(tmp_path / "missing" / "answer"))

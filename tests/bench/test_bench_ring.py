@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from amp.bench.pairs import Pair, PairFailed, two_cpus
+from amp.bench.cpus import two_cpus
+from amp.bench.pairs import Pair, PairFailed
 from amp.bench.ring import Dispatch, Measured, RingPair, RingSetup, Wait, WorkWrong, keep_ring, measure, prove
 from amp.bench.stats import Sample
 from amp.errors import UsageError

@@ -17,7 +17,6 @@ from amp.bench.stats import (
     difference,
     keep,
     keep_turns,
-    median_of_batches,
     percent,
     percentiles,
     ratio,
@@ -147,20 +146,6 @@ def test_the_same_values_give_the_same_interval(values: list[float]) -> None:
 def test_no_ratio_is_made_of_nothing_of_zero_or_of_nan(pairs: list[tuple[float, float]]) -> None:
     with pytest.raises(ValueError, match=r"values|positive"):
         ratio(pairs)
-
-
-@BUSY
-@given(st.lists(st.floats(1, 100), min_size=1, max_size=60), st.integers(1, 8))
-def test_a_median_of_batches_forgives_what_hit_one_batch(values: list[float], size: int) -> None:
-    if len(values) < size:
-        with pytest.raises(ValueError, match="no batch"):
-            median_of_batches(values, size)
-        return
-    whole = values[: len(values) // size * size]
-    means = [sum(whole[start : start + size]) / size for start in range(0, len(whole), size)]
-    assert median_of_batches(values, size) == pytest.approx(np.median(means))
-    spoiled = [1e9] * size + [2.0] * (2 * size)
-    assert median_of_batches(spoiled, size) == 2.0
 
 
 @BUSY

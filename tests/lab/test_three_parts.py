@@ -12,12 +12,12 @@ from own_programs import line_of
 from rich.console import Console
 
 import amp
+from amp.cli.timeline import render_timeline
 from amp.errors import UsageError
 from amp.lab.machine import Machine
 from amp.lab.plan import make_plan
 from amp.lab.witness import load
 from amp.machine.config import Mode
-from amp.report.timeline import render_timeline
 
 LIMIT_S = 120
 RELAY = '''

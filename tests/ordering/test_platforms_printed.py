@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from amp.cli.platforms import as_dict, render_list, render_platform
+from amp.cli.platforms import render_list, render_platform
 from amp.ordering.barriers import Primitive
+from amp.ordering.platform_data import as_dict
 from amp.ordering.platforms import PLATFORMS, Side
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amp.cli.platforms import as_dict
 from amp.errors import UsageError
 from amp.ordering import platform
 from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach
+from amp.ordering.platform_data import as_dict
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.userfile import MAX_BYTES, load
 

@@ -16,11 +16,11 @@ import pytest
 from page_browser import NARROW, WIDE, Page, opened
 from rich.console import Console
 
+from amp.cli.matrix import render_matrix
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
 from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Matrix, Row, Trial, Verdict, matrix_data
 from amp.report.matrix_page import render_matrix_html
-from amp.report.matrix_text import render_matrix
 from amp.virtio.sites import B1, S1, S2, S7, S8
 
 NONE, COMPILER, SMP, DMA, MANDATORY = BarrierClass

@@ -6,10 +6,9 @@ import msgspec
 import pytest
 from repairs import Repair, repaired
 
-from amp.cli.explain import verdict
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan, make_plan
-from amp.lab.run import as_data, by_symptom, finding_data, progress, run, witness
+from amp.lab.run import as_data, by_symptom, finding_data, progress, run, verdict, witness
 from amp.machine.config import Mode
 from amp.programs import EXPLORABLE
 from amp.report.shapes import Shape

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from amp.cli.timeline import render_timeline
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import Side
 from amp.report.blame import Finding
 from amp.report.explanation_data import as_dict
 from amp.report.history import History
 from amp.report.shapes import Shape
-from amp.report.timeline import render_timeline
 from amp.report.trace import EventKind
 from amp.virtio.sites import B1, K1, S1, S2, S5
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from amp.cli.options import json_option, platform_option, weaken_option
 from amp.cli.output import complain, echo
-from amp.errors import AmpError, UsageError
+from amp.errors import UsageError
 from amp.files import write_whole
 from amp.machine.config import Mode
 
 if TYPE_CHECKING:
     from amp.lab.live.client import Control
-    from amp.lab.live.machine import Settings
     from amp.lab.live.protocol import MachineInfo
+    from amp.lab.live.settings import Settings
 
 BARRIERS: Final = "virtio-strong"  # what remoteproc_virtio.c asks for: weak_barriers=False
 WATCHDOG_S: Final = 5.0
@@ -26,13 +27,6 @@ MEMORY_LIMIT_BYTES: Final = 1 << 30
 _STDOUT: Final = 1
 
 _machine_option = click.option("-m", "--machine", metavar="NAME", help="Which; needed only if several are up.")
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-
-
-class NoAnswer(AmpError):
-    """The firmware said nothing in time: neither a finding nor a mistake."""
-
-    exit_status = 3
 
 
 @click.command()
@@ -45,9 +39,9 @@ class NoAnswer(AmpError):
     show_default=True,
     help="free: memory as the platform orders it; direct: no model.",
 )
-@click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]")
+@platform_option
 @click.option("--barriers", metavar="CLASS", default=BARRIERS, show_default=True, help="Of both sides; see amp run.")
-@click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
+@weaken_option
 @click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
 @click.option(
     "--memory",
@@ -74,7 +68,7 @@ class NoAnswer(AmpError):
     is_flag=True,
     help="Fence the firmware in: no network, no processes, no file that changes, limits. No sandbox: docs/rpmsg.md.",
 )
-@_json_option
+@json_option
 def up(
     *,
     firmware: str,
@@ -97,26 +91,17 @@ def up(
 
     Firmware is code: what the image's text says is run, with all that you may do; with --confine, with less.
     """
-    from amp.cli.firmware import load  # noqa: PLC0415
     from amp.lab.live.detach import detached  # noqa: PLC0415
-    from amp.lab.live.machine import Settings  # noqa: PLC0415
-    from amp.lab.plan import PLATFORM, chosen_sites  # noqa: PLC0415
-    from amp.ordering import platform as find_platform  # noqa: PLC0415
-    from amp.virtio.sites import LINUX, SITES  # noqa: PLC0415
+    from amp.lab.live.settings import settings_for  # noqa: PLC0415
 
     if as_json and not detach:
         raise UsageError("--json has a meaning with --detach only: in the foreground a log is written")
-    if platform is not None and mode == Mode.DIRECT:
-        raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
-    image, _ = load(firmware)
-    platform_name = None if mode == Mode.DIRECT else platform or PLATFORM
-    settings = Settings(
-        firmware=os.path.basename(firmware),
-        image=image,
-        mode=Mode(mode),
-        platform_name=platform_name,
-        platform=None if platform_name is None else find_platform(platform_name),
-        sites=chosen_sites(SITES, LINUX, barriers, weaken),
+    settings = settings_for(
+        firmware,
+        Mode(mode),
+        platform,
+        barriers,
+        weaken,
         seed=seed,
         memory_bytes=memory,
         recovery=not no_recovery,
@@ -165,23 +150,14 @@ def _in_foreground(name: str, settings: Settings) -> int:
 
 @click.command()
 @_machine_option
-@_json_option
+@json_option
 def ps(*, machine: str | None, as_json: bool) -> int:
     """The machines that are up, and their services."""
     from amp.cli.live.render import render_machines  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
-    from amp.lab.live import client, directory, protocol  # noqa: PLC0415
+    from amp.lab.live.client import described  # noqa: PLC0415
 
-    paths = directory.machines().values() if machine is None else (client.machine_path(machine),)
-    machines, unanswered = [], {}
-    for path in paths:
-        try:
-            with client.Control(path) as control:
-                machines.append(control.ask_for(protocol.Describe(version=protocol.VERSION), protocol.MachineInfo))
-        except AmpError as error:  # it is coming up, or going down; or it does not answer
-            if machine is not None:
-                raise
-            unanswered[path.name] = str(error)
+    machines, unanswered = described(machine)
     for why in unanswered.values():
         complain(why)
     if as_json:
@@ -194,7 +170,7 @@ def ps(*, machine: str | None, as_json: bool) -> int:
 @click.command()
 @click.argument("name", required=False)
 @_machine_option
-@_json_option
+@json_option
 def down(*, name: str | None, machine: str | None, as_json: bool) -> int:
     """Stop the machine NAME, or the only one. Nothing of it is left when this returns."""
     if name is not None and machine is not None and name != machine:
@@ -214,17 +190,17 @@ def down(*, name: str | None, machine: str | None, as_json: bool) -> int:
 @click.option("--reply", is_flag=True, help="Wait for one message, and print it.")
 @click.option("--timeout", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="S")
 @_machine_option
-@_json_option
+@json_option
 def send(*, service: str, data: str, reply: bool, timeout: float, machine: str | None, as_json: bool) -> int:
     """Send DATA as one message to SERVICE, by its device. Exit status 3: no reply came in time."""
-    from amp.lab.live.client import converse  # noqa: PLC0415
+    from amp.lab.live.client import NoAnswer, converse, received  # noqa: PLC0415
 
     message = os.fsencode(data)
     with _control(machine) as control, converse(control, service) as conversation:
         conversation.send(message)
         answer = None
         if reply:
-            answer = _received(conversation.receive, timeout, service)
+            answer = received(conversation, timeout, service)
             if answer is None:
                 raise NoAnswer(f"{service} went before it replied")
     if as_json:
@@ -242,7 +218,7 @@ def send(*, service: str, data: str, reply: bool, timeout: float, machine: str |
 @click.option("--send", "first", metavar="DATA", help="Send this message first.")
 @click.option("--timeout", type=click.FloatRange(0), metavar="S", help="For each message.  [default: no limit]")
 @_machine_option
-@_json_option
+@json_option
 def listen(
     *, service: str, count: int | None, first: str | None, timeout: float | None, machine: str | None, as_json: bool
 ) -> int:
@@ -250,7 +226,7 @@ def listen(
 
     Firmware knows of the endpoint by its first message: give --send, unless the service talks by itself.
     """
-    from amp.lab.live.client import converse  # noqa: PLC0415
+    from amp.lab.live.client import NoAnswer, converse, received  # noqa: PLC0415
 
     messages: list[bytes] = []
     seen = 0
@@ -258,7 +234,7 @@ def listen(
         if first is not None:
             conversation.send(os.fsencode(first))
         while count is None or seen < count:
-            message = _received(conversation.receive, timeout, service)
+            message = received(conversation, timeout, service)
             if message is None:
                 complain(f"{service} is gone")
                 break
@@ -276,7 +252,7 @@ def listen(
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the machine goes down.")
 @_machine_option
-@_json_option
+@json_option
 def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
     """The firmware's trace buffers: what it has printed."""
     from amp.lab.live import protocol  # noqa: PLC0415
@@ -306,7 +282,7 @@ def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
 
 @click.command()
 @_machine_option
-@_json_option
+@json_option
 def vrings(*, machine: str | None, as_json: bool) -> int:
     """The rings as they are now: addresses, indexes, flags, what is free and in flight, kicks."""
     from amp.cli.live.render import render_rings  # noqa: PLC0415
@@ -325,7 +301,7 @@ def vrings(*, machine: str | None, as_json: bool) -> int:
 @click.command()
 @click.option("--kind", default="fatal error", show_default=True, help="watchdog, mmufault, fatal error, or kill.")
 @_machine_option
-@_json_option
+@json_option
 def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
     """Crash the core, as Linux's debugfs file of that name does; kill: SIGKILL to its process."""
     from amp.lab.live import protocol  # noqa: PLC0415
@@ -343,7 +319,7 @@ def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
 @click.command()
 @click.option("-o", "--output", metavar="F", required=True, help="The file to write.")
 @_machine_option
-@_json_option
+@json_option
 def coredump(*, output: str, machine: str | None, as_json: bool) -> int:
     """Write the last crash's core file, an ELF file: readelf and gdb read it."""
     with _control(machine) as control:
@@ -366,14 +342,6 @@ def _control(name: str | None) -> Control:
     from amp.lab.live.client import Control, machine_path  # noqa: PLC0415
 
     return Control(machine_path(name))
-
-
-def _received(receive: Any, timeout_s: float | None, service: str) -> bytes | None:
-    try:
-        message: bytes | None = receive(timeout_s)
-    except TimeoutError:
-        raise NoAnswer(f"{service} sent nothing in {timeout_s:g} s") from None
-    return message
 
 
 def _text(message: bytes) -> str:

@@ -58,6 +58,12 @@ class NotTaken(AmpError):
     exit_status = 3
 
 
+class NoAnswer(AmpError):
+    """The firmware said nothing in time: neither a finding nor a mistake."""
+
+    exit_status = 3
+
+
 class Refused(AmpError):
     """The machine's own error, with its exit status."""
 
@@ -100,7 +106,7 @@ class Control:
         self._file = self._socket.makefile("rb")
 
     def _connect(self, path: str) -> None:
-        """Without blocking: where the queue of those who wait to be accepted is full, connect(2) would for ever."""
+        """Connect without blocking: where the queue of waiting clients is full, connect(2) would wait for ever."""
         self._socket.setblocking(False)
         deadline = time.monotonic() + CONNECT_LIMIT_S
         while True:
@@ -196,6 +202,32 @@ class Control:
             os.close(process)
         if not ended:
             raise UsageError(f"machine {self.name} (pid {self.peer.pid}) did not go down in {DOWN_LIMIT_S:g} s")
+
+
+def described(name: str | None) -> tuple[list[protocol.MachineInfo], dict[str, str]]:
+    """The machines that are up, or the one of that name; and by name why others did not answer.
+
+    One that does not answer is coming up, or going down; asked for by its name, that is an error.
+    """
+    paths = directory.machines().values() if name is None else (machine_path(name),)
+    found, unanswered = [], {}
+    for path in paths:
+        try:
+            with Control(path) as control:
+                found.append(control.ask_for(protocol.Describe(version=protocol.VERSION), protocol.MachineInfo))
+        except AmpError as error:
+            if name is not None:
+                raise
+            unanswered[path.name] = str(error)
+    return found, unanswered
+
+
+def received(conversation: Conversation, timeout_s: float | None, service: str) -> bytes | None:
+    """The next message; None when the channel has gone. NoAnswer if nothing comes in time."""
+    try:
+        return conversation.receive(timeout_s)
+    except TimeoutError:
+        raise NoAnswer(f"{service} sent nothing in {timeout_s:g} s") from None
 
 
 class Conversation(Protocol):

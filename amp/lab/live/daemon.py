@@ -18,7 +18,8 @@ from amp.errors import AmpError, RprocError, UsageError
 from amp.lab.descriptors import check_descriptors
 from amp.lab.live import directory, protocol
 from amp.lab.live.control import ControlServer
-from amp.lab.live.machine import LiveMachine, Log, Settings
+from amp.lab.live.machine import LiveMachine, Log
+from amp.lab.live.settings import Settings
 from amp.machine.soc import Soc
 from amp.shortage import shortage
 

@@ -62,7 +62,7 @@ class Device(Protocol):
     def close(self) -> None:
         """The channel is gone: the path goes now, whoever has the device open is hung up on in the loop's next turn.
 
-        What was taken of programs and is lost with the core is logged, of those that have left, too.
+        What programs have sent and the core's end loses is logged, also for programs that have left.
         """
         ...
 

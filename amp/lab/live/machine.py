@@ -16,7 +16,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
@@ -26,15 +25,12 @@ from amp.lab.board import core_on
 from amp.lab.live.protocol import ChannelInfo, CrashInfo, RingInfo
 from amp.lab.live.recovery import CrashLoop
 from amp.lab.live.rings import Rings
+from amp.lab.live.settings import Settings
 from amp.lab.live.traces import Traces
 from amp.lab.live.userspace import Numbers, UserSpace
-from amp.machine.config import Mode
 from amp.machine.core import CoreState, Crash, CrashKind
 from amp.machine.process_core import ProcessCore
 from amp.machine.soc import Soc
-from amp.ordering.platforms import Platform
-from amp.ordering.sites import SiteMap
-from amp.remoteproc.image import Image
 from amp.rpmsg import ADDR_ANY, Bus, Endpoint
 from amp.rpmsg.aio import ListeningPort, Pump
 from amp.rpmsg.names import ANY_NAME, Driver
@@ -57,23 +53,6 @@ FIND_QUIET_S: Final = 0.25
 QUIET_S: Final = 0.05  # firmware that announces several services does it in one go
 
 Log = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `amp up` was asked for, checked. `platform` is None in direct mode."""
-
-    firmware: str
-    image: Image
-    mode: Mode
-    platform_name: str | None
-    platform: Platform | None
-    sites: SiteMap
-    seed: int
-    memory_bytes: int
-    recovery: bool
-    watchdog_s: float
-    confined: bool = False
 
 
 class LiveMachine:
@@ -196,7 +175,7 @@ class LiveMachine:
         self._give_trouble(None)
 
     async def run(self) -> None:
-        """From `start` to `end`: sessions, and what is done between them. The core is off when this returns."""
+        """Sessions, and what is done between them, from `start` to `end`. The core is off when this returns."""
         ticking = self._loop.create_task(self._tick())
         try:
             while not self._ending.is_set():

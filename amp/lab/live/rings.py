@@ -33,7 +33,7 @@ class _Ring:
 
 
 class Rings:
-    """Of one machine; `booted` comes after every boot."""
+    """The rings of one machine; `booted` is called after every boot."""
 
     def __init__(self, soc: Soc) -> None:
         self._soc = soc

@@ -11,7 +11,10 @@ Follower = Callable[[str, str], None]  # buffer's name, new text
 
 
 class Traces:
-    """Of one machine. `poll` often: what the firmware overwrites in between is lost. `log` is given whole lines."""
+    """The trace buffers of one machine. `log` is given whole lines.
+
+    `poll` often: what the firmware overwrites in between is lost.
+    """
 
     def __init__(self, rproc: Rproc, log: Callable[[str], None]) -> None:
         self._rproc, self._log = rproc, log

@@ -1,4 +1,4 @@
-"""What `amp config` prints: how a C program is compiled against amp.h, and linked.
+"""How a C program is compiled against amp.h, and linked: what `amp config` prints.
 
 The header and the library lie in the package, so the flags are those of this installation.
 """
