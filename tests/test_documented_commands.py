@@ -120,6 +120,9 @@ def test_the_commands_of_a_document_run_one_after_the_other(document: str, tmp_p
     for name, text in _FILE.findall((ROOT / document).read_text()):
         (tmp_path / name).write_text(text)
     own = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    for line in re.findall(r"^    (cc .*)$", (ROOT / document).read_text(), re.MULTILINE):
+        built = line.replace("amp config", f"{Path(sys.executable).parent / 'amp'} config")
+        subprocess.run(built, shell=True, cwd=tmp_path, check=True, timeout=LIMIT_S)
     for each in documented():
         if each.document != document or ("--hardware" in each.words and not shutil.which("cc")):
             continue
