@@ -227,7 +227,8 @@ void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load);
 int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, uint64_t length);
 int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site);
 int amp_cpu_kick(struct amp_cpu *cpu, unsigned target);
-int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns); /* timeout_ns < 0: none; lockstep has no clock: ignored */
+/* timeout_ns < 0: no limit. Lockstep has no clock: there a limit is over when nobody can go on and nothing is under way. */
+int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns);
 /*
  * For a second thread, while the CPU's own is not inside amp_cpu_wait: sleeps until a doorbell is there to be taken, or on its
  * way, and takes nothing. Reads the board's word only. timeout_ns >= 0. -ENOTSUP under lockstep: who waits there passes

@@ -66,7 +66,7 @@ int amp_leave(struct amp_cpu *cpu)
 
 int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns)
 {
-    return cpu->model->config.mode == AMP_LOCKSTEP ? amp_turns_wait(cpu) : amp_free_wait(cpu, timeout_ns);
+    return cpu->model->config.mode == AMP_LOCKSTEP ? amp_turns_wait(cpu, timeout_ns >= 0) : amp_free_wait(cpu, timeout_ns);
 }
 
 int amp_listen(const struct amp_cpu *cpu, int64_t timeout_ns)

@@ -13,7 +13,7 @@ int amp_free_wait(struct amp_cpu *cpu, int64_t timeout_ns);
 
 int amp_await_turn(struct amp_cpu *cpu);
 void amp_pass_turn(struct amp_cpu *cpu);
-int amp_turns_wait(struct amp_cpu *cpu);
+int amp_turns_wait(struct amp_cpu *cpu, bool limited);
 
 /* A kick that is there is taken, as the interrupt it is. 0 or -EAGAIN. */
 int amp_take(struct amp_cpu *cpu);

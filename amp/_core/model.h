@@ -90,6 +90,9 @@ struct amp_cpu_state {
     uint8_t near[AMP_PRIMITIVES];        /* with siblings: towards them */
     uint32_t status;                 /* enum amp_cpu_status */
     uint32_t parked;                 /* lockstep: sleeps on the turn */
+    uint32_t limited, expired;       /* lockstep: it waits with a limit, which is over */
+    uint32_t in_vain;                /* lockstep: its limits that were over since the memory last changed */
+    uint64_t unchanged;              /* lockstep: `now` of that change */
     uint32_t entries;
     uint64_t floor, seen, made, rung_time;
     uint64_t released; /* when its newest visible store-release became so */

@@ -169,6 +169,8 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
         struct amp_cpu_state *state = &m->cpu[i];
 
         state->status = state->parked = state->entries = 0;
+        state->limited = state->expired = state->in_vain = 0;
+        state->unchanged = m->now;
         state->floor = state->seen = state->made = state->released = state->rung_time = 0;
         state->stores = state->loads = 0;
         state->floor_far = state->seen_far = state->made_far = state->passed_on = 0;

@@ -11,6 +11,7 @@
 #include "gate.h"
 #include "script.h"
 
+#define IN_VAIN 16     /* limits of one wait after the other that change nothing: then all sleep */
 #define TURN_SPINS 400 /* the other side's piece of Python between two accesses takes some microseconds */
 
 int amp_await_turn(struct amp_cpu *cpu)
@@ -57,7 +58,7 @@ static void give_turn(struct amp_cpu *cpu, unsigned next)
 static bool can_run(const struct amp_model *m, unsigned cpu)
 {
     if (m->cpu[cpu].status == AMP_WAITING)
-        return m->stalled || m->board & AMP_RUNG(cpu);
+        return m->stalled || m->cpu[cpu].expired || m->board & AMP_RUNG(cpu);
     return m->cpu[cpu].status == AMP_RUNNING;
 }
 
@@ -92,6 +93,25 @@ static unsigned waiting(const struct amp_model *m)
     for (unsigned cpu = 0; cpu < m->config.cpus; cpu++)
         n += m->cpu[cpu].status == AMP_WAITING;
     return n;
+}
+
+/* Nobody can go on: the limits of those who wait with one are over. False: nobody does, or it has been in vain for long. */
+static bool expire_limits(struct amp_model *m)
+{
+    bool some = false;
+
+    for (unsigned cpu = 0; cpu < m->config.cpus; cpu++) {
+        struct amp_cpu_state *state = &m->cpu[cpu];
+
+        if (state->status != AMP_WAITING || !state->limited)
+            continue;
+        if (state->unchanged != m->now)
+            state->in_vain = 0;
+        state->unchanged = m->now;
+        state->expired = state->in_vain++ < IN_VAIN;
+        some |= state->expired != 0;
+    }
+    return some;
 }
 
 /* No goal is left, and no chance is taken: all stores of all CPUs become visible, each CPU's oldest first. */
@@ -151,6 +171,8 @@ void amp_pass_turn(struct amp_cpu *cpu)
         }
         if (n_ready || m->stalled)
             break;
+        if (waiting(m) > 1 && expire_limits(m))
+            continue;
         m->stalled = 1;
         m->stalls += waiting(m) > 1; /* one that waits for retired ones is no stall, but the end */
     }
@@ -158,7 +180,7 @@ void amp_pass_turn(struct amp_cpu *cpu)
         give_turn(cpu, ready[n_ready == 1 ? 0 : cpu->choose(cpu, n_ready, AMP_WHOSE_TURN)]);
 }
 
-int amp_turns_wait(struct amp_cpu *cpu)
+int amp_turns_wait(struct amp_cpu *cpu, bool limited)
 {
     struct amp_model *m = cpu->model;
     struct amp_cpu_state *state = amp_state(cpu);
@@ -170,6 +192,8 @@ int amp_turns_wait(struct amp_cpu *cpu)
         amp_settle_before_load(cpu); /* taking the interrupt is one */
         amp_trace(m, (struct amp_event){.kind = AMP_EV_WAIT, .cpu = (uint8_t)cpu->id});
         state->status = AMP_WAITING;
+        state->limited = limited;
+        state->expired = 0;
         amp_pass_turn(cpu);
         error = amp_await_turn(cpu);
         if (error)
@@ -178,12 +202,15 @@ int amp_turns_wait(struct amp_cpu *cpu)
     state->status = AMP_RUNNING;
     m->turns++;
     error = amp_take(cpu);
-    if (error && m->stalls) { /* a stall is told to everyone who waited then, whoever has retired since */
+    if (error && state->expired && !m->stalled) {
+        error = -ETIMEDOUT;
+    } else if (error && m->stalls) { /* a stall is told to everyone who waited then, whoever has retired since */
         amp_trace(m, (struct amp_event){.kind = AMP_EV_STALL, .cpu = (uint8_t)cpu->id});
         error = -EDEADLK;
     } else if (error) {
         error = -ESHUTDOWN;
     }
+    state->expired = 0;
     left = amp_leave(cpu);
     return left ? left : error;
 }

@@ -132,7 +132,7 @@ class Port(Protocol):
         """Take the next kick for this CPU: spin briefly, then sleep. False if the time was up first.
 
         Raises Stall if every CPU waits without a limit and nothing is under way, PeerFinished if every other CPU has
-        retired. Under lockstep there is no clock, and the limit is ignored.
+        retired. Under lockstep there is no clock: the limit is over when nobody else can go on.
         """
         ...
 
@@ -159,7 +159,7 @@ class Port(Protocol):
 
 
 LOOKS_LIMIT: Final = 20_000  # of a poll, before it asks whether anybody is left who could write what it looks for
-ROUNDS_LIMIT: Final = 10_000  # of so many looks; only a run with a clock gets that far
+ROUNDS_LIMIT: Final = 10_000  # only a run with a clock gets that far
 YIELD_EVERY: Final = 64  # looks; a power of two
 LISTEN_S: Final = 0.001  # how long a poll listens for the end of the others, once a round
 
@@ -167,12 +167,12 @@ LISTEN_S: Final = 0.001  # how long a poll listens for the end of the others, on
 class Polling:
     """`poll` for a door that has loads and `wait`; stands before the door in its class's bases.
 
-    Between two rounds of LOOKS_LIMIT looks the CPU waits for an interrupt, since `wait` knows who is left. With a clock
-    that is LISTEN_S. Under lockstep `wait` has no limit: the turn goes to the others until they ring, which ends the
-    wait, or all wait, which is a stall. An interrupt that comes then is kept for the program's next `wait`.
+    Between two rounds of looks the CPU waits for an interrupt, since `wait` knows who is left. With a clock that is for
+    LISTEN_S. Under lockstep the turn goes to the others until they ring, or nobody can go on: then memory has all that
+    will come, and a few more looks in vain are a stall. An interrupt that comes meanwhile is kept for the program's
+    next `wait`. The first round has LOOKS_LIMIT looks; those behind it begin small and grow to that.
 
-    So under lockstep a poll sees at least LOOKS_LIMIT looks' time of the others' accesses before it gives up, and in
-    the other modes ROUNDS_LIMIT times that, some minutes.
+    With a clock a poll gives up after ROUNDS_LIMIT rounds, some minutes.
     """
 
     _kept = False  # an interrupt taken by a poll
@@ -186,24 +186,27 @@ class Polling:
     def poll(self, look: Any, predicate: Any = None, /) -> Any:
         look = as_look(self, look, predicate)
         ended: PeerFinished | None = None
-        for _ in range(ROUNDS_LIMIT):
-            for number in range(1, LOOKS_LIMIT + 1):
+        made, looks = 0, LOOKS_LIMIT
+        for turn in range(ROUNDS_LIMIT):
+            for number in range(1, looks + 1):
                 found = look()
                 if found is not None:
                     return found
                 if not number & (YIELD_EVERY - 1):
                     os.sched_yield()  # what we look for may be waiting for this very processor
+            made += looks
             if ended is not None:
                 raise ended
-            ended = self._listen()  # what they stored last may have come behind our last look: one more round
-        raise Stall(f"poll: {ROUNDS_LIMIT * LOOKS_LIMIT} looks, and nothing came")
+            ended = self._listen(made)  # what they stored last may have come behind our last look: one more round
+            looks = LOOKS_LIMIT if ended is not None else min(LOOKS_LIMIT, YIELD_EVERY << min(turn, 16))
+        raise Stall(f"poll: {made} looks, and nothing came")
 
-    def _listen(self) -> PeerFinished | None:
+    def _listen(self, made: int) -> PeerFinished | None:
         """That all others have ended; raises Stall or PeerDied if nobody is left to write what is looked for."""
         try:
             self._kept = super().wait(LISTEN_S) or self._kept  # type: ignore[misc]
         except PeerFinished as error:
             return error
         except Stall as error:
-            raise Stall(f"poll: {LOOKS_LIMIT} looks, and nothing came: {error}") from None
+            raise Stall(f"poll: {made} looks, and nothing came: {error}") from None
         return None

@@ -11,6 +11,7 @@ from amp.errors import AmpError
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import open_direct, open_modelled
+from amp.port.port import LOOKS_LIMIT
 from amp.region import Region
 from amp.virtio.sites import SITES
 
@@ -36,9 +37,32 @@ def by_turns() -> object:
     return 100
 
 
+def polls_then_rings() -> object:
+    port.poll(lambda: port.load_u32(yours) or None)
+    port.kick(1 - cpu)
+    return "rang"
+
+
+def works_then_sleeps() -> object:
+    """More accesses than a poll looks in its first round."""
+    for _ in range(3 * LOOKS_LIMIT):
+        port.load_u32(mine)
+    port.store_u32(mine, 1)
+    port.wait()
+    return "woken"
+
+
+ROLES = {
+    "in_vain": in_vain,
+    "by_turns": by_turns,
+    "retire": lambda: None,
+    "polls_then_rings": polls_then_rings,
+    "works_then_sleeps": works_then_sleeps,
+}
+
 print("ready", flush=True)
 try:
-    result = {"in_vain": in_vain, "by_turns": by_turns, "retire": lambda: None}[role]()
+    result = ROLES[role]()
     port.retire()
     print(result, flush=True)
 except AmpError as error:
