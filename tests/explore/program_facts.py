@@ -54,7 +54,7 @@ class _Part:
 
     def _promised(self) -> bool:
         """Does a read wait for the write that it was promised?"""
-        return any(e[1] == READ and e[-1] >= 0 and set(e[7]) == {-1} for e in self.core.events())
+        return any(e[1] == READ and e[10] >= 0 and set(e[7]) == {-1} for e in self.core.events())
 
 
 @contextmanager
