@@ -227,6 +227,23 @@ static void offer_learned(struct explorer *x, xp_event_id r, const struct xp_lea
         xp_offer_promise(x, r, l->mask[writer][v], l->value[writer][v]);
 }
 
+void xp_expect_of_compares(struct explorer *x)
+{
+    const struct xp_graph *g = &x->graph;
+
+    for (unsigned r = 1; r < g->events; r++) {
+        const struct xp_event *read = &g->event[r];
+
+        if (read->kind != XP_READ || !read->compares || read->choice < 0)
+            continue;
+        x->compared = true;
+        for (unsigned i = 0; i < read->cells; i++)
+            for (unsigned w = 0; w < g->cpus; w++)
+                if (w != read->cpu && x->learned[read->cell[i]].writers >> w & 1)
+                    offer_learned(x, (xp_event_id)r, &x->learned[read->cell[i]], w);
+    }
+}
+
 /* This run stops where an earlier one went on, and `later` was written. Could a read of this run have read of that? */
 static void expect(struct explorer *x, const uint64_t later[AMP_CPUS])
 {

@@ -122,6 +122,8 @@ struct explorer {
     struct xp_choice choice[XP_CHOICES];
     uint32_t choices;   /* made in this run */
     uint32_t depth;     /* on the stack */
+    uint32_t lessons;   /* values in `learned`, those of earlier explorations included */
+    bool compared;      /* was there a compare-and-swap that orders less if it stores nothing? */
     uint64_t initial[XP_CELLS];
     unsigned current;
     unsigned promised;  /* reads that wait for the write they were promised */
@@ -149,6 +151,9 @@ struct explorer {
 
 int xp_open(struct explorer *x, unsigned cpus, unsigned levels);
 void xp_close(struct explorer *x);
+/* At a run's end: what a compare-and-swap orders depends on what it reads, so whatever another CPU is known to write there
+ * it is promised, too. What is learned afterwards may have come too late for some: while `lessons` grows, begin again. */
+void xp_expect_of_compares(struct explorer *x);
 void xp_restart(struct explorer *x); /* forget all choices and states; cells and what was learned stay */
 
 void xp_begin(struct explorer *x); /* the next run */

@@ -32,6 +32,7 @@ static void learn_value(struct explorer *x, const struct xp_event *write)
         if (known == XP_PROMISES) {
             l->values[cpu] = XP_PROMISES + 1; /* more than are kept */
         } else if (known == l->values[cpu]) {
+            x->lessons++;
             l->mask[cpu][known] = write->mask;
             l->value[cpu][l->values[cpu]++] = write->value;
         }

@@ -133,6 +133,8 @@ static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu
     for (unsigned level = 0; level < g->levels; level++)
         memset(g->before[xp_node(g, e, level)], 0, sizeof g->before[0]);
     memset(&g->depends[e], 0, sizeof g->depends[e]);
+    if (g->levels == 2)
+        g->carried[e] = state->carry[kind];
     /* Program order, for the question whether a write could only be there because of a read. */
     memset(&g->porf[e], 0, sizeof g->porf[e]);
     for (unsigned i = e; i-- > 1;)
@@ -198,6 +200,12 @@ static bool put_ordered(const struct xp_graph *g, struct xp_set before[XP_LEVELS
     return true;
 }
 
+static void carry(struct xp_graph *g, xp_event_id e, unsigned read, bool carries)
+{
+    if (carries)
+        xp_put(&g->carried[e], read);
+}
+
 /* From now on `e`, an access of this CPU, is before the later ones that `orders` names. */
 static void order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
 {
@@ -237,7 +245,7 @@ int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders)
 
     for (unsigned x = 1; x < r; x++)
         if (g->event[x].cpu == g->event[r].cpu)
-            put_ordered(g, before, (xp_event_id)x, XP_READ, orders.level);
+            carry(g, r, x, put_ordered(g, before, (xp_event_id)x, XP_READ, orders.level));
     for (unsigned level = 0; level < g->levels; level++)
         for (unsigned node = g->levels; node < g->events * g->levels; node++)
             if (xp_has(&before[level], node) && xp_precede(g, node, xp_node(g, r, level)))
@@ -289,7 +297,7 @@ static void add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const u
 
     for (unsigned x = 1; x < e; x++)
         if (g->event[x].cpu == cpu)
-            put_ordered(g, before, (xp_event_id)x, XP_WRITE, orders);
+            carry(g, e, x, put_ordered(g, before, (xp_event_id)x, XP_WRITE, orders));
     for (unsigned level = 0; level < g->levels; level++)
         absorb(g, xp_node(g, e, level), &before[level]);
 }

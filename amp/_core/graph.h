@@ -95,6 +95,7 @@ struct xp_graph {
     uint64_t before[XP_EVENTS][XP_WORDS];
     struct xp_set porf[XP_EVENTS]; /* events before it in program order or by being read */
     struct xp_set depends[XP_EVENTS]; /* WRITE: events its address and data come from */
+    struct xp_set carried[XP_EVENTS]; /* with levels: reads of its CPU whose sibling's write comes before it */
     unsigned cells;
     struct xp_cell cell[XP_CELLS];
     struct xp_graph_cpu cpu[AMP_CPUS];

@@ -205,6 +205,7 @@ int litmus_run(struct litmus *test)
         if (result < 0)
             return result;
     }
+    xp_expect_of_compares(test->x);
     if (xp_ending(test->x) != XP_COMPLETE)
         return test->x->error;
     test->x->counts.executions++;

@@ -30,6 +30,7 @@ static bool goes_beyond(const struct litmus *test)
 static int run_all(struct litmus *test, const struct limits *limits)
 {
     uint64_t until = amp_now_ns() + limits->ns;
+    uint32_t lessons = 0;
 
     for (;;) {
         int error = litmus_run(test);
@@ -44,8 +45,13 @@ static int run_all(struct litmus *test, const struct limits *limits)
             return error;
         if (test->x->counts.executions >= limits->executions || (test->x->counts.runs % 256 == 0 && amp_now_ns() > until))
             return !xp_advance(test->x);
-        if (!xp_advance(test->x))
+        if (xp_advance(test->x))
+            continue;
+        if (test->x->error || !test->x->compared || test->x->lessons == lessons)
             return test->x->error ? test->x->error : 1;
+        lessons = test->x->lessons;
+        xp_restart(test->x);
+        test->outcomes = 0;
     }
 }
 

@@ -155,14 +155,23 @@ static int forward(struct xp_graph *g, xp_event_id r, xp_event_id w)
     return 0;
 }
 
-/* Where barriers put `r` before what comes after, they put what it read there, too. */
-static void carry_along(struct xp_graph *g, xp_event_id r, xp_event_id w)
+/* Where barriers put `r` before what comes after, they put what it read there, too: a late read's before what is there. */
+static int carry_along(struct xp_graph *g, xp_event_id r, xp_event_id w)
 {
     struct xp_graph_cpu *state = &g->cpu[g->event[r].cpu];
 
     for (unsigned kind = 0; kind < XP_KINDS; kind++)
         if (xp_has(&state->carry[kind], r))
             xp_put_carried(g, state->must[kind], g->event[r].cpu, w, (enum xp_kind)kind);
+    for (unsigned x = r + 1u; x < g->events; x++) {
+        if (!xp_has(&g->carried[x], r))
+            continue;
+        if (xp_precede(g, xp_node(g, w, 1), xp_node(g, (xp_event_id)x, 1)))
+            return -1;
+        if (g->event[x].kind == XP_READ && xp_precede(g, xp_node(g, w, 1), xp_node(g, (xp_event_id)x, 0)))
+            return -1;
+    }
+    return 0;
 }
 
 /* A read comes before the writes of others that stand behind what it read. */
@@ -194,8 +203,8 @@ static int read_cell(struct xp_graph *g, xp_event_id r, unsigned i, xp_event_id 
 
         if (xp_precede(g, xp_node(g, w, level), xp_node(g, r, level)))
             return -1;
-        if (g->levels == 2 && level == 0)
-            carry_along(g, r, w);
+        if (g->levels == 2 && level == 0 && carry_along(g, r, w))
+            return -1;
     } else if (w != XP_INITIAL && forward(g, r, w)) {
         return -1;
     }

@@ -9,20 +9,20 @@
  * When no goal is left, the run is finished fairly: stores become visible, oldest first, after every access, loads read
  * the newest value and are not put off, and the CPUs take turns.
  */
-#include "script.h"
+#include "script_parts.h"
 
 #include "bell.h"
 #include "gate.h"
 
 #define QUANTUM 16 /* accesses between two turns once no goal is left: fair, and few hand-overs */
 
-static struct amp_goal *next_goal(struct amp_model *m)
+struct amp_goal *amp_script_next(struct amp_model *m)
 {
     return &amp_goals(m)[m->script.next];
 }
 
 /* The first reason is the run's. From here on nothing follows the script, so the access under way comes to its end. */
-static void refuse(struct amp_model *m, const struct amp_goal *goal, enum amp_misfit why)
+void amp_script_refuse(struct amp_model *m, const struct amp_goal *goal, enum amp_misfit why)
 {
     m->script.failed = (uint32_t)(goal - amp_goals(m));
     m->script.misfit = why;
@@ -30,20 +30,20 @@ static void refuse(struct amp_model *m, const struct amp_goal *goal, enum amp_mi
     m->script.next = m->script.goals;
 }
 
-static void reach(struct amp_model *m, struct amp_goal *goal)
+void amp_script_reach(struct amp_model *m, struct amp_goal *goal)
 {
     goal->reached = 1;
     m->script.since = m->turns;
-    while (amp_following(m) && next_goal(m)->reached)
+    while (amp_following(m) && amp_script_next(m)->reached)
         m->script.next++;
 }
 
 /* The goal of that kind for that access, if it is still to be reached. */
-static struct amp_goal *goal_of(struct amp_model *m, uint8_t kind, unsigned cpu, uint32_t access, uint32_t part)
+struct amp_goal *amp_script_goal_of(struct amp_model *m, uint8_t kind, unsigned cpu, uint32_t access, uint32_t part)
 {
     struct amp_goal *end = amp_goals(m) + m->script.goals;
 
-    for (struct amp_goal *goal = next_goal(m); goal < end; goal++)
+    for (struct amp_goal *goal = amp_script_next(m); goal < end; goal++)
         if (goal->access == access && goal->part == part && goal->kind == kind && goal->cpu == cpu && !goal->reached)
             return goal;
     return NULL;
@@ -52,7 +52,7 @@ static struct amp_goal *goal_of(struct amp_model *m, uint8_t kind, unsigned cpu,
 /* --- stores ------------------------------------------------------------------------------------------------------ */
 
 /* The goal's store among its CPU's pending ones; the number of entries if it is not. */
-static unsigned pending_entry(const struct amp_cpu_state *state, const struct amp_goal *goal)
+unsigned amp_script_entry(const struct amp_cpu_state *state, const struct amp_goal *goal)
 {
     for (unsigned i = 0; i < state->entries; i++) {
         const struct amp_pending *store = &state->pending[i];
@@ -73,13 +73,6 @@ static bool may_go(const struct amp_cpu_state *state, unsigned entry)
     return false;
 }
 
-static bool is_of_store(const struct amp_goal *goal)
-{
-    return goal->kind == AMP_GOAL_VISIBLE || goal->kind == AMP_GOAL_NEAR;
-}
-
-static unsigned advance_stages(struct amp_cpu *cpu);
-
 /* The goals that need no access: pending stores become visible. How many did. */
 static unsigned advance(struct amp_cpu *cpu)
 {
@@ -87,139 +80,25 @@ static unsigned advance(struct amp_cpu *cpu)
     unsigned done = 0;
 
     if (amp_staged(m))
-        return advance_stages(cpu);
-    for (; amp_following(m) && next_goal(m)->kind == AMP_GOAL_VISIBLE; done++) {
-        struct amp_goal *goal = next_goal(m);
+        return amp_script_advance_stages(cpu);
+    for (; amp_following(m) && amp_script_next(m)->kind == AMP_GOAL_VISIBLE; done++) {
+        struct amp_goal *goal = amp_script_next(m);
         const struct amp_cpu_state *state = &m->cpu[goal->cpu];
-        unsigned entry = pending_entry(state, goal);
+        unsigned entry = amp_script_entry(state, goal);
 
         if (entry == state->entries) {
             if (goal->access < state->stores)
-                refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
+                amp_script_refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
             break; /* not issued yet */
         }
         if (!may_go(state, entry)) {
-            refuse(m, goal, AMP_MF_HELD_BACK);
+            amp_script_refuse(m, goal, AMP_MF_HELD_BACK);
             break;
         }
         amp_make_visible(cpu, goal->cpu, entry);
-        reach(m, goal);
+        amp_script_reach(m, goal);
     }
     return done;
-}
-
-/* --- stores, with siblings ----------------------------------------------------------------------------------------- */
-
-/* The goal's store among those that not all see; the number of places if it is not. */
-static unsigned inner_slot(const struct amp_model *m, const struct amp_goal *goal)
-{
-    unsigned slot = 0;
-
-    while (slot < AMP_INNERS && !(m->inner[slot].kind && m->inner[slot].owner == goal->cpu &&
-                                  m->inner[slot].number == goal->access && m->inner[slot].part == goal->part))
-        slot++;
-    return slot;
-}
-
-/* The goal of a step, if it is still to be reached. */
-static struct amp_goal *goal_of_step(struct amp_model *m, unsigned owner, unsigned step)
-{
-    const struct amp_cpu_state *state = &m->cpu[owner];
-
-    if (step < AMP_STEP_FAR)
-        return goal_of(m, AMP_GOAL_NEAR, owner, state->pending[step].number, state->pending[step].part);
-    return goal_of(m, AMP_GOAL_VISIBLE, owner, m->inner[step - AMP_STEP_FAR].number, m->inner[step - AMP_STEP_FAR].part);
-}
-
-static bool is_step(const struct amp_model *m, unsigned owner, unsigned step)
-{
-    unsigned list[AMP_STEPS], n = amp_steps(m, owner, list);
-
-    for (unsigned i = 0; i < n; i++)
-        if (list[i] == step)
-            return true;
-    return false;
-}
-
-/* A step of that CPU, or one by which all see a store, for which no goal is left. */
-static bool make_free_step(struct amp_cpu *cpu, unsigned owner, bool far_only)
-{
-    struct amp_model *m = cpu->model;
-    unsigned list[AMP_STEPS], n = amp_steps(m, owner, list);
-
-    for (unsigned i = 0; i < n; i++)
-        if ((!far_only || list[i] >= AMP_STEP_FAR) && !goal_of_step(m, owner, list[i])) {
-            amp_make_step(cpu, owner, list[i]);
-            return true;
-        }
-    return false;
-}
-
-/* What stands in the goal's way may go if no goal says when. */
-static bool clear_way(struct amp_cpu *cpu)
-{
-    for (unsigned owner = 0; owner < cpu->model->config.cpus; owner++)
-        if (make_free_step(cpu, owner, true))
-            return true;
-    return false;
-}
-
-/* The step that the goal wants: AMP_STEPS if its store is not there. */
-static unsigned wanted_step(const struct amp_model *m, const struct amp_goal *goal)
-{
-    unsigned entry = pending_entry(&m->cpu[goal->cpu], goal), slot = inner_slot(m, goal);
-
-    if (goal->kind == AMP_GOAL_NEAR)
-        return entry < m->cpu[goal->cpu].entries ? entry : AMP_STEPS;
-    return slot < AMP_INNERS ? AMP_STEP_FAR + slot : AMP_STEPS;
-}
-
-static unsigned advance_stages(struct amp_cpu *cpu)
-{
-    struct amp_model *m = cpu->model;
-    unsigned done = 0;
-
-    while (amp_following(m) && is_of_store(next_goal(m))) {
-        struct amp_goal *goal = next_goal(m);
-        unsigned step = wanted_step(m, goal);
-
-        if (step == AMP_STEPS) {
-            if (goal->access < m->cpu[goal->cpu].stores)
-                refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
-            break;
-        }
-        if (!is_step(m, goal->cpu, step)) {
-            if (clear_way(cpu))
-                continue;
-            refuse(m, goal, AMP_MF_HELD_BACK);
-            break;
-        }
-        amp_make_step(cpu, goal->cpu, step);
-        reach(m, goal);
-        done++;
-    }
-    return done;
-}
-
-/* An access of this CPU waits for its stores: one step for which no goal is left, its own first. */
-static unsigned drain_stages(struct amp_cpu *cpu)
-{
-    struct amp_model *m = cpu->model;
-    unsigned list[AMP_STEPS], n;
-
-    if (!amp_following(m))
-        return amp_push_on(cpu);
-    if (make_free_step(cpu, cpu->id, false) || clear_way(cpu))
-        return 1;
-    n = amp_steps(m, cpu->id, list);
-    for (unsigned owner = 0; n == 0 && owner < m->config.cpus; owner++)
-        if ((n = amp_steps(m, owner, list))) {
-            refuse(m, goal_of_step(m, owner, list[0]), AMP_MF_NEEDED_BEFORE);
-            return amp_push_on(cpu);
-        }
-    if (n)
-        refuse(m, goal_of_step(m, cpu->id, list[0]), AMP_MF_NEEDED_BEFORE);
-    return n ? amp_push_on(cpu) : 0;
 }
 
 static unsigned perform_wanted(struct amp_cpu *cpu);
@@ -235,11 +114,11 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
     if (done)
         return done;
     if (amp_staged(m))
-        return drain_stages(cpu);
+        return amp_script_drain_stages(cpu);
     n = amp_following(m) ? amp_eligible(state, list) : 0;
     for (unsigned i = 0; i < n; i++) {
         const struct amp_pending *store = &state->pending[list[i]];
-        struct amp_goal *goal = goal_of(m, AMP_GOAL_VISIBLE, cpu->id, store->number, store->part);
+        struct amp_goal *goal = amp_script_goal_of(m, AMP_GOAL_VISIBLE, cpu->id, store->number, store->part);
 
         if (!goal) {
             amp_make_visible(cpu, cpu->id, list[i]);
@@ -249,7 +128,7 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
             later = goal;
     }
     if (later)
-        refuse(m, later, AMP_MF_NEEDED_BEFORE);
+        amp_script_refuse(m, later, AMP_MF_NEEDED_BEFORE);
     return amp_following(m) ? 0 : amp_drain(cpu, cpu->id, 1);
 }
 
@@ -257,12 +136,12 @@ void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
     uint8_t kind = amp_staged(m) ? AMP_GOAL_NEAR : AMP_GOAL_VISIBLE;
-    struct amp_goal *goal = goal_of(m, kind, cpu->id, store->number, store->part);
+    struct amp_goal *goal = amp_script_goal_of(m, kind, cpu->id, store->number, store->part);
 
-    if (goal && goal == next_goal(m))
-        reach(m, goal);
+    if (goal && goal == amp_script_next(m))
+        amp_script_reach(m, goal);
     else if (goal)
-        refuse(m, goal, AMP_MF_ATOMIC_BEFORE);
+        amp_script_refuse(m, goal, AMP_MF_ATOMIC_BEFORE);
 }
 
 /* --- loads ------------------------------------------------------------------------------------------------------- */
@@ -271,11 +150,11 @@ void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
 static struct amp_goal *goal_now(struct amp_cpu *cpu, struct amp_part part)
 {
     struct amp_model *m = cpu->model;
-    struct amp_goal *goal = goal_of(m, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    struct amp_goal *goal = amp_script_goal_of(m, AMP_GOAL_READ, cpu->id, part.load, part.part);
 
-    for (struct amp_goal *between = next_goal(m); goal && between < goal; between++)
+    for (struct amp_goal *between = amp_script_next(m); goal && between < goal; between++)
         if (between->kind != AMP_GOAL_READ || between->cpu != cpu->id) {
-            refuse(m, goal, AMP_MF_LOADED_BEFORE);
+            amp_script_refuse(m, goal, AMP_MF_LOADED_BEFORE);
             return NULL;
         }
     return goal;
@@ -312,17 +191,17 @@ unsigned amp_script_back(struct amp_cpu *cpu, struct amp_part part, uint32_t gra
         return 0;
     back = steps_to_source(m, goal, granule, missing);
     if (back < 0 || (unsigned)back > steps) {
-        refuse(m, goal, back < 0 ? AMP_MF_NOT_VISIBLE : AMP_MF_TOO_OLD);
+        amp_script_refuse(m, goal, back < 0 ? AMP_MF_NOT_VISIBLE : AMP_MF_TOO_OLD);
         return 0;
     }
-    reach(m, goal);
+    amp_script_reach(m, goal);
     return (unsigned)back;
 }
 
 unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing,
                                   unsigned steps)
 {
-    const struct amp_goal *goal = goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    const struct amp_goal *goal = amp_script_goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
     int back = goal ? steps_to_source(cpu->model, goal, granule, missing) : 0;
 
     return back < 0 || (unsigned)back > steps ? 0 : (unsigned)back;
@@ -330,7 +209,7 @@ unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uin
 
 struct amp_goal *amp_script_goal(struct amp_cpu *cpu, struct amp_part part)
 {
-    return goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    return amp_script_goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
 }
 
 struct amp_goal *amp_script_read(struct amp_cpu *cpu, struct amp_part part)
@@ -341,9 +220,9 @@ struct amp_goal *amp_script_read(struct amp_cpu *cpu, struct amp_part part)
 void amp_script_answer(struct amp_cpu *cpu, struct amp_goal *goal, int why)
 {
     if (why)
-        refuse(cpu->model, goal, (enum amp_misfit)why);
+        amp_script_refuse(cpu->model, goal, (enum amp_misfit)why);
     else
-        reach(cpu->model, goal);
+        amp_script_reach(cpu->model, goal);
 }
 
 void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store)
@@ -357,9 +236,9 @@ void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t st
     while (entry < state->entries && state->pending[entry].store != store)
         entry++;
     if (entry < state->entries && goal->source_cpu == cpu->id && goal->source == state->pending[entry].number)
-        reach(cpu->model, goal);
+        amp_script_reach(cpu->model, goal);
     else
-        refuse(cpu->model, goal, AMP_MF_FORWARDED);
+        amp_script_refuse(cpu->model, goal, AMP_MF_FORWARDED);
 }
 
 static struct amp_deferred *wanted(struct amp_cpu *cpu)
@@ -367,9 +246,9 @@ static struct amp_deferred *wanted(struct amp_cpu *cpu)
     struct amp_model *m = cpu->model;
     struct amp_deferred *load = cpu->deferred;
 
-    if (!amp_following(m) || next_goal(m)->kind != AMP_GOAL_READ || next_goal(m)->cpu != cpu->id)
+    if (!amp_following(m) || amp_script_next(m)->kind != AMP_GOAL_READ || amp_script_next(m)->cpu != cpu->id)
         return NULL;
-    while (load && load->number != next_goal(m)->access)
+    while (load && load->number != amp_script_next(m)->access)
         load = load->next;
     return load;
 }
@@ -393,7 +272,7 @@ bool amp_script_forget(struct amp_cpu *cpu, const struct amp_deferred *load)
 
     if (!cpu->kept_turn || !amp_following(m)) /* not: has the turn by now; that would be a race */
         return false;
-    for (struct amp_goal *goal = next_goal(m); goal < end && !due; goal++)
+    for (struct amp_goal *goal = amp_script_next(m); goal < end && !due; goal++)
         due = goal->access == load->number && goal->kind == AMP_GOAL_READ && goal->cpu == cpu->id && !goal->reached;
     while (due && load->performed <= 0 && perform_wanted(cpu) + advance(cpu))
         ;
@@ -402,12 +281,12 @@ bool amp_script_forget(struct amp_cpu *cpu, const struct amp_deferred *load)
 
 void amp_script_taken(struct amp_cpu *cpu)
 {
-    struct amp_goal *goal = next_goal(cpu->model);
+    struct amp_goal *goal = amp_script_next(cpu->model);
 
     if (goal->kind == AMP_GOAL_TAKEN && goal->cpu == cpu->id)
-        reach(cpu->model, goal);
+        amp_script_reach(cpu->model, goal);
     else
-        refuse(cpu->model, goal, AMP_MF_TAKEN_BEFORE);
+        amp_script_refuse(cpu->model, goal, AMP_MF_TAKEN_BEFORE);
 }
 
 /* --- turns ------------------------------------------------------------------------------------------------------- */
@@ -451,10 +330,10 @@ int amp_script_turn(struct amp_cpu *cpu)
     advance(cpu);
     if (!amp_following(m))
         return -1;
-    why = obstacle(cpu, next_goal(m));
+    why = obstacle(cpu, amp_script_next(m));
     if (why)
-        refuse(m, next_goal(m), why);
-    return why ? -1 : next_goal(m)->cpu;
+        amp_script_refuse(m, amp_script_next(m), why);
+    return why ? -1 : amp_script_next(m)->cpu;
 }
 
 /*

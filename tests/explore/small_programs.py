@@ -405,7 +405,7 @@ class Model:
                 break
             cpu = alive[int(turns.random() * len(alive))]
             if turns.random() < slack:
-                self.ports[cpu].note(0, 0)  # time passes
+                self.ports[int(turns.random() * len(self.ports))].note(0, 0)  # time passes, also for who has ended
             elif left[cpu][-1](self.ports[cpu], registers[cpu]):
                 left[cpu].pop()
                 if not left[cpu]:

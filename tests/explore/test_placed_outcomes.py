@@ -68,3 +68,17 @@ def test_the_classic_shapes_end_so_in_every_placement(shape: str, platform: str)
         found = explored(program, platform, placement=placement)
         assert found is not None
         assert found.found == placed_oracle.outcomes(program, platform, placement), (names, program)
+
+
+@pytest.mark.parametrize("rule", ["_carries", "_coherent", "distance"])
+def test_the_comparison_notices_an_axiom_that_is_not_there(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    instead = {"_carries": lambda _: iter(()), "_coherent": lambda *_: True, "distance": lambda *_: placed_oracle.FAR}
+    monkeypatch.setattr(placed_oracle._Executions, rule, instead[rule])
+    differ = 0
+    for shape in ("WRC", "WRC by data", "ISA2", "MP", "CO"):
+        for names, program in placed(shape):
+            placement = Placement.of(names)
+            found = explored(program, "omap4-2011", placement=placement)
+            assert found is not None
+            differ += found.found != placed_oracle.outcomes(program, "omap4-2011", placement)
+    assert differ
