@@ -210,7 +210,7 @@ class SiteMap(Mapping[Site, Primitive]):
         return len(self.primitives)
 
     @classmethod
-    def for_class(cls, barrier_class: BarrierClass, sites: Sites) -> SiteMap:
+    def for_class(cls, barrier_class: BarrierClass, sites: Sites = NO_SITES) -> SiteMap:
         """Every site calls the primitive of `barrier_class` for its kind."""
         return cls(barrier_class.value, sites, tuple(primitive_for(barrier_class, site.kind) for site in sites))
 
