@@ -34,6 +34,7 @@ from amp.report.words import Words
 
 Sizes = Mapping[str, int]
 NO_SIZES: Final[Sizes] = MappingProxyType({})
+Weaken = Sequence[str] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def verify(
     *,
     platform: str | Platform | Sequence[str] | None = None,
     barriers: str | Sequence[str] = BARRIERS,
-    weaken: Sequence[str] = (),
+    weaken: Weaken = (),
     messages: int | None = None,
     ring_size: int | None = None,
     sizes: Sizes = NO_SIZES,
@@ -175,14 +176,15 @@ def verify(
     """Explore every behaviour of `program` on each platform with each class of barriers.
 
     `platform` is a name, a TOML file, several with commas between or in a list, "all", or a Platform; None is
-    omap4-2011. `barriers` likewise. `weaken` are other barriers at single sites ("publish=smp"). `sizes` are the
-    program's own. `max_executions` (runs) and `max_seconds` bound each cell; a cell that reaches one is "inconclusive".
+    omap4-2011. `barriers` likewise. `weaken` are other barriers at single sites: ["publish=smp"], or
+    {"publish": "smp"}. `sizes` are the program's own. `max_executions` (runs) and `max_seconds` bound each cell; one
+    that reaches a bound is "inconclusive".
     """
     plans = plans_of(
         program,
         platforms=platform,
         barriers=barriers,
-        weaken=tuple(weaken),
+        weaken=_weakened(weaken),
         messages=messages,
         ring_size=ring_size,
         sizes=sizes,
@@ -215,7 +217,7 @@ def run(
     mode: str | Mode = Mode.LOCKSTEP,
     platform: str | Platform | None = None,
     barriers: str = BARRIERS,
-    weaken: Sequence[str] = (),
+    weaken: Weaken = (),
     seed: int = 1,
     seeds: int = 1,
     messages: int | None = None,
@@ -232,7 +234,7 @@ def run(
         mode=_mode(mode),
         platform=platform,
         barriers=barriers,
-        weaken=tuple(weaken),
+        weaken=_weakened(weaken),
         messages=messages,
         ring_size=ring_size,
         sizes=sizes,
@@ -252,7 +254,7 @@ def sites(
     *,
     platform: str | None = None,
     barriers: str = BARRIERS,
-    weaken: Sequence[str] = (),
+    weaken: Weaken = (),
     messages: int | None = None,
     ring_size: int | None = None,
     sizes: Sizes = NO_SIZES,
@@ -266,7 +268,7 @@ def sites(
         program,
         platform=platform,
         barriers=barriers,
-        weaken=tuple(weaken),
+        weaken=_weakened(weaken),
         messages=messages,
         ring_size=ring_size,
         sizes=sizes,
@@ -284,6 +286,10 @@ def replay(path: str) -> Replay:
     plan, found = files.load(path)
     _, outcome, same = files.replay(path)
     return Replay(_finding(plan, found), same, outcome.events, f"{outcome.digest:016x}")
+
+
+def _weakened(weaken: Weaken) -> tuple[str, ...]:
+    return tuple(f"{site}={to}" for site, to in weaken.items()) if isinstance(weaken, Mapping) else tuple(weaken)
 
 
 def _mode(mode: str | Mode) -> Mode:

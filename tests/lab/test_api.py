@@ -142,3 +142,9 @@ def test_every_public_name_is_there_and_has_a_docstring() -> None:
     assert set(amp.__all__) <= set(dir(amp))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = amp.nothing
+
+
+def test_sites_are_weakened_by_a_mapping_or_by_the_words_of_the_command_line() -> None:
+    said = [amp.verify("vring", weaken=weaken) for weaken in ((), ["S1=smp"], {"S1": "smp"})]
+    assert [each.status for each in said] == ["verified", "violation", "violation"]
+    assert said[1].title == said[2].title
