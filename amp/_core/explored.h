@@ -72,6 +72,15 @@ int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site);
 int xp_part_kick(struct xp_part *part, unsigned target);
 int xp_part_wait(struct xp_part *part, int64_t timeout_ns); /* a limit is a broken rule: there is no clock */
 
+/* explored_followed.c: the same for code in which every value is followed; `how` and `from` as with AMP_TOLD in amp.h. */
+int xp_part_followed_load(struct xp_part *part, uint64_t address, unsigned size, uint64_t after, unsigned how,
+                          struct amp_word *out);
+int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size, uint64_t value, unsigned how,
+                           struct amp_origin from);
+int xp_part_branch(struct xp_part *part, uint64_t tag);
+int xp_part_isb(struct xp_part *part);
+int xp_part_choose(struct xp_part *part, unsigned n, unsigned *which);
+
 /* A bulk load, one event a granule. The caller has `event` with room for that many, and fills in address and length. */
 struct xp_bulk {
     uint64_t address, length;

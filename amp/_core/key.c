@@ -267,8 +267,10 @@ static void take_write(struct state *s, unsigned number, unsigned position)
         }
         take_row(&s->hash, g, &s->relevant, row);
     }
-    if (s->x->learned[number].readers >> e->cpu & 1)
-        take_new(s, &g->depends[w], NULL); /* its own CPU may read it from its store buffer */
+    if (s->x->learned[number].readers >> e->cpu & 1) /* its own CPU may read it from its store buffer */
+        take_new(s, &g->depends[w], NULL);
+    if (s->x->learned[number].readers >> e->cpu & 1 && e->picked)
+        take_new(s, &g->picks[w], NULL);
 }
 
 static bool somebody_writes(const struct state *s, unsigned number)
@@ -388,6 +390,8 @@ static void take_cpu(struct state *s, unsigned number)
     take_new(s, &cpu->control, NULL);
     take_new(s, &cpu->instruction, NULL);
     take_new(s, &cpu->releases, NULL);
+    if (cpu->any_unseen)
+        take_new(s, &cpu->unseen, NULL);
     /* It reads nothing older than what it has read or written of the writes that can still be read. */
     for (unsigned cell = 0; cell < g->cells; cell++)
         if (g->cell[cell].writes > 1 && s->x->learned[cell].readers >> number & 1) {
