@@ -77,7 +77,7 @@ struct code_flow {
     struct code_mask to, from;
 };
 
-/* One instruction. 160 bytes; amp/code/rows.py writes them. */
+/* One instruction. 128 bytes; amp/code/rows.py writes them. */
 struct code_row {
     uint8_t kind;      /* enum code_kind */
     uint8_t flags;     /* enum code_flag */
@@ -95,7 +95,6 @@ struct code_row {
     struct code_mask address; /* registers of which the address is computed */
     struct code_flow flow[2];
     struct code_mask picks;
-    uint8_t unused[24];
 };
 
 /* A set of loads: those that a value is computed from, and those, and the ones that decided which value it is. */

@@ -74,9 +74,7 @@ def config(*, cflags: bool, libs: bool) -> int:
 @click.option(
     "--barriers",
     metavar="CLASS",
-    default="mandatory",
-    show_default=True,
-    help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.",
+    help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.  [default: mandatory]",
 )
 @click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable.")
 @click.option(
@@ -122,7 +120,7 @@ def run(
     program: str,
     mode: str,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     seed: int,
     seeds: int,
@@ -183,9 +181,7 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
     """The argument and the options that say what is explored: a program on a platform, with its barriers."""
     for option in (
         click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable."),
-        click.option(
-            "--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for."
-        ),
+        click.option("--barriers", metavar="CLASS", help="What the code asks for.  [default: mandatory]"),
         click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]"),
         _size_option,
         click.argument("scenario", metavar="PROGRAM"),
@@ -232,7 +228,7 @@ def verify(
     *,
     scenario: str,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     messages: int | None,
     ring_size: int | None,
@@ -396,7 +392,7 @@ def sites(
     *,
     scenario: str,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     messages: int | None,
     ring_size: int | None,

@@ -35,5 +35,4 @@ def prepare_model(region: Region, config: ModelConfig, platform: Platform) -> No
     memory, at = region.memory, region.layout["model"].offset
     _bridge.model_init(memory, at, config)
     for cpu, side in enumerate(Side):
-        orders = bytes(int(value) for value in platform.table(side))
-        _bridge.model_set_orders(memory, at, cpu, int(platform.implicit(side)), orders)
+        _bridge.model_set_orders(memory, at, cpu, int(platform.implicit(side)), platform.core_table(side))

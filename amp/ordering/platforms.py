@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
+from amp.ordering.instructions import FIRST, INSTRUCTIONS
 from amp.ordering.barriers import NO_ORDERS, PROMISES, Orders, Primitive, Reach, orders_text
 
 LOADS = Orders.RR | Orders.RW
@@ -130,6 +131,14 @@ class Platform:
     def table(self, side: Side) -> tuple[Orders, ...]:
         """`orders` of every primitive, indexed by its number: what the C core is given."""
         return tuple(self.orders(side, primitive) for primitive in Primitive)
+
+    def core_table(self, side: Side) -> bytes:
+        """The same for the C core, instructions of compiled code behind it: one byte a number."""
+        table = bytearray(FIRST + len(INSTRUCTIONS))
+        table[: len(Primitive)] = self.table(side)
+        for each in INSTRUCTIONS:
+            table[each.number] = self.towards_others(side, each.orders, each.reach)
+        return bytes(table)
 
     def explain(self, side: Side, primitive: Primitive, needs: Orders | None = None) -> Explanation:
         """`orders`, with the reasons for what is missing from the primitive's promise, or from `needs`."""
