@@ -83,7 +83,7 @@ struct code_row {
     uint8_t flags;     /* enum code_flag */
     uint8_t condition; /* SELECT: the architecture's number */
     uint8_t length;    /* in bytes */
-    uint8_t detail;
+    uint8_t detail;    /* PLAIN, BRANCH, BARRIER: 1 is a call; SERVICE: which */
     uint8_t element;   /* bytes of memory for each of `data` */
     uint8_t atom;      /* bytes of an access that happen at once, if aligned; 0: as the emulator makes it */
     uint8_t expected;
@@ -252,7 +252,7 @@ struct code_engine {
     /* of a look */
     bool looking;
     struct code_saved saved;
-    uint64_t head_at;
+    uint64_t head_at, loop_end, called_from; /* called_from: where a function that the loop calls returns to; 0 */
     bool straight; /* no branch yet */
     struct code_mask read, fresh;
     struct {

@@ -99,6 +99,8 @@ static int look(void *engine)
     save(e);
     e->looking = true;
     e->head_at = e->pc;
+    e->loop_end = code_row_at(e, e->pc)->loop_end;
+    e->called_from = 0;
     e->straight = true;
     memset(&e->read, 0, sizeof e->read);
     memset(&e->fresh, 0, sizeof e->fresh);

@@ -150,10 +150,26 @@ static void note_straight(struct code_engine *e, const struct code_row *row)
         e->straight = false;
 }
 
+/* Has it left the loop that the look is at? A function that the loop calls is part of it. */
+static bool leaves_loop(struct code_engine *e)
+{
+    const struct code_row *from;
+
+    if (e->pc == e->called_from)
+        e->called_from = 0;
+    if (e->called_from || (e->pc >= e->head_at && e->pc <= e->loop_end))
+        return false;
+    from = code_row_at(e, e->before);
+    if (!from || from->kind == CODE_SERVICE || from->kind == CODE_TRAP || from->detail != 1)
+        return true;
+    e->called_from = e->before + from->length;
+    return false;
+}
+
 /* Is a look over before this instruction? */
 static bool leaves_look(struct code_engine *e, const struct code_row *row)
 {
-    return row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE || row->kind == CODE_EXCLUSIVE_LOAD ||
+    return leaves_loop(e) || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE || row->kind == CODE_EXCLUSIVE_LOAD ||
            row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
            e->looked >= CODE_LOOK_LOADS - 8 || e->undos >= CODE_UNDO - 16;
 }

@@ -85,6 +85,8 @@ class Listing:
         for line in lines.values():
             if name in SYMBOLIC and line.row.kind is Kind.BARRIER:
                 line.row.kind = Kind.PLAIN  # the barrier is the call of it
+            if line.row.calls:
+                line.row.detail = 1
             if line.row.target in self._symbolic:
                 line.row.kind, line.row.load_by = Kind.BARRIER, int(self._symbolic[line.row.target])
         _find_loops(lines, self.isa)
