@@ -89,7 +89,7 @@ struct code_row {
     uint8_t expected;
     uint16_t load_by, store_by; /* primitives that order the access, or that a barrier is; 0 none */
     uint16_t site;
-    uint16_t loop;
+    uint16_t loop; /* HEAD: its number. In what the engine is given: does nothing in the loop count? */
     uint8_t data[8];   /* registers, in the order of their memory; ATOMIC: the operand, the result */
     uint64_t loop_end;
     struct code_mask address; /* registers of which the address is computed */
@@ -180,6 +180,7 @@ struct code_saved {
 struct code_head {
     uint64_t run;
     uint32_t rounds;
+    bool spins; /* nothing in the loop counts */
 };
 
 struct code_engine {

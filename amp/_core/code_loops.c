@@ -31,6 +31,10 @@ bool code_at_head(struct code_engine *e, const struct code_row *row)
         code_stop(e, CODE_STOP_LOOP);
         return true;
     }
+    if (e->looking && head->spins) { /* a loop that waits, inside of another: it gets looks of its own */
+        code_stop(e, CODE_STOP_LEFT);
+        return true;
+    }
     if (e->looking || !(row->flags & CODE_LOOKS) || !is_due(head->rounds))
         return false;
     code_stop(e, CODE_STOP_HEAD);

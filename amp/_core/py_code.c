@@ -225,7 +225,7 @@ static int add_row(struct code_engine *e, uint64_t address, const uint8_t *bytes
         if (!more || e->heads >= UINT16_MAX)
             return -1;
         e->head = more;
-        e->head[e->heads] = (struct code_head){0};
+        e->head[e->heads] = (struct code_head){.spins = row.loop};
         row.loop = (uint16_t)e->heads++;
     }
     if (e->rows == e->rows_room) {

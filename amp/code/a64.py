@@ -35,7 +35,7 @@ _OPTIONS: Final = MappingProxyType(
         **{0b0111: "nsh", 0b0110: "nshst", 0b0101: "nshld", 0b0011: "osh", 0b0010: "oshst", 0b0001: "oshld"},
     }
 )
-_ATOMICS: Final = ("ldadd", "ldclr", "ldeor", "ldset", "ldsmax", "ldsmin", "ldumax", "ldumin")
+_COUNTS: Final = ("add", "adds", "sub", "subs", "lsl", "lsr", "asr", "ror")
 
 
 def _x(number: int) -> int:
@@ -196,7 +196,7 @@ def _pair(word: int, vector: bool) -> Row:
     kind = Kind.LOAD if load else Kind.STORE
     # C6.2, LDNP: an address dependency does not order a non-temporal load.
     address = _set() if load and index == 0 else _set(rn)
-    return Row(kind, element=width, atom=min(width, 8), data=data, address=address)
+    return Row(kind, element=width, atom=min(width, 8), data=data, address=address, counts=bool(index & 1))
 
 
 def _single(word: int, vector: bool) -> Row:
@@ -218,7 +218,8 @@ def _single(word: int, vector: bool) -> Row:
         if size == 0b11 and opc == 0b10:
             return Row(Kind.PLAIN)  # PRFM
         width, kind, register = 1 << size, (Kind.LOAD if opc else Kind.STORE), _x(rt)
-    return Row(kind, element=width, atom=min(width, 8), data=(register,), address=address)
+    counts = not scaled and not by_register and bool(mode & 1)  # written back
+    return Row(kind, element=width, atom=min(width, 8), data=(register,), address=address, counts=counts)
 
 
 # --- everything else
@@ -336,7 +337,7 @@ def _by_capstone(instruction: Any, slots: Mapping[str, int]) -> Row:
         return refused(f"an instruction that works on {error.args[0]}")
     if not writes:
         return refused("an instruction without a result")
-    return Row(Kind.PLAIN, flows=[(to, source)])
+    return Row(Kind.PLAIN, flows=[(to, source)], counts=instruction.mnemonic in _COUNTS)
 
 
 def register_slots() -> dict[str, int]:

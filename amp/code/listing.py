@@ -141,6 +141,8 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
             line.row.flags |= Flag.LOOKS
+            body = [each.row for each in lines.values() if line.address <= each.address <= line.row.loop_end]
+            line.row.spins = not any(row.counts or row.calls for row in body)
 
 
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:

@@ -70,7 +70,7 @@ class Row:
     """One instruction. Registers are slots of the instruction set's own numbering; `flows` are (to, from).
 
     `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself.
-    `why` says of a refused one what it is.
+    `counts`: it may be what a loop counts by. `why` says of a refused one what it is.
     """
 
     kind: Kind
@@ -85,6 +85,8 @@ class Row:
     store_by: int = 0
     site: int = 0
     loop_end: int = 0
+    spins: bool = False
+    counts: bool = False
     data: tuple[int, ...] = ()
     address: frozenset[int] = frozenset()
     flows: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
@@ -114,7 +116,7 @@ class Row:
             self.load_by,
             self.store_by,
             self.site,
-            0,
+            int(self.spins),
             *(*self.data, *(NONE,) * (DATA - len(self.data))),
             self.loop_end,
             *(word for pair in masks for word in pair),
