@@ -59,6 +59,7 @@ int xp_program_open(struct xp_program *program, unsigned cpus, uint64_t start, u
 void xp_program_close(struct xp_program *program);
 void xp_program_begin(struct xp_program *program, bool again); /* the next run, or the last once more, counted once */
 enum xp_ending xp_program_ending(struct xp_program *program);
+uint64_t xp_program_final(struct xp_program *program, uint64_t address); /* a granule, as this run left it */
 
 int xp_part_load(struct xp_part *part, uint64_t address, unsigned size, uint64_t after, int acquire,
                  struct amp_word *out);

@@ -169,6 +169,19 @@ static int begin_whole(struct xp_part *part, xp_event_id read, const struct xp_o
     return 0;
 }
 
+/* The explorer lets no later store become visible before an atomic has read. Where the machine would, nothing is said. */
+static int refuse_overtaking(struct xp_part *part, xp_event_id w)
+{
+    const struct xp_graph *g = &part->program->x->graph;
+
+    for (unsigned r = 1; r < w; r++)
+        if (g->event[r].kind == XP_READ && g->event[r].cpu == part->id && g->event[r].partner &&
+            g->event[r].partner != w && !xp_is_before(g, xp_node(g, (xp_event_id)r, 0), xp_node(g, w, 0)))
+            return xp_break_rule(part, "a store may become visible before an atomic ahead of it has read: that is not "
+                                       "modelled (an acquire, or a barrier between the two, keeps them in order)");
+    return 0;
+}
+
 int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size, uint64_t value, unsigned how,
                            struct amp_origin from)
 {
@@ -178,7 +191,7 @@ int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size
     const struct xp_orders *orders = orders_by(part, how);
     const struct xp_set *picked = xp_tag_depends(from.picked), *more = xp_tag_picks(from.picked),
                         *of_address = xp_tag_depends(from.address);
-    xp_event_id pair = xp_tag_event(from.pair);
+    xp_event_id pair = xp_tag_event(from.pair), w;
     struct xp_set depends, later, picks, waits = {{0}};
     uint16_t cells[XP_SPAN];
     int n = xp_may_go_on(part, XP_LOOKS_ONLY_LOAD("stores")), error = 0;
@@ -206,14 +219,15 @@ int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size
     xp_add_control(g, part->id, &waits); /* holds back this store, and no later one */
     XP_ASKING(part, xp_store(x, XP_WRITE, part->id, cells, (unsigned)n, amp_narrow(value, size) << xp_shift_of(address),
                              *orders, xp_origins(from, &depends), NULL, pair));
+    w = (xp_event_id)(g->events - 1);
     g->cpu[part->id].control = later;
-    g->event[g->events - 1].picked = !is_empty(&picks);
-    g->picks[g->events - 1] = picks;
+    g->event[w].picked = !is_empty(&picks);
+    g->picks[w] = picks;
     xp_number_store(part, 0);
     program->stores[part->id]++;
     if (pair && how & AMP_WHOLE)
         xp_barrier_seen(part, orders);
-    return 0;
+    return refuse_overtaking(part, w);
 }
 
 int xp_part_branch(struct xp_part *part, uint64_t tag)

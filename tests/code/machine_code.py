@@ -1,0 +1,112 @@
+"""What the tests of compiled code share: assembled litmus tests, and their outcomes by the engine. Not a test."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from amp.code.code import Code
+from amp.explore.explorer import Chooser, Ending, Explorer, Machine
+from amp.litmus.compile import Compiled
+from amp.litmus.syntax import AsmThread, Label, LitmusTest, RegisterName
+from amp.machine.wiring import VRINGS_AT
+from amp.ordering.platforms import Platform, Side
+from amp.ordering.sites import NO_SITES, SiteMap
+
+WINDOW, WINDOW_BYTES = 0x40000000, 0x1000
+STEP = 16  # bytes between locations
+CROSS = "aarch64-linux-gnu-"
+
+Outcomes = frozenset[tuple[int, ...]]
+
+
+class Together(Explorer):
+    """Any number of parts, all on the host's processor."""
+
+    def _sides(self) -> Sequence[Side]:
+        return (Side.HOST,) * len(self.programs)
+
+
+def tool(name: str) -> str:
+    """A cross tool; its absence is an error: whoever runs these tests has it installed."""
+    path = shutil.which(CROSS + name)
+    assert path is not None, f"{CROSS}{name} is not installed (Debian: gcc-aarch64-linux-gnu)"
+    return path
+
+
+def assembly(number: int, test: LitmusTest) -> str:
+    """The threads as functions t0_p0, t0_p1, ..."""
+    return "".join(_function(f"t{number}_p{p}", p, thread, test) for p, thread in enumerate(test.threads))  # type: ignore[arg-type]
+
+
+def _function(name: str, number: int, thread: AsmThread, test: LitmusTest) -> str:
+    lines = [f".globl {name}", f".type {name},%function", f"{name}:"]
+    locations = _locations(test)
+    for entry in test.initial:
+        if isinstance(entry.target, RegisterName) and entry.target.thread == number:
+            value = entry.value or 0
+            at = WINDOW + STEP * locations.index(value) if isinstance(value, str) else value & (1 << 64) - 1
+            register = re.sub("^w", "x", entry.target.name.lower())
+            lines += [f"movz {register},#{at & 0xFFFF}"]
+            lines += [f"movk {register},#{at >> s & 0xFFFF},lsl #{s}" for s in (16, 32, 48) if at >> s & 0xFFFF]
+    for each in thread:
+        lines.append(f".L{name}_{each.name}:" if isinstance(each, Label) else _instruction(name, str(each), thread))
+    return "\n".join([*lines, "ret", f".size {name},.-{name}", ""])
+
+
+def _instruction(name: str, text: str, thread: AsmThread) -> str:
+    for each in thread:
+        if isinstance(each, Label):
+            text = re.sub(rf"\b{re.escape(each.name)}\b", f".L{name}_{each.name}", text)
+    return text
+
+
+def _locations(test: LitmusTest) -> list[str]:
+    """In the order in which compile_test numbers them: by where they are first named."""
+    found: dict[str, None] = {}
+    for entry in test.initial:
+        if not isinstance(entry.target, RegisterName):
+            found.setdefault(entry.target.name)
+        if isinstance(entry.value, str):
+            found.setdefault(entry.value)
+    return list(found)
+
+
+def assembled(directory: Path, tests: Iterable[LitmusTest], march: str = "armv8.5-a") -> Code:
+    """All tests in one executable."""
+    source, thing, executable = (directory / f"tests.{kind}" for kind in ("s", "o", "elf"))
+    source.write_text("".join(assembly(number, test) for number, test in enumerate(tests)) + ".globl _start\n_start: ret\n")
+    subprocess.run([tool("as"), f"-march={march}", "-o", thing, source], check=True, capture_output=True, text=True)
+    subprocess.run([tool("ld"), "-Ttext=0x10000", "-o", executable, thing], check=True, capture_output=True, text=True)
+    return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])
+
+
+def outcomes(code: Code, number: int, made: Compiled, platform: Platform, sides: Sequence[Side]) -> Outcomes:
+    """All final states of the test, as amp.litmus.enumerate_outcomes has them."""
+    functions = [code.function(f"t{number}_p{p}") for p in range(len(made.test.threads))]
+    sites = SiteMap("none", NO_SITES, ())
+    explorer = Together(Machine(platform, sites, (VRINGS_AT, VRINGS_AT + WINDOW_BYTES)), functions)
+    if sides[0] != sides[-1]:
+        explorer = Explorer(Machine(platform, sites, (VRINGS_AT, VRINGS_AT + WINDOW_BYTES)), functions)
+    core, found = explorer.core, set[tuple[int, ...]]()
+    core.set_hazards(True)
+    core.set_merging(False)
+    core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
+    core.restart()
+    while True:
+        if explorer.run() is Ending.COMPLETE:
+            registers = [each.engine.core.registers() for each in functions]
+            found.add(
+                (
+                    *(registers[thread][register] for thread, register in made.program.observed_registers),
+                    *(core.final(VRINGS_AT + STEP * each) for each in made.program.observed_locations),
+                )
+            )
+        if core.advance():
+            continue
+        if not explorer._start_again():
+            return frozenset(found)
+        found.clear()
