@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from amp.code.code import Code
 from amp.explore.explorer import Chooser, Ending, Explorer, Machine
@@ -37,18 +38,18 @@ def tool(name: str) -> str:
     return path
 
 
-def assembly(number: int, test: LitmusTest) -> str:
+def assembly(number: int, made: Compiled) -> str:
     """The threads as functions t0_p0, t0_p1, ..."""
-    return "".join(_function(f"t{number}_p{p}", p, thread, test) for p, thread in enumerate(test.threads))  # type: ignore[arg-type]
+    threads = cast(Sequence[AsmThread], made.test.threads)
+    return "".join(_function(f"t{number}_p{p}", p, thread, made) for p, thread in enumerate(threads))
 
 
-def _function(name: str, number: int, thread: AsmThread, test: LitmusTest) -> str:
+def _function(name: str, number: int, thread: AsmThread, made: Compiled) -> str:
     lines = [f".globl {name}", f".type {name},%function", f"{name}:"]
-    locations = _locations(test)
-    for entry in test.initial:
+    for entry in made.test.initial:
         if isinstance(entry.target, RegisterName) and entry.target.thread == number:
             value = entry.value or 0
-            at = WINDOW + STEP * locations.index(value) if isinstance(value, str) else value & (1 << 64) - 1
+            at = WINDOW + STEP * made.locations.index(value) if isinstance(value, str) else value & (1 << 64) - 1
             register = re.sub("^w", "x", entry.target.name.lower())
             lines += [f"movz {register},#{at & 0xFFFF}"]
             lines += [f"movk {register},#{at >> s & 0xFFFF},lsl #{s}" for s in (16, 32, 48) if at >> s & 0xFFFF]
@@ -64,21 +65,10 @@ def _instruction(name: str, text: str, thread: AsmThread) -> str:
     return text
 
 
-def _locations(test: LitmusTest) -> list[str]:
-    """In the order in which compile_test numbers them: by where they are first named."""
-    found: dict[str, None] = {}
-    for entry in test.initial:
-        if not isinstance(entry.target, RegisterName):
-            found.setdefault(entry.target.name)
-        if isinstance(entry.value, str):
-            found.setdefault(entry.value)
-    return list(found)
-
-
-def assembled(directory: Path, tests: Iterable[LitmusTest], march: str = "armv8.5-a") -> Code:
+def assembled(directory: Path, tests: Iterable[Compiled], march: str = "armv8.5-a") -> Code:
     """All tests in one executable."""
     source, thing, executable = (directory / f"tests.{kind}" for kind in ("s", "o", "elf"))
-    source.write_text("".join(assembly(number, test) for number, test in enumerate(tests)) + ".globl _start\n_start: ret\n")
+    source.write_text("".join(assembly(number, made) for number, made in enumerate(tests)) + ".globl _start\n_start: ret\n")
     subprocess.run([tool("as"), f"-march={march}", "-o", thing, source], check=True, capture_output=True, text=True)
     subprocess.run([tool("ld"), "-Ttext=0x10000", "-o", executable, thing], check=True, capture_output=True, text=True)
     return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])

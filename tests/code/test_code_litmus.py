@@ -23,9 +23,9 @@ def test_machine_code_has_the_outcomes_of_the_litmus_test(tmp_path: Path, on: st
     apart = on == "arm64-domains"
     chosen = [each for each in SAMPLE if not apart or len(each.test.threads) == 2]
     assert len(chosen) > 250
-    code, platform, wrong = assembled(tmp_path, [each.test for each in chosen]), PLATFORMS[on], []
-    for number, each in enumerate(chosen):
-        made = compiled(each.test, on)
+    made_of = [compiled(each.test, on) for each in chosen]
+    code, platform, wrong = assembled(tmp_path, made_of), PLATFORMS[on], []
+    for number, (each, made) in enumerate(zip(chosen, made_of, strict=True)):
         threads = len(each.test.threads)
         due = enumerate_outcomes(made.program, platform, tuple(range(threads)) if apart else (0,) * threads, LIMITS)
         assert due.complete
