@@ -92,8 +92,10 @@ static void begin_access(struct code_engine *e, const struct code_row *row)
     for (unsigned i = 0; i < sizeof row->data; i++)
         e->data_set[i] = row->data[i] != CODE_NONE ? e->set[row->data[i]] : 0;
     if (row->flags & CODE_COMPARES) {
-        e->expected = code_register(e, row->expected);
-        e->expected_set = e->set[row->expected];
+        bool zero = row->expected == CODE_NONE;
+
+        e->expected = zero ? 0 : code_register(e, row->expected);
+        e->expected_set = zero ? 0 : e->set[row->expected];
     }
     if (row->kind == CODE_ATOMIC)
         e->atomic_load = 0;

@@ -202,6 +202,10 @@ int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size
         return n;
     xp_log(x, part->id, xp_did(DID_STORE, address, size));
     xp_perform_open(program, part->id, cells, (unsigned)n);
+    if (pair && g->event[pair].mask != amp_byte_mask((unsigned)(address % AMP_GRANULE), size))
+        return -EINVAL;
+    if (pair) /* the same cells, in the same order */
+        memcpy(cells, g->event[pair].cell, sizeof cells);
     if (pair && how & AMP_WHOLE)
         error = begin_whole(part, pair, orders);
     if (error)

@@ -108,16 +108,17 @@ def _exclusive(word: int) -> Row:
 
 def _compare_and_swap(width: int, acquires: bool, releases: bool, rs: int, rt: int, rn: int) -> Row:
     """CAS: Rs is compared with, and gets what was there; Rt is stored."""
-    if rs == 31:
-        return refused("a compare-and-swap with the zero register")
+    flags = Flag.COMPARES
+    if rs == 31:  # C6.2: without a result it is no acquire
+        acquires, flags = False, flags | Flag.UNSEEN
     return Row(
         Kind.ATOMIC,
         element=width,
         atom=width,
-        data=(_x(rt), rs),
-        expected=rs,
+        data=(_x(rt), _x(rs)),
+        expected=_x(rs),
         address=_set(rn),
-        flags=Flag.COMPARES | (Flag.WHOLE if acquires and releases else Flag(0)),
+        flags=flags | (Flag.WHOLE if acquires and releases else Flag(0)),
         load_by=_both(acquires, releases) if acquires else 0,
         store_by=_both(acquires, releases) if releases else 0,
     )

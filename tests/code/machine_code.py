@@ -74,8 +74,10 @@ def assembled(directory: Path, tests: Iterable[Compiled], march: str = "armv8.5-
     return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])
 
 
-def outcomes(code: Code, number: int, made: Compiled, platform: Platform, sides: Sequence[Side]) -> Outcomes:
-    """All final states of the test, as amp.litmus.enumerate_outcomes has them."""
+def outcomes(
+    code: Code, number: int, made: Compiled, platform: Platform, sides: Sequence[Side], *, planted: str = ""
+) -> Outcomes:
+    """All final states of the test, as amp.litmus.enumerate_outcomes has them. `planted`: a rule to leave out."""
     functions = [code.function(f"t{number}_p{p}") for p in range(len(made.test.threads))]
     sites = SiteMap("none", NO_SITES, ())
     explorer = Together(Machine(platform, sites, (VRINGS_AT, VRINGS_AT + WINDOW_BYTES)), functions)
@@ -83,6 +85,8 @@ def outcomes(code: Code, number: int, made: Compiled, platform: Platform, sides:
         explorer = Explorer(Machine(platform, sites, (VRINGS_AT, VRINGS_AT + WINDOW_BYTES)), functions)
     core, found = explorer.core, set[tuple[int, ...]]()
     core.set_hazards(True)
+    if planted:
+        core.plant(planted)
     core.set_merging(False)
     core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
     core.restart()
