@@ -86,6 +86,7 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     struct place where;
     struct amp_seen seen;
     uint32_t number;
+    uint8_t orders = acquire ? orders_of(cpu, acquire == 1 ? LOAD_ACQUIRE : (unsigned)acquire) : 0;
     int error = check_scalar(cpu->model, address, size);
 
     if (error || (error = amp_enter(cpu, AMP_LOADS)))
@@ -94,11 +95,11 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     where = place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
     amp_settle_before_load(cpu);
-    if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RCSC)
+    if (orders & AMP_RCSC)
         amp_settle_releases(cpu);
     seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
                             where.mask, amp_max(state->floor, after));
-    if (acquire && orders_of(cpu, LOAD_ACQUIRE) & AMP_RR)
+    if (orders & AMP_RR)
         amp_raise_floor(cpu, seen.time);
     trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
@@ -121,7 +122,7 @@ static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)
 {
     struct place where;
-    uint8_t orders = release ? orders_of(cpu, STORE_RELEASE) : 0;
+    uint8_t orders = release ? orders_of(cpu, release == 1 ? STORE_RELEASE : (unsigned)release) : 0;
     int error = check_scalar(cpu->model, address, size);
 
     if (error || (error = amp_enter(cpu, needs(orders & AMP_RW) | amp_overlap(cpu, address, size))))

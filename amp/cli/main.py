@@ -14,6 +14,7 @@ from amp import __version__
 from amp.cli import output
 from amp.cli.applies import checked
 from amp.cli.bench import bench
+from amp.cli.code_options import code_options, program_of
 from amp.cli.ending import told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware
 from amp.cli.live.commands import COMMANDS
@@ -63,6 +64,7 @@ def config(*, cflags: bool, libs: bool) -> int:
 
 @cli.command()
 @click.argument("program")
+@code_options
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
@@ -118,6 +120,11 @@ def config(*, cflags: bool, libs: bool) -> int:
 def run(
     *,
     program: str,
+    host: tuple[str, ...],
+    remote: tuple[str, ...],
+    shared: tuple[str, ...],
+    mailbox: tuple[str, ...],
+    max_loop: int | None,
     mode: str,
     platform: str | None,
     barriers: str | None,
@@ -146,7 +153,7 @@ def run(
     from amp.machine.script import Script  # noqa: PLC0415
 
     plan = make_plan(
-        program,
+        program_of(program, host, remote, shared, mailbox, max_loop),
         mode=Mode(mode),
         platform=platform,
         barriers=barriers,
@@ -184,6 +191,7 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--barriers", metavar="CLASS", help="What the code asks for.  [default: mandatory]"),
         click.option("--platform", metavar="NAME", help="A platform's name or a TOML file.  [default: omap4-2011]"),
         _size_option,
+        code_options,
         click.argument("scenario", metavar="PROGRAM"),
     ):
         command = option(command)
@@ -227,6 +235,11 @@ def _coded_scenario(command: Callable[..., int]) -> Callable[..., int]:
 def verify(
     *,
     scenario: str,
+    host: tuple[str, ...],
+    remote: tuple[str, ...],
+    shared: tuple[str, ...],
+    mailbox: tuple[str, ...],
+    max_loop: int | None,
     platform: str | None,
     barriers: str | None,
     weaken: tuple[str, ...],
@@ -252,7 +265,7 @@ def verify(
     from amp.lab.table import plans_of  # noqa: PLC0415
 
     plans = plans_of(
-        scenario,
+        program_of(scenario, host, remote, shared, mailbox, max_loop),
         platforms=platform,
         barriers=barriers,
         weaken=weaken,
@@ -391,6 +404,11 @@ def scenarios(name: str | None, as_json: bool) -> int:
 def sites(
     *,
     scenario: str,
+    host: tuple[str, ...],
+    remote: tuple[str, ...],
+    shared: tuple[str, ...],
+    mailbox: tuple[str, ...],
+    max_loop: int | None,
     platform: str | None,
     barriers: str | None,
     weaken: tuple[str, ...],
@@ -418,7 +436,7 @@ def sites(
     from amp.report.matrix_text import render_matrix  # noqa: PLC0415
 
     plan = plan_of(
-        scenario,
+        program_of(scenario, host, remote, shared, mailbox, max_loop),
         platform=platform,
         barriers=barriers,
         weaken=weaken,

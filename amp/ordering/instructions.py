@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from amp.ordering.barriers import ALL_ORDERS, Orders, Reach
+from amp.ordering.barriers import ALL_ORDERS, PROMISES, Orders, Primitive, Reach
 
 FIRST: Final = 32  # the numbers below are Primitive's
 
@@ -69,6 +69,20 @@ def _a64() -> list[Instruction]:
 INSTRUCTIONS: Final[tuple[Instruction, ...]] = tuple(_a64())
 BY_NAME: Final[Mapping[tuple[str, str], Instruction]] = MappingProxyType({(i.isa, i.name): i for i in INSTRUCTIONS})
 BY_NUMBER: Final[Mapping[int, Instruction]] = MappingProxyType({i.number: i for i in INSTRUCTIONS})
+
+
+Barrier = Primitive | Instruction
+
+
+def barrier_of(number: int) -> Barrier:
+    """The barrier that a trace has the number of. Raises ValueError."""
+    return BY_NUMBER[number] if number in BY_NUMBER else Primitive(number)
+
+
+def promise_of(barrier: Barrier) -> Orders:
+    """What who writes it may hope for: an instruction promises what it orders."""
+    return barrier.orders & ~Orders.RCSC if isinstance(barrier, Instruction) else PROMISES[barrier]
+
 
 # amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference; what an
 # instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.

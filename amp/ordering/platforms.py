@@ -13,8 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
-from amp.ordering.instructions import FIRST, INSTRUCTIONS
-from amp.ordering.barriers import NO_ORDERS, PROMISES, Orders, Primitive, Reach, orders_text
+from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach, orders_text
+from amp.ordering.instructions import FIRST, INSTRUCTIONS, Barrier, Instruction, promise_of
 
 LOADS = Orders.RR | Orders.RW
 _MEMORY_STORES = Orders.WR | Orders.WW
@@ -140,12 +140,18 @@ class Platform:
             table[each.number] = self.towards_others(side, each.orders, each.reach)
         return bytes(table)
 
-    def explain(self, side: Side, primitive: Primitive, needs: Orders | None = None) -> Explanation:
+    def row(self, side: Side, barrier: Barrier) -> Row:
+        """What a barrier is on `side`: of an instruction in compiled code, itself."""
+        if isinstance(barrier, Instruction):
+            return Row(Primitive.AS_BUILT, barrier.name, barrier.orders, barrier.reach, barrier.source)
+        return self.processor(side).architecture.rows[barrier]
+
+    def explain(self, side: Side, primitive: Barrier, needs: Orders | None = None) -> Explanation:
         """`orders`, with the reasons for what is missing from the primitive's promise, or from `needs`."""
         processor = self.processor(side)
-        row = processor.architecture.rows[primitive]
-        orders = self.orders(side, primitive)
-        missing = (PROMISES[primitive] if needs is None else needs) & ~orders
+        row = self.row(side, primitive)
+        orders = self.towards_others(side, row.orders, row.reach)
+        missing = (promise_of(primitive) if needs is None else needs) & ~orders
         return Explanation(
             side,
             row,
@@ -156,8 +162,8 @@ class Platform:
         )
 
 
-def _verdict(primitive: Primitive, orders: Orders) -> Verdict:
-    promise = PROMISES[primitive]
+def _verdict(primitive: Barrier, orders: Orders) -> Verdict:
+    promise = promise_of(primitive)
     kept, missing = promise & orders, promise & ~orders
     if not promise:
         return Verdict.NOTHING

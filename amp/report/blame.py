@@ -24,6 +24,7 @@ from typing import Protocol
 from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.instructions import Barrier, barrier_of
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, Site, Sites
 from amp.report.history import GRANULE, History, covers, granule_of
@@ -115,7 +116,7 @@ class Explanation:
     read: int | None = None
     missed: Event | None = None
     barrier: Event | None = None
-    primitive: Primitive | None = None
+    primitive: Barrier | None = None
     why: str | None = None
     cure: Primitive | None = None
     cure_class: BarrierClass | None = None
@@ -321,7 +322,7 @@ def cure_for(
     for each in tried:
         for barrier_class in _CLASSES:
             primitive = primitive_for(barrier_class, each)
-            if failed is not None and rows[primitive].instruction == rows[failed].instruction:
+            if failed is not None and rows[primitive].instruction == platform.row(side, failed).instruction:
                 continue
             if needs in PROMISES[primitive] and needs in platform.orders(side, primitive):
                 return primitive, barrier_class if kind in (each, None) else None
@@ -331,7 +332,7 @@ def cure_for(
 def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
     side, platform = plain.sides[cycle.pair[0].cpu], plain.platform
     barrier = cycle.barrier
-    primitive = Primitive(barrier.primitive) if barrier else None
+    primitive = barrier_of(barrier.primitive) if barrier else None
     site = history.trace.site(barrier) if barrier else None
     kind = None if site is None else site.kind
     cure, cure_class = cure_for(platform, side, cycle.needs, kind, primitive) or (None, None)
@@ -356,7 +357,7 @@ def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
     )
 
 
-def _why(platform: Platform, side: Side, primitive: Primitive, needs: Orders) -> str:
+def _why(platform: Platform, side: Side, primitive: Barrier, needs: Orders) -> str:
     """Why it does not keep what is needed here: "dmb reaches OUTER; PL310 write buffer needs SYSTEM"."""
     explained = platform.explain(side, primitive, needs)
     return "; ".join(explained.reasons) if explained.row.instruction == NO_INSTRUCTION else explained.text
