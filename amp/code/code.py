@@ -18,6 +18,7 @@ from amp.port.port import Port
 
 ARGUMENTS_LIMIT: Final = 8
 SHARED_LIMIT_BYTES: Final = 1 << 20
+PLACES_LIMIT: Final = 1 << 16  # as amp.port.lines keeps
 
 
 class Code:
@@ -83,8 +84,17 @@ class Function:
         return self._engine
 
     def __call__(self, port: Port, _at: Any = None, /) -> None:
-        port_of_core: Any = port
-        port_of_core.run_code(self.engine.core)
+        of_core: Any = port
+        take = getattr(port, "take", None)
+        if take is None:
+            of_core.run_code(self.engine.core)
+            return
+        self.engine.core.keep(PLACES_LIMIT)
+        try:
+            of_core.run_code(self.engine.core)
+        finally:
+            line_at = self.code.image.lines.at
+            take(tuple([line_at(address) for address in kind] for kind in self.engine.core.places()))
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.code.image.path}>"
