@@ -86,8 +86,12 @@ def load(reference: str) -> Program:
 
 def program_of(code: Code, parts: Mapping[str, Function], source: Source | None) -> Program:
     """A program whose parts are functions of one file."""
-    marked = barrier_lines(code.listing, [each.entry for each in parts.values()])
-    sites, numbers = sites_of(code.listing, marked)
+    marked, by_side = dict[int, Line](), {side: set[int]() for side in Side}
+    for name, part in parts.items():
+        found = barrier_lines(code.listing, part.entry)
+        marked.update(found)
+        by_side[_side(name)] |= set(found)
+    sites, numbers = sites_of(code.listing, [marked[address] for address in sorted(marked)], by_side)
     for part in parts.values():
         part.sites.update(numbers)
     ordered = sorted(parts, key=lambda name: (name.startswith("remote"), name))
@@ -97,7 +101,7 @@ def program_of(code: Code, parts: Mapping[str, Function], source: Source | None)
         summary=f"compiled code, {code.listing.isa.title}: "
         + ", ".join(f"{name} runs {parts[name].name}" for name in ordered),
         parts=tuple(
-            Part(name, Side.HOST if name.startswith("host") else Side.REMOTE, _run(parts[name])) for name in ordered
+            Part(name, _side(name), _run(parts[name])) for name in ordered
         ),
         memory=lambda _: memory,
         sites=sites,
@@ -107,6 +111,10 @@ def program_of(code: Code, parts: Mapping[str, Function], source: Source | None)
         fits=_fits(code, parts),
         source=source,
     )
+
+
+def _side(part: str) -> Side:
+    return Side.HOST if part.startswith("host") else Side.REMOTE
 
 
 def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
@@ -120,17 +128,20 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
 # --- sites
 
 
-def barrier_lines(listing: Listing, entries: Iterable[int]) -> list[Line]:
-    """The barriers that the functions at `entries` may come to."""
-    found: dict[int, Line] = {}
-    for entry in entries:
-        for function in listing.reachable(entry):
-            found.update((address, line) for address, line in function.items() if line.row.kind is Kind.BARRIER)
-    return [found[address] for address in sorted(found)]
+def barrier_lines(listing: Listing, entry: int) -> dict[int, Line]:
+    """The barriers that the function at `entry` may come to, by address."""
+    return {
+        address: line
+        for function in listing.reachable(entry)
+        for address, line in function.items()
+        if line.row.kind is Kind.BARRIER
+    }
 
 
-def sites_of(listing: Listing, barriers: Iterable[Line]) -> tuple[Sites, dict[int, int]]:
-    """The sites, and their numbers by address."""
+def sites_of(
+    listing: Listing, barriers: Iterable[Line], by_side: Mapping[Side, set[int]]
+) -> tuple[Sites, dict[int, int]]:
+    """The sites, and their numbers by address. `by_side`: the barriers that each side may come to."""
     grouped: dict[str, list[Line]] = {}
     for line in barriers:
         grouped.setdefault(_site_name(listing, line.address), []).append(line)
@@ -138,8 +149,17 @@ def sites_of(listing: Listing, barriers: Iterable[Line]) -> tuple[Sites, dict[in
         raise UsageError(
             f"{listing.image.path}: {len(grouped)} lines with barriers can be reached, expected at most {SITES_LIMIT}"
         )
-    sites = Sites(_site(listing, name, lines) for name, lines in grouped.items())
+    sites = Sites(
+        _site(listing, name, lines, _only((line.address for line in lines), by_side)) for name, lines in grouped.items()
+    )
     return sites, {line.address: n for n, lines in enumerate(grouped.values(), 1) for line in lines}
+
+
+def _only(addresses: Iterable[int], by_side: Mapping[Side, set[int]]) -> Side | None:
+    """The one side that comes to these; None if both do."""
+    known = set(addresses)
+    sides = [side for side, reached in by_side.items() if known & reached]
+    return sides[0] if len(sides) == 1 else None
 
 
 def _site_name(listing: Listing, address: int) -> str:
@@ -159,7 +179,7 @@ def _orders(line: Line) -> Orders:
     return BY_NUMBER[number].orders if number in BY_NUMBER else PROMISES[Primitive(number)]
 
 
-def _site(listing: Listing, name: str, lines: list[Line]) -> Site:
+def _site(listing: Listing, name: str, lines: list[Line], side: Side | None) -> Site:
     orders = Orders(0)
     for line in lines:
         orders |= _orders(line)
@@ -171,7 +191,8 @@ def _site(listing: Listing, name: str, lines: list[Line]) -> Site:
         f"{texts} in {symbol.name if symbol is not None else 'code without a symbol'}",
         needs=orders & ~Orders.RCSC or Orders.WW,
         kind=kind,
-        compiled=True,
+        built=dict.fromkeys(line.row.load_by for line in lines),
+        side=side,
         symptom="what the code itself checks",
         source=listing.image.path,
     )
@@ -192,7 +213,7 @@ def _fits(code: Code, parts: Mapping[str, Function]) -> Callable[[Platform], str
     def fits(platform: Platform) -> str:
         native: list[str] = []
         for name, part in parts.items():
-            side = Side.HOST if name.startswith("host") else Side.REMOTE
+            side = _side(name)
             architecture = platform.processor(side).architecture.name
             found = _native(code.listing, part.entry)
             if found is None:

@@ -22,6 +22,7 @@ from amp.lab.verify import explorer_of, fewest_messages
 from amp.lab.verify import replay as show_in_two_processes
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.instructions import Instruction, barrier_of
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import Site, SiteMap, parse_weaken
 from amp.report.history import History
@@ -96,8 +97,10 @@ class Search:
 
     def orders(self, site: Site, primitive: Primitive) -> tuple[Orders, ...]:
         """What `primitive` orders at `site`, for each side that stands there, towards the other."""
-        side = site.side
-        return tuple(self.platform.orders(each, primitive) for each in (Side if side is None else (side,)))
+        sides = tuple(Side) if site.side is None else (site.side,)
+        if primitive is Primitive.AS_BUILT:
+            return tuple(self.platform.orders_of(each, barrier_of(n)) for each in sides for n in site.built)
+        return tuple(self.platform.orders(each, primitive) for each in sides)
 
     def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
         """The weakest class of each set of classes that give the same orders at `site`."""
@@ -119,8 +122,20 @@ class Search:
 
     def weaker(self, site: Site, than: BarrierClass | None = None) -> tuple[BarrierClass, ...]:
         """The distinct classes below `than`, or below what is coded, weakest first."""
-        limit = _CLASS_OF[self.plan.sites[site]] if than is None else than
-        return tuple(each for each in self.distinct(site) if CLASSES.index(each) < CLASSES.index(limit))
+        limit = CLASSES.index(than) if than is not None else self._coded(site)
+        return tuple(each for each in self.distinct(site) if CLASSES.index(each) < limit)
+
+    def _coded(self, site: Site) -> int:
+        """The place of what is coded among the classes. Of an instruction: that of the first that orders as much."""
+        primitive = self.plan.sites[site]
+        if primitive is not Primitive.AS_BUILT:
+            return CLASSES.index(_CLASS_OF[primitive])
+        built = self.orders(site, primitive)
+        for place, each in enumerate(CLASSES):
+            orders = self.orders(site, self.primitive(site, each))
+            if all(one in other for one, other in zip(built, orders * len(built), strict=False)):
+                return place
+        return len(CLASSES)
 
     # --- explorations
 
@@ -215,6 +230,9 @@ class Search:
 
     def _named(self, site: Site, primitive: Primitive) -> str:
         """What stands there: "smp_wmb: dmb"; for two sides that differ, "mb: host dsb; outer_sync, remote dmb"."""
+        if primitive is Primitive.AS_BUILT:
+            barriers = map(barrier_of, site.built)
+            return ", ".join(each.name if isinstance(each, Instruction) else each.label for each in barriers)
         if primitive in _NO_INSTRUCTION:
             return _NO_INSTRUCTION[primitive]
         side = site.side

@@ -110,6 +110,11 @@ class Platform:
         row = self.processor(side).architecture.rows[primitive]
         return self.towards_others(side, row.orders, row.reach)
 
+    def orders_of(self, side: Side, barrier: Barrier) -> Orders:
+        """The same of a primitive or of an instruction."""
+        row = self.row(side, barrier)
+        return self.towards_others(side, row.orders, row.reach)
+
     def towards_others(self, side: Side, orders: Orders, reach: Reach) -> Orders:
         """What of `orders`, by an instruction of `side` with that reach, holds for the other side; and the implicit."""
         processor = self.processor(side)

@@ -31,13 +31,13 @@ class Site:
     is what the code asks for there: mb, rmb, wmb, release or acquire. `pairs_with` names the sites at the other end.
     `symptom` says what is seen when the barrier is missing, `role` who stands there in the protocol's words ("driver"),
     `side` on which machine (None: on both). `mailbox` is the barrier half of a mailbox access that may stand there:
-    WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin. `compiled`: it is an
-    instruction in compiled code.
+    WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin. `built`: the
+    barriers that stand there in compiled code, by their numbers (amp.ordering.instructions).
 
     Raises UsageError for a name that is no word, for unknown pairs and kinds.
     """
 
-    __slots__ = ("compiled", "kind", "mailbox", "name", "needs", "orders", "pairs_with", "role", "side", "source", "symptom")
+    __slots__ = ("built", "kind", "mailbox", "name", "needs", "orders", "pairs_with", "role", "side", "source", "symptom")
 
     name: str
     orders: str
@@ -49,7 +49,7 @@ class Site:
     side: Side | None
     mailbox: Primitive | None
     source: str
-    compiled: bool
+    built: tuple[int, ...]
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Site:
         side: Side | str | None = None,
         mailbox: Primitive | None = None,
         source: str = "",
-        compiled: bool = False,
+        built: Iterable[int] = (),
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UsageError(f"site name is {name!r:.80}, expected a word of letters, digits, '_', '-', '.' and ':'")
@@ -82,7 +82,7 @@ class Site:
             "side": None if side is None else _choice(f"site {name}: side", Side, side),
             "mailbox": mailbox,
             "source": source,
-            "compiled": compiled,
+            "built": tuple(built),
         }
         for field_name, value in values.items():
             object.__setattr__(self, field_name, value)
@@ -235,7 +235,7 @@ NO_POLICIES: Final[Mapping[str, SiteMap]] = MappingProxyType({})
 def stands_at(primitive: Primitive, site: Site) -> bool:
     """May the code at `site` call `primitive`?"""
     if primitive is Primitive.AS_BUILT:
-        return site.compiled
+        return bool(site.built)
     return primitive not in _MAILBOX_HALVES or primitive is site.mailbox
 
 
