@@ -134,6 +134,12 @@ class ScriptMismatch(AmpError):
         super().__init__(text)
 
 
+class LoopBound(AmpError):
+    """Compiled code went round a loop as often as it may: what would have come is not known."""
+
+    exit_status = 3
+
+
 class Violation(AmpError):
     """Something the protocol promises did not hold. The run's finding, not the tool's failure."""
 

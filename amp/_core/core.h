@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define AMP_CPUS 6        /* the most CPUs of one machine */
-#define AMP_PRIMITIVES 32 /* room in the table of barriers, indexed by the primitive's number */
+#define AMP_PRIMITIVES 96 /* room in the table of barriers, indexed by the primitive's number; machine instructions from 32 */
 #define AMP_GRANULE 8     /* bytes that one aligned access may cover at most; memcpy promises no more than this */
 
 /* What a barrier, or the hardware without one, orders: the kind of access before -> the kind after. */
@@ -214,7 +214,8 @@ int amp_cpu_open(struct amp_cpu *cpu, void *room, size_t size, uint8_t *memory, 
 int amp_shared_bounds(const struct amp_cpu *cpu, uint64_t *start, uint64_t *end);
 int amp_cpu_retire(struct amp_cpu *cpu); /* no more accesses; its pending stores still become visible in their time */
 
-/* `after` is the time of the value the address was computed from (an address dependency), or 0. */
+/* `after` is the time of the value the address was computed from (an address dependency), or 0. An acquire, and a release,
+ * that is not 1 is the number of the primitive that orders the access in place of the platform's own. */
 int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out);
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release);
 /* Fully ordered as Linux's value-returning atomics are: smp_mb() on both sides. `out` is the old value. */

@@ -24,7 +24,7 @@
 #define XP_CHOICES 8192
 #define XP_OPTIONS 128
 #define XP_PROMISES 16 /* values that one read is promised in turn; more end the exploration */
-#define XP_LIVE 64
+#define XP_LIVE 256
 #define XP_LOOKS 64 /* reads of one look, and the cells they cover */
 
 enum xp_result {
@@ -36,7 +36,7 @@ enum xp_result {
 
 enum xp_chooser { XP_EXHAUSTIVE, XP_SC, XP_RANDOM, XP_PCT, XP_URW, XP_REPLAY };
 
-enum xp_choice_kind { XP_CHOOSE_SOURCE, XP_CHOOSE_PLACE, XP_CHOOSE_BINDING };
+enum xp_choice_kind { XP_CHOOSE_SOURCE, XP_CHOOSE_PLACE, XP_CHOOSE_BINDING, XP_CHOOSE_VALUE };
 enum xp_branch { XP_OPTION, XP_POSTPONE, XP_PROMISE };
 
 struct xp_choice {

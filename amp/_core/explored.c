@@ -73,6 +73,25 @@ enum xp_ending xp_program_ending(struct xp_program *program)
     return ending;
 }
 
+uint64_t xp_program_final(struct xp_program *program, uint64_t address)
+{
+    const struct xp_graph *g = &program->x->graph;
+    const struct xp_granule *granule;
+    uint64_t value = 0;
+
+    if (address < program->start || address >= program->end)
+        return 0;
+    granule = &program->granule[(address - program->start) / AMP_GRANULE];
+    for (unsigned i = 0; i < AMP_GRANULE; i++) {
+        uint16_t cell = granule->cell[i];
+        xp_event_id last = cell == NO_CELL ? XP_INITIAL : g->cell[cell].co[g->cell[cell].writes - 1];
+
+        if (last != XP_INITIAL)
+            value |= g->event[last].value & UINT64_C(0xff) << 8 * i;
+    }
+    return value;
+}
+
 /* --- waiting, and the end of a run --------------------------------------------------------------------------------- */
 
 int xp_step_aside(struct xp_part *part, int result)

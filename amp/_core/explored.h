@@ -59,6 +59,7 @@ int xp_program_open(struct xp_program *program, unsigned cpus, unsigned levels, 
 void xp_program_close(struct xp_program *program);
 void xp_program_begin(struct xp_program *program, bool again); /* the next run, or the last once more, counted once */
 enum xp_ending xp_program_ending(struct xp_program *program);
+uint64_t xp_program_final(struct xp_program *program, uint64_t address); /* a granule, as this run left it */
 
 int xp_part_load(struct xp_part *part, uint64_t address, unsigned size, uint64_t after, int acquire,
                  struct amp_word *out);
@@ -71,6 +72,15 @@ int xp_part_write(struct xp_part *part, uint64_t address, const uint8_t *bytes, 
 int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site);
 int xp_part_kick(struct xp_part *part, unsigned target);
 int xp_part_wait(struct xp_part *part, int64_t timeout_ns); /* a limit is a broken rule: there is no clock */
+
+/* explored_followed.c: the same for code in which every value is followed; `how` and `from` as with AMP_TOLD in amp.h. */
+int xp_part_followed_load(struct xp_part *part, uint64_t address, unsigned size, uint64_t after, unsigned how,
+                          struct amp_word *out);
+int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size, uint64_t value, unsigned how,
+                           struct amp_origin from);
+int xp_part_branch(struct xp_part *part, uint64_t tag);
+int xp_part_isb(struct xp_part *part);
+int xp_part_choose(struct xp_part *part, unsigned n, unsigned *which);
 
 /* A bulk load, one event a granule. The caller has `event` with room for that many, and fills in address and length. */
 struct xp_bulk {

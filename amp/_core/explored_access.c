@@ -9,30 +9,10 @@
 /* Numbers of amp.ordering's primitives. */
 enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
 
-/* What the program did; together with what it looked into, all that its state can depend on. */
-enum { DID_LOAD = 1, DID_STORE, DID_ATOMIC, DID_READ, DID_KICK, DID_WAIT, DID_BARRIER };
-
 static const struct xp_orders nothing;
 
-static uint64_t did(unsigned what, uint64_t address, uint64_t size)
-{
-    return (uint64_t)what << 56 | size << 40 | address;
-}
-
-/* Until it is done, or the part has to be unwound. */
-#define ASKING(part, call)                        \
-    do {                                          \
-        int asked = (call), unwind;               \
-                                                  \
-        if (asked == XP_DONE)                     \
-            break;                                \
-        unwind = xp_step_aside(part, asked);      \
-        if (unwind)                               \
-            return unwind;                        \
-    } while (1)
-
 /* The cells of a scalar. Should they have had to be split, or be too many, the run is over. */
-static int find_cells(struct xp_part *part, uint64_t address, unsigned size, uint16_t cells[XP_SPAN])
+int xp_find_cells(struct xp_part *part, uint64_t address, unsigned size, uint16_t cells[XP_SPAN])
 {
     struct xp_program *program = part->program;
     int n = amp_check_scalar(program->start, program->end, address, size);
@@ -45,16 +25,6 @@ static int find_cells(struct xp_part *part, uint64_t address, unsigned size, uin
         program->x->over = true;
     }
     return n < 0 ? xp_step_aside(part, XP_OVER) : n;
-}
-
-static const struct xp_orders *orders_of(const struct xp_part *part, unsigned primitive)
-{
-    return &part->program->orders[part->id][primitive];
-}
-
-static unsigned shift_of(uint64_t address)
-{
-    return 8 * (unsigned)(address % AMP_GRANULE);
 }
 
 static void give_word(const struct xp_part *part, xp_event_id event, uint64_t value, struct amp_word *out)
@@ -74,15 +44,15 @@ int xp_part_load(struct xp_part *part, uint64_t address, unsigned size, uint64_t
     xp_event_id event;
 
     if (!n)
-        n = find_cells(part, address, size, cells);
+        n = xp_find_cells(part, address, size, cells);
     if (n < 0)
         return n;
-    xp_log(x, cpu, did(DID_LOAD, address, size));
+    xp_log(x, cpu, xp_did(DID_LOAD, address, size));
     xp_perform_open(part->program, cpu, cells, (unsigned)n);
-    ASKING(part, xp_load(x, cpu, cells, (unsigned)n, acquire ? *orders_of(part, LOAD_ACQUIRE) : nothing,
+    XP_ASKING(part, xp_load(x, cpu, cells, (unsigned)n, acquire ? *xp_orders_of(part, LOAD_ACQUIRE) : nothing,
                          xp_tag_depends(after), &value, &event));
     xp_number_event(part->program, event, part->program->loads[cpu]++, 0);
-    give_word(part, event, amp_narrow(value >> shift_of(address), size), out);
+    give_word(part, event, amp_narrow(value >> xp_shift_of(address), size), out);
     return 0;
 }
 
@@ -93,7 +63,7 @@ static void join(struct xp_set *set, const struct xp_set *other)
 }
 
 /* What address and data of a store come from, together. */
-static const struct xp_set *origins(struct amp_origin from, struct xp_set *room)
+const struct xp_set *xp_origins(struct amp_origin from, struct xp_set *room)
 {
     memset(room, 0, sizeof *room);
     join(room, xp_tag_depends(from.address));
@@ -103,7 +73,7 @@ static const struct xp_set *origins(struct amp_origin from, struct xp_set *room)
 }
 
 /* The store just made is the `nth` event of the present store of its CPU. */
-static void number_store(const struct xp_part *part, unsigned nth)
+void xp_number_store(const struct xp_part *part, unsigned nth)
 {
     struct xp_program *program = part->program;
 
@@ -120,15 +90,15 @@ int xp_part_store(struct xp_part *part, uint64_t address, unsigned size, uint64_
     int n = xp_may_go_on(part, XP_LOOKS_ONLY_LOAD("stores"));
 
     if (!n)
-        n = find_cells(part, address, size, cells);
+        n = xp_find_cells(part, address, size, cells);
     if (n < 0)
         return n;
-    xp_log(x, cpu, did(DID_STORE, address, size));
+    xp_log(x, cpu, xp_did(DID_STORE, address, size));
     xp_perform_open(part->program, cpu, cells, (unsigned)n);
-    ASKING(part, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, amp_narrow(value, size) << shift_of(address),
-                          release ? *orders_of(part, STORE_RELEASE) : nothing, origins(from, &depends),
+    XP_ASKING(part, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, amp_narrow(value, size) << xp_shift_of(address),
+                          release ? *xp_orders_of(part, STORE_RELEASE) : nothing, xp_origins(from, &depends),
                           xp_tag_depends(from.address), 0));
-    number_store(part, 0);
+    xp_number_store(part, 0);
     part->program->stores[cpu]++;
     return 0;
 }
@@ -146,28 +116,28 @@ int xp_part_atomic(struct xp_part *part, uint64_t address, unsigned size, enum a
     xp_event_id event;
 
     if (!n)
-        n = find_cells(part, address, size, cells);
+        n = xp_find_cells(part, address, size, cells);
     if (n < 0)
         return n;
-    xp_log(x, cpu, did(DID_ATOMIC, address, size));
+    xp_log(x, cpu, xp_did(DID_ATOMIC, address, size));
     xp_perform_open(part->program, cpu, cells, (unsigned)n);
-    if (orders_of(part, SMP_MB)->level[0] & (AMP_RR | AMP_RW))
+    if (xp_orders_of(part, SMP_MB)->level[0] & (AMP_RR | AMP_RW))
         xp_perform_open(part->program, cpu, NULL, 0);
-    xp_barrier(x, cpu, *orders_of(part, SMP_MB));
-    ASKING(part, xp_load(x, cpu, cells, (unsigned)n, nothing, xp_tag_depends(from.address), &value, &event));
+    xp_barrier(x, cpu, *xp_orders_of(part, SMP_MB));
+    XP_ASKING(part, xp_load(x, cpu, cells, (unsigned)n, nothing, xp_tag_depends(from.address), &value, &event));
     xp_number_event(part->program, event, part->program->loads[cpu]++, 0);
-    old = amp_narrow(value >> shift_of(address), size);
+    old = amp_narrow(value >> xp_shift_of(address), size);
     if (op != AMP_CMPXCHG || old == amp_narrow(expected, size)) {
-        value = amp_narrow(op == AMP_ADD ? old + operand : operand, size) << shift_of(address);
-        origins(from, &depends);
+        value = amp_narrow(op == AMP_ADD ? old + operand : operand, size) << xp_shift_of(address);
+        xp_origins(from, &depends);
         if (op == AMP_ADD)
             xp_put(&depends, event);
-        ASKING(part, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value, nothing, &depends,
+        XP_ASKING(part, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value, nothing, &depends,
                               xp_tag_depends(from.address), event));
-        number_store(part, 0);
+        xp_number_store(part, 0);
         part->program->stores[cpu]++;
     }
-    xp_barrier(x, cpu, *orders_of(part, SMP_MB));
+    xp_barrier(x, cpu, *xp_orders_of(part, SMP_MB));
     give_word(part, event, old, out);
     return 0;
 }
@@ -184,7 +154,7 @@ int xp_part_write(struct xp_part *part, uint64_t address, const uint8_t *bytes, 
         return error;
     if (amp_check_range(part->program->start, part->program->end, address, length))
         return -EFAULT;
-    xp_log(x, cpu, did(DID_STORE, address, length));
+    xp_log(x, cpu, xp_did(DID_STORE, address, length));
     for (uint64_t done = 0, size, number = 0; done < length; done += size) {
         uint64_t at = address + done, value = 0;
         uint16_t cells[XP_SPAN];
@@ -200,9 +170,9 @@ int xp_part_write(struct xp_part *part, uint64_t address, const uint8_t *bytes, 
         } else {
             xp_perform_open(part->program, cpu, cells, (unsigned)n);
         }
-        ASKING(part, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value << shift_of(at), nothing, depends, depends,
+        XP_ASKING(part, xp_store(x, XP_WRITE, cpu, cells, (unsigned)n, value << xp_shift_of(at), nothing, depends, depends,
                               0));
-        number_store(part, (unsigned)number++);
+        xp_number_store(part, (unsigned)number++);
     }
     part->program->stores[cpu]++;
     return 0;
@@ -217,10 +187,10 @@ int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site)
         return error;
     if (primitive >= AMP_PRIMITIVES)
         return -EINVAL;
-    xp_log(x, part->id, did(DID_BARRIER, primitive, site));
-    if (orders_of(part, primitive)->level[0] & (AMP_RR | AMP_RW))
+    xp_log(x, part->id, xp_did(DID_BARRIER, primitive, site));
+    if (xp_orders_of(part, primitive)->level[0] & (AMP_RR | AMP_RW))
         xp_perform_open(part->program, part->id, NULL, 0);
-    xp_barrier(x, part->id, *orders_of(part, primitive));
+    xp_barrier_seen(part, xp_orders_of(part, primitive));
     return 0;
 }
 
@@ -235,9 +205,9 @@ int xp_part_kick(struct xp_part *part, unsigned target)
         return error;
     if (target >= x->graph.cpus)
         return -EINVAL;
-    xp_log(x, part->id, did(DID_KICK, target, 0));
-    ASKING(part, xp_store(x, XP_DOORBELL, part->id, &cell, 1, 1, nothing, NULL, NULL, 0));
-    number_store(part, 0);
+    xp_log(x, part->id, xp_did(DID_KICK, target, 0));
+    XP_ASKING(part, xp_store(x, XP_DOORBELL, part->id, &cell, 1, 1, nothing, NULL, NULL, 0));
+    xp_number_store(part, 0);
     part->program->stores[part->id]++;
     return 0;
 }
@@ -254,8 +224,8 @@ int xp_part_wait(struct xp_part *part, int64_t timeout_ns)
         error = xp_break_rule(part, "wait() with a limit: an exploration has no clock, and the time may be up or not");
     if (error)
         return error;
-    xp_log(x, cpu, did(DID_WAIT, 0, 0));
-    ASKING(part, xp_wait(x, cpu, (uint16_t)cpu, &event));
+    xp_log(x, cpu, xp_did(DID_WAIT, 0, 0));
+    XP_ASKING(part, xp_wait(x, cpu, (uint16_t)cpu, &event));
     xp_number_event(part->program, event, 0, 0);
     return 0;
 }
@@ -290,7 +260,7 @@ int xp_bulk_issue(struct xp_part *part, struct xp_bulk *bulk, uint64_t after)
         return error;
     if (amp_check_range(program->start, program->end, bulk->address, bulk->length))
         return -EFAULT;
-    xp_log(program->x, cpu, did(DID_READ, bulk->address, bulk->length));
+    xp_log(program->x, cpu, xp_did(DID_READ, bulk->address, bulk->length));
     for (unsigned i = 0; i < xp_granules(bulk->address, bulk->length); i++) {
         uint16_t cells[XP_SPAN];
         uint64_t at, size = size_in(bulk, i, &at);
@@ -337,8 +307,8 @@ int xp_bulk_perform(struct xp_part *part, struct xp_bulk *bulk, uint8_t *bytes)
     for (unsigned i = 0; i < bulk->events; i++) {
         uint64_t value, at, size = size_in(bulk, i, &at);
 
-        ASKING(part, xp_resolve(x, part->id, bulk->event[i], &value));
-        value >>= shift_of(at);
+        XP_ASKING(part, xp_resolve(x, part->id, bulk->event[i], &value));
+        value >>= xp_shift_of(at);
         memcpy(bytes + (at - bulk->address), &value, size);
         if (!program->at[bulk->event[i]])
             program->at[bulk->event[i]] = ++program->steps[part->id];

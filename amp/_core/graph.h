@@ -46,6 +46,7 @@ struct xp_event {
     uint8_t cells;               /* how many */
     uint8_t mask;                /* the bytes of the granule that it covers */
     bool release, atomic;        /* WRITE: a store-release that a load-acquire waits for; part of a read-modify-write */
+    bool picked;                 /* WRITE: `picks` has something */
     bool promised;               /* READ: its value was promised before its write was there */
     bool compares;               /* READ: of a compare-and-swap, which orders less if it stores nothing */
     bool interrupt;              /* READ: an interrupt taken, which nothing behind it overtakes */
@@ -80,6 +81,8 @@ struct xp_graph_cpu {
     struct xp_set control;                    /* events its next write waits for: branches taken, addresses awaited */
     struct xp_set instruction;                /* events its next read waits for, after an isb */
     struct xp_set releases;
+    struct xp_set unseen;                     /* reads of atomics without a result: barriers for loads do not wait for them */
+    bool any_unseen;
     xp_event_id last_doorbell;
 };
 
@@ -96,6 +99,7 @@ struct xp_graph {
     struct xp_set porf[XP_EVENTS]; /* events before it in program order or by being read */
     struct xp_set depends[XP_EVENTS]; /* WRITE: events its address and data come from */
     struct xp_set carried[XP_EVENTS]; /* with levels: reads of its CPU whose sibling's write comes before it */
+    struct xp_set picks[XP_EVENTS]; /* WRITE, if `picked`: events that decided which value it is, or where */
     unsigned cells;
     struct xp_cell cell[XP_CELLS];
     struct xp_graph_cpu cpu[AMP_CPUS];

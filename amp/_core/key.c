@@ -328,8 +328,11 @@ static void take_write(struct state *s, unsigned number, unsigned position)
         }
         take_row(&s->hash, g, &s->relevant, row);
     }
-    if (s->x->learned[number].readers >> e->cpu & 1)
-        take_each_level(s, &g->depends[w], NULL); /* its own CPU may read it from its store buffer */
+    if (s->x->learned[number].readers >> e->cpu & 1) { /* its own CPU may read it from its store buffer */
+        take_each_level(s, &g->depends[w], NULL);
+        if (e->picked)
+            take_each_level(s, &g->picks[w], NULL);
+    }
 }
 
 static bool somebody_writes(const struct state *s, unsigned number)
@@ -477,6 +480,8 @@ static void take_cpu(struct state *s, unsigned number)
     take_events(s, &cpu->releases);
     if (g->levels > 1)
         take_carried(s, number);
+    if (cpu->any_unseen)
+        take_events(s, &cpu->unseen);
     /* It reads nothing older than what it has read or written of the writes that can still be read. */
     for (unsigned cell = 0; cell < g->cells; cell++)
         if (g->cell[cell].writes > 1 && s->x->learned[cell].readers >> number & 1) {

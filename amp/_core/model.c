@@ -112,6 +112,8 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     struct place where;
     struct amp_seen seen;
     uint32_t number;
+    struct amp_kept orders =
+        acquire ? orders_of(cpu, acquire == 1 ? LOAD_ACQUIRE : (unsigned)acquire) : (struct amp_kept){0};
     int error = check_scalar(cpu->model, address, size);
 
     if (error || (error = amp_enter(cpu, AMP_LOADS)))
@@ -120,14 +122,14 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     where = place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
     amp_settle_before_load(cpu);
-    if (acquire && orders_of(cpu, LOAD_ACQUIRE).near & AMP_RCSC)
+    if (orders.near & AMP_RCSC)
         amp_settle_releases(cpu);
     if (amp_staged(cpu->model)) {
         seen = load_staged(cpu, (struct amp_part){.load = number}, where, after, acquire);
     } else {
         seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
                                 where.mask, amp_max(state->floor, after));
-        if (acquire && orders_of(cpu, LOAD_ACQUIRE).near & AMP_RR)
+        if (orders.near & AMP_RR)
             amp_raise_floor(cpu, seen.time);
     }
     trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
@@ -160,7 +162,8 @@ static uint8_t towards(struct amp_kept orders, bool staged)
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)
 {
     struct place where;
-    struct amp_kept orders = release ? orders_of(cpu, STORE_RELEASE) : (struct amp_kept){0};
+    struct amp_kept orders =
+        release ? orders_of(cpu, release == 1 ? STORE_RELEASE : (unsigned)release) : (struct amp_kept){0};
     int error = check_scalar(cpu->model, address, size);
 
     if (error || (error = amp_enter(cpu, needs(orders.near & AMP_RW) | amp_overlap(cpu, address, size))))

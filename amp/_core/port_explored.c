@@ -32,8 +32,11 @@ static void give(const struct xp_part *part, unsigned how, struct amp_word *word
 static int explored_load(const struct amp_port *port, uint64_t address, unsigned size, unsigned how, uint64_t after,
                          struct amp_word *out)
 {
-    int error = xp_part_load(part_of(port), address, size, after, how & AMP_ORDERED, out);
+    int error;
 
+    if (how & AMP_TOLD)
+        return xp_part_followed_load(part_of(port), address, size, after, how, out);
+    error = xp_part_load(part_of(port), address, size, after, how & AMP_ORDERED, out);
     if (!error)
         give(part_of(port), how, out);
     return error;
@@ -42,6 +45,8 @@ static int explored_load(const struct amp_port *port, uint64_t address, unsigned
 static int explored_store(const struct amp_port *port, uint64_t address, unsigned size, uint64_t value, unsigned how,
                           struct amp_origin from)
 {
+    if (how & AMP_TOLD)
+        return xp_part_followed_store(part_of(port), address, size, value, how, from);
     return xp_part_store(part_of(port), address, size, value, how & AMP_ORDERED, from);
 }
 
@@ -150,6 +155,33 @@ static int explored_retire(const struct amp_port *port)
     return 0;
 }
 
+static uint64_t explored_join(const struct amp_port *port, uint64_t a, uint64_t b)
+{
+    (void)port;
+    return xp_tag_join(a, b);
+}
+
+static void explored_drop(const struct amp_port *port, uint64_t time)
+{
+    (void)port;
+    xp_tag_drop(time);
+}
+
+static int explored_branch(const struct amp_port *port, uint64_t time)
+{
+    return xp_part_branch(part_of(port), time);
+}
+
+static int explored_isb(const struct amp_port *port)
+{
+    return xp_part_isb(part_of(port));
+}
+
+static int explored_choose(const struct amp_port *port, unsigned n, unsigned *which)
+{
+    return xp_part_choose(part_of(port), n, which);
+}
+
 /* Neither `listen` nor `interrupt`: nothing is outside the exploration. */
 static const struct amp_port_ops ops = {
     .load = explored_load,
@@ -163,6 +195,11 @@ static const struct amp_port_ops ops = {
     .poll = explored_poll,
     .note = explored_note,
     .retire = explored_retire,
+    .join = explored_join,
+    .drop = explored_drop,
+    .branch = explored_branch,
+    .isb = explored_isb,
+    .choose = explored_choose,
 };
 
 void amp_port_explored(struct amp_port *port, struct amp_seat *seat, struct xp_part *part)

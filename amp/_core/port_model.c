@@ -15,14 +15,19 @@ static struct amp_cpu *cpu_of(const struct amp_port *port)
 static int model_load(const struct amp_port *port, uint64_t address, unsigned size, unsigned how, uint64_t after,
                       struct amp_word *out)
 {
-    return amp_load(cpu_of(port), address, size, after, how & AMP_ORDERED, out);
+    int acquire = how & AMP_TOLD ? (int)AMP_HOW_PRIMITIVE(how) : (int)(how & AMP_ORDERED);
+
+    return amp_load(cpu_of(port), address, size, after, acquire, out);
 }
 
 static int model_store(const struct amp_port *port, uint64_t address, unsigned size, uint64_t value, unsigned how,
                        struct amp_origin from)
 {
+    if (how & AMP_TOLD && from.pair)
+        return -ENOTSUP; /* its load and its store would be two accesses here */
     cpu_of(port)->origin = from.address > from.value ? from.address : from.value;
-    return amp_store(cpu_of(port), address, size, value, how & AMP_ORDERED);
+    return amp_store(cpu_of(port), address, size, value,
+                     how & AMP_TOLD ? (int)AMP_HOW_PRIMITIVE(how) : (int)(how & AMP_ORDERED));
 }
 
 static int model_atomic(const struct amp_port *port, uint64_t address, unsigned size, enum amp_atomic op,
@@ -95,6 +100,32 @@ static int model_retire(const struct amp_port *port)
     return amp_cpu_retire(cpu_of(port));
 }
 
+/* Loads are performed where they stand, so nothing of a branch is left to say; times are ordered. */
+static uint64_t model_join(const struct amp_port *port, uint64_t a, uint64_t b)
+{
+    (void)port;
+    return a > b ? a : b;
+}
+
+static void model_drop(const struct amp_port *port, uint64_t time)
+{
+    (void)port;
+    (void)time;
+}
+
+static int model_branch(const struct amp_port *port, uint64_t time)
+{
+    (void)port;
+    (void)time;
+    return 0;
+}
+
+static int model_isb(const struct amp_port *port)
+{
+    (void)port;
+    return 0;
+}
+
 static const struct amp_port_ops ops = {
     .load = model_load,
     .store = model_store,
@@ -109,6 +140,10 @@ static const struct amp_port_ops ops = {
     .interrupt = model_interrupt,
     .note = model_note,
     .retire = model_retire,
+    .join = model_join,
+    .drop = model_drop,
+    .branch = model_branch,
+    .isb = model_isb,
 };
 
 void amp_port_model(struct amp_port *port, struct amp_seat *seat, struct amp_cpu *cpu)

@@ -30,6 +30,9 @@ int py_bench_barriers_init(PyObject *module);
 /* py_bench_work.c */
 int py_bench_work_init(PyObject *module);
 
+/* py_code.c */
+int py_code_init(PyObject *module);
+
 /* py_ring.c */
 int py_ring_init(PyObject *module);
 

@@ -224,6 +224,27 @@ static PyObject *explorer_replay(PyObject *object, PyObject *list)
     Py_RETURN_NONE;
 }
 
+/* final(address) -> the 8 bytes there, as the run left them */
+static PyObject *explorer_final(PyObject *object, PyObject *address)
+{
+    unsigned long long at = PyLong_AsUnsignedLongLong(address);
+
+    if (PyErr_Occurred())
+        return NULL;
+    return PyLong_FromUnsignedLongLong(xp_program_final(&self_of(object)->program, at));
+}
+
+/* set_hazards(bool): does a read come before what a later, wider read of its CPU that shares bytes with it has missed? */
+static PyObject *explorer_set_hazards(PyObject *object, PyObject *hazards)
+{
+    int wanted = PyObject_IsTrue(hazards);
+
+    if (wanted < 0)
+        return NULL;
+    self_of(object)->program.x->graph.hazards = wanted;
+    Py_RETURN_NONE;
+}
+
 static int cpu_of(PyObject *object, PyObject *number)
 {
     unsigned long cpu = PyLong_AsUnsignedLong(number);
@@ -365,6 +386,8 @@ static PyMethodDef explorer_methods[] = {
     {"restart", explorer_restart, METH_NOARGS, "forget choices and states, but not the cells"},
     {"set_chooser", explorer_set_chooser, METH_VARARGS, "set_chooser(kind, seed, depth)"},
     {"set_merging", explorer_set_merging, METH_O, "set_merging(bool): cut a run that comes where an earlier one has been?"},
+    {"final", explorer_final, METH_O, "final(address) -> the 8 bytes there, as the run left them"},
+    {"set_hazards", explorer_set_hazards, METH_O, "set_hazards(bool): of reads of several widths, as Arm has them"},
     {"plant", explorer_plant, METH_O, "plant(name): leave out a rule of the model, for the tests of the tests"},
     {"choices", explorer_choices, METH_NOARGS, "[(branch, value)] of this run"},
     {"ways", explorer_ways, METH_NOARGS, "[(kind, cpu, options, may it be postponed)] of this run"},

@@ -437,7 +437,8 @@ PyMODINIT_FUNC PyInit__bridge(void)
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value))
             goto failed;
     if (import_errors() || py_word_init(module) || py_port_init(module) || py_explore_init(module) ||
-        py_bench_barriers_init(module) || py_bench_work_init(module) || py_ring_init(module))
+        py_bench_barriers_init(module) || py_bench_work_init(module) || py_ring_init(module) ||
+        py_code_init(module))
         goto failed;
     return module;
 failed:

@@ -389,6 +389,7 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),     \
     FAST("note", port_note, "note(code, value): leave a mark in the trace"),                                          \
     FAST("run_c", py_run_c, "run_c(function, argument, sites): a C function as this CPU's part, see include/amp.h"),   \
+    {"run_code", py_run_code, METH_O, "run_code(engine): compiled code as this CPU's part"},                         \
     {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},                                           \
     {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"}
 

@@ -51,6 +51,9 @@ PyObject *py_explored_read(PyObject *port, uint64_t address, uint64_t length, ui
 /* py_part.c: a port's run_c. */
 PyObject *py_run_c(PyObject *port, PyObject *const *args, Py_ssize_t n);
 
+/* py_code.c: a port's run_code. */
+PyObject *py_run_code(PyObject *port, PyObject *engine);
+
 /* py_rows.c: DirectPort.write_rows and read_rows. */
 PyObject *py_write_rows(PyObject *port, PyObject *const *args, Py_ssize_t n);
 PyObject *py_read_rows(PyObject *port, PyObject *const *args, Py_ssize_t n);

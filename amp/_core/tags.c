@@ -11,7 +11,9 @@
 #define NONE UINT16_MAX
 
 struct place {
-    struct xp_set depends;
+    struct xp_set depends, picks; /* picks: only if `picked` */
+    bool picked;
+    xp_event_id event;
     uint64_t what; /* the value and how-manieth it was: what names it among the live ones */
     uint32_t made;
     uint16_t before, after; /* live ones of the same CPU, oldest first; `after` also chains the free ones */
@@ -99,6 +101,8 @@ uint64_t xp_tag_of(unsigned cpu, xp_event_id event)
 
     if (tag)
         xp_put(&place_of(tag)->depends, event);
+    if (tag)
+        place_of(tag)->event = event;
     return tag;
 }
 
@@ -114,7 +118,45 @@ uint64_t xp_tag_join(uint64_t a, uint64_t b)
     place = place_of(tag);
     for (unsigned i = 0; place && i < XP_WORDS; i++)
         place->depends.bit[i] = (x ? x->depends.bit[i] : 0) | (y ? y->depends.bit[i] : 0);
+    for (unsigned i = 0; place && i < XP_WORDS; i++)
+        place->picks.bit[i] = (x && x->picked ? x->picks.bit[i] : 0) | (y && y->picked ? y->picks.bit[i] : 0);
+    if (place)
+        place->picked = (x && x->picked) || (y && y->picked);
     return tag;
+}
+
+const struct xp_set *xp_tag_picks(uint64_t tag)
+{
+    const struct place *place = used_place(tag);
+
+    return place && place->picked ? &place->picks : NULL;
+}
+
+struct xp_set *xp_tag_add_picks(uint64_t tag)
+{
+    struct place *place = used_place(tag);
+
+    if (place)
+        place->picked = true;
+    return place ? &place->picks : NULL;
+}
+
+xp_event_id xp_tag_event(uint64_t tag)
+{
+    const struct place *place = used_place(tag);
+
+    return place ? place->event : 0;
+}
+
+void xp_tag_branch(uint64_t tag)
+{
+    struct place *place = used_place(tag);
+
+    if (!place)
+        return;
+    xp_add_control(&tags.x->graph, place->cpu, &place->depends);
+    if (place->picked)
+        xp_add_control(&tags.x->graph, place->cpu, &place->picks);
 }
 
 void xp_tag_value(uint64_t tag, uint64_t value)
@@ -163,14 +205,18 @@ const struct xp_set *xp_tag_depends(uint64_t tag)
     return place ? &place->depends : NULL;
 }
 
+static void cut(struct xp_set *set, unsigned from)
+{
+    set->bit[from >> 6] &= (UINT64_C(1) << (from & 63)) - 1;
+    for (unsigned word = (from >> 6) + 1; word < XP_WORDS; word++)
+        set->bit[word] = 0;
+}
+
 void xp_tags_forget_events(unsigned cpu, unsigned from)
 {
     for (uint16_t i = from < XP_EVENTS ? tags.first[cpu] : NONE; i != NONE; i = tags.place[i].after) {
-        uint64_t *bit = tags.place[i].depends.bit;
-
-        bit[from >> 6] &= (UINT64_C(1) << (from & 63)) - 1;
-        for (unsigned word = (from >> 6) + 1; word < XP_WORDS; word++)
-            bit[word] = 0;
+        cut(&tags.place[i].depends, from);
+        cut(&tags.place[i].picks, from);
     }
 }
 
@@ -179,8 +225,13 @@ unsigned xp_tags_live(struct explorer *x, struct xp_live *list, unsigned room)
     unsigned n = 0;
 
     for (unsigned cpu = 0; cpu < x->graph.cpus; cpu++)
-        for (uint16_t i = tags.first[cpu]; i != NONE; i = tags.place[i].after, n++)
+        for (uint16_t i = tags.first[cpu]; i != NONE; i = tags.place[i].after, n++) {
+            const struct place *place = &tags.place[i];
+
             if (n < room)
-                list[n] = (struct xp_live){tags.place[i].what, cpu, &tags.place[i].depends};
+                list[n] = (struct xp_live){place->what, cpu, &place->depends};
+            if (place->picked && ++n < room)
+                list[n] = (struct xp_live){~place->what, cpu, &place->picks};
+        }
     return n;
 }

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from amp.cli import output
+from amp.cli.code_options import code_options
 from amp.cli.options import json_option, platform_option, size_option, weaken_option
 from amp.cli.output import print_json
 from amp.lab.descriptors import INTERRUPTED
@@ -18,6 +19,7 @@ SEEDS_LIMIT: Final = 1_000_000
 
 @click.command()
 @click.argument("program")
+@code_options
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
@@ -29,9 +31,7 @@ SEEDS_LIMIT: Final = 1_000_000
 @click.option(
     "--barriers",
     metavar="CLASS",
-    default="mandatory",
-    show_default=True,
-    help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.",
+    help="none, compiler, smp, dma, mandatory, virtio-weak or virtio-strong.  [default: mandatory]",
 )
 @weaken_option
 @click.option(
@@ -77,7 +77,7 @@ def run(
     program: str,
     mode: str,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     seed: int,
     seeds: int,
@@ -135,11 +135,10 @@ def _explored(command: Callable[..., int]) -> Callable[..., int]:
     """The argument and the options that say what is explored: a program on a platform, with its barriers."""
     for option in (
         click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable."),
-        click.option(
-            "--barriers", metavar="CLASS", default="mandatory", show_default=True, help="What the code asks for."
-        ),
+        click.option("--barriers", metavar="CLASS", help="What the code asks for.  [default: mandatory]"),
         platform_option,
         size_option,
+        code_options,
         click.argument("program", metavar="PROGRAM"),
     ):
         command = option(command)
@@ -184,7 +183,7 @@ def verify(
     *,
     program: str,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     messages: int | None,
     ring_size: int | None,
@@ -244,7 +243,7 @@ def sites(
     *,
     program: str,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     messages: int | None,
     ring_size: int | None,

@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar
 from greenlet import getcurrent, greenlet
 
 from amp._core import _bridge
-from amp.errors import AmpError, Stall, UsageError, Violation
+from amp.errors import AmpError, LoopBound, Stall, UsageError, Violation
 from amp.explore.chance import Guard
 from amp.explore.looks import Looks, Refused
 from amp.explore.spinning import ADVICE, Loads, spinner
@@ -219,6 +219,7 @@ class Explorer:
     merging: bool = True
     core: _bridge.Explorer = field(init=False)
     _broken: Broken = field(init=False, default_factory=Broken)
+    _bound: str | None = field(init=False, default=None)
     _parts: _Parts = field(init=False)
     _complete: list[tuple[tuple[Choice, ...], int]] = field(init=False, default_factory=list)
     _cpus: list[greenlet] = field(init=False)
@@ -294,6 +295,10 @@ class Explorer:
             raise UsageError(self._parts.looks.said)
         if self._parts.guard.said is not None:
             raise Nondeterministic(self._parts.guard.said)
+        if self._parts.raised is not None and isinstance(self._parts.raised[1], LoopBound):
+            if ending is Ending.FAILED:
+                self._bound = self._bound or str(self._parts.raised[1])
+            return Ending.REDUNDANT  # it shows nothing, as far as it went
         if self._parts.raised is not None and not isinstance(self._parts.raised[1], Violation):
             error = self._parts.raised[1]
             if isinstance(error, KeyboardInterrupt):
@@ -330,6 +335,7 @@ class Explorer:
     def _explore(self, bounds: Bounds, progress: Callable[[Exploration], None] | None) -> Exploration:
         started, core, result, runs = time.monotonic(), self.core, Exploration(), 0
         self._complete.clear()
+        self._bound = None
         while True:
             ending, runs = self.run(), runs + 1
             result.finding = self.finding(ending)
@@ -356,6 +362,7 @@ class Explorer:
                 if progress is not None:
                     progress(self._counted(result))
         result.seconds = time.monotonic() - started
+        result.bound = result.bound or (self._bound if result.finding is None else None)
         return self._counted(result)
 
     def _keep_some(self) -> None:

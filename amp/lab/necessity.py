@@ -24,7 +24,7 @@ def plan_of(
     program: str | Program,
     *,
     platform: str | None,
-    barriers: str,
+    barriers: str | None,
     weaken: tuple[str, ...],
     messages: int | None = None,
     ring_size: int | None = None,

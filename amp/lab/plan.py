@@ -124,7 +124,7 @@ def make_plan(
     *,
     mode: Mode = Mode.LOCKSTEP,
     platform: str | Platform | None = None,
-    barriers: str = BARRIERS,
+    barriers: str | None = None,
     weaken: tuple[str, ...] = (),
     messages: int | None = None,
     ring_size: int | None = None,
@@ -146,7 +146,8 @@ def make_plan(
     if found.name == "stream" and found.shipped:
         config, chosen = _with_file(config, chosen)
     config = found.settle(found.sized(config, chosen))
-    return _resolved(found, program, config, platform=platform, barriers=barriers, weaken=weaken)
+    wanted = barriers or found.barriers or BARRIERS
+    return _resolved(found, program, config, platform=platform, barriers=wanted, weaken=weaken)
 
 
 def _resolved(
@@ -169,6 +170,8 @@ def _resolved(
     if config.mode is not Mode.DIRECT:
         wanted = PLATFORM if platform is None else platform
         machine = find_platform(wanted) if isinstance(wanted, str) else wanted
+    if machine is not None and program.fits is not None:
+        program.fits(machine)
     named = platform if isinstance(platform, str) else None if machine is None else machine.name
     shown = asked if isinstance(asked, str) else program.reference or program.name
     sites = sites_for(program, barriers, weaken)

@@ -22,6 +22,7 @@ from amp.lab.verify import explorer_of, fewest_messages
 from amp.lab.verify import replay as show_in_two_processes
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.instructions import Instruction, barrier_of
 from amp.ordering.placement import Orders2, arrangement
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import Site, SiteMap, parse_weaken
@@ -102,9 +103,11 @@ class Search:
     def orders(self, site: Site, primitive: Primitive) -> tuple[Orders, ...]:
         """What `primitive` orders at `site`, for each part that may stand there: towards siblings, and the others."""
         found: list[Orders] = []
+        numbers = site.built if primitive is Primitive.AS_BUILT else (int(primitive),)
         for place, orders in zip(self.plan.program.placement.places, self._arrangement, strict=True):
             if site.side in (None, place.side):
-                found += (orders.near[primitive], orders.far[primitive])
+                for number in numbers:
+                    found += (orders.near[number], orders.far[number])
         return tuple(found)
 
     def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
@@ -127,8 +130,20 @@ class Search:
 
     def weaker(self, site: Site, than: BarrierClass | None = None) -> tuple[BarrierClass, ...]:
         """The distinct classes below `than`, or below what is coded, weakest first."""
-        limit = _CLASS_OF[self.plan.sites[site]] if than is None else than
-        return tuple(each for each in self.distinct(site) if CLASSES.index(each) < CLASSES.index(limit))
+        limit = CLASSES.index(than) if than is not None else self._coded(site)
+        return tuple(each for each in self.distinct(site) if CLASSES.index(each) < limit)
+
+    def _coded(self, site: Site) -> int:
+        """The place of what is coded among the classes. Of an instruction: that of the first that orders as much."""
+        primitive = self.plan.sites[site]
+        if primitive is not Primitive.AS_BUILT:
+            return CLASSES.index(_CLASS_OF[primitive])
+        built = self.orders(site, primitive)
+        for place, each in enumerate(CLASSES):
+            orders = self.orders(site, self.primitive(site, each))
+            if all(one in other for one, other in zip(built, orders * len(built), strict=False)):
+                return place
+        return len(CLASSES)
 
     # --- explorations
 
@@ -223,6 +238,9 @@ class Search:
 
     def _named(self, site: Site, primitive: Primitive) -> str:
         """What stands there: "smp_wmb: dmb"; for two sides that differ, "mb: host dsb; outer_sync, remote dmb"."""
+        if primitive is Primitive.AS_BUILT:
+            barriers = map(barrier_of, site.built)
+            return ", ".join(each.name if isinstance(each, Instruction) else each.label for each in barriers)
         if primitive in _NO_INSTRUCTION:
             return _NO_INSTRUCTION[primitive]
         side = site.side

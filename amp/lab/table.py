@@ -18,6 +18,7 @@ from amp.lab.verify import Counterexample, Verdict, as_data, counterexample_data
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.placement import check_observers
 from amp.ordering.platforms import PLATFORMS, Platform
+from amp.programs import load
 from amp.programs.program import Program
 
 ALL: Final = "all"
@@ -71,7 +72,9 @@ def plans_of(
     where: list[str | Platform] = [platforms] if isinstance(platforms, Platform) else []
     if not isinstance(platforms, Platform):
         where += choices(platforms, tuple(PLATFORMS), PLATFORM)
-    classes = choices(barriers, tuple(each.value for each in BarrierClass), BARRIERS)
+    known = load(program) if isinstance(program, str) and (barriers is None or barriers == "all") else program
+    default = (known.barriers if isinstance(known, Program) else "") or BARRIERS
+    classes = choices(barriers, tuple(each.value for each in BarrierClass), default)
     return [make_plan(program, platform=name, barriers=each, **asked) for name, each in product(where, classes)]
 
 

@@ -89,6 +89,7 @@ ARCHITECTURES: dict[str, Architecture] = {}
 _UNCALLED = {
     P.NONE: Row(P.NONE, NO_INSTRUCTION, NO_ORDERS, NONE, "no call at the site"),
     P.COMPILER: Row(P.COMPILER, NO_INSTRUCTION, NO_ORDERS, NONE, "Linux v6.1 include/linux/compiler.h, barrier()"),
+    P.AS_BUILT: Row(P.AS_BUILT, NO_INSTRUCTION, NO_ORDERS, NONE, "compiled code: what stands there is its own"),
 }
 
 

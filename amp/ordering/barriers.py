@@ -62,6 +62,8 @@ class Primitive(IntEnum):
     strengths: the name of a class says how far the fence has to reach, C itself knows only its own threads (SMP).
     STORE_RELEASE stands before the store it belongs to, LOAD_ACQUIRE after its load. WRITEL is the barrier half of a
     writel() to the mailbox and stands before it; READL is that of a readl() of the mailbox and stands after it.
+    AS_BUILT stands at a site of compiled code and nowhere else: the instruction that the compiler put there
+    (amp.ordering.instructions).
     """
 
     NONE = 0
@@ -89,6 +91,7 @@ class Primitive(IntEnum):
     FENCE_ACQUIRE_SMP = 22
     FENCE_ACQUIRE_DMA = 23
     FENCE_ACQUIRE_MANDATORY = 24
+    AS_BUILT = 25
 
     @property
     def label(self) -> str:
@@ -152,6 +155,7 @@ PROMISES: Mapping[Primitive, Orders] = MappingProxyType(
         Primitive.FENCE_ACQUIRE_SMP: _ACQUIRE,
         Primitive.FENCE_ACQUIRE_DMA: _ACQUIRE,
         Primitive.FENCE_ACQUIRE_MANDATORY: _ACQUIRE,
+        Primitive.AS_BUILT: NO_ORDERS,
     }
 )
 

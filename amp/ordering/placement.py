@@ -17,6 +17,7 @@ from typing import Final
 
 from amp.errors import UsageError
 from amp.ordering.barriers import Orders, Primitive
+from amp.ordering.instructions import INSTRUCTIONS
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 
 PARTS_LIMIT: Final = 6  # the core's AMP_CPUS
@@ -100,7 +101,10 @@ PAIR: Final = Placement.of(("host", "remote"))
 
 @dataclass(frozen=True, slots=True)
 class Orders2:
-    """What one processor keeps in order with no barrier, and by each primitive: towards siblings, and the others."""
+    """What one processor keeps in order with no barrier, and by each of them: towards siblings, and the others.
+
+    `near` and `far` are by the barrier's number: a Primitive, or an instruction of compiled code.
+    """
 
     implicit: Orders
     near: tuple[Orders, ...]
@@ -112,17 +116,24 @@ def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]
     found = []
     domains = placement.domains
     for number, place in enumerate(placement.places):
-        rows = platform.processor(place.side).architecture.rows
-        far = platform.table(place.side)
-        near = tuple(
-            far[primitive] | platform.towards_siblings(place.side, rows[primitive].orders, rows[primitive].reach)
-            for primitive in Primitive
-        )
+        far = tuple(map(Orders, platform.core_table(place.side)))
+        near = tuple(map(Orders.__or__, far, map(Orders, _towards_siblings(platform, place.side))))
         if placement.levels == 1:
             alone = domains.count(domains[number]) == 1
             near = far = far if alone else near
         found.append(Orders2(platform.implicit(place.side), near, far))
     return tuple(found)
+
+
+def _towards_siblings(platform: Platform, side: Side) -> list[int]:
+    """By the barrier's number."""
+    table = [0] * len(platform.core_table(side))
+    for each in (*Primitive, *INSTRUCTIONS):
+        row = platform.row(side, each)
+        table[each if isinstance(each, Primitive) else each.number] = platform.towards_siblings(
+            side, row.orders, row.reach
+        )
+    return table
 
 
 def _promising() -> list[str]:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
-from amp.ordering.barriers import NO_ORDERS, PROMISES, Orders, Primitive, Reach, orders_text
+from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach, orders_text
+from amp.ordering.instructions import FIRST, INSTRUCTIONS, Barrier, Instruction, promise_of
 
 LOADS = Orders.RR | Orders.RW
 _MEMORY_STORES = Orders.WR | Orders.WW
@@ -109,6 +110,11 @@ class Platform:
         row = self.processor(side).architecture.rows[primitive]
         return self.towards_others(side, row.orders, row.reach)
 
+    def orders_of(self, side: Side, barrier: Barrier) -> Orders:
+        """The same of a primitive or of an instruction."""
+        row = self.row(side, barrier)
+        return self.towards_others(side, row.orders, row.reach)
+
     def towards_others(self, side: Side, orders: Orders, reach: Reach) -> Orders:
         """What of `orders`, by an instruction of `side` with that reach, holds for the other side; and the implicit."""
         processor = self.processor(side)
@@ -131,12 +137,26 @@ class Platform:
         """`orders` of every primitive, indexed by its number: what the C core is given."""
         return tuple(self.orders(side, primitive) for primitive in Primitive)
 
-    def explain(self, side: Side, primitive: Primitive, needs: Orders | None = None) -> Explanation:
+    def core_table(self, side: Side) -> bytes:
+        """The same for the C core, instructions of compiled code behind it: one byte a number."""
+        table = bytearray(FIRST + len(INSTRUCTIONS))
+        table[: len(Primitive)] = self.table(side)
+        for each in INSTRUCTIONS:
+            table[each.number] = self.towards_others(side, each.orders, each.reach)
+        return bytes(table)
+
+    def row(self, side: Side, barrier: Barrier) -> Row:
+        """What a barrier is on `side`: of an instruction in compiled code, itself."""
+        if isinstance(barrier, Instruction):
+            return Row(Primitive.AS_BUILT, barrier.name, barrier.orders, barrier.reach, barrier.source)
+        return self.processor(side).architecture.rows[barrier]
+
+    def explain(self, side: Side, primitive: Barrier, needs: Orders | None = None) -> Explanation:
         """`orders`, with the reasons for what is missing from the primitive's promise, or from `needs`."""
         processor = self.processor(side)
-        row = processor.architecture.rows[primitive]
-        orders = self.orders(side, primitive)
-        missing = (PROMISES[primitive] if needs is None else needs) & ~orders
+        row = self.row(side, primitive)
+        orders = self.towards_others(side, row.orders, row.reach)
+        missing = (promise_of(primitive) if needs is None else needs) & ~orders
         return Explanation(
             side,
             row,
@@ -147,8 +167,8 @@ class Platform:
         )
 
 
-def _verdict(primitive: Primitive, orders: Orders) -> Verdict:
-    promise = PROMISES[primitive]
+def _verdict(primitive: Barrier, orders: Orders) -> Verdict:
+    promise = promise_of(primitive)
     kept, missing = promise & orders, promise & ~orders
     if not promise:
         return Verdict.NOTHING

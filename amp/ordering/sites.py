@@ -20,7 +20,7 @@ from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primiti
 from amp.ordering.platforms import Side
 
 SITES_LIMIT: Final = 255  # of one program: a trace has a byte for the number, and 0 is no site
-_NAME: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,63}", re.ASCII)
 
 
 class Site:
@@ -31,12 +31,13 @@ class Site:
     is what the code asks for there: mb, rmb, wmb, release or acquire. `pairs_with` names the sites at the other end.
     `symptom` says what is seen when the barrier is missing, `role` who stands there in the protocol's words ("driver"),
     `side` on which machine (None: on both). `mailbox` is the barrier half of a mailbox access that may stand there:
-    WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin.
+    WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin. `built`: the
+    barriers that stand there in compiled code, by their numbers (amp.ordering.instructions).
 
     Raises UsageError for a name that is no word, for unknown pairs and kinds.
     """
 
-    __slots__ = ("kind", "mailbox", "name", "needs", "orders", "pairs_with", "role", "side", "source", "symptom")
+    __slots__ = ("built", "kind", "mailbox", "name", "needs", "orders", "pairs_with", "role", "side", "source", "symptom")
 
     name: str
     orders: str
@@ -48,6 +49,7 @@ class Site:
     side: Side | None
     mailbox: Primitive | None
     source: str
+    built: tuple[int, ...]
 
     def __init__(
         self,
@@ -62,9 +64,10 @@ class Site:
         side: Side | str | None = None,
         mailbox: Primitive | None = None,
         source: str = "",
+        built: Iterable[int] = (),
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise UsageError(f"site name is {name!r:.80}, expected a word of letters, digits, '_', '-' and '.'")
+            raise UsageError(f"site name is {name!r:.80}, expected a word of letters, digits, '_', '-', '.' and ':'")
         pairs = _orders(name, needs)
         if mailbox is None and pairs & Orders.WD:
             mailbox = Primitive.WRITEL
@@ -79,6 +82,7 @@ class Site:
             "side": None if side is None else _choice(f"site {name}: side", Side, side),
             "mailbox": mailbox,
             "source": source,
+            "built": tuple(built),
         }
         for field_name, value in values.items():
             object.__setattr__(self, field_name, value)
@@ -230,6 +234,8 @@ NO_POLICIES: Final[Mapping[str, SiteMap]] = MappingProxyType({})
 
 def stands_at(primitive: Primitive, site: Site) -> bool:
     """May the code at `site` call `primitive`?"""
+    if primitive is Primitive.AS_BUILT:
+        return bool(site.built)
     return primitive not in _MAILBOX_HALVES or primitive is site.mailbox
 
 

@@ -7,7 +7,7 @@ a load and, if it stores, a store. Lines of the product's own ports do not count
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,13 +37,21 @@ class LinedPort(ModelledPort):
             barriers=tuple(self._barriers),
         )
 
+    def take(self, places: tuple[Sequence[tuple[str, int] | None], ...]) -> None:
+        """Where compiled code has made its loads, stores and barriers: (path, line) each, None if nobody knows."""
+        for kept, kind in zip((self._loads, self._stores, self._barriers), places, strict=True):
+            for path, line in (place or ("?", 0) for place in kind):
+                _keep(kept, self._place(path, line))
+
     def _here(self) -> int:
         frame = sys._getframe(2)
         while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
             frame = frame.f_back
-        path = frame.f_code.co_filename
+        return self._place(frame.f_code.co_filename, frame.f_lineno)
+
+    def _place(self, path: str, line: int) -> int:
         number = self._files.setdefault(path, len(self._files))
-        return (number << LINE_BITS) | min(frame.f_lineno, (1 << LINE_BITS) - 1)
+        return (number << LINE_BITS) | min(line, (1 << LINE_BITS) - 1)
 
 
 def _keep(places: list[int], place: int) -> None:

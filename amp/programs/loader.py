@@ -4,6 +4,7 @@
     handover.py               the one program in that file
     path/handover.py:Broken   one of several
     package.module:NAME       of an installed module
+    ring.elf?host=send&...    compiled code: amp.code.program says what may stand there
 
 A user's file is read from its path, never found by way of the current folder. What it imports from its own folder is
 found there, behind everything that is installed: nothing in that folder stands in for a module of Python's own or of
@@ -37,6 +38,10 @@ def load(reference: str) -> Program:
     """The program that `reference` names. Raises UsageError that says what is wrong with it, with file and line."""
     if reference in SHIPPED:
         return SHIPPED[reference]
+    if "?" in reference:
+        from amp.code.program import load as load_code  # noqa: PLC0415  (what runs compiled code is loaded by who has any)
+
+        return load_code(reference)
     place, colon, name = reference.rpartition(":")
     if not colon:
         place, name = reference, ""

@@ -20,7 +20,7 @@ import msgspec
 from amp.errors import UsageError
 from amp.machine.config import HEADER_BYTES, Mode, RunConfig, Tally
 from amp.ordering.placement import PARTS_LIMIT, Place, Placement
-from amp.ordering.platforms import Side
+from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_POLICIES, NO_SITES, Site, SiteMap, Sites
 from amp.port.port import Port
 
@@ -142,7 +142,9 @@ class Program:
     "ring_size" have options of their own. `fixed` are the fields of RunConfig that make the program what it is.
     `policies` are further choices for all sites together, by name. `sleeps`: its sides sleep when there is nothing to
     do. An `exchange` goes on for as long as it is told to, has every option of RunConfig, and is too large to be
-    explored; a `bare` one is given the region and no port. `source` is the file that it is from; None for a shipped
+    explored; a `bare` one is given the region and no port. `barriers` are those that it has unless a user wants others ("": as
+    any program). `fits` says in words what a platform makes of the barriers in compiled code, and raises UsageError where it
+    can make nothing of them. `source` is the file that it is from; None for a shipped
     one, and for one that no other process can find.
     """
 
@@ -161,6 +163,8 @@ class Program:
     sleeps: bool = False
     exchange: bool = False
     bare: bool = False
+    barriers: str = ""
+    fits: Callable[[Platform], str] | None = None
     shipped: bool = False
     source: Source | None = None
 

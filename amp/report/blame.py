@@ -24,6 +24,7 @@ from typing import Final, Protocol
 from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import NO_ORDERS, PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.instructions import Barrier, barrier_of
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, Site, Sites
 from amp.report.history import GRANULE, History, covers, granule_of
@@ -122,7 +123,7 @@ class Explanation:
     read: int | None = None
     missed: Event | None = None
     barrier: Event | None = None
-    primitive: Primitive | None = None
+    primitive: Barrier | None = None
     why: str | None = None
     cure: Primitive | None = None
     cure_class: BarrierClass | None = None
@@ -331,7 +332,7 @@ def cure_for(
     side: Side,
     needs: Orders,
     kind: Kind | None,
-    failed: Primitive | None = None,
+    failed: Barrier | None = None,
     *,
     near: bool = False,
 ) -> tuple[Primitive, BarrierClass | None] | None:
@@ -347,7 +348,7 @@ def cure_for(
     for each in tried:
         for barrier_class in _CLASSES:
             primitive = primitive_for(barrier_class, each)
-            if failed is not None and rows[primitive].instruction == rows[failed].instruction:
+            if failed is not None and rows[primitive].instruction == platform.row(side, failed).instruction:
                 continue
             row = rows[primitive]
             kept = platform.orders(side, primitive)
@@ -360,7 +361,7 @@ def cure_for(
 def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
     side, platform = plain.sides[cycle.pair[0].cpu], plain.platform
     barrier = cycle.barrier
-    primitive = Primitive(barrier.primitive) if barrier else None
+    primitive = barrier_of(barrier.primitive) if barrier else None
     site = history.trace.site(barrier) if barrier else None
     kind = None if site is None else site.kind
     near = history.are_siblings(cycle.pair[0].cpu, cycle.other[0].cpu)
@@ -386,7 +387,7 @@ def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:
     )
 
 
-def _why(platform: Platform, side: Side, primitive: Primitive, needs: Orders) -> str:
+def _why(platform: Platform, side: Side, primitive: Barrier, needs: Orders) -> str:
     """Why it does not keep what is needed here: "dmb reaches OUTER; PL310 write buffer needs SYSTEM"."""
     explained = platform.explain(side, primitive, needs)
     return "; ".join(explained.reasons) if explained.row.instruction == NO_INSTRUCTION else explained.text

@@ -11,6 +11,7 @@ from typing import Final
 
 from amp.ordering.architectures import NO_INSTRUCTION
 from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
+from amp.ordering.instructions import Barrier, Instruction, barrier_of
 from amp.ordering.platforms import Side
 from amp.ordering.sites import Site
 from amp.port.notes import Note
@@ -127,10 +128,12 @@ class Words:
         near = Orders(event.value) & ALL_ORDERS
         if self.history.trace.domains and near != event.orders:
             orders += f", for siblings {_orders_said(near)}"
-        return f"{where}{self.named(self.side(event.cpu), Primitive(event.primitive))}: orders {orders}"
+        return f"{where}{self.named(self.side(event.cpu), barrier_of(event.primitive))}: orders {orders}"
 
-    def named(self, side: Side, primitive: Primitive) -> str:
-        """A barrier with what it is on this platform: "smp_wmb (dmb)"."""
+    def named(self, side: Side, primitive: Barrier) -> str:
+        """A barrier with what it is on this platform: "smp_wmb (dmb)"; an instruction of compiled code by itself."""
+        if isinstance(primitive, Instruction):
+            return primitive.name
         if primitive is Primitive.NONE:
             return "no barrier"
         if primitive is Primitive.COMPILER:
@@ -279,7 +282,7 @@ class Words:
         needs = OTHER_NEEDS[e.shape]
         mended = f"{e.site.name} mended" if e.site else "A and B kept in order"
         return (
-            f"{site}, {self.named(side, Primitive(also.primitive))} at the {self.cpu(also.cpu)}, does not keep "
+            f"{site}, {self.named(side, barrier_of(also.primitive))} at the {self.cpu(also.cpu)}, does not keep "
             f"{_PAIRS[needs]} ({orders_text(needs)}) either: with {mended} alone the same may still be read"
         )
 

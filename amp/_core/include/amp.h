@@ -60,12 +60,20 @@ enum amp_how {
     AMP_ORDERED = 1, /* a load-acquire, a store-release */
     AMP_GIVEN = 2,   /* the value goes to code in which nobody follows it: all C programs' loads */
     AMP_CTRL = 4,    /* ... and decides a branch before the next store */
+    AMP_TOLD = 8,    /* the value goes to code in which somebody follows what is computed from it: amp_origin has it */
+    AMP_UNSEEN = 16, /* the load of an atomic without a result: barriers for loads do not wait for it */
+    AMP_WHOLE = 32,  /* the store of an atomic through which nothing passes, in neither direction */
 };
 
+/* ... and, with AMP_TOLD, by which primitive's row it is ordered; 0: by none. */
+#define AMP_BY(primitive) ((unsigned)(primitive) << 8)
+#define AMP_HOW_PRIMITIVE(how) ((how) >> 8)
+
 /* What the address and the value of a store were computed from: the times of the values loaded (struct amp_word), 0 of what
- * nobody follows. `expected`: of the value that a cmpxchg compares with. */
+ * nobody follows. `expected`: of the value that a cmpxchg compares with. With AMP_TOLD: `picked`, what decided which value
+ * it is without being part of it, and `pair`, the load of the atomic whose store this is (0: of none). */
 struct amp_origin {
-    uint64_t address, value, expected;
+    uint64_t address, value, expected, picked, pair;
 };
 
 struct amp_port_ops;
@@ -93,7 +101,8 @@ struct amp_port {
     struct amp_seat *seat;
 };
 
-/* What the back ends do differently. All return 0 or a negative errno, as in core.h; `listen` and `interrupt` may be NULL. */
+/* What the back ends do differently. All return 0 or a negative errno, as in core.h; `listen`, `interrupt`, and what stands
+ * behind `retire` may be NULL. */
 struct amp_port_ops {
     int (*load)(const struct amp_port *port, uint64_t address, unsigned size, unsigned how, uint64_t after,
                 struct amp_word *out);
@@ -112,6 +121,13 @@ struct amp_port_ops {
     int (*interrupt)(const struct amp_port *port);
     int (*note)(const struct amp_port *port, unsigned code, uint64_t value);
     int (*retire)(const struct amp_port *port);
+    /* For code in which every value is followed (AMP_TOLD). What is computed from values of these times has the time that
+     * `join` gives; `drop`: nothing will be said of it any more; `branch`: what comes next hangs on such a value. */
+    uint64_t (*join)(const struct amp_port *port, uint64_t a, uint64_t b);
+    void (*drop)(const struct amp_port *port, uint64_t time);
+    int (*branch)(const struct amp_port *port, uint64_t time);
+    int (*isb)(const struct amp_port *port);
+    int (*choose)(const struct amp_port *port, unsigned n, unsigned *which); /* 0 <= which < n, each in its turn */
 };
 
 /* A port for a CPU that is open: `cpu` and `seat` stay where they are while it is used. The seat is filled in. */

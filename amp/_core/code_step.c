@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * code_step.c - before each instruction: what it will compute from what, as its row says; and what it is that is no access:
+ * a branch, a barrier, the head of a loop, a function that the engine does itself.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "code.h"
+
+uint64_t code_register(const struct code_engine *e, unsigned slot)
+{
+    uint64_t value[2] = {0, 0};
+
+    e->functions.reg_read(e->uc, e->register_id[slot], value);
+    return value[0];
+}
+
+void code_read_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16])
+{
+    memset(value, 0, CODE_SLOTS * 16);
+    for (unsigned slot = 0; slot < e->registers; slot++)
+        if (e->register_id[slot] >= 0)
+            e->functions.reg_read(e->uc, e->register_id[slot], value[slot]);
+}
+
+void code_write_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16])
+{
+    for (unsigned slot = 0; slot < e->registers; slot++)
+        if (e->register_id[slot] >= 0)
+            e->functions.reg_write(e->uc, e->register_id[slot], value[slot]);
+}
+
+void code_stop(struct code_engine *e, enum code_stop why)
+{
+    if (!e->stop)
+        e->stop = why;
+    e->functions.emu_stop(e->uc);
+}
+
+static void fail_on(struct code_engine *e, int error)
+{
+    if (!error)
+        return;
+    e->error = error;
+    code_stop(e, CODE_STOP_ERROR);
+}
+
+static void give(struct code_engine *e, const struct code_mask *to, uint16_t set)
+{
+    for (unsigned word = 0; word < 2; word++)
+        for (uint64_t left = to->bit[word]; left; left &= left - 1)
+            code_set_register(e, 64 * word + (unsigned)__builtin_ctzll(left), set);
+}
+
+/* Nothing that it reads or writes carries anything. */
+static bool is_clean(const struct code_engine *e, const struct code_flow *flow)
+{
+    return !code_meet(&e->tainted, &flow->from) && !code_meet(&e->tainted, &flow->to);
+}
+
+static void flow(struct code_engine *e, const struct code_row *row)
+{
+    uint16_t first, second;
+
+    if (is_clean(e, &row->flow[0]) && is_clean(e, &row->flow[1]))
+        return;
+    first = code_gather(e, &row->flow[0].from);
+    second = code_gather(e, &row->flow[1].from);
+    give(e, &row->flow[0].to, first);
+    give(e, &row->flow[1].to, second);
+}
+
+static void select_one(struct code_engine *e, const struct code_row *row)
+{
+    const struct code_flow *taken;
+    uint16_t set;
+
+    if (is_clean(e, &row->flow[0]) && is_clean(e, &row->flow[1]) && !code_meet(&e->tainted, &row->picks))
+        return;
+    taken = &row->flow[e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition) ? 0 : 1];
+    set = code_pick(e, code_gather(e, &taken->from), code_gather(e, &row->picks));
+    give(e, &taken->to, set);
+}
+
+static void begin_access(struct code_engine *e, const struct code_row *row)
+{
+    bool clean = !(e->tainted.bit[0] | e->tainted.bit[1]);
+
+    e->accesses = 0;
+    e->address_set = clean ? 0 : code_gather(e, &row->address);
+    for (unsigned i = 0; i < sizeof row->data; i++)
+        e->data_set[i] = row->data[i] != CODE_NONE ? e->set[row->data[i]] : 0;
+    if (row->flags & CODE_COMPARES) {
+        bool zero = row->expected == CODE_NONE;
+
+        e->expected = zero ? 0 : code_register(e, row->expected);
+        e->expected_set = zero ? 0 : e->set[row->expected];
+    }
+    if (row->kind == CODE_ATOMIC)
+        e->atomic_load = 0;
+    if (row->kind == CODE_ATOMIC && row->data[1] != CODE_NONE)
+        code_set_register(e, row->data[1], 0);
+    for (unsigned i = 0; (row->kind == CODE_LOAD || row->kind == CODE_EXCLUSIVE_LOAD) && i < sizeof row->data; i++)
+        if (row->data[i] != CODE_NONE)
+            code_set_register(e, row->data[i], 0);
+    flow(e, row); /* what is written back, and the like */
+}
+
+/* A load-exclusive again where the last attempt was made to fail: has anything come of that? If not, it need not fail once
+ * more. */
+static void begin_exclusive(struct code_engine *e)
+{
+    uint8_t now[CODE_SLOTS][16];
+
+    code_read_registers(e, now);
+    e->monitor.may_fail =
+        !(e->monitor.failed && e->monitor.pc == e->pc && memcmp(now, e->monitor.before, sizeof now) == 0);
+    memcpy(e->monitor.before, now, sizeof now);
+    e->monitor.pc = e->pc;
+    e->monitor.load = 0;
+    e->monitor.failed = false;
+}
+
+/* A store-exclusive may fail for no reason: both are tried. */
+static void end_exclusive(struct code_engine *e)
+{
+    unsigned which = 0;
+
+    if (e->monitor.load && e->monitor.shared && e->monitor.may_fail && e->port->ops->choose)
+        fail_on(e, e->port->ops->choose(e->port, 2, &which));
+    e->monitor.failed = which == 1;
+}
+
+/* In a look: what an instruction reads before anything can come out otherwise, and what it writes before it was read. */
+static void note_straight(struct code_engine *e, const struct code_row *row)
+{
+    struct code_mask reads = {{0, 0}}, writes = {{0, 0}};
+
+    for (unsigned i = 0; i < 2; i++) {
+        reads.bit[i] = row->address.bit[i] | row->flow[0].from.bit[i] | row->flow[1].from.bit[i] | row->picks.bit[i];
+        writes.bit[i] = row->flow[0].to.bit[i] | row->flow[1].to.bit[i];
+    }
+    for (unsigned i = 0; i < sizeof row->data; i++)
+        if (row->data[i] != CODE_NONE)
+            code_put(row->kind == CODE_LOAD || row->kind == CODE_EXCLUSIVE_LOAD ? &writes : &reads, row->data[i]);
+    for (unsigned i = 0; i < 2; i++) {
+        e->read.bit[i] |= reads.bit[i] & ~e->fresh.bit[i];
+        e->fresh.bit[i] |= writes.bit[i] & ~e->read.bit[i];
+    }
+    if (row->kind == CODE_SELECT || row->kind == CODE_BRANCH)
+        e->straight = false;
+}
+
+/* Has it left the loop that the look is at? A function that the loop calls is part of it. */
+static bool leaves_loop(struct code_engine *e)
+{
+    const struct code_row *from;
+
+    if (e->pc == e->called_from)
+        e->called_from = 0;
+    if (e->called_from || (e->pc >= e->head_at && e->pc <= e->loop_end))
+        return false;
+    from = code_row_at(e, e->before);
+    if (!from || from->kind == CODE_SERVICE || from->kind == CODE_TRAP || from->detail != 1)
+        return true;
+    e->called_from = e->before + from->length;
+    return false;
+}
+
+/* Is a look over before this instruction? */
+static bool leaves_look(struct code_engine *e, const struct code_row *row)
+{
+    return leaves_loop(e) || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE || row->kind == CODE_EXCLUSIVE_LOAD ||
+           row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
+           e->looked >= CODE_LOOK_LOADS - 8 || e->undos >= CODE_UNDO - 16;
+}
+
+static void step(struct code_engine *e, const struct code_row *row)
+{
+    switch (row->kind) {
+    case CODE_PLAIN:
+        flow(e, row);
+        break;
+    case CODE_SELECT:
+        select_one(e, row);
+        break;
+    case CODE_BRANCH:
+        fail_on(e, code_meet(&e->tainted, &row->flow[1].from) ? code_hang(e, code_gather(e, &row->flow[1].from)) : 0);
+        give(e, &row->flow[0].to, 0);
+        break;
+    case CODE_EXCLUSIVE_LOAD:
+        begin_exclusive(e);
+        begin_access(e, row);
+        break;
+    case CODE_EXCLUSIVE_STORE:
+        begin_access(e, row);
+        end_exclusive(e);
+        break;
+    case CODE_LOAD:
+    case CODE_STORE:
+    case CODE_ATOMIC:
+        begin_access(e, row);
+        break;
+    case CODE_BARRIER:
+        flow(e, row);
+        fail_on(e, code_barrier(e, row->load_by, row->site));
+        break;
+    case CODE_ISB:
+        fail_on(e, e->port->ops->isb ? e->port->ops->isb(e->port) : 0);
+        break;
+    case CODE_WAIT:
+        if (e->mailboxes)
+            code_stop(e, CODE_STOP_SERVICE);
+        break;
+    case CODE_SERVICE:
+        code_stop(e, CODE_STOP_SERVICE);
+        break;
+    case CODE_TRAP:
+        e->fault = row->detail ? CODE_FAULT_UNDEFINED : CODE_FAULT_TRAP;
+        code_stop(e, CODE_STOP_FAULT);
+        break;
+    default:
+        e->fault_size = 0;
+        code_stop(e, CODE_STOP_REFUSED);
+    }
+}
+
+void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct code_engine *e = user;
+    const struct code_row *row;
+
+    (void)uc;
+    (void)size;
+    if (e->stop) {
+        e->functions.emu_stop(e->uc);
+        return;
+    }
+    if (!e->again)
+        e->before = e->pc;
+    e->again = false;
+    e->pc = address;
+    row = e->now = code_row_at(e, address);
+    if (!row || row->kind == CODE_UNKNOWN) {
+        code_stop(e, CODE_STOP_UNKNOWN);
+        return;
+    }
+    if (++e->steps > e->max_steps) {
+        code_stop(e, CODE_STOP_STEPS);
+        return;
+    }
+    if (row->flags & CODE_HEAD && !e->resumed && code_at_head(e, row))
+        return;
+    e->resumed = false;
+    if (e->looking) {
+        if (leaves_look(e, row)) {
+            code_stop(e, CODE_STOP_LEFT);
+            return;
+        }
+        if (e->straight)
+            note_straight(e, row);
+    }
+    step(e, row);
+}

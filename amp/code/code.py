@@ -1,0 +1,100 @@
+"""Functions of an ELF file as parts: what a program file says, `host = amp.Code("ring.elf").function("send", 3)`.
+
+A Function is called as a method of a program's class is: with the processor's port and the places of the layout. The shared
+memory of the code is the program's, from its first byte on: `shared` says where the code has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from amp.code.elf import PAGE, Image, read
+from amp.code.engine import MAX_LOOP, Engine, Settings, Window
+from amp.code.listing import Listing
+from amp.errors import UsageError
+from amp.machine.wiring import VRINGS_AT
+from amp.port.port import Port
+
+ARGUMENTS_LIMIT: Final = 8
+SHARED_LIMIT_BYTES: Final = 1 << 20
+PLACES_LIMIT: Final = 1 << 16  # as amp.port.lines keeps
+
+
+class Code:
+    """An executable file.
+
+    `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind the
+    other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `max_loop` is how often
+    a part may go round a loop that does not only wait.
+
+    Raises UsageError for a file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        shared: Iterable[tuple[int, int]] = (),
+        mailboxes: Iterable[tuple[int, int]] = (),
+        max_loop: int = MAX_LOOP,
+    ) -> None:
+        self.image: Image = read(path)
+        self.listing = Listing(self.image)
+        self.windows = placed(shared)
+        self.settings = Settings(max_loop=max_loop, mailboxes=tuple(mailboxes))
+
+    def function(self, name: str, *arguments: int) -> Function:
+        """The function as a part, called with these numbers. Raises UsageError if the file has none of that name."""
+        if len(arguments) > ARGUMENTS_LIMIT:
+            raise UsageError(f"{name}: {len(arguments)} arguments, expected at most {ARGUMENTS_LIMIT}")
+        return Function(self, self.image.function(name).start, name, arguments)
+
+
+def placed(shared: Iterable[tuple[int, int]]) -> tuple[Window, ...]:
+    """The windows, one behind the other in the region. Raises UsageError for what are no whole pages, or overlaps."""
+    windows: list[Window] = []
+    at = VRINGS_AT
+    for start, size in shared:
+        if start % PAGE or size % PAGE or size <= 0:
+            raise UsageError(f"shared memory at {start:#x}, {size:#x} bytes: expected whole pages of {PAGE:#x}")
+        if any(start < each.start + each.size and each.start < start + size for each in windows):
+            raise UsageError(f"shared memory at {start:#x}, {size:#x} bytes overlaps another window")
+        windows.append(Window(start, size, at))
+        at += size
+    if at - VRINGS_AT > SHARED_LIMIT_BYTES:
+        raise UsageError(f"{at - VRINGS_AT} bytes of shared memory, expected at most {SHARED_LIMIT_BYTES}")
+    return tuple(windows)
+
+
+class Function:
+    """A part: a function, and what it is called with."""
+
+    def __init__(self, code: Code, entry: int, name: str, arguments: Sequence[int]) -> None:
+        self.code, self.entry, self.name, self.arguments = code, entry, name, tuple(arguments)
+        self.sites: dict[int, int] = {}  # site numbers by address: the program's, once it has any
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Made when it is first needed. Raises UsageError."""
+        if self._engine is None:
+            code = self.code
+            self._engine = Engine(code.listing, self.entry, self.arguments, code.windows, code.settings, self.sites)
+        return self._engine
+
+    def __call__(self, port: Port, _at: Any = None, /) -> None:
+        of_core: Any = port
+        take = getattr(port, "take", None)
+        if take is None:
+            of_core.run_code(self.engine.core)
+            return
+        self.engine.core.keep(PLACES_LIMIT)
+        try:
+            of_core.run_code(self.engine.core)
+        finally:
+            line_at = self.code.image.lines.at
+            take(tuple([line_at(address) for address in kind] for kind in self.engine.core.places()))
+
+    def __repr__(self) -> str:
+        return f"<{self.name} of {self.code.image.path}>"

@@ -1,0 +1,172 @@
+"""An ELF file as the engine needs it: what lies where in memory, the symbols, the source lines.
+
+A file that is no such thing, or a part of it that lies, is refused in one line: what is wrong, with its value. Nothing in
+the file is executed by reading it.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from amp.errors import UsageError
+from amp.files import read_whole
+
+FILE_LIMIT_BYTES: Final = 1 << 26
+MEMORY_LIMIT_BYTES: Final = 1 << 26  # of all segments: it is copied for each part
+PAGE: Final = 4096
+SYMBOLS_LIMIT: Final = 1 << 18
+_MACHINES: Final = {"EM_AARCH64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What is loaded: `data` at `start`, zeroes behind it up to `size`. `flags` are PF_X, PF_W, PF_R: 1, 2, 4."""
+
+    start: int
+    data: bytes
+    size: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A function or a variable."""
+
+    name: str
+    start: int
+    size: int
+    is_function: bool
+
+
+@dataclass(frozen=True)
+class Image:
+    """An executable file. `isa` is the instruction set."""
+
+    path: str
+    sha256: str
+    isa: str
+    segments: tuple[Segment, ...]
+    symbols: Mapping[str, Symbol]
+    _content: bytes = field(repr=False, default=b"")
+
+    def function(self, name: str) -> Symbol:
+        """Raises UsageError if there is none."""
+        found = self.symbols.get(name)
+        if found is None or not found.is_function:
+            near = ", ".join(sorted(each.name for each in self.symbols.values() if each.is_function)[:8])
+            raise UsageError(f"{self.path}: has no function {name!r:.80} (it has {near or 'none'})")
+        return found
+
+    @cached_property
+    def _functions(self) -> tuple[list[int], list[Symbol]]:
+        functions = sorted((s for s in self.symbols.values() if s.is_function), key=lambda s: (s.start, s.name))
+        return [each.start for each in functions], functions
+
+    def function_at(self, address: int) -> Symbol | None:
+        """The function whose code `address` is in."""
+        starts, functions = self._functions
+        number = bisect_right(starts, address) - 1
+        if number < 0:
+            return None
+        found = functions[number]
+        return found if address < found.start + max(found.size, 4) else None
+
+    def variable_at(self, address: int) -> tuple[Symbol, int] | None:
+        """The variable at `address`, and the offset in it."""
+        for each in self.symbols.values():
+            if not each.is_function and each.start <= address < each.start + each.size:
+                return each, address - each.start
+        return None
+
+    def bytes_at(self, address: int, length: int) -> bytes:
+        """As loaded; fewer where nothing is."""
+        for each in self.segments:
+            if each.start <= address < each.start + len(each.data):
+                return each.data[address - each.start : address - each.start + length]
+        return b""
+
+    @cached_property
+    def lines(self) -> Any:
+        """The source lines (amp.code.lines.Lines)."""
+        from amp.code.lines import Lines  # noqa: PLC0415  (only where somebody asks for a line)
+
+        return Lines.of(ELFFile(io.BytesIO(self._content)))
+
+
+def read(path: str) -> Image:
+    """Raises UsageError for a file that is no executable of an instruction set that is known."""
+    try:
+        content = read_whole(path, FILE_LIMIT_BYTES)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    try:
+        return _read(path, content)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except (ELFError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        # What pyelftools raises for a header that lies is not always its own exception.
+        said = " ".join(str(error).split())
+        raise UsageError(f"{path}: not an ELF file that can be read: {said or type(error).__name__:.80}") from None
+
+
+def _read(path: str, content: bytes) -> Image:
+    elf = ELFFile(io.BytesIO(content))
+    machine = elf["e_machine"]
+    isa = _MACHINES.get(machine)
+    if isa is None:
+        known = ", ".join(_MACHINES.values())
+        raise UsageError(f"e_machine is {machine}, expected an executable of {known}")
+    if not elf.little_endian:
+        raise UsageError("it is big endian, and shared memory is little endian here")
+    if elf["e_type"] != "ET_EXEC":
+        raise UsageError(f"e_type is {elf['e_type']}, expected ET_EXEC: a linked executable, not position-independent")
+    segments = tuple(_segments(elf, len(content)))
+    if not segments:
+        raise UsageError("it has no segment to load")
+    return Image(path, sha256(content).hexdigest(), isa, segments, _symbols(elf), content)
+
+
+def _segments(elf: Any, length: int) -> Any:
+    total = 0
+    for number, each in enumerate(elf.iter_segments()):
+        if each["p_type"] == "PT_INTERP":
+            raise UsageError("it is linked dynamically, expected a static executable")
+        if each["p_type"] != "PT_LOAD" or each["p_memsz"] == 0:
+            continue
+        size, start, filled = each["p_memsz"], each["p_vaddr"], each["p_filesz"]
+        total += size
+        if filled > size or each["p_offset"] + filled > length:
+            raise UsageError(f"segment {number}: {filled} bytes at {each['p_offset']:#x}, the file has {length}")
+        if total > MEMORY_LIMIT_BYTES:
+            raise UsageError(f"its segments take more than {MEMORY_LIMIT_BYTES} bytes")
+        if start + size > 1 << 48:
+            raise UsageError(f"segment {number}: address {start:#x} is out of range")
+        yield Segment(start, each.data(), size, each["p_flags"] & 7)
+
+
+def _symbols(elf: Any) -> dict[str, Symbol]:
+    table = elf.get_section_by_name(".symtab")
+    if table is None:
+        return {}
+    if table.num_symbols() > SYMBOLS_LIMIT:
+        raise UsageError(f"it has {table.num_symbols()} symbols, expected at most {SYMBOLS_LIMIT}")
+    found: dict[str, Symbol] = {}
+    for each in table.iter_symbols():
+        kind = each["st_info"]["type"]
+        if kind not in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE") or not each.name or each["st_shndx"] == "SHN_UNDEF":
+            continue
+        if kind == "STT_NOTYPE" and each.name.startswith("$"):
+            continue  # mapping symbols of the Arm ABI
+        symbol = Symbol(each.name, each["st_value"], each["st_size"], kind == "STT_FUNC")
+        if each.name not in found or each["st_info"]["bind"] != "STB_LOCAL":
+            found[each.name] = symbol
+    return found

@@ -1,0 +1,150 @@
+"""A processor that runs one function of an image: the emulator, its memory, and the rows of what it executes.
+
+Each part has an engine of its own, and with it a copy of the image: whatever is not in a shared window is private to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from amp._core import _bridge
+from amp.code import emulator
+from amp.code.elf import PAGE, Image
+from amp.code.isa import ISAS
+from amp.code.listing import Listing
+from amp.code.rows import Kind, Row, Service
+from amp.errors import AmpError, LoopBound, UsageError, Violation
+
+STACK_BYTES: Final = 1 << 16
+MAX_LOOP: Final = 200
+MAX_STEPS: Final = 5_000_000
+_READ, _WRITE, _EXEC = 1, 2, 4
+_PF_X, _PF_W, _PF_R = 1, 2, 4
+_VIOLATED: Final = 1  # AMP_VIOLATED, amp.h
+_ELOOP, _E2BIG = -40, -7
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Shared memory: `size` bytes at `start` for the code, at `region` in the region. Whole pages."""
+
+    start: int
+    size: int
+    region: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a part may do before nothing more is known of it. `mailboxes` are addresses, each with the CPU it rings."""
+
+    max_loop: int = MAX_LOOP
+    max_steps: int = MAX_STEPS
+    mailboxes: tuple[tuple[int, int], ...] = ()
+
+
+class Engine:
+    """Runs `entry` with `arguments`. `sites` are the numbers of barrier sites by address of the instruction."""
+
+    def __init__(
+        self,
+        listing: Listing,
+        entry: int,
+        arguments: Sequence[int],
+        windows: Sequence[Window],
+        settings: Settings,
+        sites: Mapping[int, int],
+    ) -> None:
+        self.listing, self.sites = listing, sites
+        self._done: set[int] = set()
+        isa = self.isa = ISAS[listing.image.isa]
+        self._emulator = emulator.Emulator(*isa.emulator)
+        self.core: Any = _bridge.Code(
+            self,
+            emulator.functions(),
+            self._emulator.handle.value,
+            isa.registers,
+            (isa.pc, isa.flags, isa.stack, isa.frame, isa.link, isa.arguments[0]),
+            isa.shift,
+        )
+        self._map(listing.image, windows, settings)
+        return_at = isa.stack_top + PAGE
+        self.core.map(return_at, isa.nothing * (PAGE // len(isa.nothing)), _READ | _EXEC)
+        self.core.rows([(return_at, Row(Kind.SERVICE, detail=int(Service.RETURN)).pack())])
+        for slot, value in zip(isa.arguments, arguments, strict=False):
+            self._emulator.set_register(isa.registers[slot], value)
+        self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - 16)
+        self._emulator.set_register(isa.registers[isa.link], return_at)
+        self._emulator.set_register(isa.pc, entry)
+        self.core.open(settings.max_loop, settings.max_steps)
+
+    def _map(self, image: Image, windows: Sequence[Window], settings: Settings) -> None:
+        pages: dict[int, tuple[bytearray, int]] = {}
+        for segment in image.segments:
+            self._take(pages, segment.start, segment.data, segment.size, segment.flags)
+        for window in windows:
+            for page in range(window.start, window.start + window.size, PAGE):
+                if page in pages and any(pages.pop(page)[0]):
+                    raise UsageError(f"{image.path}: it has contents at {page:#x}, in shared memory, which begins as zeroes")
+        top = self.isa.stack_top
+        self._take(pages, top - STACK_BYTES, b"", STACK_BYTES, _PF_R | _PF_W)
+        for address, _ in settings.mailboxes:
+            self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
+        for start, data, flags in _runs(pages):
+            permissions = _READ | (_WRITE if flags & _PF_W else 0) | (_EXEC if flags & _PF_X else 0)
+            self.core.map(start, bytes(data), permissions)
+        for window in windows:
+            self.core.window(window.start, window.size, window.region)
+        for address, cpu in settings.mailboxes:
+            self.core.mailbox(address, cpu)
+
+    @staticmethod
+    def _take(pages: dict[int, tuple[bytearray, int]], start: int, data: bytes, size: int, flags: int) -> None:
+        for page in range(start & -PAGE, start + size, PAGE):
+            found, before = pages.get(page, (bytearray(PAGE), 0))
+            low, high = max(page, start), min(page + PAGE, start + len(data))
+            if low < high:
+                found[low - page : high - page] = data[low - start : high - start]
+            pages[page] = found, before | flags
+
+    # --- what the core calls
+
+    def compile(self, pc: int) -> None:
+        """Give the core the rows of the function at `pc`."""
+        rows = []
+        for address, line in self.listing.function(pc).items():
+            if address not in self._done:
+                line.row.site = self.sites.get(address, 0)
+                rows.append((address, line.row.pack()))
+                self._done.add(address)
+        if not any(address == pc for address, _ in rows):
+            raise Violation(f"jump to {pc:#x}, where there is no code of {self.listing.image.path}")
+        self.core.rows(rows)
+
+    def ended(self, error: int, text: str, pc: int, link: int) -> AmpError:
+        """The exception for a part that has ended early."""
+        line = self.listing.at(pc)
+        called = line is not None and line.row.kind is Kind.SERVICE
+        place = self.listing.place(link - 4 if called else pc)
+        if error == _VIOLATED:
+            return Violation(f"{text} ({place})")
+        if error == _ELOOP:
+            return LoopBound(f"{text} ({place})")
+        if error == _E2BIG:
+            return UsageError(f"{place}: an execution is too large to explore: fewer messages, or a smaller payload")
+        why = line.row.why if line is not None and line.row.kind is Kind.REFUSED and line.row.why else text
+        shown = f" `{line.text}`" if line is not None else ""
+        return UsageError(f"{place}:{shown}: {why}")
+
+
+def _runs(pages: Mapping[int, tuple[bytearray, int]]) -> list[tuple[int, bytearray, int]]:
+    """Pages next to each other with the same flags, together."""
+    runs: list[tuple[int, bytearray, int]] = []
+    for page in sorted(pages):
+        data, flags = pages[page]
+        if runs and runs[-1][0] + len(runs[-1][1]) == page and runs[-1][2] == flags:
+            runs[-1][1].extend(data)
+        else:
+            runs.append((page, bytearray(data), flags))
+    return runs

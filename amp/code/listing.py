@@ -1,0 +1,155 @@
+"""A function's instructions as rows: what each is, where its loops are, which of its barriers are sites.
+
+A loop is a branch back, and what lies between. It may be a wait if it loads, and stores nowhere but on its own stack. That
+a loop is not found costs nothing but time: whoever goes round without end reaches a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from amp.code import emulator
+from amp.code.elf import Image, Symbol
+from amp.code.isa import ISAS, Isa
+from amp.code.rows import Flag, Kind, Row, Service
+from amp.ordering.barriers import Primitive
+
+FUNCTION_LIMIT_BYTES: Final = 1 << 20
+_UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
+
+# Functions that the engine knows by their symbols: amp/_core/include/amp.h and amp/code/include/amp_code.h.
+SYMBOLIC: Final[Mapping[str, Primitive]] = {
+    f"amp_{name}": Primitive[name.upper()]
+    for name in (
+        *("mb", "rmb", "wmb", "smp_mb", "smp_rmb", "smp_wmb"),
+        *("dma_mb", "dma_rmb", "dma_wmb", "virt_mb", "virt_rmb", "virt_wmb"),
+    )
+}
+SERVICES: Final[Mapping[str, Service]] = {
+    "amp_code_fail": Service.FAIL,
+    "amp_code_kick": Service.KICK,
+    "amp_code_wait": Service.SLEEP,
+    "amp_code_choose": Service.CHOOSE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instruction: its row, and how an assembler writes it."""
+
+    address: int
+    row: Row
+    text: str
+
+
+@cache
+def _disassembler(architecture: str, mode: str) -> Any:
+    capstone = emulator.capstone()
+    found = capstone.Cs(getattr(capstone, architecture), getattr(capstone, mode))
+    found.detail = True
+    return found
+
+
+class Listing:
+    """The instructions of an image, by function, as they are asked for."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self.isa = ISAS[image.isa]
+        self._functions: dict[int, dict[int, Line]] = {}
+        self._symbolic = {image.symbols[n].start: p for n, p in SYMBOLIC.items() if n in image.symbols}
+        self._services = {image.symbols[n].start: s for n, s in SERVICES.items() if n in image.symbols}
+
+    def function(self, address: int) -> dict[int, Line]:
+        """All instructions of the function that `address` is in, by address; none where there is no code."""
+        symbol = self.image.function_at(address)
+        start = symbol.start if symbol is not None else address
+        if start not in self._functions:
+            self._functions[start] = self._listed(start, symbol)
+        return self._functions[start]
+
+    def at(self, address: int) -> Line | None:
+        return self.function(address).get(address)
+
+    def _listed(self, start: int, symbol: Symbol | None) -> dict[int, Line]:
+        size = min(symbol.size, FUNCTION_LIMIT_BYTES) if symbol is not None else 0
+        code = self.image.bytes_at(start, size or _UNKNOWN_FUNCTION_BYTES)
+        lines = {line.address: line for line in self._decoded(start, code, whole=bool(size))}
+        name = symbol.name if symbol is not None else ""
+        if start in self._services:
+            lines[start].row.kind, lines[start].row.detail = Kind.SERVICE, int(self._services[start])
+        for line in lines.values():
+            if name in SYMBOLIC and line.row.kind is Kind.BARRIER:
+                line.row.kind = Kind.PLAIN  # the barrier is the call of it
+            if line.row.calls:
+                line.row.detail = 1
+            if line.row.target in self._symbolic:
+                line.row.kind, line.row.load_by = Kind.BARRIER, int(self._symbolic[line.row.target])
+        _find_loops(lines, self.isa)
+        return lines
+
+    def _decoded(self, start: int, code: bytes, *, whole: bool) -> Iterator[Line]:
+        """By four bytes each; up to the first end if nobody says how long the function is."""
+        disassembler = _disassembler(*self.isa.disassembler)
+        for at in range(0, len(code) & ~3, 4):
+            address, raw = start + at, code[at : at + 4]
+            found = next(disassembler.disasm(raw, address), None)
+            row = self.isa.decode(address, int.from_bytes(raw, "little"), found, self.isa.slots)
+            text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
+            yield Line(address, row, text)
+            if not whole and row.ends:
+                return
+
+    def reachable(self, entry: int) -> list[dict[int, Line]]:
+        """The functions that the one at `entry` may call, itself included; all that have a symbol if it calls by pointer."""
+        found: dict[int, dict[int, Line]] = {}
+        left = [entry]
+        while left:
+            symbol = self.image.function_at(address := left.pop())
+            start = symbol.start if symbol is not None else address
+            if start in found or not self.image.bytes_at(start, 4):
+                continue
+            found[start] = self.function(start)
+            for line in found[start].values():
+                target = line.row.target
+                if target is not None and target not in found[start]:
+                    left.append(target)
+                if line.row.indirect:
+                    left += [each.start for each in self.image.symbols.values() if each.is_function]
+        return [found[start] for start in sorted(found)]
+
+    def place(self, address: int) -> str:
+        """Where an instruction stands: "send, ring.c:31"."""
+        symbol, line = self.image.function_at(address), self.image.lines.at(address)
+        where = f"{Path(line[0]).name}:{line[1]}" if line is not None else f"{address:#x}"
+        return f"{symbol.name}, {where}" if symbol is not None else where
+
+
+def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
+    for line in list(lines.values()):
+        target = line.row.target
+        if target is None or line.row.calls or target > line.address or target not in lines:
+            continue
+        head = lines[target].row
+        head.flags |= Flag.HEAD
+        head.loop_end = max(head.loop_end, line.address)
+    for line in lines.values():
+        if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
+            line.row.flags |= Flag.LOOKS
+            body = [each.row for each in lines.values() if line.address <= each.address <= line.row.loop_end]
+            line.row.spins = not any(row.counts or row.calls for row in body)
+
+
+def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:
+    """Does the loop load, or call what may, and store nowhere but on its own stack?"""
+    body = [line.row for address, line in lines.items() if head <= address <= end]
+    if any(row.kind in (Kind.ATOMIC, Kind.EXCLUSIVE_STORE) for row in body):
+        return False
+    stores = [row for row in body if row.kind is Kind.STORE]
+    if any(not row.address <= {isa.stack, isa.frame} for row in stores):
+        return False
+    return any(row.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD) or row.calls for row in body)

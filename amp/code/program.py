@@ -1,0 +1,278 @@
+"""An ELF file as a program: `ring.elf?host=send&remote=receive,3&shared=0x40000000:0x1000`.
+
+The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several of
+one line are one site. As built, at each site stands what the compiler put there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from amp.code.code import Code, Function
+from amp.code.engine import MAX_LOOP, Window
+from amp.code.listing import Line, Listing
+from amp.code.rows import Kind
+from amp.errors import UsageError
+from amp.machine.config import RunConfig, Tally
+from amp.machine.wiring import VRINGS_AT
+from amp.ordering.barriers import PROMISES, Orders, Primitive
+from amp.ordering.barriers import Kind as SiteKind
+from amp.ordering.instructions import BY_NUMBER, FITS
+from amp.ordering.platforms import Platform, Side
+from amp.ordering.sites import SITES_LIMIT, Site, SiteMap, Sites
+from amp.port.port import Port
+from amp.programs.program import Part, Program, Source
+from amp.programs.room import small_region
+from amp.region import Layout as RegionLayout
+
+AS_BUILT: Final = "as-built"
+_PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
+_LOADS: Final = Orders.RR | Orders.RW
+_STORES: Final = Orders.WW | Orders.WR | Orders.WD
+
+
+@dataclass(frozen=True, slots=True)
+class ElfSource(Source):
+    """The file, and in place of a name what the program is made of."""
+
+    @property
+    def reference(self) -> str:
+        return f"{self.path}?{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The shared memory: amp.programs.program.Memory."""
+
+    code: Code
+
+    def layout(self, model_bytes: int) -> RegionLayout:
+        return small_region(VRINGS_AT + sum(each.size for each in self.code.windows), model_bytes)
+
+    def name_of(self, address: int) -> str:
+        """The variable, or the address as the code has it."""
+        for window in self.code.windows:
+            if window.region <= address < window.region + window.size:
+                return self._named(window, address - window.region)
+        return f"{address:#x}"
+
+    def _named(self, window: Window, offset: int) -> str:
+        found = self.code.image.variable_at(window.start + offset)
+        if found is None:
+            return f"{window.start + offset:#x}"
+        symbol, inside = found
+        return symbol.name + (f"+{inside:#x}" if inside else "")
+
+
+def load(reference: str) -> Program:
+    """The program that a reference names. Raises UsageError that says what is wrong with it."""
+    path, _, query = reference.partition("?")
+    asked = _parsed(path, query)
+    shared = [_two_numbers(path, "shared", each) for each in asked["shared"]]
+    if not shared:
+        raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES")
+    mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
+    loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
+    code = Code(path, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
+    parts = {name: _function(code, texts[-1]) for name, texts in asked.items() if _PART.fullmatch(name)}
+    if not parts:
+        raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
+    return program_of(code, parts, ElfSource(str(Path(path).resolve()), query, code.image.sha256))
+
+
+def program_of(code: Code, parts: Mapping[str, Function], source: Source | None) -> Program:
+    """A program whose parts are functions of one file."""
+    marked, by_side = dict[int, Line](), {side: set[int]() for side in Side}
+    for name, part in parts.items():
+        found = barrier_lines(code.listing, part.entry)
+        marked.update(found)
+        by_side[_side(name)] |= set(found)
+    sites, numbers = sites_of(code.listing, [marked[address] for address in sorted(marked)], by_side)
+    for part in parts.values():
+        part.sites.update(numbers)
+    ordered = sorted(parts, key=lambda name: (name.startswith("remote"), name))
+    memory = Windows(code)
+    return Program(
+        name=Path(code.image.path).name,
+        summary=f"compiled code, {code.listing.isa.title}: "
+        + ", ".join(f"{name} runs {parts[name].name}" for name in ordered),
+        parts=tuple(
+            Part(name, _side(name), _run(parts[name])) for name in ordered
+        ),
+        memory=lambda _: memory,
+        sites=sites,
+        violations="a failed amp_assert, a wild access, an undefined instruction, or all parts asleep with work left",
+        policies=MappingProxyType({AS_BUILT: SiteMap(AS_BUILT, sites, (Primitive.AS_BUILT,) * len(sites))}),
+        barriers=AS_BUILT,
+        fits=_fits(code, parts),
+        source=source,
+    )
+
+
+def _side(part: str) -> Side:
+    return Side.HOST if part.startswith("host") else Side.REMOTE
+
+
+def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
+    def run(port: Port, _config: RunConfig, _tally: Tally) -> None:
+        function(port)
+
+    run.__module__, run.__qualname__ = function.code.image.path, function.name
+    return run
+
+
+# --- sites
+
+
+def barrier_lines(listing: Listing, entry: int) -> dict[int, Line]:
+    """The barriers that the function at `entry` may come to, by address."""
+    return {
+        address: line
+        for function in listing.reachable(entry)
+        for address, line in function.items()
+        if line.row.kind is Kind.BARRIER
+    }
+
+
+def sites_of(
+    listing: Listing, barriers: Iterable[Line], by_side: Mapping[Side, set[int]]
+) -> tuple[Sites, dict[int, int]]:
+    """The sites, and their numbers by address. `by_side`: the barriers that each side may come to."""
+    grouped: dict[str, list[Line]] = {}
+    for line in barriers:
+        grouped.setdefault(_site_name(listing, line.address), []).append(line)
+    if len(grouped) > SITES_LIMIT:
+        raise UsageError(
+            f"{listing.image.path}: {len(grouped)} lines with barriers can be reached, expected at most {SITES_LIMIT}"
+        )
+    sites = Sites(
+        _site(listing, name, lines, _only((line.address for line in lines), by_side)) for name, lines in grouped.items()
+    )
+    return sites, {line.address: n for n, lines in enumerate(grouped.values(), 1) for line in lines}
+
+
+def _only(addresses: Iterable[int], by_side: Mapping[Side, set[int]]) -> Side | None:
+    """The one side that comes to these; None if both do."""
+    known = set(addresses)
+    sides = [side for side, reached in by_side.items() if known & reached]
+    return sides[0] if len(sides) == 1 else None
+
+
+def _site_name(listing: Listing, address: int) -> str:
+    """ "vring.c:48"; of code without lines "send.0x14"."""
+    place = listing.image.lines.at(address)
+    if place is not None:
+        name = f"{Path(place[0]).name}:{place[1]}"
+    else:
+        symbol = listing.image.function_at(address)
+        name = f"{symbol.name}.{address - symbol.start:#x}" if symbol is not None else f"at.{address:#x}"
+    name = re.sub(r"[^\w.:-]", "_", name, flags=re.ASCII)
+    return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64:]
+
+
+def _orders(line: Line) -> Orders:
+    number = line.row.load_by
+    return BY_NUMBER[number].orders if number in BY_NUMBER else PROMISES[Primitive(number)]
+
+
+def _site(listing: Listing, name: str, lines: list[Line], side: Side | None) -> Site:
+    orders = Orders(0)
+    for line in lines:
+        orders |= _orders(line)
+    kind = SiteKind.MB if orders & _LOADS and orders & _STORES else SiteKind.RMB if orders & _LOADS else SiteKind.WMB
+    symbol = listing.image.function_at(lines[0].address)
+    texts = ", ".join(dict.fromkeys(_said(line) for line in lines))
+    return Site(
+        name,
+        f"{texts} in {symbol.name if symbol is not None else 'code without a symbol'}",
+        needs=orders & ~Orders.RCSC or Orders.WW,
+        kind=kind,
+        built=dict.fromkeys(line.row.load_by for line in lines),
+        side=side,
+        symptom="what the code itself checks",
+        source=listing.image.path,
+    )
+
+
+def _said(line: Line) -> str:
+    number = line.row.load_by
+    return BY_NUMBER[number].name if number in BY_NUMBER else f"amp_{Primitive(number).label}()"
+
+
+# --- does the code fit a platform?
+
+
+def _fits(code: Code, parts: Mapping[str, Function]) -> Callable[[Platform], str]:
+    """What a platform makes of the code's barriers, in words; raises UsageError where its processor has none of them."""
+    isa = code.listing.isa
+
+    def fits(platform: Platform) -> str:
+        native: list[str] = []
+        for name, part in parts.items():
+            side = _side(name)
+            architecture = platform.processor(side).architecture.name
+            found = _native(code.listing, part.entry)
+            if found is None:
+                continue
+            if architecture not in FITS[isa.name]:
+                raise UsageError(
+                    f"{code.image.path}: {code.listing.place(found.address)}: `{found.text}` is {isa.title}'s, and the "
+                    f"{side.value} of {platform.name} is {architecture}; code for another processor uses the symbolic "
+                    "barriers of amp_code.h"
+                )
+            native.append(name)
+        return f"barriers as compiled ({isa.title})" if native else f"symbolic barriers, as {platform.name} has them"
+
+    return fits
+
+
+def _native(listing: Listing, entry: int) -> Line | None:
+    """An instruction, of those that the function may come to, that orders by itself."""
+    for function in listing.reachable(entry):
+        for line in function.values():
+            row = line.row
+            if any(number in BY_NUMBER for number in (row.load_by, row.store_by)):
+                return line
+    return None
+
+
+# --- the reference
+
+
+def _parsed(path: str, query: str) -> dict[str, list[str]]:
+    asked: dict[str, list[str]] = {"shared": [], "mailbox": [], "max-loop": []}
+    for word in filter(None, query.split("&")):
+        name, equals, value = word.partition("=")
+        if not equals or (name not in asked and not _PART.fullmatch(name)):
+            raise UsageError(f"{path}: {word!r:.80} says nothing of a program (host, remote, shared, mailbox, max-loop)")
+        asked.setdefault(name, []).append(value)
+    return asked
+
+
+def _number(path: str, what: str, text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise UsageError(f"{path}: {what} is {text!r:.80}, expected a number") from None
+
+
+def _two_numbers(path: str, what: str, text: str) -> tuple[int, int]:
+    first, colon, second = text.partition(":")
+    if not colon:
+        raise UsageError(f"{path}: {what} is {text!r:.80}, expected two numbers with a colon between")
+    return _number(path, what, first), _number(path, what, second)
+
+
+def _function(code: Code, text: str) -> Function:
+    name, *arguments = text.split(",")
+    return code.function(name, *(_number(code.image.path, "an argument", each) for each in arguments))
+
+
+def notes(program: Program, platform: Platform | None) -> Any:
+    """What a report says of the barriers; None for a program that is not compiled."""
+    return program.fits(platform) if program.fits is not None and platform is not None else None

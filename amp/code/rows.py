@@ -1,0 +1,123 @@
+"""What the engine is told of an instruction: struct code_row of amp/_core/code.h, and its numbers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import Final
+
+NONE: Final = 255  # no register
+DATA: Final = 8  # registers that one instruction moves to or from memory, at most
+_FORMAT: Final = struct.Struct("<8B4H8BQ12Q")
+assert _FORMAT.size == 128, _FORMAT.size
+
+
+class Kind(IntEnum):
+    """What an instruction is: enum code_kind."""
+
+    UNKNOWN = 0
+    PLAIN = 1
+    SELECT = 2
+    BRANCH = 3
+    LOAD = 4
+    STORE = 5
+    ATOMIC = 6
+    EXCLUSIVE_LOAD = 7
+    EXCLUSIVE_STORE = 8
+    BARRIER = 9
+    ISB = 10
+    WAIT = 11
+    SERVICE = 12
+    TRAP = 13
+    REFUSED = 14
+
+
+class Flag(IntFlag):
+    """enum code_flag"""
+
+    HEAD = 1
+    WHOLE = 2
+    UNSEEN = 4
+    COMPARES = 8
+    READ_STORED = 16
+    MIXED = 32
+    PRIVATE = 64
+    LOOKS = 128
+
+
+class Service(IntEnum):
+    """Functions that the engine does itself: enum code_service."""
+
+    RETURN = 1
+    FAIL = 2
+    KICK = 3
+    SLEEP = 4
+    CHOOSE = 5
+
+
+def mask(slots: Iterable[int]) -> tuple[int, int]:
+    """The slots as struct code_mask."""
+    bits = 0
+    for slot in slots:
+        bits |= 1 << slot
+    return bits & (1 << 64) - 1, bits >> 64
+
+
+@dataclass(slots=True)
+class Row:
+    """One instruction. Registers are slots of the instruction set's own numbering; `flows` are (to, from).
+
+    `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself.
+    `counts`: it may be what a loop counts by. `why` says of a refused one what it is.
+    """
+
+    kind: Kind
+    length: int = 4
+    flags: Flag = Flag(0)
+    condition: int = 0
+    detail: int = 0
+    element: int = 0
+    atom: int = 0
+    expected: int = NONE
+    load_by: int = 0
+    store_by: int = 0
+    site: int = 0
+    loop_end: int = 0
+    spins: bool = False
+    counts: bool = False
+    data: tuple[int, ...] = ()
+    address: frozenset[int] = frozenset()
+    flows: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
+    picks: frozenset[int] = frozenset()
+    target: int | None = None
+    calls: bool = False
+    ends: bool = False
+    indirect: bool = False
+    why: str = ""
+
+    def pack(self) -> bytes:
+        """The bytes of struct code_row."""
+        flows = [*self.flows, *((frozenset(), frozenset()),) * (2 - len(self.flows))]
+        masks = [mask(self.address)]
+        for to, source in flows:
+            masks += [mask(to), mask(source)]
+        masks.append(mask(self.picks))
+        return _FORMAT.pack(
+            self.kind,
+            self.flags,
+            self.condition,
+            self.length,
+            self.detail,
+            self.element,
+            self.atom,
+            self.expected,
+            self.load_by,
+            self.store_by,
+            self.site,
+            int(self.spins),
+            *(*self.data, *(NONE,) * (DATA - len(self.data))),
+            self.loop_end,
+            *(word for pair in masks for word in pair),
+        )

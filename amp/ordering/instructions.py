@@ -1,0 +1,89 @@
+"""What a barrier instruction in compiled code orders, and how far it reaches: one row per instruction, with its source.
+
+An instruction set has its own rows; what a row is worth to the other side, a platform says, as of any barrier. The numbers
+follow those of `Primitive` in the core's table and never change meaning: a trace may carry them. `FITS` says which of
+amp's architectures run which instruction set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from amp.ordering.barriers import ALL_ORDERS, PROMISES, Orders, Primitive, Reach
+
+FIRST: Final = 32  # the numbers below are Primitive's
+
+RR, RW, WR, WW, WD = Orders.RR, Orders.RW, Orders.WR, Orders.WW, Orders.WD
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One row. `isa` is the instruction set; `name` is how an assembler writes it."""
+
+    number: int
+    isa: str
+    name: str
+    orders: Orders
+    reach: Reach
+    source: str
+
+    @property
+    def label(self) -> str:
+        """The name in option values: "dmb-ish"."""
+        return self.name.replace(" ", "-")
+
+
+A64: Final = "aarch64"
+
+_V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
+_V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
+# stlr, ldar and the atomics name no domain: they order for the domain of the address, and Non-cacheable is Outer Shareable.
+_V8_ACCESS: Final = "Arm ARM DDI 0487, B2.3, load-acquire and store-release; B2.7, Non-cacheable is Outer Shareable"
+
+_DOMAINS: Final = (("", Reach.SYSTEM), ("ish", Reach.INNER), ("osh", Reach.OUTER), ("nsh", Reach.NONE))
+_DMB: Final = (("", ALL_ORDERS), ("ld", RR | RW), ("st", WW | WD))
+_DSB: Final = (("", ALL_ORDERS), ("ld", RR | RW), ("st", WR | WW | WD))
+
+
+def _a64() -> list[Instruction]:
+    rows = []
+    for mnemonic, accesses, source in (("dmb", _DMB, _V8), ("dsb", _DSB, _V8_DSB)):
+        for domain, reach in _DOMAINS:
+            for access, orders in accesses:
+                name = f"{mnemonic} {domain + access or 'sy'}"
+                rows.append(Instruction(FIRST + len(rows), A64, name, orders, reach, source))
+    for name, orders in (
+        ("ldar", RR | RW | Orders.RCSC),
+        ("ldapr", RR | RW),
+        ("stlr", RW | WW | Orders.RCSC),
+        # Between an atomic operation's acquire and release nothing that is before or after it comes through.
+        ("acquire-release", ALL_ORDERS | Orders.RCSC),
+    ):
+        rows.append(Instruction(FIRST + len(rows), A64, name, orders, Reach.OUTER, _V8_ACCESS))
+    return rows
+
+
+INSTRUCTIONS: Final[tuple[Instruction, ...]] = tuple(_a64())
+BY_NAME: Final[Mapping[tuple[str, str], Instruction]] = MappingProxyType({(i.isa, i.name): i for i in INSTRUCTIONS})
+BY_NUMBER: Final[Mapping[int, Instruction]] = MappingProxyType({i.number: i for i in INSTRUCTIONS})
+
+
+Barrier = Primitive | Instruction
+
+
+def barrier_of(number: int) -> Barrier:
+    """The barrier that a trace has the number of. Raises ValueError."""
+    return BY_NUMBER[number] if number in BY_NUMBER else Primitive(number)
+
+
+def promise_of(barrier: Barrier) -> Orders:
+    """What who writes it may hope for: an instruction promises what it orders."""
+    return barrier.orders & ~Orders.RCSC if isinstance(barrier, Instruction) else PROMISES[barrier]
+
+
+# amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference; what an
+# instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.
+FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({A64: ("arm64", "armv8-firmware", "sc")})

@@ -1,0 +1,105 @@
+"""What the tests of compiled code share: assembled litmus tests, and their outcomes by the engine. Not a test."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+from amp.code.code import Code
+from amp.explore.explorer import Chooser, Ending, Explorer, Machine
+from amp.litmus.compile import Compiled
+from amp.litmus.syntax import AsmThread, Label, RegisterName
+from amp.machine.wiring import VRINGS_AT
+from amp.ordering.placement import Placement
+from amp.ordering.platforms import Platform, Side
+from amp.ordering.sites import NO_SITES, SiteMap
+
+WINDOW, WINDOW_BYTES = 0x40000000, 0x1000
+STEP = 16  # bytes between locations
+CROSS = "aarch64-linux-gnu-"
+
+Outcomes = frozenset[tuple[int, ...]]
+
+
+def placed(sides: Sequence[Side]) -> Placement:
+    """A processor for each: the first of a side, and its siblings."""
+    counts = [sides[: number + 1].count(side) for number, side in enumerate(sides)]
+    return Placement.of([f"{side}{n if n > 1 else ''}" for side, n in zip(sides, counts, strict=True)])
+
+
+def tool(name: str) -> str:
+    """A cross tool; its absence is an error: whoever runs these tests has it installed."""
+    path = shutil.which(CROSS + name)
+    assert path is not None, f"{CROSS}{name} is not installed (Debian: gcc-aarch64-linux-gnu)"
+    return path
+
+
+def assembly(number: int, made: Compiled) -> str:
+    """The threads as functions t0_p0, t0_p1, ..."""
+    threads = cast(Sequence[AsmThread], made.test.threads)
+    return "".join(_function(f"t{number}_p{p}", p, thread, made) for p, thread in enumerate(threads))
+
+
+def _function(name: str, number: int, thread: AsmThread, made: Compiled) -> str:
+    lines = [f".globl {name}", f".type {name},%function", f"{name}:"]
+    for entry in made.test.initial:
+        if isinstance(entry.target, RegisterName) and entry.target.thread == number:
+            value = entry.value or 0
+            at = WINDOW + STEP * made.locations.index(value) if isinstance(value, str) else value & (1 << 64) - 1
+            register = re.sub("^w", "x", entry.target.name.lower())
+            lines += [f"movz {register},#{at & 0xFFFF}"]
+            lines += [f"movk {register},#{at >> s & 0xFFFF},lsl #{s}" for s in (16, 32, 48) if at >> s & 0xFFFF]
+    for each in thread:
+        lines.append(f".L{name}_{each.name}:" if isinstance(each, Label) else _instruction(name, str(each), thread))
+    return "\n".join([*lines, "ret", f".size {name},.-{name}", ""])
+
+
+def _instruction(name: str, text: str, thread: AsmThread) -> str:
+    for each in thread:
+        if isinstance(each, Label):
+            text = re.sub(rf"\b{re.escape(each.name)}\b", f".L{name}_{each.name}", text)
+    return text
+
+
+def assembled(directory: Path, tests: Iterable[Compiled], march: str = "armv8.5-a") -> Code:
+    """All tests in one executable."""
+    source, thing, executable = (directory / f"tests.{kind}" for kind in ("s", "o", "elf"))
+    source.write_text("".join(assembly(number, made) for number, made in enumerate(tests)) + ".globl _start\n_start: ret\n")
+    subprocess.run([tool("as"), f"-march={march}", "-o", thing, source], check=True, capture_output=True, text=True)
+    subprocess.run([tool("ld"), "-Ttext=0x10000", "-o", executable, thing], check=True, capture_output=True, text=True)
+    return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])
+
+
+def outcomes(
+    code: Code, number: int, made: Compiled, platform: Platform, sides: Sequence[Side], *, planted: str = ""
+) -> Outcomes:
+    """All final states of the test, as amp.litmus.enumerate_outcomes has them. `planted`: a rule to leave out."""
+    functions = [code.function(f"t{number}_p{p}") for p in range(len(made.test.threads))]
+    sites = SiteMap("none", NO_SITES, ())
+    memory = (VRINGS_AT, VRINGS_AT + WINDOW_BYTES)
+    explorer = Explorer(Machine(platform, sites, memory, placement=placed(sides)), functions)
+    core, found = explorer.core, set[tuple[int, ...]]()
+    core.set_hazards(True)
+    if planted:
+        core.plant(planted)
+    core.set_merging(False)
+    core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
+    core.restart()
+    while True:
+        if explorer.run() is Ending.COMPLETE:
+            registers = [each.engine.core.registers() for each in functions]
+            found.add(
+                (
+                    *(registers[thread][register] for thread, register in made.program.observed_registers),
+                    *(core.final(VRINGS_AT + STEP * each) for each in made.program.observed_locations),
+                )
+            )
+        if core.advance():
+            continue
+        if not explorer._start_again():
+            return frozenset(found)
+        found.clear()

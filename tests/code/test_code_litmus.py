@@ -1,0 +1,90 @@
+"""The judge of the engine's dependencies and orders: litmus tests, assembled to machine code, have the outcomes of `amp litmus`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import random_tests
+from litmus_runs import DATA, LIMITS, compiled, sample
+from machine_code import assembled, outcomes
+
+from amp.errors import UsageError
+from amp.litmus.compile import compile_test
+from amp.litmus.enumerate import enumerate_outcomes
+from amp.litmus.parser import parse
+from amp.ordering.platforms import PLATFORMS, Side
+
+SAMPLE = [each for each in sample() if each.arch == "AArch64"]
+
+
+@pytest.mark.parametrize("on", ["arm64", "arm64-domains"])
+def test_machine_code_has_the_outcomes_of_the_litmus_test(tmp_path: Path, on: str) -> None:
+    apart = on == "arm64-domains"
+    chosen = [each for each in SAMPLE if not apart or len(each.test.threads) == 2]
+    assert len(chosen) > 250
+    made_of = [compiled(each.test, on) for each in chosen]
+    code, platform, wrong = assembled(tmp_path, made_of), PLATFORMS[on], []
+    for number, (each, made) in enumerate(zip(chosen, made_of, strict=True)):
+        threads = len(each.test.threads)
+        due = enumerate_outcomes(made.program, platform, tuple(range(threads)) if apart else (0,) * threads, LIMITS)
+        assert due.complete
+        sides = (Side.HOST, Side.REMOTE) if apart else (Side.HOST,) * threads
+        found = outcomes(code, number, made, platform, sides)
+        if found != frozenset(due.counts):
+            wrong.append(f"{each.file}: {sorted(found)}, amp litmus: {sorted(due.counts)}")
+    assert not wrong
+
+
+RANDOM = {
+    "cycle": lambda seed: random_tests.aarch64(seed, cycle=True),
+    "unstructured": lambda seed: random_tests.aarch64(seed, cycle=False),
+    "atomics": random_tests.aarch64_atomics,
+    "wide cycle": lambda seed: random_tests.aarch64(seed, cycle=True, wide=True),
+    "wide": lambda seed: random_tests.aarch64(seed, cycle=False, wide=True),
+}
+
+
+def differences(directory: Path, texts: list[str], *, planted: str = "") -> tuple[int, list[str]]:
+    """How many tests were compared, and those whose outcomes differ. What either refuses is not compared."""
+    platform, chosen = PLATFORMS["arm64"], []
+    for text in texts:
+        made = compile_test(parse("t.litmus", text), platform)
+        with suppress(UsageError):
+            due = enumerate_outcomes(made.program, platform, (0,) * len(made.test.threads), LIMITS)
+            chosen.append((text, made, frozenset(due.counts)))
+    code = assembled(directory, [made for _, made, _ in chosen])
+    compared, wrong = 0, []
+    for number, (text, made, due) in enumerate(chosen):
+        try:
+            found = outcomes(code, number, made, platform, (Side.HOST,) * len(made.test.threads), planted=planted)
+        except UsageError as error:  # of compiled code an atomic that a later store overtakes is refused
+            assert "before an atomic ahead of it has read" in str(error), text
+            continue
+        compared += 1
+        if found != due:
+            wrong.append(f"{text}\n{sorted(found)}, amp litmus: {sorted(due)}")
+    return compared, wrong
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_random_machine_code_has_the_outcomes_of_the_litmus_test(tmp_path: Path, kind: str) -> None:
+    compared, wrong = differences(tmp_path, [RANDOM[kind](seed) for seed in range(40)])
+    assert compared > 25
+    assert not wrong, wrong[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RANDOM)
+def test_much_random_machine_code_has_the_outcomes_of_the_litmus_test(tmp_path: Path, kind: str) -> None:
+    compared, wrong = differences(tmp_path, [RANDOM[kind](seed) for seed in range(1000, 1400)])
+    assert compared > 250
+    assert not wrong, wrong[0]
+
+
+@pytest.mark.parametrize(("planted", "instruction"), [("dependency", "EOR"), ("control", "CBNZ")])
+def test_the_judge_notices_a_rule_that_is_left_out(tmp_path: Path, planted: str, instruction: str) -> None:
+    texts = [text for each in SAMPLE if instruction in (text := (DATA / each.file).read_text())]
+    assert differences(tmp_path, texts)[1] == []
+    assert differences(tmp_path, texts, planted=planted)[1]
