@@ -94,7 +94,7 @@ REFUSED = [
     ("impatient", UsageError, "an exploration has no clock"),
     ("misaligned", AccessFault, "load of 4 bytes at 0x41: not aligned"),
     ("outside", AccessFault, "store of 8 bytes at 0x100000: outside"),
-    ("no_such_site", AccessFault, "there is no site 1000"),
+    ("no_such_site", AccessFault, "barrier: site 1000, this program has 255, from 1"),
     ("static_counter", Nondeterministic, "not deterministic"),
 ]
 
