@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from amp.errors import Stall as Stall
     from amp.errors import UsageError as UsageError
     from amp.errors import Violation as Violation
-    from amp.lab.api import Cell as Cell
     from amp.lab.api import Finding as Finding
     from amp.lab.api import Replay as Replay
     from amp.lab.api import Runs as Runs
+    from amp.lab.api import TableCell as TableCell
     from amp.lab.api import Verification as Verification
     from amp.lab.api import explain as explain
     from amp.lab.api import replay as replay
@@ -62,7 +62,7 @@ _PLACES: Final = {
     "REMOTE": "amp.port.port",
     "AmpError": "amp.errors",
     "Bytes": "amp.layout",
-    "Cell": "amp.lab.api",
+    "TableCell": "amp.lab.api",
     "FailedCheck": "amp.errors",
     "Finding": "amp.lab.api",
     "Layout": "amp.layout",

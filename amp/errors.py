@@ -36,7 +36,7 @@ class ProgramError(UsageError):
         return cls(f"{where}the program failed: {said}", lines)
 
     @classmethod
-    def said(cls, error: UsageError, *, skip: str) -> ProgramError:
+    def said(cls, error: AmpError, *, skip: str) -> ProgramError:
         """A call that a part may not make: what was said of it, with the line."""
         if isinstance(error, ProgramError):
             return error
@@ -178,7 +178,7 @@ class WrongMessage(Violation):
 
 
 class Stall(Violation):
-    """Both sides sleep, no doorbell is under way, and work is left: a kick or an interrupt was lost."""
+    """All parts sleep and no doorbell is under way: a kick or an interrupt was lost."""
 
     @classmethod
     def of(cls, error: AmpError, *, skip: str) -> Stall:

@@ -21,7 +21,6 @@ from amp.programs.room import GRANULE_BYTES, plus, small_region
 from amp.region import Layout as RegionLayout
 
 LAYOUT_LIMIT_BYTES: Final = 1 << 20
-_NAMES_TAKEN: Final = ("layout", "name_of", "end")
 
 
 class Cell(int):
@@ -100,7 +99,7 @@ u64: Final = Scalar(8)
 
 @dataclass(frozen=True)
 class Bytes(_Type):
-    """So many bytes in a row, for bulk accesses (`port.read`, `port.write`)."""
+    """`size` bytes, loaded and stored in bulk: `cpu.load(at.text)`, `cpu.store(at.text, data)`."""
 
     size: int
 
@@ -121,14 +120,17 @@ class Bytes(_Type):
 
 @dataclass(frozen=True)
 class Array(_Type):
-    """`count` elements, one behind the other."""
+    """`count` elements in a row. `amp.u32[4][2]` is two arrays of four, the reverse of C."""
 
     element: _Type
     count: int
 
     def __post_init__(self) -> None:
         if not isinstance(self.count, int) or not 1 <= self.count * self.element.size <= LAYOUT_LIMIT_BYTES:
-            raise UsageError(f"layout: an array of {self.count!r:.40} elements of {self.element.size} bytes")
+            raise UsageError(
+                f"layout: an array of {self.count!r:.40} elements of {self.element.size} bytes, "
+                f"expected 1 to {LAYOUT_LIMIT_BYTES} bytes in all"
+            )
 
     @property
     def size(self) -> int:  # type: ignore[override]
@@ -210,9 +212,6 @@ class Layout:
 
     def __init__(self, **variables: _Type) -> None:
         self._variables = _checked(variables, "layout")
-        for name in variables:
-            if name in _NAMES_TAKEN:
-                raise UsageError(f"layout: {name} is taken, call it otherwise")
         size = sum(_padded(variable.size, GRANULE_BYTES) for variable in variables.values())
         if size > LAYOUT_LIMIT_BYTES:
             raise UsageError(f"layout: {size} bytes, expected at most {LAYOUT_LIMIT_BYTES}")

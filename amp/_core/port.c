@@ -46,16 +46,22 @@ void amp_give_up(const struct amp_port *port, int error, const char *format, ...
     end_part(port, error, format, arguments);
 }
 
+/* The run is the caller's: what changes in it before a longjmp is no local of the function that has called setjmp. */
+static void enter(struct amp_run *run, const struct amp_port *port,
+                  void (*part)(const struct amp_port *port, void *argument), void *argument)
+{
+    if (setjmp(run->end) == 0)
+        part(port, argument);
+}
+
 int amp_run(const struct amp_port *port, void (*part)(const struct amp_port *port, void *argument), void *argument,
             char *text)
 {
     struct amp_seat *seat = port->seat;
-    struct amp_run run = {.error = 0}, *const outer = seat->run;
+    struct amp_run run = {.error = 0}, *outer = seat->run;
 
-    if (setjmp(run.end) == 0) {
-        seat->run = &run;
-        part(port, argument);
-    }
+    seat->run = &run;
+    enter(&run, port, part, argument);
     seat->run = outer;
     if (text)
         memcpy(text, run.text, sizeof run.text);
@@ -69,6 +75,7 @@ static const char *why(int error)
     case -EINVAL: return "not aligned to its size, or a number that nobody knows";
     case -EPIPE: return "the other processor died";
     case -ESHUTDOWN: return "every other processor has retired";
+    case -ETIME: return "very many looks, and nothing came";
     case -EDEADLK: return "every processor sleeps and no doorbell is under way";
     default: return strerror(-error);
     }
@@ -139,11 +146,13 @@ void amp_fence(const struct amp_port *port, unsigned primitive)
 
 void amp_barrier(const struct amp_port *port, unsigned site)
 {
-    const uint8_t *sites = port->seat->sites;
-    unsigned primitive = sites && site < AMP_SITES_LIMIT ? sites[site] : (unsigned)AMP_FENCE_NONE;
+    const struct amp_seat *seat = port->seat;
+    unsigned primitive = AMP_FENCE_NONE;
 
-    if (site >= AMP_SITES_LIMIT)
-        amp_give_up(port, -EINVAL, "barrier: there is no site %u", site);
+    if (site < 1 || site > seat->site_count || site >= AMP_SITES_LIMIT)
+        amp_give_up(port, -EINVAL, "barrier: site %u, this program has %u, from 1", site, seat->site_count);
+    if (seat->sites)
+        primitive = seat->sites[site];
     while (again(port, port->ops->barrier(port, primitive, site), "barrier", 0, 0))
         ;
 }

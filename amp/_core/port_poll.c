@@ -31,7 +31,7 @@ int amp_poll_by_looking(const struct amp_port *port, int (*look)(void *state), v
         if (ended)
             return ended;
         error = port->ops->wait(port, LISTEN_NS);
-        looks = round < 8 ? YIELD_EVERY << round : LOOKS_LIMIT;
+        looks = round < 9 ? YIELD_EVERY << round : LOOKS_LIMIT;
         if (error == 0) {
             port->seat->kept = true;
         } else if (error == -ESHUTDOWN) { /* what the others stored last may have come behind the last look: once more */
@@ -41,5 +41,5 @@ int amp_poll_by_looking(const struct amp_port *port, int (*look)(void *state), v
             return error;
         }
     }
-    return -EDEADLK;
+    return -ETIME;
 }

@@ -197,8 +197,9 @@ static PyObject *port_barrier(PyObject *self, PyObject *site)
         return NULL;
     else
         py_word_look(site);
-    if (number >= SITES)
-        return py_fail(self, "barrier", -EINVAL);
+    if (number < 1 || number > ((struct port *)self)->site_count)
+        return PyErr_Format(PyExc_ValueError, "barrier: site %llu, this program has %u, from 1",
+                            (unsigned long long)number, ((struct port *)self)->site_count);
     return barrier_with(self, ((struct port *)self)->sites[number], number, "barrier");
 }
 
@@ -348,6 +349,7 @@ static int set_sites(struct port *port, PyObject *sites, PyObject *numbers)
         return -1;
     for (Py_ssize_t i = 0; i < map.len && i < SITES; i++)
         port->sites[i] = ((uint8_t *)map.buf)[i];
+    port->site_count = map.len < 1 ? 0 : map.len < SITES ? (unsigned)map.len - 1 : SITES - 1;
     PyBuffer_Release(&map);
     return 0;
 }

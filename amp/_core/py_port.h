@@ -26,6 +26,7 @@ struct port {
     Py_buffer region; /* keeps the mapping alive */
     uint64_t shared_start, shared_end;
     uint8_t sites[SITES]; /* site -> primitive */
+    unsigned site_count;  /* numbered from 1 */
     PyObject *numbers;    /* mapping: site -> its number; NULL: sites are named by their numbers only */
     union {
         struct amp_cpu model;

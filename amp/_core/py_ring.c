@@ -129,6 +129,7 @@ PyObject *py_ring_new(PyTypeObject *type, PyObject *args, struct amp_ring_config
                                             .cpus = AMP_CPUS};
             amp_port_direct(&self->port, &self->seat, &self->cpu);
             self->seat.sites = self->sites;
+            self->seat.site_count = AMP_SITES_LIMIT - 1;
             return (PyObject *)self;
         }
         PyErr_SetString(PyExc_ValueError, "the shared memory or the doorbell lies behind the buffer's end, or no such CPU");

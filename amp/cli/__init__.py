@@ -1,1 +1,1 @@
-"""The command line, and the composition root: only here, and in scenarios, are both sides named."""
+"""The command line: it reads options and renders. What it shows, amp.lab has composed."""

@@ -235,7 +235,7 @@ def verify(
     "--replay/--no-replay",
     default=True,
     show_default=True,
-    help="Show one counterexample of each site in two processes, too.",
+    help="Show one counterexample of each site in processes, too.",
 )
 @click.option("--html", metavar="F", help="Also write one self-contained page: the table, and its counterexamples.")
 @json_option

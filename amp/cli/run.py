@@ -54,7 +54,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     if shown.not_repeated:
         render_unrepeated(console, plan, shown)
         return
-    which = f"seed {shown.seed}" if not plan.config.script else "this schedule"
+    which = f"seed {shown.seed}" if not plan.config.script else "the run of this schedule"
     console.print(f"\n[bold]{which}{progress(plan, shown)}[/bold]")
     replay = replay_command(plan, shown.seed)
     if shown.trace is not None and shown.explanation is not None:
@@ -67,7 +67,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
 
 
 def render_unrepeated(console: Console, plan: Plan, shown: Witness) -> None:
-    """What the explorer found and two processes did not: why, and the execution step by step."""
+    """What the explorer found and processes did not: why, and the execution step by step."""
     report, finder = shown.outcome.finding, shown.outcome.finder
     assert report is not None, shown
     assert finder is not None, shown

@@ -48,7 +48,7 @@ def replay(witness: str, *, program: str | None, as_json: bool) -> int:
     from amp.lab import witness as witness_file  # noqa: PLC0415
 
     with working("replaying"):
-        found, outcome, same = witness_file.replay(witness, program)
+        _, found, outcome, same = witness_file.replay(witness, program)
     if as_json:
         print_json(witness_file.replay_data(outcome, same=same))
     elif same:

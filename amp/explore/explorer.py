@@ -41,7 +41,9 @@ T = TypeVar("T")
 Program = Callable[[Port], object]
 Choice = tuple[int, int]  # (branch, the option's index or the value promised): the core's enum xp_branch
 
-STALLED: Final = "wait: every processor sleeps and no doorbell is under way"  # as the core says it in two processes
+# As the core says it in processes.
+STALLED: Final = "wait: every processor sleeps and no doorbell is under way"
+LEFT: Final = "wait: every other processor has retired"
 
 
 class Unlook(BaseException):
@@ -285,10 +287,11 @@ class Explorer:
         while (cpu := core.next()) >= 0:
             cpus[cpu].switch()
         ending = Ending(core.ending())
+        said = LEFT if len(cpus) > 1 and idle.count(False) == 1 else STALLED
         for cpu, each in enumerate(cpus):
             if not idle[cpu]:
                 # Of a stall the program speaks itself: it knows what it waited for.
-                each.throw(Stall(STALLED) if ending is Ending.STALL else RunOver())
+                each.throw(Stall(said) if ending is Ending.STALL else RunOver())
         if not all(idle):
             self._abandon()
         if self._parts.looks.said is not None:

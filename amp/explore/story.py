@@ -1,4 +1,4 @@
-"""An execution told step by step, for a finding that no run of two processes shows."""
+"""An execution told step by step, for a finding that no run of processes shows."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
     verdict = amp.verify(Handover, platform="all", barriers="smp")
     assert verdict.verified, verdict
 
-Every record prints as a short text and converts to JSON (`as_dict`). A program is an amp.Program, or what the command
-line takes: a name, a file. All functions raise UsageError for what cannot be, and amp.errors.ProgramError for a program
-that fails by itself.
+Verification, Finding and Runs print as a short text and convert to JSON (`as_dict`). A program is an amp.Program, or
+what the command line takes: a name, a file. All functions raise UsageError for what cannot be, and
+amp.errors.ProgramError for a program that fails by itself.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from amp.lab.plan import BARRIERS, Plan, make_plan
 from amp.lab.run import Witness, finding_data
 from amp.lab.run import as_data as run_data
 from amp.lab.run import run as run_plan
-from amp.lab.table import Table, plans_of, table_data, verify_table
+from amp.lab.table import Platforms, Table, plans_of, table_data, verify_table
 from amp.lab.verify import title
 from amp.machine.config import Mode
 from amp.ordering.platforms import Platform
 from amp.programs.program import Program
+from amp.report.counts import count_of
 from amp.report.history import History
 from amp.report.matrix import Matrix
 from amp.report.words import Words
@@ -71,12 +72,15 @@ class Finding:
         return finding_data(self._plan, self._witness)
 
     def save(self, path: str) -> None:
-        """Write it as a witness, for `amp explain`, `amp replay`, amp.explain and amp.replay. Raises OSError."""
+        """Write it as a witness, for `amp explain`, `amp replay`, amp.explain and amp.replay.
+
+        Raises OSError, and UsageError for a finding that has no trace: of direct mode, or beyond the first 32 of a run.
+        """
         write_whole(path, files.content(self._plan, self._witness))
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """One platform and class of barriers: its status ("verified", "violation", "inconclusive") and what it took.
 
     `runs` counts also those cut short, `executions` the complete ones. `bound` says what limit was reached, None if
@@ -100,7 +104,7 @@ class Verification:
 
     title: str
     status: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     finding: Finding | None
     seconds: float
     _table: Table = field(repr=False, compare=False)
@@ -143,7 +147,7 @@ class Runs:
         return not self.findings
 
     def __str__(self) -> str:
-        lines = [f"{self.title}: {len(self.findings)} violations in {self.runs} runs"]
+        lines = [f"{self.title}: {count_of(len(self.findings), 'violation')} in {count_of(self.runs, 'run')}"]
         return "\n".join([*lines, str(self.findings[0])] if self.findings else lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -164,7 +168,7 @@ class Replay:
 def verify(
     program: str | Program,
     *,
-    platform: str | Platform | Sequence[str] | None = None,
+    platform: Platforms = None,
     barriers: str | Sequence[str] = BARRIERS,
     weaken: Weaken = (),
     messages: int | None = None,
@@ -175,10 +179,10 @@ def verify(
 ) -> Verification:
     """Explore every behaviour of `program` on each platform with each class of barriers.
 
-    `platform` is a name, a TOML file, several with commas between or in a list, "all", or a Platform; None is
-    omap4-2011. `barriers` likewise. `weaken` are other barriers at single sites: ["publish=smp"], or
-    {"publish": "smp"}. `sizes` are the program's own. `max_executions` (runs) and `max_seconds` bound each cell; one
-    that reaches a bound is "inconclusive".
+    `platform` is a name, a TOML file, a Platform, names with commas between, a list of these, or "all"; None is
+    omap4-2011. `barriers` is one name, names with commas between, a list of names, or "all". `weaken` are other
+    barriers at single sites: ["publish=smp"], or {"publish": "smp"}. `sizes` are the program's own. `max_executions`
+    (runs) and `max_seconds` bound each cell; one that reaches a bound is "inconclusive".
     """
     plans = plans_of(
         program,
@@ -193,7 +197,7 @@ def verify(
     if table.interrupted:
         raise KeyboardInterrupt
     cells = tuple(
-        Cell(
+        TableCell(
             str(cell.plan.platform_name),
             cell.plan.barriers,
             cell.status,
@@ -252,7 +256,7 @@ def run(
 def sites(
     program: str | Program,
     *,
-    platform: str | None = None,
+    platform: str | Platform | None = None,
     barriers: str = BARRIERS,
     weaken: Weaken = (),
     messages: int | None = None,
@@ -276,15 +280,14 @@ def sites(
     return necessity(plan, Bounds(max_executions, max_seconds))
 
 
-def explain(path: str) -> Finding:
-    """The finding that a witness file holds."""
-    return _finding(*files.load(path))
+def explain(path: str, *, program: str | None = None) -> Finding:
+    """The finding that a witness file holds. `program` says where its program is now (FILE:NAME), if it was moved."""
+    return _finding(*files.load(path, program))
 
 
-def replay(path: str) -> Replay:
-    """Run a witness again in fresh processes, access for access."""
-    plan, found = files.load(path)
-    _, outcome, same = files.replay(path)
+def replay(path: str, *, program: str | None = None) -> Replay:
+    """Run a witness again in fresh processes, access for access. `program` as for explain."""
+    plan, found, outcome, same = files.replay(path, program)
     return Replay(_finding(plan, found), same, outcome.events, f"{outcome.digest:016x}")
 
 
@@ -319,7 +322,7 @@ def _finding(plan: Plan, found: Witness) -> Finding:
         why=why,
         story=story,
         schedule=plan.config.script if lockstep else "",
-        command=plan.command(found.seed) if lockstep else "",
+        command=plan.command(found.seed) if lockstep and plan.is_nameable else "",
         _plan=plan,
         _witness=found,
     )

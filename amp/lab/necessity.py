@@ -15,6 +15,7 @@ from amp.lab.plan import NOTHING, Plan, make_plan
 from amp.lab.search import CellsDone, Search, unjudged
 from amp.lab.stopping import Stop
 from amp.lab.verify import title
+from amp.ordering.platforms import Platform
 from amp.programs import load
 from amp.programs.program import Program
 from amp.report.matrix import Matrix, Verdict
@@ -23,7 +24,7 @@ from amp.report.matrix import Matrix, Verdict
 def plan_of(
     program: str | Program,
     *,
-    platform: str | None,
+    platform: str | Platform | None,
     barriers: str | None,
     weaken: tuple[str, ...],
     messages: int | None = None,
@@ -63,7 +64,7 @@ def necessity(
 ) -> Matrix:
     """The matrix of `plan`, `bounds` for each exploration.
 
-    With `replayed` one counterexample a site, that of the strongest class that is not enough, is run in two processes;
+    With `replayed` one counterexample a site, that of the strongest class that is not enough, is run in processes;
     or only that of the program as coded, if that is broken. What is left to explore when `stop` is asked for is
     unknown.
     """

@@ -20,7 +20,7 @@ import msgspec
 from amp.errors import UsageError
 from amp.machine.config import HEADER_BYTES, Mode, RunConfig
 from amp.ordering import platform as find_platform
-from amp.ordering.platforms import Platform
+from amp.ordering.platforms import PLATFORMS, Platform
 from amp.ordering.sites import SiteMap, Sites, parse_policy, parse_weaken
 from amp.programs import load
 from amp.programs.program import Program
@@ -56,6 +56,12 @@ class Plan:
     def name_of(self, address: int) -> str:
         """What the program calls that place of the region."""
         return self.program.memory(self.config).name_of(address)
+
+    @property
+    def is_nameable(self) -> bool:
+        """Can another process make it again from its words? Not if the platform is a record that has no such name."""
+        name, platform = self.platform_name, self.platform
+        return platform is None or name is None or _is_file(name) or PLATFORMS.get(name) == platform
 
     def _size_words(self, name: str) -> list[str]:
         """The option that gives this size; none if the program has no such size."""
@@ -176,6 +182,10 @@ def _resolved(
     shown = asked if isinstance(asked, str) else program.reference or program.name
     sites = sites_for(program, barriers, weaken)
     return Plan(program, shown, config, named, machine, barriers, weaken, sites)
+
+
+def _is_file(platform: str) -> bool:
+    return platform.endswith(".toml") or os.sep in platform
 
 
 def sites_for(program: Program, barriers: str, weaken: tuple[str, ...]) -> SiteMap:

@@ -170,7 +170,7 @@ class Search:
         return self.known[key]
 
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
-        """The smallest one of a broken assignment; run in two processes if `replayed`, and if those can show it."""
+        """The smallest one of a broken assignment; run in processes if `replayed`, and if those can show it."""
         messages, shrunk = self._smallest(classes)
         plan = self.changed(classes).with_config(messages=messages)
         found = Counterexample(
@@ -313,7 +313,7 @@ def _told(result: Exploration) -> Explored:
 
 
 def _explained(found: Counterexample, plan: Plan, witness: Witness) -> Counterexample:
-    """With what two processes showed of it."""
+    """With what processes showed of it."""
     if witness.trace is None or witness.explanation is None:
         return replace(found, replayed=True)
     words = Words(History(witness.trace), witness.explanation, plan.name_of)

@@ -22,6 +22,7 @@ from amp.programs import load
 from amp.programs.program import Program
 
 ALL: Final = "all"
+Platforms = str | Platform | Sequence[str | Platform] | None
 CellDone = Callable[[int, int], None]  # (cells done, of how many)
 Found = tuple[Plan, Explorer, Finding, str]
 
@@ -64,14 +65,14 @@ def choices(text: str | Sequence[str] | None, every: Sequence[str], default: str
 def plans_of(
     program: str | Program,
     *,
-    platforms: str | Platform | Sequence[str] | None,
+    platforms: Platforms,
     barriers: str | Sequence[str] | None,
     **asked: Any,
 ) -> list[Plan]:
     """A plan for each platform and each class of barriers. `asked` as make_plan takes it. Raises UsageError."""
-    where: list[str | Platform] = [platforms] if isinstance(platforms, Platform) else []
-    if not isinstance(platforms, Platform):
-        where += choices(platforms, tuple(PLATFORMS), PLATFORM)
+    where: list[str | Platform] = []
+    for each in [platforms] if platforms is None or isinstance(platforms, str | Platform) else platforms:
+        where += [each] if isinstance(each, Platform) else choices(each, tuple(PLATFORMS), PLATFORM)
     known = load(program) if isinstance(program, str) and (barriers is None or barriers == "all") else program
     default = (known.barriers if isinstance(known, Program) else "") or BARRIERS
     classes = choices(barriers, tuple(each.value for each in BarrierClass), default)

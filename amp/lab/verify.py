@@ -40,7 +40,7 @@ class NotRepeated(AmpError):
 class Counterexample:
     """`plan` is the run that shows it, with its schedule and as few messages as it takes; `smaller` says of fewer.
 
-    `witness` is the run in two processes, or, if those did not repeat it, the explorer's own execution and the reason.
+    `witness` is the run in processes, or, if those did not repeat it, the explorer's own execution and the reason.
     """
 
     plan: Plan
@@ -55,7 +55,7 @@ class Counterexample:
 
     @property
     def repeated(self) -> bool:
-        """Did two processes repeat it?"""
+        """Did processes repeat it?"""
         return not self.witness.not_repeated
 
 
@@ -98,7 +98,7 @@ def _part(code: Code, config: RunConfig) -> Program:
 
 
 def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
-    """Explore `plan`; make a counterexample small and show it in two processes."""
+    """Explore `plan`; make a counterexample small and show it in processes."""
     started = time.monotonic()
     explorer = explorer_of(plan)
     with stoppable() as stop:
@@ -190,7 +190,7 @@ def fewest_messages(
 
 
 def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
-    """The finding made small, and shown in two processes."""
+    """The finding made small, and shown in processes."""
     execution = Execution.of(explorer.core.events())
     shrunk = told(finding, execution)
     try:
@@ -207,7 +207,7 @@ def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Cou
 
 
 def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:
-    """The finding as the explorer has it. `why` says why two processes did not repeat it."""
+    """The finding as the explorer has it. `why` says why processes did not repeat it."""
     found = Report(
         outcome="violation",
         kind=type(finding.error).__name__,

@@ -49,7 +49,7 @@ class Diverged(UsageError):
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file's object. `platform_crc` is over everything the platform orders; `file_sha256` of what a stream sent.
 
-    `not_repeated` says why two processes did not repeat the finding; then there is no trace, and the story is all.
+    `not_repeated` says why processes did not repeat the finding; then there is no trace, and the story is all.
     """
 
     format: str
@@ -71,11 +71,14 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def content(plan: Plan, found: Witness) -> bytes:
-    """The file of `found`. Raises UsageError if what a stream has sent is gone."""
+    """The file of `found`. Raises UsageError for one without a trace, and if what a stream has sent is gone."""
     outcome = found.outcome
-    assert plan.platform_name is not None, plan
-    assert plan.platform is not None, plan
-    assert found.trace is not None or found.not_repeated, found
+    if plan.platform is None or plan.platform_name is None:
+        raise UsageError("a finding of direct mode keeps no trace: there is nothing to save")
+    if not plan.is_nameable:
+        raise UsageError(f"platform {plan.platform_name} is no name and no file: a witness cannot say what it is")
+    if found.trace is None and not found.not_repeated:
+        raise UsageError("of the findings of many runs only the first keep their trace: save one of those")
     assert outcome.finder is not None, outcome
     file = WitnessFile(
         format=FORMAT,
@@ -124,7 +127,7 @@ def load(path: str, program: str | None = None) -> tuple[Plan, Witness]:
     return _opened(path, program)[:2]
 
 
-def replay(path: str, program: str | None = None) -> tuple[Witness, Outcome, bool]:
+def replay(path: str, program: str | None = None) -> tuple[Plan, Witness, Outcome, bool]:
     """Read a witness and run it again: what was found then, what came of it now, and whether it is the very same run.
 
     `program` as for `load`. Raises UsageError if it cannot be used, or the file that it sends is no longer the one that
@@ -138,7 +141,7 @@ def replay(path: str, program: str | None = None) -> tuple[Witness, Outcome, boo
             raise UsageError(f"file {plan.config.file} is not the one that was sent: its sha256 differs")
     except UsageError as error:
         raise UsageError(f"witness {path}: {error}") from None
-    return found, *repeat(plan, found)
+    return plan, found, *repeat(plan, found)
 
 
 def replay_data(outcome: Outcome, *, same: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ PATH_LIMIT_BYTES: Final = 4095  # limits.h, PATH_MAX
 
 
 class Mode(StrEnum):
-    """How the two processes run."""
+    """How the processes run."""
 
     DIRECT = "direct"  # the bare region, this machine's fences
     FREE = "free"  # the model, at full speed

@@ -1,4 +1,4 @@
-"""A schedule as a value: the goals that two processes in lockstep reach one after the other, and its printable token.
+"""A schedule as a value: the goals that processes in lockstep reach one after the other, and its printable token.
 
 A CPU's stores (kicks among them) and loads are counted from 0 as the program issues them; an atomic is a load and, if
 it stores, a store. A part is a granule of a bulk access, from 0 in the order of their addresses; a scalar has part 0

@@ -21,7 +21,7 @@ _MEMORY_STORES = Orders.WR | Orders.WW
 
 
 class Side(StrEnum):
-    """The two processors. Driver and device are roles; these are machines."""
+    """The two machines. A side may have several processors. Driver and device are roles."""
 
     HOST = "host"
     REMOTE = "remote"

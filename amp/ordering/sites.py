@@ -1,4 +1,4 @@
-"""Barrier sites: every barrier in protocol code is one, and has no other name.
+"""Barrier sites: a site is a named place in protocol code at which a barrier stands.
 
 A site is what a fault weakens, what a report blames, what the necessity matrix ranges over. The code that stands at a
 site asks the port for it (`port.barrier(S1)`); which primitive that is, the program's `SiteMap` decides, and what the
@@ -127,13 +127,19 @@ def _orders(name: str, needs: Orders | str) -> Orders:
     return found
 
 
+class NoSite(UsageError, KeyError):
+    """What was named is no site of the program."""
+
+    __str__ = UsageError.__str__
+
+
 class _Numbers(dict[Site, int]):
     """Sites' numbers, for the ports. Raises UsageError for what is no site of the program."""
 
     def __missing__(self, site: object) -> int:
         said = site.name if isinstance(site, Site) else repr(site)
         has = ", ".join(each.name for each in self) or "none"
-        raise UsageError(f"barrier: {said:.80} is no site of this program (it has {has})")
+        raise NoSite(f"barrier: {said:.80} is no site of this program (it has {has})")
 
 
 class Sites(Collection[Site]):
@@ -176,7 +182,7 @@ class Sites(Collection[Site]):
         return self._by_name[name]
 
     def number(self, site: Site) -> int:
-        """The number that traces carry. Raises KeyError."""
+        """The number that traces carry. Raises NoSite, a UsageError and a KeyError."""
         return self.numbers[site]
 
     def at(self, number: int) -> Site | None:

@@ -116,7 +116,7 @@ class Port(Protocol):
     def barrier(self, site: Site | int, /) -> None:
         """The primitive that stands at `site` (or at the site of that number) in this run.
 
-        Raises UsageError for a site that is not of this program.
+        Raises UsageError for a site that is not of this program, ValueError for a number that is none of its sites'.
         """
         ...
 

@@ -17,12 +17,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter, signature
+from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.errors import AmpError, FailedCheck, PeerFinished, ProgramError, Stall, UsageError
+from amp.errors import AccessFault, AmpError, FailedCheck, PeerFinished, ProgramError, Stall, UsageError
 from amp.layout import Layout, Placed
 from amp.machine.config import RunConfig, Tally
 from amp.ordering.platforms import Side
@@ -53,15 +53,15 @@ def program(
     layout. Each run, and in it each part, has an object of its own, with the sizes as attributes. A failed `assert` and
     any Violation that a part raises are findings; another exception is the program's error.
 
-    `layout` is the shared memory, or a function that makes it of those sizes that are its parameters. `sites` are
-    the barrier sites at which the parts may stand. `sizes` are numbers that a user may choose, by name: a default, or
-    an amp.Size with limits. `name` is the class's unless given, `summary` the first line of its docstring. The others
-    are as in amp.Program. Parts of one side are siblings, CPUs of one inner domain; those named in `apart` have no
-    siblings. Raises UsageError for a class without parts, and under `python -O`, which drops its asserts.
+    `layout` is the shared memory, or a function of some sizes that returns it. `sites` are the barrier sites at which
+    the parts may stand. `sizes` are numbers that a user may choose, by name: a default, or an amp.Size with limits.
+    `name` is the class's unless given, `summary` the first line of its docstring. The others are as in amp.Program.
+
+    Processors are numbered host, remote, host2, remote2, ..., as far as they are there. Parts of one side are siblings,
+    CPUs of one inner domain; those named in `apart` have no siblings. Raises UsageError for a class without parts, for
+    a part that is no plain function, and under `python -O`, which drops its asserts.
     """
     alone = frozenset(apart)
-    frame = sys._getframe(1)
-    path = os.path.realpath(frame.f_code.co_filename)
 
     def decorate(cls: type) -> Program:
         names = sorted((each for each in dir(cls) if _PART.fullmatch(each)), key=_order)
@@ -69,6 +69,8 @@ def program(
             raise UsageError(
                 f"program {cls.__name__}: has no part: define host(self, cpu, at) and remote(self, cpu, at)"
             )
+        for each in names:
+            _check_part(cls, each)
         if not __debug__ and not _keeps_asserts(cls):
             raise UsageError(f"program {cls.__name__}: python -O drops its asserts; run it by its file, or without -O")
         if unknown := alone.difference(names):
@@ -88,7 +90,7 @@ def program(
             idle=idle,
             sizes=MappingProxyType(known),
             policies=LINUX if chosen is SITES else MappingProxyType({}),
-            source=_source(path, cls),
+            source=_source(cls),
         )
         for size in known:
             if hasattr(cls, size):
@@ -99,22 +101,37 @@ def program(
 
 
 def _order(name: str) -> tuple[int, str]:
+    """host, remote, host2, remote2, ...: so amp.HOST and amp.REMOTE are those wherever both are there."""
     match = _PART.fullmatch(name)
     assert match is not None, name
-    return int(match[2] or 1) + (0 if match[1] == "host" else 10), name
+    return int(match[2] or 1), match[1]
+
+
+def _check_part(cls: type, name: str) -> None:
+    """Raises UsageError for what does nothing when it is called as a part is."""
+    part = getattr(cls, name)
+    for what, holds in (
+        ("no function", not callable(part)),
+        ("a generator function", isgeneratorfunction(part) or isasyncgenfunction(part)),
+        ("a coroutine function", iscoroutinefunction(part)),
+    ):
+        if holds:
+            raise UsageError(f"program {cls.__name__}: part {name} is {what}, expected a plain function")
 
 
 def _side(name: str) -> Side:
     return Side.HOST if name.startswith("host") else Side.REMOTE
 
 
-def _source(path: str, cls: type) -> Source | None:
+def _source(cls: type) -> Source | None:
     """Where another process finds it; None for a class that is made inside a function, or typed in."""
-    if "<locals>" in cls.__qualname__ or not os.path.isfile(path):
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if "<locals>" in cls.__qualname__ or file is None or not os.path.isfile(file):
         return None
     from amp.programs.loader import digest_of  # noqa: PLC0415  (the loader knows programs)
 
-    return Source(path, cls.__qualname__, digest_of(path))
+    path = os.path.realpath(file)
+    return Source(path, cls.__qualname__, digest_of(path), module=cls.__module__)
 
 
 def _keeps_asserts(cls: type) -> bool:
@@ -161,16 +178,16 @@ def _code(
     cls: type, name: str, places: Callable[[RunConfig], Placed], sizes: Mapping[str, Size]
 ) -> Callable[[Port, RunConfig, Tally], None]:
     def run(port: Port, config: RunConfig, _tally: Tally) -> None:
-        part: Any = cls()
-        for size in sizes:
-            setattr(part, size, _value(config, size))
         try:
+            part: Any = cls()
+            for size in sizes:
+                setattr(part, size, _value(config, size))
             getattr(part, name)(port, places(config).at)
         except AssertionError as error:
             raise FailedCheck.of(error, skip=_OURS) from error
         except (Stall, PeerFinished) as error:  # who waits when all others have ended has stalled
             raise Stall.of(error, skip=_OURS) from error
-        except UsageError as error:
+        except (UsageError, AccessFault) as error:
             raise ProgramError.said(error, skip=_OURS) from error
         except AmpError:
             raise

@@ -63,6 +63,7 @@ PROGRAM: Final = Program(
         }
     ),
     idle=MappingProxyType({K2: INTERRUPT}),
+    stands_at=frozenset({K1, K2, B1}),
     sizes=MappingProxyType({"messages": Size(2, 1, STAMPS_LIMIT), "ring_size": Size(1, 1, 1)}),
     fixed=MappingProxyType({"payload_bytes": STAMP_BYTES}),
     policies=LINUX,

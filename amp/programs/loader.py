@@ -99,6 +99,8 @@ def _chosen(path: str, module: ModuleType, name: str) -> tuple[str, Program]:
         return name, programs[name]
     # One that was imported from elsewhere is no program of this file, unless there is no other.
     own = {key: value for key, value in programs.items() if value.source is None or value.source.path == path}
+    first = {id(value): key for key, value in reversed(own.items())}  # an alias is no further program
+    own = {key: value for key, value in own.items() if first[id(value)] == key}
     if len(own) != 1:
         such = f"{os.path.basename(path)}:{next(iter(own), 'NAME')}"
         what = (
@@ -118,6 +120,7 @@ def _imported(path: str, content: bytes) -> ModuleType:
         sys.path.append(str(root))
     package = ".".join(parts[:-1])
     name = ".".join(parts) if package else f"amp_program_{sha256(os.fsencode(path)).hexdigest()[:16]}"
+    made = False
     try:
         code: CodeType = compile(content, path, "exec", dont_inherit=True, optimize=0)
         if package:
@@ -133,9 +136,14 @@ def _imported(path: str, content: bytes) -> ModuleType:
     except SyntaxError as error:
         where = f"{error.filename}:{error.lineno}" if error.filename else path
         raise UsageError(f"{where}: SyntaxError: {error.msg}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"{_line(error, path)}{said}") from None
+    else:
+        made = True
+    finally:
+        if not made:
+            sys.modules.pop(name, None)
     return module
 
 

@@ -129,6 +129,8 @@ def vring_program(
     the buffer is also who writes it next. Both are shown by tests/cli/test_sites_matrix.py.
     """
     half = "notified_vring" if sleeps else "vring"
+    symptoms = {**RING_SYMPTOMS, **(WAKING_SYMPTOMS if sleeps else {})}
+    idle = {K1: BEHIND_MB, K2: INTERRUPT} if sleeps else {}
     return Program(
         name=name,
         summary=summary,
@@ -139,8 +141,9 @@ def vring_program(
         memory=one_ring,
         sites=SITES,
         violations=f"{VIOLATIONS}; both sides asleep with messages left" if sleeps else VIOLATIONS,
-        symptoms=MappingProxyType({**RING_SYMPTOMS, **(WAKING_SYMPTOMS if sleeps else {})}),
-        idle=MappingProxyType({K1: BEHIND_MB, K2: INTERRUPT} if sleeps else {}),
+        symptoms=MappingProxyType(symptoms),
+        idle=MappingProxyType(idle),
+        stands_at=frozenset({*symptoms, *idle}),
         sizes=MappingProxyType(
             {"messages": Size(2, 1, STAMPS_LIMIT), "ring_size": ring_size or Size(2, 1, 8, power_of_two=True)}
         ),

@@ -8,6 +8,7 @@ functions run in processes of their own and in an explorer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -120,11 +121,15 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The file that a program is from: its path, absolute, the program's name in it, and the file's sha256."""
+    """The file that a program is from: its path, absolute, the program's name in it, and the file's sha256.
+
+    `module` is where the program was decorated, if it may have another name there than its class; "" if `name` is it.
+    """
 
     path: str
     name: str
     sha256: str
+    module: str = ""
 
     @property
     def reference(self) -> str:
@@ -136,16 +141,16 @@ class Program:
     """One protocol.
 
     `memory` gives the shared memory of a run; it raises UsageError for sizes that cannot be. `sites` are all barrier
-    sites that the parts may name. `symptoms` says what is seen when the barrier at a site is missing and all others
-    are there; a site without an entry has its own `symptom`. `idle` names sites whose removal shows nothing, with the
-    reason. `violations` says what counts as one. `sizes` are the numbers that a user may choose; "messages" and
-    "ring_size" have options of their own. `fixed` are the fields of RunConfig that make the program what it is.
-    `policies` are further choices for all sites together, by name. `sleeps`: its sides sleep when there is nothing to
-    do. An `exchange` goes on for as long as it is told to, has every option of RunConfig, and is too large to be
-    explored; a `bare` one is given the region and no port. `barriers` are those that it has unless a user wants others ("": as
-    any program). `fits` says in words what a platform makes of the barriers in compiled code, and raises UsageError where it
-    can make nothing of them. `source` is the file that it is from; None for a shipped
-    one, and for one that no other process can find.
+    sites that the parts may name, `stands_at` those at which their code stands (None: all). `symptoms` says what is
+    seen when the barrier at a site is missing and all others are there; a site without an entry has its own `symptom`.
+    `idle` names sites whose removal shows nothing, with the reason. `violations` says what counts as one. `sizes` are
+    the numbers that a user may choose; "messages" and "ring_size" have options of their own. `fixed` are the fields of
+    RunConfig that make the program what it is. `policies` are further choices for all sites together, by name.
+    `sleeps`: its sides sleep when there is nothing to do. An `exchange` goes on for as long as it is told to, has every
+    option of RunConfig, and is too large to be explored; a `bare` one is given the region and no port. `barriers` are
+    those that it has unless a user wants others ("": as any program). `fits` says in words what a platform makes of the
+    barriers in compiled code, and raises UsageError where it can make nothing of them. `source` is the file that it is
+    from; None for a shipped one, and for one that no other process can find.
     """
 
     name: str
@@ -158,6 +163,7 @@ class Program:
     idle: Mapping[Site, str] = field(default_factory=lambda: MappingProxyType({}))
     sizes: Mapping[str, Size] = field(default_factory=lambda: MappingProxyType({}))
     fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    stands_at: frozenset[Site] | None = None
     policies: Mapping[str, SiteMap] = field(default_factory=lambda: NO_POLICIES)
     reuse: Reuse | None = None
     sleeps: bool = False
@@ -175,21 +181,31 @@ class Program:
                 f"program {self.name}: parts are {', '.join(names) or 'none'}, expected 1 to {PARTS_LIMIT}, each once"
             )
         assert set(self.fixed) <= set(FIXED_FIELDS), self.fixed
-        for site in (*self.symptoms, *self.idle):
-            if site not in self.sites:
-                raise UsageError(f"program {self.name}: {site.name} is no site of it")
-        assert not set(self.symptoms) & set(self.idle), self.name
+        for what, said in (("symptoms", self.symptoms), ("idle", self.idle), ("stands_at", self.stands_at or ())):
+            for site in said:
+                if not isinstance(site, Site):
+                    raise UsageError(f"program {self.name}: {what} has {site!r:.80}, expected an amp.Site")
+                if site not in self.sites:
+                    raise UsageError(f"program {self.name}: {what} has {site.name}, which is no site of it")
+        for site in self.symptoms:
+            if site in self.idle:
+                raise UsageError(f"program {self.name}: {site.name} stands in symptoms and in idle, expected one")
 
     @property
     def reference(self) -> str:
         """What another process finds it by; "" if none can."""
-        return self.name if self.shipped else self.source.reference if self.source else ""
+        if self.shipped or self.source is None:
+            return self.name if self.shipped else ""
+        if not self.source.module:
+            return self.source.reference
+        known = vars(sys.modules[self.source.module]) if self.source.module in sys.modules else {}
+        names = (name for name, value in known.items() if value is self)
+        return next((f"{self.source.path}:{name}" for name in names), "")
 
     @cached_property
     def stood_at(self) -> tuple[Site, ...]:
         """The sites at which its code stands, in their order."""
-        named = {**self.symptoms, **self.idle}
-        return tuple(site for site in self.sites if site in named) if named else tuple(self.sites)
+        return tuple(site for site in self.sites if self.stands_at is None or site in self.stands_at)
 
     @property
     def needed(self) -> tuple[Site, ...]:

@@ -15,7 +15,7 @@ from amp.programs.program import Part, Program, Size
 from amp.programs.room import GRANULE_BYTES, plus, small_region
 from amp.region import Layout
 from amp.rpmsg.wire import HEADER_BYTES
-from amp.virtio.sites import B1, K1, K2, LINUX, S1, S2, S3, S4, S5, S7, SITES
+from amp.virtio.sites import B1, K1, K2, LINUX, S1, S2, S3, S4, S5, S6, S7, S8, SITES
 from amp.virtio.split import DESC_BYTES, SplitLayout, align_up
 
 
@@ -95,6 +95,7 @@ PROGRAM: Final = Program(
             B1: "a buffer comes round only after what was read from it has been looked into",
         }
     ),
+    stands_at=frozenset(SITES) - {S6, S8},
     sizes=MappingProxyType({"messages": Size(1, 1, STAMPS_LIMIT), "ring_size": Size(2, 1, 4, power_of_two=True)}),
     fixed=MappingProxyType({"payload_bytes": 56, "align": 4}),
     policies=LINUX,

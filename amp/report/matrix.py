@@ -40,7 +40,7 @@ class Explored:
 class Counterexample:
     """The smallest violation found. `command` repeats it.
 
-    `schedule` is None if two processes cannot show it, `replayed` is whether they did; then `blamed` and `paragraphs`
+    `schedule` is None if processes cannot show it, `replayed` is whether they did; then `blamed` and `paragraphs`
     (heading, text) explain it.
     """
 

@@ -1,4 +1,4 @@
-"""A traced run as a schedule: what a seeded run did by chance, two processes do again by its script, on any machine.
+"""A traced run as a schedule: what a seeded run did by chance, processes do again by its script, on any machine.
 
 The script has a goal for every store and doorbell that became visible (with siblings and others, for both times), for
 every load, and for every interrupt taken, in the order of the trace. Of a bulk load only the first granule and the

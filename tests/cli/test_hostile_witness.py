@@ -115,7 +115,7 @@ def test_an_altered_witness_is_explained_or_refused_in_one_line(
 
 
 def replayed(path: Path) -> None:
-    _, _, same = witness_file.replay(str(path))
+    _, _, _, same = witness_file.replay(str(path))
     assert isinstance(same, bool)
 
 
@@ -189,7 +189,7 @@ def test_a_witness_that_says_another_finding_than_its_run_is_not_the_same(
     content["reports"][content["finder"]]["text"] = "all is well"
     path = tmp_path / "witness"
     path.write_text(json.dumps(content))
-    assert witness_file.replay(str(path))[2] is False
+    assert witness_file.replay(str(path))[3] is False
 
 
 NO_FILES = ["explain", "replay", "litmus", "platforms", "firmware show", "run echo --platform", "litmus x --expect"]

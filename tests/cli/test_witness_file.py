@@ -72,7 +72,7 @@ def test_a_stream_s_witness_repeats_only_with_the_file_that_was_sent(tmp_path: P
     sent = tmp_path / "sent"
     sent.write_bytes(bytes(range(256)) * 20)
     path = streamed(tmp_path / "witness", sent)
-    assert witness_file.replay(path)[2]
+    assert witness_file.replay(path)[3]
     sent.write_bytes(bytes(reversed(range(256))) * 20)
     with pytest.raises(UsageError, match="not the one that was sent"):
         witness_file.replay(path)

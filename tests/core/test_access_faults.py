@@ -136,9 +136,12 @@ def test_an_address_outside_u64_is_an_overflow_and_a_number_of_another_kind_a_ty
 @doors
 def test_a_number_nobody_knows_is_refused_and_named(door: str) -> None:
     port = Fenced(door).port
-    for name, number in (("fence", 32), ("barrier", 256), ("kick", 2), ("kick", 1 << 63)):
+    for name, number in (("fence", 32), ("kick", 2), ("kick", 1 << 63)):
         with pytest.raises(ValueError, match=f"^{name}: a number the core does not know$"):
             getattr(port, name)(number)
+    for number in (0, 32, 256, 1 << 63):
+        with pytest.raises(ValueError, match=f"^barrier: site {number}, this program has 31, from 1$"):
+            port.barrier(number)
     for limit in (-1.0, 1e10, float("nan")):
         with pytest.raises(ValueError, match="timeout_s must be between 0 and 1e9"):
             port.wait(limit)

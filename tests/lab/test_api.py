@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -148,3 +149,33 @@ def test_sites_are_weakened_by_a_mapping_or_by_the_words_of_the_command_line() -
     said = [amp.verify("vring", weaken=weaken) for weaken in ((), ["S1=smp"], {"S1": "smp"})]
     assert [each.status for each in said] == ["verified", "violation", "violation"]
     assert said[1].title == said[2].title
+
+
+def test_a_finding_without_a_trace_cannot_be_saved(tmp_path: Path) -> None:
+    platform = amp.platform("arm64")
+    mine = dataclasses.replace(platform, name="mine")
+    found = amp.verify("vring", platform=mine, barriers="none").finding
+    assert found is not None
+    assert found.command == ""
+    with pytest.raises(UsageError, match="platform mine is no name and no file"):
+        found.save(str(tmp_path / "w.json"))
+
+
+def test_platforms_are_names_and_records_in_one_list() -> None:
+    cells = amp.verify("doorbell", platform=["sc", amp.platform("arm64")]).cells
+    assert [cell.platform for cell in cells] == ["sc", "arm64"]
+
+
+def test_idle_and_symptoms_of_a_users_program_take_no_site_away(tmp_path: Path) -> None:
+    path = handover(tmp_path)
+    idle = "sites=[publish, consume], idle={consume: 'x'}"
+    path.write_text(path.read_text().replace("sites=[publish, consume]", idle))
+    assert not amp.verify(str(path), platform="arm64", weaken={"publish": "none"}).verified
+
+
+def test_a_program_that_calls_a_site_idle_and_a_symptom_is_refused(tmp_path: Path) -> None:
+    path = handover(tmp_path)
+    both = "sites=[publish, consume], idle={consume: 'x'}, symptoms={consume: 'y'}"
+    path.write_text(path.read_text().replace("sites=[publish, consume]", both))
+    with pytest.raises(UsageError, match="consume stands in symptoms and in idle, expected one"):
+        amp.verify(str(path))

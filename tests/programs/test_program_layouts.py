@@ -63,7 +63,8 @@ def test_every_address_has_the_name_of_what_lies_there_and_no_other(offset: int)
         ((key, rest),) = inside
         assert name == (key if rest == 0 else f"{key} +{rest:#x}")
     else:
-        assert name == f"{VRINGS_AT + offset:#x}" or name.startswith("ring[")  # padding inside an element
+        inside_an_element = 8 <= offset < 56 and (offset - 8) % 16 >= 10
+        assert name.startswith("ring[") if inside_an_element else name == f"{VRINGS_AT + offset:#x}"
     assert placed.name_of(VRINGS_AT - 1) == f"{VRINGS_AT - 1:#x}"
 
 
@@ -90,7 +91,6 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are_and_nothing_is_ass
         (amp.Layout, "layout: names nothing"),
         (lambda: amp.Layout(flag=4), "flag is 4, expected amp.u8"),
         (lambda: amp.Layout(_x=amp.u8), "_x starts with an underscore"),
-        (lambda: amp.Layout(layout=amp.u8), "layout is taken"),
         (lambda: amp.u32[0], "an array of 0 elements"),
         (lambda: amp.u32["2"], "an array of '2' elements"),
         (lambda: amp.Bytes(0), "0 bytes, expected 1 to"),
@@ -143,4 +143,4 @@ def test_parts_may_be_inherited() -> None:
         def host2(self, cpu: amp.Port, at: Area) -> None: ...
 
     made = amp.program(layout=amp.Layout(flag=amp.u32))(Mine)
-    assert [part.name for part in made.parts] == ["host", "host2", "remote"]
+    assert [part.name for part in made.parts] == ["host", "remote", "host2"]

@@ -87,6 +87,7 @@ def test_a_file_that_has_changed_is_loaded_anew(tmp_path: Path) -> None:
         ("import amp\n\nx = 1 / 0\n", r"own.py:3: ZeroDivisionError: division by zero"),
         ("import amp\namp.Layout(flag=1)\n", r"own.py:2: layout: flag is 1"),
         ("import no_such_module_here\n", r"own.py:1: ModuleNotFoundError"),
+        ("import sys\n\nsys.exit(0)\n", r"own.py:3: SystemExit: 0"),
         ("x = 1\n", "has no program: decorate a class with @amp.program"),
         ("\0", "own.py"),
     ],
@@ -124,3 +125,19 @@ def test_the_line_of_a_failing_import_is_the_files_own(tmp_path: Path) -> None:
     path = own(tmp_path, "pass", "pass", options=", sizes={'n': 0}")
     with pytest.raises(UsageError, match=f"own.py:{line_of(path, '@amp.program')}: default is 0, a size has 1 to"):
         load(str(path))
+
+
+def test_a_file_that_cannot_be_loaded_leaves_no_half_made_module(tmp_path: Path) -> None:
+    package = tmp_path / "halfmade"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "own.py").write_text("x = 1 / 0\n")
+    with pytest.raises(UsageError, match="ZeroDivisionError"):
+        load(str(package / "own.py"))
+    assert "halfmade.own" not in sys.modules
+
+
+def test_a_second_name_of_a_program_is_no_second_program(tmp_path: Path) -> None:
+    path = handover(tmp_path)
+    path.write_text(path.read_text() + "\n\nAgain = Handover\n")
+    assert load(str(path)).source.name == "Handover"

@@ -152,3 +152,67 @@ def test_a_class_that_is_no_program_is_refused_where_it_stands(tmp_path: Path, b
     path = tmp_path / "own.py"
     path.write_text(f"import amp\n\n\n@amp.program(layout=amp.Layout(x=amp.u8), sizes={{'words': 1}})\n{body}\n")
     refused(path, says, f"{path}:")
+
+
+NOT_CALLED = [
+    ("def remote(self, cpu, at):\n        yield\n        assert False", "a generator function"),
+    ("async def remote(self, cpu, at):\n        assert False", "a coroutine function"),
+    ("async def remote(self, cpu, at):\n        yield\n        assert False", "a generator function"),
+    ("remote = 3", "no function"),
+]
+
+
+@pytest.mark.parametrize(("part", "what"), NOT_CALLED)
+def test_a_part_that_does_nothing_when_it_is_called_is_refused(tmp_path: Path, part: str, what: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        f"    def host(self, cpu, at):\n        cpu.store(at.flag, 1)\n\n    {part}\n"
+    )
+    for verb in ("verify", "run"):
+        told = amp(verb, file)
+        assert (told.returncode, told.stdout) == (2, "")
+        assert f"part remote is {what}, expected a plain function" in told.stderr
+
+
+PART_ERRORS = [
+    ("cpu.load_u32(0)", "load_u32"),
+    ("cpu.barrier(77)", "barrier: site 77, this program has 0, from 1"),
+    ("cpu.barrier(0)", "barrier: site 0, this program has 0, from 1"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), PART_ERRORS)
+def test_a_call_of_a_part_that_cannot_be_is_told_with_its_line(tmp_path: Path, call: str, said: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        f"    def host(self, cpu, at):\n        {call}\n"
+    )
+    told = amp("verify", file)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert f"{file}:7: " in told.stderr
+    assert said in told.stderr
+
+
+def test_an_object_that_cannot_be_made_is_the_programs_error_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        "    def __init__(self):\n        raise OSError('no such thing')\n\n"
+        "    def host(self, cpu, at):\n        pass\n"
+    )
+    told = amp("verify", file)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert f"{file}:7: " in told.stderr
+    assert "OSError: no such thing" in told.stderr
+
+
+def test_with_a_second_host_the_numbers_of_host_and_remote_stay_theirs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        "    def host(self, cpu, at):\n        cpu.kick(amp.REMOTE)\n\n    def host2(self, cpu, at):\n        pass\n\n"
+        "    def remote(self, cpu, at):\n        cpu.wait()\n"
+    )
+    assert amp("verify", file, "--platform", "arm64").returncode == 0

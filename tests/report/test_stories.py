@@ -24,6 +24,7 @@ CASES = [
     ("paranoid", "mandatory", ("S2=none",), FREE),
 ]
 SEEDS = range(1, 6)
+TRIED = 60  # at most: in free mode the machine has a say in what a seed shows
 ACCESSES = (EventKind.LOAD, EventKind.STORE)
 
 
@@ -130,7 +131,9 @@ def test_what_a_story_shows_is_of_the_ring_that_it_is_about(case: tuple[str, str
     with Machine(plan.config) as machine:
         wiring = machine.memory
         assert isinstance(wiring, Wiring)
-        for seed in SEEDS:
+        for seed in range(SEEDS[0], TRIED):
+            if seed > SEEDS[-1] and shown:
+                break
             outcome = machine.run(msgspec.structs.replace(plan.config, seed=seed), plan.platform, plan.sites)
             if outcome.finding is None:
                 continue

@@ -51,7 +51,7 @@
 #error "shared memory is little endian, and so must this CPU be"
 #endif
 
-#define AMP_SITES_LIMIT 256 /* sites of one program, numbered from 1 */
+#define AMP_SITES_LIMIT 256 /* entries of a site table: 0 is no site, 1 to 255 are the program's */
 #define AMP_TEXT_BYTES 240  /* of what amp_fail() says, its end included */
 #define AMP_VIOLATED 1      /* amp_run(): the program reported a violation */
 
@@ -89,6 +89,7 @@ struct amp_run {
 struct amp_seat {
     void *cpu;            /* the back end's own */
     const uint8_t *sites; /* site -> primitive, AMP_SITES_LIMIT of them; NULL: nothing stands anywhere */
+    unsigned site_count;  /* of the program, numbered from 1; amp_barrier() refuses any other */
     struct amp_run *run;  /* the innermost */
     int (*signalled)(struct amp_seat *seat); /* a signal came during a call: 0 to go on, or the error to end with; may be NULL */
     bool kept;            /* an interrupt that a poll took, for the next amp_wait() */
@@ -145,8 +146,9 @@ _Noreturn void amp_fail(const struct amp_port *port, const char *format, ...) __
 _Noreturn void amp_give_up(const struct amp_port *port, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
-/* Rings a CPU's doorbell: a store to Device memory, which only an AMP_FENCE_... of the mandatory kind keeps behind the
- * ring on some machines. Never blocks; kicks that are not yet taken are one. Pairs with amp_wait. */
+/* Rings a CPU's doorbell: a store to Device memory. On some machines only a mandatory fence (AMP_FENCE_WMB, AMP_FENCE_MB)
+ * keeps that store behind earlier stores to the region. Never blocks. Kicks that are not yet taken are one. Pairs with
+ * amp_wait. */
 void amp_kick(const struct amp_port *port, unsigned target);
 /* Sleeps until this CPU's doorbell rings, and takes it; what was stored before the kick is ordered as far as the kick was.
  * timeout_ns < 0: no limit (an exploration has no clock, and refuses one). 0, -ETIMEDOUT, or -ESHUTDOWN: every other CPU

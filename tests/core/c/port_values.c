@@ -60,6 +60,7 @@ int main(void)
 
     amp_port_direct(&port, &seat, &cpu);
     seat.sites = sites;
+    seat.site_count = AMP_SITES_LIMIT - 1;
     error = amp_run(&port, part, NULL, NULL);
     for (unsigned i = 0; i < 64; i++)
         printf("%02x%s", memory[i], i % 16 == 15 ? "\n" : " ");

@@ -114,6 +114,7 @@ static int direct_side(uint8_t *region, unsigned id, uint64_t messages, const ui
 
     amp_port_direct(&port, &seat, &cpu);
     seat.sites = sites;
+    seat.site_count = AMP_SITES_LIMIT - 1;
     return run_side(&port, id, messages);
 }
 
@@ -128,6 +129,7 @@ static int model_side(uint8_t *region, unsigned id, uint64_t messages, const uin
         return 4;
     amp_port_model(&port, &seat, &cpu);
     seat.sites = sites;
+    seat.site_count = AMP_SITES_LIMIT - 1;
     status = run_side(&port, id, messages);
     if (status)
         amp_model_lost(region + ROOM, REGION - ROOM, id); /* the other side waits for nobody */

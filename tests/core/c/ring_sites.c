@@ -43,6 +43,7 @@ int main(int argc, char **argv)
         sites[site] = (uint8_t)site;
     amp_port_direct(&port, &seat, &cpu);
     seat.sites = sites;
+    seat.site_count = AMP_SITES_LIMIT - 1;
     if (amp_ring_driver_open(&driver, &port, &config) || amp_ring_device_open(&device, &port, &config))
         return 1;
 #define CALL(name, call) \

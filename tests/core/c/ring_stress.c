@@ -96,6 +96,7 @@ static int stress(uint64_t seed, uint64_t steps)
     for (unsigned site = 0; site < AMP_SITES; site++)
         sites[site] = (uint8_t)(chance() % AMP_FENCES);
     seat.sites = sites;
+    seat.site_count = AMP_SITES_LIMIT - 1;
     CHECK(amp_ring_driver_open(&driver, &port, &config) == 0 && amp_ring_device_open(&device, &port, &config) == 0);
     for (uint64_t step = 0; step < steps; step++) {
         int error = 0;
