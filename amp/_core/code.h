@@ -77,7 +77,7 @@ struct code_flow {
     struct code_mask to, from;
 };
 
-/* One instruction. 128 bytes; amp/code/rows.py writes them. */
+/* One instruction. 144 bytes; amp/code/rows.py writes them. */
 struct code_row {
     uint8_t kind;      /* enum code_kind */
     uint8_t flags;     /* enum code_flag */
@@ -95,6 +95,7 @@ struct code_row {
     struct code_mask address; /* registers of which the address is computed */
     struct code_flow flow[2];
     struct code_mask picks;
+    struct code_mask dead; /* HEAD: registers that nobody reads any more before they are written */
 };
 
 /* A set of loads: those that a value is computed from, and those, and the ones that decided which value it is. */
@@ -140,7 +141,9 @@ struct code_queued {
     uint64_t address, value;
     uint8_t size;
     bool kick;
-    uint16_t by, address_set, value_set;
+    unsigned how;
+    uint32_t pair;
+    uint16_t address_set, value_set;
 };
 
 enum code_stop {
@@ -255,7 +258,6 @@ struct code_engine {
     struct code_saved saved;
     uint64_t head_at, loop_end, called_from; /* called_from: where a function that the loop calls returns to; 0 */
     bool straight; /* no branch yet */
-    struct code_mask read, fresh;
     struct {
         uint64_t address;
         unsigned size;

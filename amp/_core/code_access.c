@@ -234,7 +234,7 @@ static void queue(struct code_engine *e, struct code_queued entry)
         return;
     }
     e->queue[e->queued++] = entry;
-    code_stop(e, CODE_STOP_QUEUED);
+    e->stop = CODE_STOP_QUEUED; /* the emulator goes on to the next instruction: stopped here, it would leave this one half done */
 }
 
 int code_make_queued(struct code_engine *e)
@@ -247,8 +247,8 @@ int code_make_queued(struct code_engine *e)
         if (q->kick)
             error = kick(e, q->value);
         else
-            error = store_piece(e, code_window_at(e, q->address), q->address, q->size, q->value, AMP_TOLD | AMP_BY(q->by),
-                                q->address_set, q->value_set, 0);
+            error = store_piece(e, code_window_at(e, q->address), q->address, q->size, q->value, q->how, q->address_set,
+                                q->value_set, q->pair);
     }
     e->queued = 0;
     return error;
@@ -276,7 +276,7 @@ static void write_shared(struct code_engine *e, const struct code_window *window
                 queue(e, (struct code_queued){.address = address + at,
                                               .value = value >> 8 * at,
                                               .size = (uint8_t)piece,
-                                              .by = row->store_by,
+                                              .how = AMP_TOLD | AMP_BY(row->store_by),
                                               .address_set = e->address_set,
                                               .value_set = set});
             return;
@@ -296,7 +296,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
     uint16_t set = e->data_set[0], loaded = pair && row->kind == CODE_ATOMIC ? code_set_of(e, pair - 1) : 0;
     uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
-    int error;
+    int error = 0;
 
     if (!pair || address % size || address + size > window->start + window->size) {
         refuse(e, address, size);
@@ -310,7 +310,16 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         set = code_join(e, set, loaded);
     else if (row->flags & CODE_COMPARES)
         set = code_pick(e, code_pick(e, set, loaded), e->expected_set);
-    error = store_piece(e, window, address, size, value, how, e->address_set, set, pair);
+    if (e->looking) /* its load stands, and is the last of the look */
+        queue(e, (struct code_queued){.address = address,
+                                      .value = value,
+                                      .size = (uint8_t)size,
+                                      .how = how,
+                                      .pair = pair,
+                                      .address_set = e->address_set,
+                                      .value_set = set});
+    else
+        error = store_piece(e, window, address, size, value, how, e->address_set, set, pair);
     if (error)
         fail(e, error);
     if (row->flags & CODE_COMPARES && row->data[1] != CODE_NONE) /* the same value, and not from memory */

@@ -93,13 +93,6 @@ void code_emulate(struct code_engine *e)
             e->stop = CODE_STOP_FAULT;
             e->fault = CODE_FAULT_TRAP;
         }
-        if (e->stop == CODE_STOP_QUEUED || e->stop == CODE_STOP_ERROR) {
-            uint64_t pc = 0; /* behind the instruction that stopped it */
-
-            e->functions.reg_read(e->uc, e->pc_id, &pc);
-            e->before = e->pc;
-            e->pc = pc;
-        }
         if (e->stop != CODE_STOP_UNKNOWN)
             return;
         e->error = e->compile(e, e->pc);

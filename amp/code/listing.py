@@ -138,19 +138,43 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
         head.flags |= Flag.HEAD
         if line.address > head.loop_end:
             head.loop_end = line.address
+    alive: dict[int, frozenset[int]] = {}
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
             line.row.flags |= Flag.LOOKS
+            alive = alive or _alive(lines, frozenset(range(len(isa.registers))))
+            line.row.dead = frozenset(range(len(isa.registers))) - alive[line.address]
             body = [each.row for each in lines.values() if line.address <= each.address <= line.row.loop_end]
             line.row.spins = not any(row.counts or row.calls for row in body)
 
 
+def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset[int]]:
+    """The registers whose values somebody may still read, before each instruction. Of what is elsewhere nothing is known."""
+    alive: dict[int, frozenset[int]] = {}
+    changed = True
+    while changed:
+        changed = False
+        for address in sorted(lines, reverse=True):
+            row = lines[address].row
+            behind = every
+            if row.kind not in (Kind.SERVICE, Kind.TRAP, Kind.REFUSED) and not row.calls and not row.indirect:
+                following = [] if row.ends else [address + row.length]
+                following += [row.target] if row.target is not None else []
+                # Nothing is known to be read by who has not been looked at yet: it is looked at again.
+                known = [alive.get(each, frozenset()) if each in lines else every for each in following]
+                behind = frozenset().union(*known) if known else every
+            before = (behind - row.writes) | row.reads if behind is not every else every
+            if alive.get(address) != before:
+                alive[address], changed = before, True
+    return alive
+
+
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:
-    """Does the loop load, or call what may, and store nowhere but on its own stack?"""
+    """Does the loop load, or call what may, and store nowhere but on its own stack? A compare-and-swap may fail."""
     body = [line.row for address, line in lines.items() if head <= address <= end]
-    if any(row.kind in (Kind.ATOMIC, Kind.EXCLUSIVE_STORE) for row in body):
+    if any(row.kind is Kind.ATOMIC and not row.flags & Flag.COMPARES for row in body):
         return False
     stores = [row for row in body if row.kind is Kind.STORE]
     if any(not row.address <= {isa.stack, isa.frame} for row in stores):
         return False
-    return any(row.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD) or row.calls for row in body)
+    return any(row.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD, Kind.ATOMIC) or row.calls for row in body)

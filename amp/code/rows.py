@@ -10,8 +10,8 @@ from typing import Final
 
 NONE: Final = 255  # no register
 DATA: Final = 8  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<8B4H8BQ12Q")
-assert _FORMAT.size == 128, _FORMAT.size
+_FORMAT: Final = struct.Struct("<8B4H8BQ14Q")
+assert _FORMAT.size == 144, _FORMAT.size
 
 
 class Kind(IntEnum):
@@ -91,11 +91,28 @@ class Row:
     address: frozenset[int] = frozenset()
     flows: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
     picks: frozenset[int] = frozenset()
+    dead: frozenset[int] = frozenset()
     target: int | None = None
     calls: bool = False
     ends: bool = False
     indirect: bool = False
     why: str = ""
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """All registers that it reads."""
+        found = self.address | self.picks | frozenset().union(*(source for _, source in self.flows))
+        if self.kind not in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
+            found |= frozenset(self.data[:1] if self.kind is Kind.ATOMIC else self.data)
+        return (found | {self.expected}) - {NONE}
+
+    @property
+    def writes(self) -> frozenset[int]:
+        """All registers that it writes, whatever happens."""
+        found = frozenset().union(*(to for to, _ in self.flows))
+        if self.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
+            found |= frozenset(self.data)
+        return (found | frozenset(self.data[1:2] if self.kind is Kind.ATOMIC else ())) - {NONE}
 
     def pack(self) -> bytes:
         """The bytes of struct code_row."""
@@ -103,7 +120,7 @@ class Row:
         masks = [mask(self.address)]
         for to, source in flows:
             masks += [mask(to), mask(source)]
-        masks.append(mask(self.picks))
+        masks += [mask(self.picks), mask(self.dead)]
         return _FORMAT.pack(
             self.kind,
             self.flags,
