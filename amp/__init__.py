@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from amp.code.code import Code as Code
     from amp.errors import AmpError as AmpError
     from amp.errors import FailedCheck as FailedCheck
     from amp.errors import ProgramError as ProgramError
@@ -59,6 +60,7 @@ _PLACES: Final = {
     "AmpError": "amp.errors",
     "Bytes": "amp.layout",
     "Cell": "amp.lab.api",
+    "Code": "amp.code.code",
     "FailedCheck": "amp.errors",
     "Finding": "amp.lab.api",
     "Layout": "amp.layout",

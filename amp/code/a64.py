@@ -264,17 +264,13 @@ def conditional(word: int) -> Row | None:
     flags = _set(NZCV)
     if word & 0x3FE00800 == 0x1A800000:  # CSEL, CSINC, CSINV, CSNEG
         to = _set(_x(rd))
-        return Row(
-            Kind.SELECT, condition=condition, flows=[(to, _set(_x(rn))), (to, _set(_x(rm)))], picks=flags
-        )
+        return Row(Kind.SELECT, condition=condition, flows=[(to, _set(_x(rn))), (to, _set(_x(rm)))], picks=flags)
     if word & 0x3FE00410 == 0x3A400000:  # CCMP, CCMN
         source = _set(_x(rn)) if word >> 11 & 1 else _set(_x(rn), _x(rm))
         return Row(Kind.SELECT, condition=condition, flows=[(flags, source), (flags, _set())], picks=flags)
     if word & 0xFF200C00 == 0x1E200C00:  # FCSEL
         to = _set(V0 + rd)
-        return Row(
-            Kind.SELECT, condition=condition, flows=[(to, _set(V0 + rn)), (to, _set(V0 + rm))], picks=flags
-        )
+        return Row(Kind.SELECT, condition=condition, flows=[(to, _set(V0 + rn)), (to, _set(V0 + rm))], picks=flags)
     if word & 0xFF200C00 == 0x1E200400:  # FCCMP, FCCMPE
         return Row(
             Kind.SELECT, condition=condition, flows=[(flags, _set(V0 + rn, V0 + rm)), (flags, _set())], picks=flags

@@ -70,6 +70,8 @@ def placed(shared: Iterable[tuple[int, int]]) -> tuple[Window, ...]:
 class Function:
     """A part: a function, and what it is called with."""
 
+    is_compiled = True  # what a program's class looks for
+
     def __init__(self, code: Code, entry: int, name: str, arguments: Sequence[int]) -> None:
         self.code, self.entry, self.name, self.arguments = code, entry, name, tuple(arguments)
         self.sites: dict[int, int] = {}  # site numbers by address: the program's, once it has any

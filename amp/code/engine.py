@@ -86,7 +86,9 @@ class Engine:
         for window in windows:
             for page in range(window.start, window.start + window.size, PAGE):
                 if page in pages and any(pages.pop(page)[0]):
-                    raise UsageError(f"{image.path}: it has contents at {page:#x}, in shared memory, which begins as zeroes")
+                    raise UsageError(
+                        f"{image.path}: it has contents at {page:#x}, in shared memory, which begins as zeroes"
+                    )
         top = self.isa.stack_top
         self._take(pages, top - STACK_BYTES, b"", STACK_BYTES, _PF_R | _PF_W)
         for address, _ in settings.mailboxes:

@@ -19,7 +19,7 @@ from amp.errors import UsageError
 from amp.explore.explorer import Bounds
 from amp.files import write_whole
 from amp.lab import witness as files
-from amp.lab.plan import BARRIERS, Plan, make_plan
+from amp.lab.plan import Plan, make_plan
 from amp.lab.run import Witness, finding_data
 from amp.lab.run import as_data as run_data
 from amp.lab.run import run as run_plan
@@ -164,7 +164,7 @@ def verify(
     program: str | Program,
     *,
     platform: str | Platform | Sequence[str] | None = None,
-    barriers: str | Sequence[str] = BARRIERS,
+    barriers: str | Sequence[str] | None = None,
     weaken: Sequence[str] = (),
     messages: int | None = None,
     ring_size: int | None = None,
@@ -175,7 +175,7 @@ def verify(
     """Explore every behaviour of `program` on each platform with each class of barriers.
 
     `platform` is a name, a TOML file, several with commas between or in a list, "all", or a Platform; None is
-    omap4-2011. `barriers` likewise. `weaken` are other barriers at single sites ("publish=smp"). `sizes` are the
+    omap4-2011. `barriers` likewise; None is "mandatory", and of compiled code its own. `weaken` are other barriers at single sites ("publish=smp"). `sizes` are the
     program's own. `max_executions` (runs) and `max_seconds` bound each cell; a cell that reaches one is "inconclusive".
     """
     plans = plans_of(
@@ -214,7 +214,7 @@ def run(
     *,
     mode: str | Mode = Mode.LOCKSTEP,
     platform: str | Platform | None = None,
-    barriers: str = BARRIERS,
+    barriers: str | None = None,
     weaken: Sequence[str] = (),
     seed: int = 1,
     seeds: int = 1,
@@ -251,7 +251,7 @@ def sites(
     program: str | Program,
     *,
     platform: str | None = None,
-    barriers: str = BARRIERS,
+    barriers: str | None = None,
     weaken: Sequence[str] = (),
     messages: int | None = None,
     ring_size: int | None = None,

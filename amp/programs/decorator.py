@@ -68,6 +68,7 @@ def program(
         if not __debug__ and not _keeps_asserts(cls):
             raise UsageError(f"program {cls.__name__}: python -O drops its asserts; run it by its file, or without -O")
         chosen = sites if isinstance(sites, Sites) else Sites(sites)
+        built, more = _compiled(cls, names, chosen)
         known = {key: size if isinstance(size, Size) else Size(size) for key, size in sizes.items()}
         places = _places(layout, known)
         found = Program(
@@ -75,13 +76,13 @@ def program(
             summary=summary or next(iter((cls.__doc__ or "").strip().splitlines()), ""),
             parts=tuple(Part(each, _side(each), _code(cls, each, places, known)) for each in names),
             memory=places,
-            sites=chosen,
+            sites=built,
             violations=violations,
             symptoms=symptoms,
             idle=idle,
             sizes=MappingProxyType(known),
-            policies=LINUX if chosen is SITES else MappingProxyType({}),
             source=_source(path, cls),
+            **({"policies": LINUX if chosen is SITES else MappingProxyType({})} | more),
         )
         for size in known:
             if hasattr(cls, size):
@@ -89,6 +90,20 @@ def program(
         return found
 
     return decorate
+
+
+def _compiled(cls: type, names: list[str], sites: Sites) -> tuple[Sites, dict[str, Any]]:
+    """The sites with those of compiled parts, and what else a program with such parts has."""
+    parts: dict[str, Any] = {each: vars(cls)[each] for each in names if getattr(vars(cls)[each], "is_compiled", False)}
+    if not parts:
+        return sites, {}
+    from amp.code import program as code  # noqa: PLC0415  (who has no compiled code loads none of it)
+
+    own = {site.name for site in sites}
+    both = Sites((*sites, *(site for site in code.sites_of(parts) if site.name not in own)))
+    code.bind(parts, both)
+    policies = MappingProxyType({code.AS_BUILT: code.as_built(both)})
+    return both, {"policies": policies, "barriers": code.AS_BUILT, "fits": code.fits(parts)}
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from typing import cast
 from amp.code.code import Code
 from amp.explore.explorer import Chooser, Ending, Explorer, Machine
 from amp.litmus.compile import Compiled
-from amp.litmus.syntax import AsmThread, Label, LitmusTest, RegisterName
+from amp.litmus.syntax import AsmThread, Label, RegisterName
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, SiteMap
@@ -68,7 +68,8 @@ def _instruction(name: str, text: str, thread: AsmThread) -> str:
 def assembled(directory: Path, tests: Iterable[Compiled], march: str = "armv8.5-a") -> Code:
     """All tests in one executable."""
     source, thing, executable = (directory / f"tests.{kind}" for kind in ("s", "o", "elf"))
-    source.write_text("".join(assembly(number, made) for number, made in enumerate(tests)) + ".globl _start\n_start: ret\n")
+    functions = "".join(assembly(number, made) for number, made in enumerate(tests))
+    source.write_text(f"{functions}.globl _start\n_start: ret\n")
     subprocess.run([tool("as"), f"-march={march}", "-o", thing, source], check=True, capture_output=True, text=True)
     subprocess.run([tool("ld"), "-Ttext=0x10000", "-o", executable, thing], check=True, capture_output=True, text=True)
     return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])
@@ -104,3 +105,24 @@ def outcomes(
         if not explorer._start_again():
             return frozenset(found)
         found.clear()
+
+
+HERE = Path(__file__).parent
+INCLUDE = HERE.parents[1] / "amp" / "code" / "include"
+SHARED = f"shared={WINDOW:#x}:{WINDOW_BYTES:#x}"
+
+
+def built(directory: Path, source: str, *flags: str, compiler: str = "gcc") -> Path:
+    """tests/code/<source>.c as an executable."""
+    path = directory / f"{source}-{'-'.join(flags).replace('/', '_')}-{compiler}.elf"
+    plain = ("-g", "-ffreestanding", "-nostdlib", "-static", "-Wall", "-Werror", "-fno-stack-protector")
+    if compiler == "gcc":
+        command = [tool("gcc")]
+    else:
+        found = shutil.which("clang")
+        assert found is not None, "clang is not installed (Debian: clang lld)"
+        command = [found, "--target=aarch64-linux-gnu", "-fuse-ld=lld"]
+    command += [*plain, f"-I{INCLUDE}", *flags, "-Wl,-Ttext=0x10000", "-Wl,--build-id=none"]
+    done = subprocess.run([*command, "-o", path, HERE / f"{source}.c"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return path

@@ -67,7 +67,7 @@ void receive_by_address(void)
 
     while (!(flag = FLAG))
         ;
-    amp_assert(*(volatile uint32_t *)(0x40000000 + 8 * flag) == 42);
+    amp_assert(*(volatile uint32_t *)(0x40000000ul + 8 * flag) == 42);
 }
 
 void send_barrier(void)
