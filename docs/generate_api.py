@@ -31,6 +31,7 @@ GROUPS = {
         "Sites",
         "Size",
         "Program",
+        "Code",
     ),
     "What its parts are given": ("Port",),
     "What is done with it": ("verify", "run", "sites", "explain", "replay", "load", "platform"),

@@ -1,4 +1,4 @@
-"""The options that make a program of an ELF file: which functions the processors run, and where their shared memory is."""
+"""The options that make a program of an ELF file: what the processors run, and where their shared memory is."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def code_options(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--max-loop", metavar="N", type=click.IntRange(1), help="ELF: rounds of a loop that is no wait."),
         click.option("--mailbox", metavar="ADDRESS:CPU", multiple=True, help="ELF: a store there rings that doorbell."),
         click.option("--shared", metavar="ADDRESS:BYTES", multiple=True, help="ELF: shared memory; repeatable."),
-        click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs; repeatable."),
-        click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs; repeatable."),
+        click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs."),
+        click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs."),
     ):
         command = option(command)
     return command
@@ -25,6 +25,7 @@ def code_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def program_of(
     program: str,
+    *,
     host: Sequence[str],
     remote: Sequence[str],
     shared: Sequence[str],
@@ -32,7 +33,11 @@ def program_of(
     max_loop: int | None,
 ) -> str:
     """The program's reference, with what the options say. Raises UsageError for another program than an ELF file."""
-    words = [f"{side}{n or ''}={each}" for side, list_ in (("host", host), ("remote", remote)) for n, each in _numbered(list_)]
+    words = [
+        f"{side}{n or ''}={each}"
+        for side, list_ in (("host", host), ("remote", remote))
+        for n, each in _numbered(list_)
+    ]
     words += [f"shared={each}" for each in shared] + [f"mailbox={each}" for each in mailbox]
     words += [f"max-loop={max_loop}"] if max_loop is not None else []
     if not words:

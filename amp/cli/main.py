@@ -153,7 +153,7 @@ def run(
     from amp.machine.script import Script  # noqa: PLC0415
 
     plan = make_plan(
-        program_of(program, host, remote, shared, mailbox, max_loop),
+        program_of(program, host=host, remote=remote, shared=shared, mailbox=mailbox, max_loop=max_loop),
         mode=Mode(mode),
         platform=platform,
         barriers=barriers,
@@ -265,7 +265,7 @@ def verify(
     from amp.lab.table import plans_of  # noqa: PLC0415
 
     plans = plans_of(
-        program_of(scenario, host, remote, shared, mailbox, max_loop),
+        program_of(scenario, host=host, remote=remote, shared=shared, mailbox=mailbox, max_loop=max_loop),
         platforms=platform,
         barriers=barriers,
         weaken=weaken,
@@ -436,7 +436,7 @@ def sites(
     from amp.report.matrix_text import render_matrix  # noqa: PLC0415
 
     plan = plan_of(
-        program_of(scenario, host, remote, shared, mailbox, max_loop),
+        program_of(scenario, host=host, remote=remote, shared=shared, mailbox=mailbox, max_loop=max_loop),
         platform=platform,
         barriers=barriers,
         weaken=weaken,

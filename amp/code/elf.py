@@ -1,7 +1,7 @@
 """An ELF file as the engine needs it: what lies where in memory, the symbols, the source lines.
 
-A file that is no such thing, or a part of it that lies, is refused in one line: what is wrong, with its value. Nothing in
-the file is executed by reading it.
+A file that is no such thing, or a part of it that lies, is refused in one line: what is wrong, with its value. Nothing
+in the file is executed by reading it.
 """
 
 from __future__ import annotations

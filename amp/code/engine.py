@@ -1,6 +1,7 @@
 """A processor that runs one function of an image: the emulator, its memory, and the rows of what it executes.
 
-Each part has an engine of its own, and with it a copy of the image: whatever is not in a shared window is private to it.
+Each part has an engine of its own, and with it a copy of the image: whatever is not in a shared window is private to
+it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Engine:
         listing: Listing,
         entry: int,
         arguments: Sequence[int],
+        *,
         windows: Sequence[Window],
         settings: Settings,
         sites: Mapping[int, int],
@@ -63,7 +65,7 @@ class Engine:
         self.core: Any = _bridge.Code(
             self,
             emulator.functions(),
-            self._emulator.handle.value,
+            self._emulator.handle.value or 0,
             isa.registers,
             (isa.pc, isa.flags, isa.stack, isa.frame, isa.link, isa.arguments[0]),
             isa.shift,

@@ -1,4 +1,4 @@
-"""The instruction sets that are known: one record each, of numbers that the emulator, the disassembler and the ABI have."""
+"""The instruction sets that are known: of each the numbers that the emulator, the disassembler and the ABI have."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from amp.ordering.instructions import A64
 class Isa:
     """One instruction set.
 
-    `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's first
-    arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
+    `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
+    first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
     """
 
     name: str

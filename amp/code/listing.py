@@ -1,7 +1,7 @@
 """A function's instructions as rows: what each is, where its loops are, which of its barriers are sites.
 
-A loop is a branch back, and what lies between. It may be a wait if it loads, and stores nowhere but on its own stack. That
-a loop is not found costs nothing but time: whoever goes round without end reaches a bound.
+A loop is a branch back, and what lies between. It may be a wait if it loads, and stores nowhere but on its own stack.
+That a loop is not found costs nothing but time: whoever goes round without end reaches a bound.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Listing:
                 return
 
     def reachable(self, entry: int) -> list[dict[int, Line]]:
-        """The functions that the one at `entry` may call, itself included; all that have a symbol if it calls by pointer."""
+        """The functions that the one at `entry` may call, and itself; all that have a symbol if it calls by pointer."""
         found: dict[int, dict[int, Line]] = {}
         left = [entry]
         while left:
@@ -136,8 +136,7 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
             continue
         head = lines[target].row
         head.flags |= Flag.HEAD
-        if line.address > head.loop_end:
-            head.loop_end = line.address
+        head.loop_end = max(head.loop_end, line.address)
     alive: dict[int, frozenset[int]] = {}
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
@@ -149,7 +148,7 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
 
 
 def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset[int]]:
-    """The registers whose values somebody may still read, before each instruction. Of what is elsewhere nothing is known."""
+    """The registers whose values may still be read, before each instruction. Of what is elsewhere nothing is known."""
     alive: dict[int, frozenset[int]] = {}
     changed = True
     while changed:

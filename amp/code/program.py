@@ -1,7 +1,7 @@
 """An ELF file as a program: `ring.elf?host=send&remote=receive,3&shared=0x40000000:0x1000`.
 
-The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several of
-one line are one site. As built, at each site stands what the compiler put there.
+The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several
+of one line are one site. As built, at each site stands what the compiler put there.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def as_built(sites: Sites) -> SiteMap:
     return SiteMap(
         AS_BUILT,
         sites,
-        tuple(
-            Primitive.AS_BUILT if site.built else primitive_for(BarrierClass.MANDATORY, site.kind) for site in sites
-        ),
+        tuple(Primitive.AS_BUILT if site.built else primitive_for(BarrierClass.MANDATORY, site.kind) for site in sites),
     )
 
 
@@ -214,7 +212,7 @@ def _said(line: Line) -> str:
 
 
 def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
-    """What a platform makes of the code's barriers, in words; raises UsageError where its processor has none of them."""
+    """What a platform makes of the code's barriers, in words; raises UsageError where its processor has none."""
 
     def said(platform: Platform) -> str:
         native: list[str] = []

@@ -47,6 +47,9 @@ class Flag(IntFlag):
     LOOKS = 128
 
 
+NO_FLAGS: Final = Flag(0)
+
+
 class Service(IntEnum):
     """Functions that the engine does itself: enum code_service."""
 
@@ -75,7 +78,7 @@ class Row:
 
     kind: Kind
     length: int = 4
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     condition: int = 0
     detail: int = 0
     element: int = 0

@@ -175,8 +175,9 @@ def verify(
     """Explore every behaviour of `program` on each platform with each class of barriers.
 
     `platform` is a name, a TOML file, several with commas between or in a list, "all", or a Platform; None is
-    omap4-2011. `barriers` likewise; None is "mandatory", and of compiled code its own. `weaken` are other barriers at single sites ("publish=smp"). `sizes` are the
-    program's own. `max_executions` (runs) and `max_seconds` bound each cell; a cell that reaches one is "inconclusive".
+    omap4-2011. `barriers` likewise; None is "mandatory", and of compiled code its own. `weaken` are other barriers at
+    single sites ("publish=smp"). `sizes` are the program's own. `max_executions` (runs) and `max_seconds` bound each
+    cell; a cell that reaches one is "inconclusive".
     """
     plans = plans_of(
         program,

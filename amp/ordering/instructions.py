@@ -1,8 +1,8 @@
 """What a barrier instruction in compiled code orders, and how far it reaches: one row per instruction, with its source.
 
-An instruction set has its own rows; what a row is worth to the other side, a platform says, as of any barrier. The numbers
-follow those of `Primitive` in the core's table and never change meaning: a trace may carry them. `FITS` says which of
-amp's architectures run which instruction set.
+An instruction set has its own rows; what a row is worth to the other side, a platform says, as of any barrier. The
+numbers follow those of `Primitive` in the core's table and never change meaning: a trace may carry them. `FITS` says
+which of amp's architectures run which instruction set.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ A64: Final = "aarch64"
 
 _V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
 _V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
-# stlr, ldar and the atomics name no domain: they order for the domain of the address, and Non-cacheable is Outer Shareable.
+# stlr, ldar and the atomics name no domain: they order for the domain of the address, and Non-cacheable is Outer
+# Shareable.
 _V8_ACCESS: Final = "Arm ARM DDI 0487, B2.3, load-acquire and store-release; B2.7, Non-cacheable is Outer Shareable"
 
 _DOMAINS: Final = (("", Reach.SYSTEM), ("ish", Reach.INNER), ("osh", Reach.OUTER), ("nsh", Reach.NONE))
@@ -49,7 +50,7 @@ _DSB: Final = (("", ALL_ORDERS), ("ld", RR | RW), ("st", WR | WW | WD))
 
 
 def _a64() -> list[Instruction]:
-    rows = []
+    rows: list[Instruction] = []
     for mnemonic, accesses, source in (("dmb", _DMB, _V8), ("dsb", _DSB, _V8_DSB)):
         for domain, reach in _DOMAINS:
             for access, orders in accesses:
@@ -84,6 +85,6 @@ def promise_of(barrier: Barrier) -> Orders:
     return barrier.orders & ~Orders.RCSC if isinstance(barrier, Instruction) else PROMISES[barrier]
 
 
-# amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference; what an
-# instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.
+# amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference;
+# what an instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.
 FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({A64: ("arm64", "armv8-firmware", "sc")})

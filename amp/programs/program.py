@@ -141,9 +141,9 @@ class Program:
     "ring_size" have options of their own. `fixed` are the fields of RunConfig that make the program what it is.
     `policies` are further choices for all sites together, by name. `sleeps`: its sides sleep when there is nothing to
     do. An `exchange` goes on for as long as it is told to, has every option of RunConfig, and is too large to be
-    explored; a `bare` one is given the region and no port. `barriers` are those that it has unless a user wants others ("": as
-    any program). `fits` says in words what a platform makes of the barriers in compiled code, and raises UsageError where it
-    can make nothing of them. `source` is the file that it is from; None for a shipped
+    explored; a `bare` one is given the region and no port. `barriers` are those that it has unless a user wants others
+    ("": as any program). `fits` says in words what a platform makes of the barriers in compiled code, and raises
+    UsageError where it can make nothing of them. `source` is the file that it is from; None for a shipped
     one, and for one that no other process can find.
     """
 

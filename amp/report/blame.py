@@ -309,7 +309,7 @@ _PAIR_KINDS = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}  #
 
 
 def cure_for(
-    platform: Platform, side: Side, needs: Orders, kind: Kind | None, failed: Primitive | None = None
+    platform: Platform, side: Side, needs: Orders, kind: Kind | None, failed: Barrier | None = None
 ) -> tuple[Primitive, BarrierClass | None] | None:
     """The least that orders it, and its class if the code's `kind` gives that barrier for it: else it goes by its name.
 

@@ -1,4 +1,4 @@
-"""The judge of the engine's dependencies and orders: litmus tests, assembled to machine code, have the outcomes of `amp litmus`."""
+"""The judge of the engine: litmus tests, assembled to machine code, have the outcomes of `amp litmus`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_the_correct_ring_is_verified_and_each_missing_barrier_is_found(
         broken = built(tmp_path, "ring", level, f"-DWITHOUT={number}", compiler=compiler)
         found = amp.verify(program(broken), platform="arm64-domains").finding
         assert found is not None, (number, level)
-        assert (found.side, text in found.text, "ring.c:" in found.text) == (side, True, True), found
+        assert (found.part, text in found.text, "ring.c:" in found.text) == (side, True, True), found
 
 
 def test_the_counts_are_those_of_the_other_rings(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_does_not_reach_is_found_and_what_would_is_named(tmp_path: Path) ->
     verdict = amp.verify(program(path), platform="arm64-domains", weaken=(f"ring.c:{line}=smp",))
     assert verdict.finding is not None
     assert verdict.finding.site == f"ring.c:{line}"
-    story = str(verdict)
+    story = str(verdict.finding)
     assert f"ring.c:{line} smp_wmb (dmb ishst)" in story
     assert "dma_wmb (dmb oshst)" in story
 
