@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,7 @@ from amp.errors import UsageError
 
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
 # What is seen without each barrier, and by whom: ring.c numbers them.
-WITHOUT = {
-    1: ("remote", "message + 1"),
-    2: ("remote", "message + 1"),
-    3: ("host", "RING->used"),
-    4: ("host", "RING->used"),
-}
+WITHOUT = {1: "remote", 2: "remote", 3: "host", 4: "host"}
 
 
 def program(path: Path) -> str:
@@ -31,11 +27,12 @@ def test_the_correct_ring_is_verified_and_each_missing_barrier_is_found(
 ) -> None:
     whole = built(tmp_path, "ring", level, "-DMESSAGES=2", compiler=compiler)
     assert amp.verify(program(whole), platform="arm64-domains").verified
-    for number, (side, text) in WITHOUT.items():
+    for number, part in WITHOUT.items():
         broken = built(tmp_path, "ring", level, f"-DWITHOUT={number}", compiler=compiler)
         found = amp.verify(program(broken), platform="arm64-domains").finding
         assert found is not None, (number, level)
-        assert (found.part, text in found.text, "ring.c:" in found.text) == (side, True, True), found
+        assert found.part == part
+        assert re.search(r"assertion failed: .* \((send|receive), ring.c:\d+\)", found.text), found.text
 
 
 def test_the_counts_are_those_of_the_other_rings(tmp_path: Path) -> None:
@@ -61,7 +58,8 @@ def test_what_does_not_reach_is_found_and_what_would_is_named(tmp_path: Path) ->
     assert verdict.finding is not None
     assert verdict.finding.site == f"ring.c:{line}"
     story = str(verdict.finding)
-    assert f"ring.c:{line} smp_wmb (dmb ishst)" in story
+    assert f"ring.c:{line}" in story
+    assert "smp_wmb (dmb ishst)" in story
     assert "dma_wmb (dmb oshst)" in story
 
 
