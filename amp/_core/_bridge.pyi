@@ -593,6 +593,7 @@ class Code:
         registers: tuple[int, ...],
         special: tuple[int, int, int, int, int, int],
         shift: int,
+        thumb: int,
         /,
     ) -> Code: ...
     def map(self, address: int, data: Buffer, permissions: int, /) -> None: ...

@@ -260,7 +260,7 @@ static void write_shared(struct code_engine *e, const struct code_window *window
     const struct code_row *row = e->now;
     unsigned piece = piece_of(row, address, size);
     uint64_t number = row->element ? (address - e->first) / row->element : 0;
-    uint16_t set = number < 8 ? e->data_set[number] : 0;
+    uint16_t set = number < CODE_DATA ? e->data_set[number] : 0;
 
     if (row->flags & (CODE_MIXED | CODE_PRIVATE) || address + size > window->start + window->size ||
         (piece != size && row->store_by)) {
@@ -370,7 +370,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         return;
     }
     number = row->element ? (address - e->first) / row->element : 0;
-    set = number < 8 ? e->data_set[number] : 0;
+    set = number < CODE_DATA ? e->data_set[number] : 0;
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
     if (set && row->flags & CODE_MIXED)

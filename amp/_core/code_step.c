@@ -158,6 +158,8 @@ static bool leaves_look(struct code_engine *e, const struct code_row *row)
 
 static void step(struct code_engine *e, const struct code_row *row)
 {
+    if (row->flags & CODE_CONDITIONAL && !e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
+        return;
     switch (row->kind) {
     case CODE_PLAIN:
         flow(e, row);
@@ -242,7 +244,7 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
             code_stop(e, CODE_STOP_LEFT);
             return;
         }
-        e->straight &= row->kind != CODE_SELECT && row->kind != CODE_BRANCH;
+        e->straight &= row->kind != CODE_SELECT && row->kind != CODE_BRANCH && !(row->flags & CODE_CONDITIONAL);
     }
     step(e, row);
 }

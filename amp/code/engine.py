@@ -69,6 +69,7 @@ class Engine:
             isa.registers,
             (isa.pc, isa.flags, isa.stack, isa.frame, isa.link, isa.arguments[0]),
             isa.shift,
+            isa.thumb,
         )
         self._map(listing.image, windows, settings)
         return_at = isa.stack_top + PAGE
@@ -77,8 +78,10 @@ class Engine:
         for slot, value in zip(isa.arguments, arguments, strict=False):
             self._emulator.set_register(isa.registers[slot], value)
         self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - 16)
-        self._emulator.set_register(isa.registers[isa.link], return_at)
-        self._emulator.set_register(isa.pc, entry)
+        symbol = listing.image.function_at(entry)
+        thumb = int(symbol is not None and symbol.thumb)
+        self._emulator.set_register(isa.registers[isa.link], return_at | thumb)
+        self._emulator.set_register(isa.pc, entry | thumb)
         self.core.open(settings.max_loop, settings.max_steps)
 
     def _map(self, image: Image, windows: Sequence[Window], settings: Settings) -> None:
@@ -130,7 +133,7 @@ class Engine:
         """The exception for a part that has ended early."""
         line = self.listing.at(pc)
         called = line is not None and line.row.kind is Kind.SERVICE
-        place = self.listing.place(link - 4 if called else pc)
+        place = self.listing.place((link & ~1 if self.isa.thumb else link) - 4 if called else pc)
         if error == _VIOLATED:
             return Violation(f"{text} ({place})")
         if error == _ELOOP:

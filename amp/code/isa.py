@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.code import a64
+from amp.code import a64, arm32
 from amp.code.rows import Row
-from amp.ordering.instructions import A64
+from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Isa:
     shift: int
     stack_top: int
     nothing: bytes
+    thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
 
@@ -56,8 +57,39 @@ AARCH64: Final = Isa(
     shift=2,
     stack_top=0x7FFF_FFF0_0000,
     nothing=bytes.fromhex("1f2003d5"),
+    thumb=0,
     slots=MappingProxyType(a64.register_slots()),
     decode=a64.decode,
 )
 
-ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64,)})
+# unicorn 2.1, include/unicorn/arm.h
+_R0, _R12, _ARM_SP, _ARM_LR, _ARM_PC, _CPSR, _D0 = 66, 78, 12, 10, 11, 3, 14
+
+
+def _arm(name: str, title: str, mode: int, model: int, thumb: int, decode: arm32.Decoder) -> Isa:
+    return Isa(
+        name=name,
+        title=title,
+        emulator=(1, mode, model),  # UC_ARCH_ARM
+        disassembler=("CS_ARCH_ARM", "CS_MODE_THUMB"),
+        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32)),
+        pc=_ARM_PC,
+        flags=arm32.CPSR,
+        stack=arm32.SP,
+        frame=7,
+        link=arm32.LR,
+        arguments=tuple(range(4)),
+        shift=1,
+        stack_top=0x7FF00000,
+        nothing=bytes.fromhex("00bf"),
+        thumb=thumb,
+        slots=MappingProxyType(arm32.register_slots()),
+        decode=decode,
+    )
+
+
+# UC_MODE_THUMB is 16, UC_MODE_MCLASS 32; UC_CPU_ARM_CORTEX_A9 16, UC_CPU_ARM_CORTEX_M4 9.
+ARM_A: Final = _arm(ARMV7_A, "Armv7-A", 0, 16, 2, arm32.decode_a)
+ARM_M: Final = _arm(ARMV7_M, "Armv7-M", 16 | 32, 9, 1, arm32.decode_m)
+
+ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64, ARM_A, ARM_M)})

@@ -78,7 +78,8 @@ class Listing:
     def _listed(self, start: int, symbol: Symbol | None) -> dict[int, Line]:
         size = min(symbol.size, FUNCTION_LIMIT_BYTES) if symbol is not None else 0
         code = self.image.bytes_at(start, size or _UNKNOWN_FUNCTION_BYTES)
-        lines = {line.address: line for line in self._decoded(start, code, whole=bool(size))}
+        thumb = symbol.thumb if symbol is not None else self.isa.thumb == 1
+        lines = {line.address: line for line in self._decoded(start, code, whole=bool(size), thumb=thumb)}
         name = symbol.name if symbol is not None else ""
         if start in self._services:
             lines[start].row.kind, lines[start].row.detail = Kind.SERVICE, int(self._services[start])
@@ -92,17 +93,31 @@ class Listing:
         _find_loops(lines, self.isa)
         return lines
 
-    def _decoded(self, start: int, code: bytes, *, whole: bool) -> Iterator[Line]:
-        """By four bytes each; up to the first end if nobody says how long the function is."""
-        disassembler = _disassembler(*self.isa.disassembler)
-        for at in range(0, len(code) & ~3, 4):
-            address, raw = start + at, code[at : at + 4]
-            found = next(disassembler.disasm(raw, address), None)
-            row = self.isa.decode(address, int.from_bytes(raw, "little"), found, self.isa.slots)
-            text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
-            yield Line(address, row, text)
-            if not whole and row.ends:
+    def _decoded(self, start: int, code: bytes, *, whole: bool, thumb: bool) -> Iterator[Line]:
+        """All of `code`; up to the first end if nobody says how long the function is."""
+        architecture, mode = self.isa.disassembler
+        disassembler = _disassembler(architecture, mode if thumb or not self.isa.thumb else "CS_MODE_ARM")
+        step, at = 2 if thumb else 4, 0
+        while at + step <= len(code):
+            found = None
+            # In one go: what an IT makes of the next instructions is known to the disassembler.
+            for found in disassembler.disasm(code[at:], start + at):
+                yield (line := self._line(start + at, code[at:], found, thumb=thumb))
+                at += found.size
+                if not whole and line.row.ends:
+                    return
+            if at + step > len(code):
                 return
+            yield (line := self._line(start + at, code[at:], None, thumb=thumb))
+            at += step
+            if not whole and line.row.ends:
+                return
+
+    def _line(self, address: int, code: bytes, found: Any, *, thumb: bool) -> Line:
+        raw = code[: found.size if found is not None else 2 if thumb else 4]
+        row = self.isa.decode(address, int.from_bytes(raw, "little"), found, self.isa.slots)
+        text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
+        return Line(address, row, text)
 
     def reachable(self, entry: int) -> list[dict[int, Line]]:
         """The functions that the one at `entry` may call, and itself; all that have a symbol if it calls by pointer."""

@@ -9,9 +9,9 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 NONE: Final = 255  # no register
-DATA: Final = 8  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<8B4H8BQ14Q")
-assert _FORMAT.size == 144, _FORMAT.size
+DATA: Final = 15  # registers that one instruction moves to or from memory, at most
+_FORMAT: Final = struct.Struct("<BBHBBBB4HB15BQ14Q")
+assert _FORMAT.size == 152, _FORMAT.size
 
 
 class Kind(IntEnum):
@@ -45,6 +45,7 @@ class Flag(IntFlag):
     MIXED = 32
     PRIVATE = 64
     LOOKS = 128
+    CONDITIONAL = 256
 
 
 NO_FLAGS: Final = Flag(0)
@@ -112,6 +113,8 @@ class Row:
     @property
     def writes(self) -> frozenset[int]:
         """All registers that it writes, whatever happens."""
+        if self.flags & Flag.CONDITIONAL:
+            return frozenset()
         found = frozenset().union(*(to for to, _ in self.flows))
         if self.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
             found |= frozenset(self.data)
@@ -126,17 +129,17 @@ class Row:
         masks += [mask(self.picks), mask(self.dead)]
         return _FORMAT.pack(
             self.kind,
-            self.flags,
             self.condition,
+            self.flags,
             self.length,
             self.detail,
             self.element,
             self.atom,
-            self.expected,
             self.load_by,
             self.store_by,
             self.site,
             int(self.spins),
+            self.expected,
             *(*self.data, *(NONE,) * (DATA - len(self.data))),
             self.loop_end,
             *(word for pair in masks for word in pair),

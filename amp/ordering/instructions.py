@@ -37,6 +37,8 @@ class Instruction:
 
 
 A64: Final = "aarch64"
+ARMV7_A: Final = "armv7-a"
+ARMV7_M: Final = "armv7-m"
 
 _V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
 _V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
@@ -67,7 +69,27 @@ def _a64() -> list[Instruction]:
     return rows
 
 
-INSTRUCTIONS: Final[tuple[Instruction, ...]] = tuple(_a64())
+# On Armv7 parts with a PL310 SY does not reach behind it (amp.ordering.architectures); without one OUTER is as far.
+_V7: Final = "Arm ARM DDI 0406C, A8.8.43 DMB, A8.8.44 DSB, A3.8.3 for the domains of the options"
+_V7_ORDERS: Final = (("dmb", ALL_ORDERS, WW | WD), ("dsb", ALL_ORDERS, WR | WW | WD))
+_V7_DOMAINS: Final = (("", Reach.OUTER), ("ish", Reach.INNER), ("osh", Reach.OUTER), ("nsh", Reach.NONE))
+_V7M: Final = "Arm ARM DDI 0403E, A7.7.33 DMB, A7.7.34 DSB: SY is the only option, all others execute as SY"
+
+
+def _armv7(first: int) -> list[Instruction]:
+    rows: list[Instruction] = []
+    for mnemonic, orders, of_stores in _V7_ORDERS:
+        for domain, reach in _V7_DOMAINS:
+            rows.append(Instruction(first + len(rows), ARMV7_A, f"{mnemonic} {domain or 'sy'}", orders, reach, _V7))
+            name = f"{mnemonic} {domain}st"
+            rows.append(Instruction(first + len(rows), ARMV7_A, name, of_stores, reach, _V7))
+    for mnemonic, orders, _ in _V7_ORDERS:
+        rows.append(Instruction(first + len(rows), ARMV7_M, f"{mnemonic} sy", orders, Reach.SYSTEM, _V7M))
+    return rows
+
+
+_OF_A64: Final = _a64()
+INSTRUCTIONS: Final[tuple[Instruction, ...]] = (*_OF_A64, *_armv7(FIRST + len(_OF_A64)))
 BY_NAME: Final[Mapping[tuple[str, str], Instruction]] = MappingProxyType({(i.isa, i.name): i for i in INSTRUCTIONS})
 BY_NUMBER: Final[Mapping[int, Instruction]] = MappingProxyType({i.number: i for i in INSTRUCTIONS})
 
@@ -87,4 +109,10 @@ def promise_of(barrier: Barrier) -> Orders:
 
 # amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference;
 # what an instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.
-FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({A64: ("arm64", "armv8-firmware", "sc")})
+FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        A64: ("arm64", "armv8-firmware", "sc"),
+        ARMV7_A: ("armv7-smp", "armv7-up", "armv7-2011", "sc"),
+        ARMV7_M: ("cortex-m", "sc"),
+    }
+)
