@@ -1,8 +1,9 @@
 """A32 and T32: what each instruction of Armv7-A and Armv7-M is, for the engine.
 
-Capstone says what an instruction reads and writes, and which condition it has, also in an IT block. Of those that load and
-store, this says which register has which bytes. A conditional instruction whose condition does not hold does nothing; what
-decided that is no dependency here. Loads and stores of vectors are refused, but for the floating-point ones of Armv7.
+Capstone says what an instruction reads and writes, and which condition it has, also in an IT block. Of those that load
+and store, this says which register has which bytes. A conditional instruction whose condition does not hold does
+nothing; what decided that is no dependency here. Loads and stores of vectors are refused, but for the floating-point
+ones of Armv7.
 
 cp15's barriers are those that Armv6 had, and Armv7 still has (DDI 0406C, B4.2.5).
 """
@@ -66,10 +67,10 @@ class Decoder:
     def __init__(self, isa: str) -> None:
         self.isa = isa
 
-    def __call__(self, address: int, word: int, instruction: Any, slots: Mapping[str, int]) -> Row:
+    def __call__(self, _address: int, _word: int, instruction: Any, slots: Mapping[str, int]) -> Row:
         if instruction is None:
             return Row(Kind.TRAP, length=2 if self.isa == ARMV7_M else 4, detail=1, ends=True)
-        row = self._row(address, instruction, slots)
+        row = self._row(instruction, slots)
         row.length = instruction.size
         if instruction.cc < _ALWAYS and row.kind is not Kind.BRANCH and instruction.insn_name() != "it":
             row.flags |= Flag.CONDITIONAL
@@ -77,7 +78,7 @@ class Decoder:
             row.ends = False
         return row
 
-    def _row(self, address: int, instruction: Any, slots: Mapping[str, int]) -> Row:  # noqa: PLR0911  (a table)
+    def _row(self, instruction: Any, slots: Mapping[str, int]) -> Row:  # noqa: PLR0911  (a table)
         name = instruction.insn_name()
         if name in ("dmb", "dsb", "isb", "mcr"):
             return self._barrier(name, instruction)
@@ -127,9 +128,7 @@ def _memory(instruction: Any, slots: Mapping[str, int]) -> tuple[frozenset[int],
 
 
 def _plain(instruction: Any, slots: Mapping[str, int]) -> Row:
-    reads, writes = (
-        [instruction.reg_name(each) for each in side] for side in instruction.regs_access()
-    )
+    reads, writes = ([instruction.reg_name(each) for each in side] for side in instruction.regs_access())
     if not writes:
         return Row(Kind.REFUSED, why="an instruction without a result")
     source, to = (frozenset(slots[name] for name in side) - {NONE} for side in (reads, writes))
@@ -142,7 +141,7 @@ def _plain(instruction: Any, slots: Mapping[str, int]) -> Row:
     return Row(Kind.PLAIN, flows=[(to, source)], counts=instruction.insn_name() in _COUNTS)
 
 
-def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None:
+def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None:  # noqa: PLR0911  (a table)
     """A load or a store; None: it is none."""
     address, base = _memory(instruction, slots)
     # What is written back is computed from what the address is; so is a base that a register is added to afterwards.
@@ -163,7 +162,12 @@ def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None
         width = _EXCLUSIVE_STORES[name]
         status, value = data[:2]
         return Row(
-            Kind.EXCLUSIVE_STORE, element=width, atom=width, data=(value,), address=address, flows=[(_set(status), _set())]
+            Kind.EXCLUSIVE_STORE,
+            element=width,
+            atom=width,
+            data=(value,),
+            address=address,
+            flows=[(_set(status), _set())],
         )
     if name in _MULTIPLE_LOADS or name in _MULTIPLE_STORES:
         return _multiple(name, instruction, slots)
@@ -186,9 +190,7 @@ def _multiple(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:
     if len(data) > DATA:
         return Row(Kind.REFUSED, why="more registers than are followed")
     loads = name in _MULTIPLE_LOADS
-    row = Row(
-        Kind.LOAD if loads else Kind.STORE, element=4, atom=4, data=data, address=_set(base), counts=base != SP
-    )
+    row = Row(Kind.LOAD if loads else Kind.STORE, element=4, atom=4, data=data, address=_set(base), counts=base != SP)
     if loads and NONE in listed:
         row.ends, row.indirect = True, base != SP
     return row

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, Final
 
 from elftools.elf.elffile import ELFFile
@@ -134,6 +135,9 @@ def _read(path: str, content: bytes) -> Image:
     segments = tuple(_segments(elf, len(content)))
     if not segments:
         raise UsageError("it has no segment to load")
+    for one, other in pairwise(sorted(segments, key=lambda each: each.start)):
+        if one.start + one.size > other.start:
+            raise UsageError(f"two of its segments lie at {other.start:#x}")
     return Image(path, sha256(content).hexdigest(), isa, segments, _symbols(elf, arm=machine == "EM_ARM"), content)
 
 

@@ -29,6 +29,7 @@ class Isa:
     flags: int
     stack: int
     frame: int
+    frames: frozenset[int]  # what a frame on the stack may be found by
     link: int
     arguments: tuple[int, ...]
     shift: int
@@ -52,6 +53,7 @@ AARCH64: Final = Isa(
     flags=a64.NZCV,
     stack=a64.SP,
     frame=a64.FRAME,
+    frames=frozenset({a64.SP, a64.FRAME}),
     link=a64.LINK,
     arguments=tuple(range(8)),
     shift=2,
@@ -66,17 +68,18 @@ AARCH64: Final = Isa(
 _R0, _R12, _ARM_SP, _ARM_LR, _ARM_PC, _CPSR, _D0 = 66, 78, 12, 10, 11, 3, 14
 
 
-def _arm(name: str, title: str, mode: int, model: int, thumb: int, decode: arm32.Decoder) -> Isa:
+def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, decode: arm32.Decoder) -> Isa:
     return Isa(
         name=name,
         title=title,
-        emulator=(1, mode, model),  # UC_ARCH_ARM
+        emulator=emulator,
         disassembler=("CS_ARCH_ARM", "CS_MODE_THUMB"),
         registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32)),
         pc=_ARM_PC,
         flags=arm32.CPSR,
         stack=arm32.SP,
-        frame=7,
+        frame=11,
+        frames=frozenset({arm32.SP, 7, 11}),  # AAPCS: r11, and r7 of Thumb
         link=arm32.LR,
         arguments=tuple(range(4)),
         shift=1,
@@ -88,8 +91,8 @@ def _arm(name: str, title: str, mode: int, model: int, thumb: int, decode: arm32
     )
 
 
-# UC_MODE_THUMB is 16, UC_MODE_MCLASS 32; UC_CPU_ARM_CORTEX_A9 16, UC_CPU_ARM_CORTEX_M4 9.
-ARM_A: Final = _arm(ARMV7_A, "Armv7-A", 0, 16, 2, arm32.decode_a)
-ARM_M: Final = _arm(ARMV7_M, "Armv7-M", 16 | 32, 9, 1, arm32.decode_m)
+# UC_ARCH_ARM is 1, UC_MODE_THUMB 16, UC_MODE_MCLASS 32; UC_CPU_ARM_CORTEX_A9 16, UC_CPU_ARM_CORTEX_M4 9.
+ARM_A: Final = _arm(ARMV7_A, "Armv7-A", (1, 0, 16), thumb=2, decode=arm32.decode_a)
+ARM_M: Final = _arm(ARMV7_M, "Armv7-M", (1, 16 | 32, 9), thumb=1, decode=arm32.decode_m)
 
 ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64, ARM_A, ARM_M)})

@@ -189,6 +189,6 @@ def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:
     if any(row.kind is Kind.ATOMIC and not row.flags & Flag.COMPARES for row in body):
         return False
     stores = [row for row in body if row.kind is Kind.STORE]
-    if any(not row.address <= {isa.stack, isa.frame} for row in stores):
+    if any(not row.address <= isa.frames for row in stores):
         return False
     return any(row.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD, Kind.ATOMIC) or row.calls for row in body)

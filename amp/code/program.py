@@ -1,5 +1,7 @@
 """An ELF file as a program: `ring.elf?host=send&remote=receive,3&shared=0x40000000:0x1000`.
 
+A part may be of another file: `host=send&remote=m3.elf:receive`.
+
 The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several
 of one line are one site. As built, at each site stands what the compiler put there.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -31,6 +34,7 @@ from amp.programs.room import small_region
 from amp.region import Layout as RegionLayout
 
 AS_BUILT: Final = "as-built"
+DIGEST_CHARACTERS: Final = 64
 _PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
@@ -78,11 +82,30 @@ def load(reference: str) -> Program:
         raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES")
     mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
     loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
-    code = Code(path, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
-    parts = {name: _function(code, texts[-1]) for name, texts in asked.items() if _PART.fullmatch(name)}
+    files: dict[str, Code] = {}
+
+    def of_file(name: str) -> Code:
+        where = str(Path(name).resolve())
+        if where not in files:
+            files[where] = Code(where, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
+        return files[where]
+
+    code, parts = of_file(path), dict[str, Function]()
+    for name, texts in asked.items():
+        if _PART.fullmatch(name):
+            file, colon, text = texts[-1].rpartition(":")
+            parts[name] = _function(of_file(file if colon else path), text)
+            texts[-1] = f"{Path(file).resolve()}:{text}" if colon else text
     if not parts:
         raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
-    return program_of(code, parts, ElfSource(str(Path(path).resolve()), query, code.image.sha256))
+    query = "&".join(f"{name}={text}" for name, texts in asked.items() for text in texts)
+    digest = "".join(each.image.sha256 for each in files.values())
+    return program_of(code, parts, ElfSource(code.image.path, query, _one(digest)))
+
+
+def _one(digests: str) -> str:
+    """One digest of one or several files."""
+    return digests if len(digests) == DIGEST_CHARACTERS else sha256(digests.encode()).hexdigest()
 
 
 def program_of(code: Code, parts: Mapping[str, Function], source: Source | None) -> Program:

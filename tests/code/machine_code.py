@@ -112,17 +112,26 @@ INCLUDE = HERE.parents[1] / "amp" / "code" / "include"
 SHARED = f"shared={WINDOW:#x}:{WINDOW_BYTES:#x}"
 
 
-def built(directory: Path, source: str, *flags: str, compiler: str = "gcc") -> Path:
+# By target: the compiler, what it is told, and the Debian package that has it.
+TARGETS = {
+    "aarch64": ("aarch64-linux-gnu-gcc", (), "gcc-aarch64-linux-gnu"),
+    "armv7-a": ("arm-none-eabi-gcc", ("-march=armv7-a", "-marm"), "gcc-arm-none-eabi"),
+    "armv7-a-thumb": ("arm-none-eabi-gcc", ("-march=armv7-a", "-mthumb"), "gcc-arm-none-eabi"),
+    "cortex-m4": ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb"), "gcc-arm-none-eabi"),
+    "aarch64-clang": ("clang", ("--target=aarch64-linux-gnu", "-fuse-ld=lld"), "clang lld"),
+    "armv7-a-clang": ("clang", ("--target=armv7a-none-eabi", "-fuse-ld=lld"), "clang lld"),
+    "cortex-m4-clang": ("clang", ("--target=thumbv7em-none-eabi", "-fuse-ld=lld"), "clang lld"),
+}
+
+
+def built(directory: Path, source: str, *flags: str, target: str = "aarch64") -> Path:
     """tests/code/<source>.c as an executable."""
-    path = directory / f"{source}-{'-'.join(flags).replace('/', '_')}-{compiler}.elf"
+    compiler, own, package = TARGETS[target]
+    found = shutil.which(compiler)
+    assert found is not None, f"{compiler} is not installed (Debian: {package})"
+    path = directory / f"{source}{''.join(flags).replace('/', '_')}-{target}.elf"
     plain = ("-g", "-ffreestanding", "-nostdlib", "-static", "-Wall", "-Werror", "-fno-stack-protector")
-    if compiler == "gcc":
-        command = [tool("gcc")]
-    else:
-        found = shutil.which("clang")
-        assert found is not None, "clang is not installed (Debian: clang lld)"
-        command = [found, "--target=aarch64-linux-gnu", "-fuse-ld=lld"]
-    command += [*plain, f"-I{INCLUDE}", *flags, "-Wl,-Ttext=0x10000", "-Wl,--build-id=none"]
+    command = [found, *own, *plain, f"-I{INCLUDE}", *flags, "-Wl,-Ttext=0x20000", "-Wl,--build-id=none"]
     done = subprocess.run([*command, "-o", path, HERE / f"{source}.c"], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path

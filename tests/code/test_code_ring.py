@@ -21,14 +21,14 @@ def program(path: Path) -> str:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("target", ["aarch64", "aarch64-clang"])
 def test_the_correct_ring_is_verified_and_each_missing_barrier_is_found(
-    tmp_path: Path, level: str, compiler: str
+    tmp_path: Path, level: str, target: str
 ) -> None:
-    whole = built(tmp_path, "ring", level, "-DMESSAGES=2", compiler=compiler)
+    whole = built(tmp_path, "ring", level, "-DMESSAGES=2", target=target)
     assert amp.verify(program(whole), platform="arm64-domains").verified
     for number, part in WITHOUT.items():
-        broken = built(tmp_path, "ring", level, f"-DWITHOUT={number}", compiler=compiler)
+        broken = built(tmp_path, "ring", level, f"-DWITHOUT={number}", target=target)
         found = amp.verify(program(broken), platform="arm64-domains").finding
         assert found is not None, (number, level)
         assert found.part == part
@@ -77,3 +77,35 @@ def test_the_matrix_says_which_barriers_of_the_binary_are_needed(tmp_path: Path)
     matrix = amp.sites(program(built(tmp_path, "ring", "-O2")), platform="arm64-domains")
     assert [row.weakest.barrier_class.value for row in matrix.rows if row.weakest] == ["dma"] * 4
     assert {row.coded for row in matrix.rows} == {"dmb oshst", "dmb oshld"}
+
+
+# The host's target, the remote's; a platform on which `dmb` is enough, one on which it is not.
+ARM = [("armv7-a", "cortex-m4"), ("armv7-a-thumb", "cortex-m4"), ("armv7-a-clang", "cortex-m4-clang")]
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2", "-Os"])
+@pytest.mark.parametrize(("host", "remote"), ARM)
+def test_a_cortex_a_and_a_cortex_m_share_a_ring(tmp_path: Path, host: str, remote: str, level: str) -> None:
+    def both(without: int) -> str:
+        flags = (level, f"-DWITHOUT={without}")
+        other = built(tmp_path, "ring", *flags, target=remote)
+        return f"{built(tmp_path, 'ring', *flags, target=host)}?host=send&remote={other}:receive&{SHARED}"
+
+    assert amp.verify(both(0), platform="armv7-smp").verified
+    for number, part in WITHOUT.items():
+        found = amp.verify(both(number), platform="armv7-smp").finding
+        assert found is not None, number
+        assert found.part == part
+
+
+def test_the_thread_of_2011(tmp_path: Path) -> None:
+    """`dmb` on a Cortex-A9 does not reach a Cortex-M behind the PL310's write buffer, and outer_sync does."""
+    host, remote = (built(tmp_path, "ring", "-O2", target=each) for each in ARM[0])
+    program = f"{host}?host=send&remote={remote}:receive&{SHARED}"
+    found = amp.verify(program, platform="omap4-2011").finding
+    assert found is not None
+    assert re.fullmatch(r"ring\.c:\d+", str(found.site))
+    assert "PL310 write buffer needs SYSTEM for memory" in str(found)
+    assert "dsb; outer_sync" in str(found)
+    line = str(found.site)
+    assert amp.verify(program, platform="omap4-2011", weaken=(f"{line}=mandatory",)).verified
