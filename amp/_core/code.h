@@ -70,6 +70,7 @@ enum code_flag {
     CODE_PRIVATE = 64,     /* no shared memory: wider than any access that happens at once */
     CODE_LOOKS = 128,      /* HEAD: the loop may be a wait */
     CODE_CONDITIONAL = 256, /* does nothing where its condition does not hold */
+    CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 
 enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_FAIL_AT };
@@ -196,7 +197,8 @@ struct code_engine {
     int register_id[CODE_SLOTS];
     uint8_t register_bytes[CODE_SLOTS];
     unsigned registers;
-    int pc_id, flags_slot, stack_slot, frame_slot, link_slot, argument_slot;
+    int pc_id, flags_slot, stack_slot, frame_slot, argument_slot;
+    int link_slot; /* < 0: the return address lies on the stack, 8 bytes */
     unsigned thumb; /* Arm: bit 0 of an address says Thumb; 1: it always is, 2: as the T bit of the flags has it */
     unsigned shift; /* instructions are multiples of so many bits' bytes */
     uint64_t return_at;
@@ -319,6 +321,7 @@ int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
 /* code_step.c */
 void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user);
 uint64_t code_register(const struct code_engine *e, unsigned slot);
+uint64_t code_return_address(struct code_engine *e); /* at a function's entry */
 void code_read_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16]);
 void code_write_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16]);
 

@@ -303,7 +303,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         return;
     }
     if (row->flags & CODE_COMPARES && (e->atomic_value & mask) != (e->expected & mask))
-        return; /* it does not store; the emulator writes back what was there */
+        goto fence; /* it does not store; the emulator writes back what was there */
     if (row->kind == CODE_EXCLUSIVE_STORE && e->monitor.failed)
         return;
     if (row->flags & CODE_READ_STORED)
@@ -324,6 +324,11 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         fail(e, error);
     if (row->flags & CODE_COMPARES && row->data[1] != CODE_NONE) /* the same value, and not from memory */
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
+    return;
+fence:
+    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, 0) : 0;
+    if (error)
+        fail(e, error);
 }
 
 static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *is)
@@ -373,14 +378,16 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     set = number < CODE_DATA ? e->data_set[number] : 0;
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
+    if (row->kind == CODE_ATOMIC && row->flags & CODE_FENCES)
+        error = code_barrier(e, row->store_by, 0);
     if (set && row->flags & CODE_MIXED)
         refuse(e, address, size);
     target = mailbox_at(e, address, &is_mailbox);
     if (is_mailbox && e->looking)
         queue(e, (struct code_queued){.value = target, .kick = true});
-    else if (is_mailbox)
+    else if (is_mailbox && !error)
         error = kick(e, target);
-    else
+    else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
         error = code_private_write(e, address, size, code_join(e, set, e->address_set));

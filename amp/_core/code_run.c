@@ -149,8 +149,13 @@ static void read_text(struct code_engine *e, uint64_t address, char text[AMP_TEX
 
 static void go_back(struct code_engine *e, uint64_t result)
 {
-    uint64_t to = code_register(e, (unsigned)e->link_slot);
+    uint64_t to = code_return_address(e);
 
+    if (e->link_slot < 0) {
+        uint64_t stack = code_register(e, (unsigned)e->stack_slot) + sizeof to;
+
+        e->functions.reg_write(e->uc, e->register_id[e->stack_slot], &stack);
+    }
     e->functions.reg_write(e->uc, e->register_id[e->argument_slot], &result);
     code_set_register(e, (unsigned)e->argument_slot, 0);
     if (e->thumb == 2) {

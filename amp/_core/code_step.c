@@ -16,6 +16,20 @@ uint64_t code_register(const struct code_engine *e, unsigned slot)
     return value[0];
 }
 
+uint64_t code_return_address(struct code_engine *e)
+{
+    uint64_t stack, value = 0;
+    const struct code_segment *segment;
+
+    if (e->link_slot >= 0)
+        return code_register(e, (unsigned)e->link_slot);
+    stack = code_register(e, (unsigned)e->stack_slot);
+    segment = code_segment_at(e, stack);
+    if (segment && stack + sizeof value <= segment->start + segment->size)
+        memcpy(&value, segment->host + (stack - segment->start), sizeof value);
+    return value;
+}
+
 void code_read_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16])
 {
     memset(value, 0, CODE_SLOTS * 16);

@@ -345,7 +345,7 @@ static PyObject *ended(struct port *port, struct code_object *code, int error, c
         error != -EFAULT)
         return py_fail((PyObject *)port, "run_code", error);
     exception = PyObject_CallMethod(code->owner, "ended", "isKK", error, text, (unsigned long long)e->pc,
-                                    (unsigned long long)code_register(e, (unsigned)e->link_slot));
+                                    (unsigned long long)code_return_address(e));
     if (exception)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);

@@ -77,10 +77,11 @@ class Engine:
         self.core.rows([(return_at, Row(Kind.SERVICE, detail=int(Service.RETURN)).pack())])
         for slot, value in zip(isa.arguments, arguments, strict=False):
             self._emulator.set_register(isa.registers[slot], value)
-        self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - 16)
+        self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - (16 if isa.link >= 0 else 24))
         symbol = listing.image.function_at(entry)
         thumb = int(symbol is not None and symbol.thumb)
-        self._emulator.set_register(isa.registers[isa.link], return_at | thumb)
+        if isa.link >= 0:
+            self._emulator.set_register(isa.registers[isa.link], return_at | thumb)
         self._emulator.set_register(isa.pc, entry | thumb)
         self.core.open(settings.max_loop, settings.max_steps)
 
@@ -96,6 +97,8 @@ class Engine:
                     )
         top = self.isa.stack_top
         self._take(pages, top - STACK_BYTES, b"", STACK_BYTES, _PF_R | _PF_W)
+        if self.isa.link < 0:  # the return address lies on the stack
+            self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
         for address, _ in settings.mailboxes:
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
         for start, data, flags in _runs(pages):
@@ -133,7 +136,7 @@ class Engine:
         """The exception for a part that has ended early."""
         line = self.listing.at(pc)
         called = line is not None and line.row.kind is Kind.SERVICE
-        place = self.listing.place((link & ~1 if self.isa.thumb else link) - 4 if called else pc)
+        place = self.listing.place((link & ~1 if self.isa.thumb else link) - 1 if called else pc)
         if error == _VIOLATED:
             return Violation(f"{text} ({place})")
         if error == _ELOOP:

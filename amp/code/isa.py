@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.code import a64, arm32
+from amp.code import a64, arm32, x86
 from amp.code.rows import Row
-from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M
+from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, X86
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +95,29 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
 ARM_A: Final = _arm(ARMV7_A, "Armv7-A", (1, 0, 16), thumb=2, decode=arm32.decode_a)
 ARM_M: Final = _arm(ARMV7_M, "Armv7-M", (1, 16 | 32, 9), thumb=1, decode=arm32.decode_m)
 
-ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64, ARM_A, ARM_M)})
+# unicorn 2.1, include/unicorn/x86.h: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi; r8 to r15; the flags; xmm0 to xmm15
+_X86_REGISTERS: Final = (35, 38, 40, 37, 44, 36, 43, 39, *range(106, 114), 25, *range(122, 138))
+_RIP: Final = 41
+
+X86_64: Final = Isa(
+    name=X86,
+    title="x86-64",
+    emulator=(4, 8, None),  # UC_ARCH_X86, UC_MODE_64
+    disassembler=("CS_ARCH_X86", "CS_MODE_64"),
+    registers=_X86_REGISTERS,
+    pc=_RIP,
+    flags=x86.FLAGS,
+    stack=x86.SP,
+    frame=x86.BP,
+    frames=frozenset({x86.SP, x86.BP}),
+    link=-1,  # on the stack
+    arguments=(7, 6, 2, 1, 8, 9),  # System V ABI: rdi, rsi, rdx, rcx, r8, r9
+    shift=0,
+    stack_top=0x7FFF_FFF0_0000,
+    nothing=b"\x90",
+    thumb=0,
+    slots=MappingProxyType(x86.register_slots()),
+    decode=x86.decode,
+)
+
+ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64, ARM_A, ARM_M, X86_64)})

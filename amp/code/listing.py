@@ -97,7 +97,7 @@ class Listing:
         """All of `code`; up to the first end if nobody says how long the function is."""
         architecture, mode = self.isa.disassembler
         disassembler = _disassembler(architecture, mode if thumb or not self.isa.thumb else "CS_MODE_ARM")
-        step, at = 2 if thumb else 4, 0
+        step, at = 2 if thumb else 1 << self.isa.shift if not self.isa.thumb else 4, 0
         while at + step <= len(code):
             found = None
             # In one go: what an IT makes of the next instructions is known to the disassembler.
@@ -114,7 +114,7 @@ class Listing:
                 return
 
     def _line(self, address: int, code: bytes, found: Any, *, thumb: bool) -> Line:
-        raw = code[: found.size if found is not None else 2 if thumb else 4]
+        raw = code[: found.size if found is not None else 2 if thumb else 4 if self.isa.shift else 1]
         row = self.isa.decode(address, int.from_bytes(raw, "little"), found, self.isa.slots)
         text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
         return Line(address, row, text)

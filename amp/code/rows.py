@@ -46,6 +46,7 @@ class Flag(IntFlag):
     PRIVATE = 64
     LOOKS = 128
     CONDITIONAL = 256
+    FENCES = 512
 
 
 NO_FLAGS: Final = Flag(0)

@@ -39,6 +39,7 @@ class Instruction:
 A64: Final = "aarch64"
 ARMV7_A: Final = "armv7-a"
 ARMV7_M: Final = "armv7-m"
+X86: Final = "x86-64"
 
 _V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
 _V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
@@ -88,8 +89,21 @@ def _armv7(first: int) -> list[Instruction]:
     return rows
 
 
-_OF_A64: Final = _a64()
-INSTRUCTIONS: Final[tuple[Instruction, ...]] = (*_OF_A64, *_armv7(FIRST + len(_OF_A64)))
+_SDM: Final = "Intel SDM vol. 3A, 8.2 and 8.3; vol. 2, MFENCE, SFENCE, LFENCE"
+_X86: Final = (
+    ("mfence", ALL_ORDERS),
+    ("sfence", WW | WD),
+    ("lfence", RR | RW),
+    ("lock", ALL_ORDERS),  # a locked instruction, which drains
+)
+
+
+def _x86(first: int) -> list[Instruction]:
+    return [Instruction(first + n, X86, name, orders, Reach.SYSTEM, _SDM) for n, (name, orders) in enumerate(_X86)]
+
+
+_ARM: Final = (*(_of_a64 := _a64()), *_armv7(FIRST + len(_of_a64)))
+INSTRUCTIONS: Final[tuple[Instruction, ...]] = (*_ARM, *_x86(FIRST + len(_ARM)))
 BY_NAME: Final[Mapping[tuple[str, str], Instruction]] = MappingProxyType({(i.isa, i.name): i for i in INSTRUCTIONS})
 BY_NUMBER: Final[Mapping[int, Instruction]] = MappingProxyType({i.number: i for i in INSTRUCTIONS})
 
@@ -114,5 +128,6 @@ FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         A64: ("arm64", "armv8-firmware", "sc"),
         ARMV7_A: ("armv7-smp", "armv7-up", "armv7-2011", "sc"),
         ARMV7_M: ("cortex-m", "sc"),
+        X86: ("x86-wb", "x86-wc", "sc"),
     }
 )
