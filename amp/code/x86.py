@@ -22,7 +22,9 @@ SP, BP, FLAGS, XMM0 = 4, 5, 16, 17
 SLOTS: Final = XMM0 + 16
 _LOCK: Final = BY_NAME[X86, "lock"].number
 
-_IMPLICIT: Final = MappingProxyType({"push": Kind.STORE, "call": Kind.STORE, "pop": Kind.LOAD, "ret": Kind.LOAD, "leave": Kind.LOAD})
+_IMPLICIT: Final = MappingProxyType(
+    {"push": Kind.STORE, "call": Kind.STORE, "pop": Kind.LOAD, "ret": Kind.LOAD, "leave": Kind.LOAD}
+)
 _NOTHING: Final = ("nop", "endbr64", "pause", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchnta", "lea")
 _TRAPS: Final = ("ud2", "ud1", "ud0", "int3", "int1")
 _NON_TEMPORAL: Final = ("movnti", "movntdq", "movntps", "movntpd", "movntq")
@@ -31,16 +33,31 @@ _SETS_FLAGS: Final = ("cmp", "test", "add", "sub", "and", "or", "xor")
 _COUNTS: Final = ("add", "sub", "inc", "dec", "lea", "shl", "shr", "sar")
 # What reads or writes memory, or orders, otherwise than its operands say; or depends on more than memory.
 _REFUSED: Final = (
-    *("syscall", "sysenter", "int", "into", "iretq", "hlt", "in", "out", "rdtsc", "rdtscp", "cpuid", "rdrand",
-    "rdseed"), *("cmpxchg8b", "cmpxchg16b", "clflush", "clflushopt", "clwb", "xsave", "xrstor", "fxsave", "fxrstor",
-    "maskmovdqu"), *("enter", "pushfq", "popfq", "xbegin", "xend", "wrfsbase", "rdfsbase", "swapgs", "serialize"),
+    *(
+        "syscall",
+        "sysenter",
+        "int",
+        "into",
+        "iretq",
+        "hlt",
+        "in",
+        "out",
+        "rdtsc",
+        "rdtscp",
+        "cpuid",
+        "rdrand",
+        "rdseed",
+    ),
+    *("cmpxchg8b", "cmpxchg16b", "clflush", "clflushopt", "clwb", "xsave", "xrstor", "fxsave", "fxrstor", "maskmovdqu"),
+    *("enter", "pushfq", "popfq", "xbegin", "xend", "wrfsbase", "rdfsbase", "swapgs", "serialize"),
 )
 
 
 def register_slots() -> dict[str, int]:
     """Capstone's names of registers, by slot; NONE for those that do not matter."""
-    found = {"rip": NONE, "eip": NONE, "ss": NONE, "ds": NONE, "es": NONE, "mxcsr": NONE, "rflags": FLAGS, "eflags":
-    FLAGS} for number, name in enumerate(_NAMES):
+    found = {"rip": NONE, "eip": NONE, "ss": NONE, "ds": NONE, "es": NONE, "mxcsr": NONE}
+    found |= {"rflags": FLAGS, "eflags": FLAGS}
+    for number, name in enumerate(_NAMES):
         found |= {f"r{name}": number, f"e{name}": number, name: number}
         low = name[0] if name[1] == "x" else name
         found |= {f"{low}l": number} | ({f"{low}h": number} if name[1] == "x" else {})
@@ -82,8 +99,14 @@ def _row(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:  # noqa:
         size = memory[0].size
         expected = slots["rax"] if name == "cmpxchg" else NONE
         return Row(
-            Kind.ATOMIC, element=size, atom=size, flags=flags, expected=expected, flows=flows, load_by=_LOCK,
-            store_by=_LOCK
+            Kind.ATOMIC,
+            element=size,
+            atom=size,
+            flags=flags,
+            expected=expected,
+            flows=flows,
+            load_by=_LOCK,
+            store_by=_LOCK,
         )
     writes = name in _NON_TEMPORAL or any(each.access & 2 for each in memory) or name == "cmpxchg"
     kind = _IMPLICIT.get(name) or (Kind.STORE if writes else Kind.LOAD)
@@ -117,8 +140,13 @@ def _branch(name: str, instruction: Any, flows: list[Any], *, conditional: bool)
         return Row(Kind.BRANCH, flows=[(frozenset(), frozenset()), flows[0]], target=target)
     if name == "ret" or calls:
         return Row(
-            _IMPLICIT[name], atom=8, flows=flows, target=target, calls=calls, ends=not calls, indirect=calls and not
-            direct
+            _IMPLICIT[name],
+            atom=8,
+            flows=flows,
+            target=target,
+            calls=calls,
+            ends=not calls,
+            indirect=calls and not direct,
         )
     loads = operand is not None and operand.type == 128
     kind = Kind.PLAIN if direct else Kind.LOAD if loads else Kind.BRANCH

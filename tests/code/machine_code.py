@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import cast
 
 from amp.code.code import Code
+from amp.code.isa import X86_64
 from amp.explore.explorer import Chooser, Ending, Explorer, Machine
 from amp.litmus.compile import Compiled
 from amp.litmus.syntax import AsmThread, Label, RegisterName
+from amp.litmus.x86 import NAMES
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, SiteMap
@@ -65,6 +67,35 @@ def _instruction(name: str, text: str, thread: AsmThread) -> str:
     return text
 
 
+def _of_x86(name: str, each: object, thread: AsmThread, made: Compiled) -> str:
+    """herd7's X86 as an assembler has it: locations are addresses, and memory is 32 bits wide."""
+    text = re.sub(r"[$#]", "", _instruction(name, str(each), thread))
+    text = re.sub(r"^(?:LOCK )?\w+|\bE\w\w\b", lambda found: found[0].lower(), text)
+    for number, location in enumerate(made.locations):
+        text = re.sub(rf"\[{location}\]", f"dword ptr [{WINDOW + STEP * number:#x}]", text)
+    return re.sub(r"(?<!ptr )\[(e\w\w)\]", lambda found: f"dword ptr [r{found[1][1:]}]", text)
+
+
+def assembled_x86(directory: Path, tests: Iterable[Compiled]) -> Code:
+    """All X86 tests in one executable."""
+    source, thing, executable = (directory / f"x86.{kind}" for kind in ("s", "o", "elf"))
+    lines = [".intel_syntax noprefix"]
+    for number, made in enumerate(tests):
+        for p, thread in enumerate(cast(Sequence[AsmThread], made.test.threads)):
+            name = f"t{number}_p{p}"
+            # Whatever a register holds at first, here it is 0; rsp is not the tests' esp, and none uses that.
+            lines += [f".globl {name}", f".type {name},%function", f"{name}:"]
+            lines += [f"mov {each}, 0" for each in ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")]
+            for each in thread:
+                lines.append(f".L{name}_{each.name}:" if isinstance(each, Label) else _of_x86(name, each, thread, made))
+            lines += ["ret", f".size {name},.-{name}"]
+    source.write_text("\n".join([*lines, ".globl _start", "_start: ret", ""]))
+    for command in (["as", "-o", thing, source], ["ld", "-Ttext=0x20000", "-o", executable, thing]):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])
+
+
 def assembled(directory: Path, tests: Iterable[Compiled], march: str = "armv8.5-a") -> Code:
     """All tests in one executable."""
     source, thing, executable = (directory / f"tests.{kind}" for kind in ("s", "o", "elf"))
@@ -79,6 +110,11 @@ def outcomes(
     code: Code, number: int, made: Compiled, platform: Platform, sides: Sequence[Side], *, planted: str = ""
 ) -> Outcomes:
     """All final states of the test, as amp.litmus.enumerate_outcomes has them. `planted`: a rule to leave out."""
+    x86 = code.listing.isa is X86_64
+
+    def slot(register: int) -> int:
+        return X86_64.slots[NAMES[register].lower()] if x86 else register
+
     functions = [code.function(f"t{number}_p{p}") for p in range(len(made.test.threads))]
     sites = SiteMap("none", NO_SITES, ())
     explorer = Together(Machine(platform, sites, (VRINGS_AT, VRINGS_AT + WINDOW_BYTES)), functions)
@@ -96,7 +132,7 @@ def outcomes(
             registers = [each.engine.core.registers() for each in functions]
             found.add(
                 (
-                    *(registers[thread][register] for thread, register in made.program.observed_registers),
+                    *(registers[thread][slot(register)] for thread, register in made.program.observed_registers),
                     *(core.final(VRINGS_AT + STEP * each) for each in made.program.observed_locations),
                 )
             )
@@ -118,6 +154,7 @@ TARGETS = {
     "armv7-a": ("arm-none-eabi-gcc", ("-march=armv7-a", "-marm"), "gcc-arm-none-eabi"),
     "armv7-a-thumb": ("arm-none-eabi-gcc", ("-march=armv7-a", "-mthumb"), "gcc-arm-none-eabi"),
     "cortex-m4": ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb"), "gcc-arm-none-eabi"),
+    "x86-64": ("gcc", ("-fcf-protection=none", "-no-pie", "-fno-pic"), "build-essential"),
     "aarch64-clang": ("clang", ("--target=aarch64-linux-gnu", "-fuse-ld=lld"), "clang lld"),
     "armv7-a-clang": ("clang", ("--target=armv7a-none-eabi", "-fuse-ld=lld"), "clang lld"),
     "cortex-m4-clang": ("clang", ("--target=thumbv7em-none-eabi", "-fuse-ld=lld"), "clang lld"),

@@ -109,3 +109,19 @@ def test_the_thread_of_2011(tmp_path: Path) -> None:
     assert "dsb; outer_sync" in str(found)
     line = str(found.site)
     assert amp.verify(program, platform="omap4-2011", weaken=(f"{line}=mandatory",)).verified
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_on_x86_only_write_combining_memory_needs_a_barrier(tmp_path: Path, level: str) -> None:
+    def path(without: int) -> str:
+        return program(built(tmp_path, "ring", level, f"-DWITHOUT={without}", target="x86-64"))
+
+    assert all(amp.verify(path(without), platform="x86-wb").verified for without in range(5))
+    verdicts = [amp.verify(path(without), platform="x86-wc").verified for without in range(5)]
+    assert verdicts == [True, False, True, True, True]  # only the host maps it write-combining
+
+
+def test_symbolic_barriers_need_no_other_compiler_than_this_machine_s(tmp_path: Path) -> None:
+    for without, verified in ((0, True), (1, False), (2, False), (3, False), (4, False)):
+        path = built(tmp_path, "ring", "-O2", "-DSYMBOLIC", f"-DWITHOUT={without}", target="x86-64")
+        assert amp.verify(program(path), platform="omap4-2011").verified is verified
