@@ -341,6 +341,13 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
     return 0;
 }
 
+/* A barrier that is called by its symbol may push where to return to. */
+static bool may_write(const struct code_row *row, const struct code_window *window)
+{
+    return row->kind == CODE_STORE || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE ||
+           (row->kind == CODE_BARRIER && row->detail == 1 && !window);
+}
+
 void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t value, void *user)
 {
     struct code_engine *e = user;
@@ -362,8 +369,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     if (e->accesses++ == 0)
         e->first = address;
     window = code_window_at(e, address);
-    if (row->kind < CODE_LOAD || row->kind > CODE_EXCLUSIVE_STORE || row->kind == CODE_LOAD ||
-        row->kind == CODE_EXCLUSIVE_LOAD || (!window && code_window_at(e, address + size - 1))) {
+    if (!may_write(row, window) || (!window && code_window_at(e, address + size - 1))) {
         refuse(e, address, size);
         return;
     }
