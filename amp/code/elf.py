@@ -19,13 +19,13 @@ from elftools.elf.elffile import ELFFile
 
 from amp.errors import UsageError
 from amp.files import read_whole
-from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, X86
+from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 FILE_LIMIT_BYTES: Final = 1 << 26
 MEMORY_LIMIT_BYTES: Final = 1 << 26  # of all segments: it is copied for each part
 PAGE: Final = 4096
 SYMBOLS_LIMIT: Final = 1 << 18
-_MACHINES: Final = {"EM_AARCH64": A64, "EM_ARM": ARMV7_A, "EM_X86_64": X86}
+_MACHINES: Final = {"EM_AARCH64": A64, "EM_ARM": ARMV7_A, "EM_X86_64": X86, "EM_RISCV": RISCV64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,8 @@ def _read(path: str, content: bytes) -> Image:
     elf = ELFFile(io.BytesIO(content))
     machine = elf["e_machine"]
     isa = _MACHINES.get(machine)
+    if isa == RISCV64 and elf.elfclass == 32:
+        isa = RISCV32
     if isa == ARMV7_A and _is_microcontroller(elf):
         isa = ARMV7_M
     if isa is None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.code import a64, arm32, x86
+from amp.code import a64, arm32, riscv, x86
 from amp.code.rows import Row
-from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, X86
+from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +120,34 @@ X86_64: Final = Isa(
     decode=x86.decode,
 )
 
-ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64, ARM_A, ARM_M, X86_64)})
+
+def _riscv(name: str, title: str, *, wide: bool) -> Isa:
+    return Isa(
+        name=name,
+        title=title,
+        emulator=(8, 8 if wide else 4, None),  # UC_ARCH_RISCV, UC_MODE_RISCV64 or 32
+        disassembler=("CS_ARCH_RISCV", f"CS_MODE_RISCV{64 if wide else 32}+CS_MODE_RISCV_C+CS_MODE_RISCV_A"),
+        # unicorn 2.1, include/unicorn/riscv.h: x0 to x31, f0 to f31
+        registers=(*range(1, 33), -1, *range(158, 190)),
+        pc=190,
+        flags=0,
+        stack=riscv.SP,
+        frame=riscv.S0,
+        frames=frozenset({riscv.SP, riscv.S0}),
+        link=riscv.RA,
+        arguments=tuple(range(10, 18)),
+        shift=1,
+        stack_top=0x7FF00000,
+        nothing=bytes.fromhex("0100"),
+        thumb=0,
+        slots=MappingProxyType({"wide": int(wide)}),
+        decode=riscv.decode,
+    )
+
+
+RV32: Final = _riscv(RISCV32, "RISC-V, 32 bits", wide=False)
+RV64: Final = _riscv(RISCV64, "RISC-V, 64 bits", wide=True)
+
+ISAS: Final[Mapping[str, Isa]] = MappingProxyType(
+    {each.name: each for each in (AARCH64, ARM_A, ARM_M, X86_64, RV32, RV64)}
+)

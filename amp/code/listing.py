@@ -17,6 +17,7 @@ from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.ordering.barriers import Primitive
+from amp.ordering.instructions import RISCV32, RISCV64
 
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
@@ -49,7 +50,7 @@ class Line:
 @cache
 def _disassembler(architecture: str, mode: str) -> Any:
     capstone = emulator.capstone()
-    found = capstone.Cs(getattr(capstone, architecture), getattr(capstone, mode))
+    found = capstone.Cs(getattr(capstone, architecture), sum(getattr(capstone, each, 0) for each in mode.split("+")))
     found.detail = True
     return found
 
@@ -103,19 +104,22 @@ class Listing:
             # In one go: what an IT makes of the next instructions is known to the disassembler.
             for found in disassembler.disasm(code[at:], start + at):
                 yield (line := self._line(start + at, code[at:], found, thumb=thumb))
-                at += found.size
+                at += line.row.length
                 if not whole and line.row.ends:
                     return
             if at + step > len(code):
                 return
             yield (line := self._line(start + at, code[at:], None, thumb=thumb))
-            at += step
+            at += line.row.length if self.isa.name in (RISCV32, RISCV64) else step
             if not whole and line.row.ends:
                 return
 
     def _line(self, address: int, code: bytes, found: Any, *, thumb: bool) -> Line:
+        if self.isa.name in (RISCV32, RISCV64):
+            found = found if found is not None and found.size == (4 if code[0] & 3 == 3 else 2) else None
         raw = code[: found.size if found is not None else 2 if thumb else 4 if self.isa.shift else 1]
-        row = self.isa.decode(address, int.from_bytes(raw, "little"), found, self.isa.slots)
+        word = int.from_bytes(code[:4] if self.isa.shift == 1 else raw, "little")
+        row = self.isa.decode(address, word, found, self.isa.slots)
         text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
         return Line(address, row, text)
 
@@ -158,8 +162,17 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
             line.row.flags |= Flag.LOOKS
             alive = alive or _alive(lines, frozenset(range(len(isa.registers))))
             line.row.dead = frozenset(range(len(isa.registers))) - alive[line.address]
-            body = [each.row for each in lines.values() if line.address <= each.address <= line.row.loop_end]
-            line.row.spins = not any(row.counts or row.calls for row in body)
+            body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
+            pairs = zip([None, *body], body, strict=False)
+            line.row.spins = not any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+
+
+def _counts(row: Row, before: Line | None) -> bool:
+    """May a loop count by it? Not if it only completes a constant, as `lui a0, 16; addi a0, a0, -1` do."""
+    if not row.counts or row.kind is not Kind.PLAIN or before is None or before.row.kind is not Kind.PLAIN:
+        return row.counts
+    made = before.row.flows[:1]
+    return not (made and not made[0][1] and made[0][0] == row.flows[0][0])
 
 
 def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset[int]]:

@@ -40,6 +40,9 @@ A64: Final = "aarch64"
 ARMV7_A: Final = "armv7-a"
 ARMV7_M: Final = "armv7-m"
 X86: Final = "x86-64"
+RISCV: Final = "riscv"  # rows of both widths
+RISCV32: Final = "riscv32"
+RISCV64: Final = "riscv64"
 
 _V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
 _V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
@@ -102,8 +105,38 @@ def _x86(first: int) -> list[Instruction]:
     return [Instruction(first + n, X86, name, orders, Reach.SYSTEM, _SDM) for n, (name, orders) in enumerate(_X86)]
 
 
-_ARM: Final = (*(_of_a64 := _a64()), *_armv7(FIRST + len(_of_a64)))
-INSTRUCTIONS: Final[tuple[Instruction, ...]] = (*_ARM, *_x86(FIRST + len(_ARM)))
+# A fence names what is before and after it: r, w memory; o a device's output. What it names of input (i), and of output
+# before it, orders nothing that is modelled here.
+_RVWMO: Final = "RISC-V unprivileged ISA, RVWMO; FENCE, and the aq and rl bits of the A extension"
+_BEFORE: Final = {"r": (RR, RW, Orders(0)), "w": (WR, WW, WD), "rw": (RR | WR, RW | WW, WD)}  # to r, to w, to o
+_AFTER: Final = ("r", "w", "rw", "o", "or", "ow", "orw")
+
+
+def _riscv(first: int) -> list[Instruction]:
+    rows: list[tuple[str, Orders]] = []
+    for before, (to_read, to_write, to_device) in _BEFORE.items():
+        for after in _AFTER:
+            orders = Orders(0)
+            for letter, pairs in (("r", to_read), ("w", to_write), ("o", to_device)):
+                orders |= pairs if letter in after else Orders(0)
+            rows.append((f"fence {before},{after}", orders))
+    rows.append(("fence.tso", RR | RW | WW))
+    rows += [("aq", RR | RW | Orders.RCSC), ("rl", RW | WW | Orders.RCSC), ("aq.rl", ALL_ORDERS | Orders.RCSC)]
+    return [
+        Instruction(first + number, RISCV, name, orders, Reach.SYSTEM, _RVWMO)
+        for number, (name, orders) in enumerate(rows)
+    ]
+
+
+def _all() -> tuple[Instruction, ...]:
+    """In this order for good: numbers never change meaning."""
+    rows = _a64()
+    for more in (_armv7, _x86, _riscv):
+        rows += more(FIRST + len(rows))
+    return tuple(rows)
+
+
+INSTRUCTIONS: Final[tuple[Instruction, ...]] = _all()
 BY_NAME: Final[Mapping[tuple[str, str], Instruction]] = MappingProxyType({(i.isa, i.name): i for i in INSTRUCTIONS})
 BY_NUMBER: Final[Mapping[int, Instruction]] = MappingProxyType({i.number: i for i in INSTRUCTIONS})
 
@@ -129,5 +162,7 @@ FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ARMV7_A: ("armv7-smp", "armv7-up", "armv7-2011", "sc"),
         ARMV7_M: ("cortex-m", "sc"),
         X86: ("x86-wb", "x86-wc", "sc"),
+        RISCV32: ("riscv", "riscv-firmware", "sc"),
+        RISCV64: ("riscv", "riscv-firmware", "sc"),
     }
 )

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from amp.code.code import Code
-from amp.code.isa import X86_64
+from amp.code.isa import RV64, X86_64
 from amp.explore.explorer import Chooser, Ending, Explorer, Machine
 from amp.litmus.compile import Compiled
 from amp.litmus.syntax import AsmThread, Label, RegisterName
@@ -76,6 +76,71 @@ def _of_x86(name: str, each: object, thread: AsmThread, made: Compiled) -> str:
     return re.sub(r"(?<!ptr )\[(e\w\w)\]", lambda found: f"dword ptr [r{found[1][1:]}]", text)
 
 
+# What an A64 instruction of the sample is on RISC-V; a barrier that is stronger or weaker there has no row.
+_RISCV: Final = (
+    (r"LDR W(\d+),\[X(\d+)\]", "lw x{0},0(x{1})"),
+    (r"LDR W(\d+),\[X(\d+),W(\d+),SXTW\]", "add x29,x{1},x{2}; lw x{0},0(x29)"),
+    (r"STR W(\d+),\[X(\d+)\]", "sw x{0},0(x{1})"),
+    (r"STR W(\d+),\[X(\d+),W(\d+),SXTW\]", "add x29,x{1},x{2}; sw x{0},0(x29)"),
+    (r"MOV W(\d+),#(-?\d+)", "li x{0},{1:raw}"),
+    (r"EOR W(\d+),W(\d+),W(\d+)", "xor x{0},x{1},x{2}"),
+    (r"ADD W(\d+),W(\d+),W(\d+)", "add x{0},x{1},x{2}"),
+    (r"ADD W(\d+),W(\d+),#(\d+)", "addi x{0},x{1},{2:raw}"),
+    (r"CBNZ W(\d+),(\S+)", "bnez x{0},{1:raw}"),
+    (r"DMB (?:SY|ISH|OSH)", "fence rw,rw"),
+    (r"DMB (?:|ISH|OSH)LD", "fence r,rw"),
+    (r"DMB (?:|ISH|OSH)ST", "fence w,w"),
+)
+
+
+class _Register(str):
+    """A64's register number; x0 is RISC-V's zero, and has another here."""
+
+    def __format__(self, spec: str) -> str:
+        return str(self) if spec == "raw" else "30" if self == "0" else str(self)
+
+
+def riscv_register(number: int) -> int:
+    return number or 30
+
+
+def riscv_assembly(number: int, made: Compiled) -> str | None:
+    """The threads on RISC-V; None if one has an instruction that is another one there."""
+    lines = []
+    for p, thread in enumerate(cast(Sequence[AsmThread], made.test.threads)):
+        name = f"t{number}_p{p}"
+        lines += [f".globl {name}", f".type {name},%function", f"{name}: mv x31,ra"]
+        for entry in made.test.initial:
+            if isinstance(entry.target, RegisterName) and entry.target.thread == p:
+                value = entry.value or 0
+                at = WINDOW + STEP * made.locations.index(value) if isinstance(value, str) else value
+                lines.append(f"li x{_Register(entry.target.name[1:]):}, {at}")
+        for each in thread:
+            if isinstance(each, Label):
+                lines.append(f".L{name}_{each.name}:")
+                continue
+            text = _instruction(name, str(each).upper() if not str(each).startswith("CB") else str(each), thread)
+            found = next(((form, m) for pattern, form in _RISCV if (m := re.fullmatch(pattern, text))), None)
+            if found is None:
+                return None
+            lines += found[0].format(*map(_Register, found[1].groups())).split("; ")
+        lines += ["jr x31", f".size {name},.-{name}"]
+    return "\n".join([*lines, ""])
+
+
+def assembled_riscv(directory: Path, texts: Iterable[str]) -> Code:
+    source, thing, executable = (directory / f"riscv.{kind}" for kind in ("s", "o", "elf"))
+    source.write_text("".join(texts) + ".globl _start\n_start: ret\n")
+    prefix = "riscv64-unknown-elf-"
+    assert shutil.which(f"{prefix}as") is not None, (
+        "riscv64-unknown-elf-as is not installed (Debian: gcc-riscv64-unknown-elf)"
+    )
+    for command in (["as", "-march=rv64imac", "-o", thing, source], ["ld", "-Ttext=0x20000", "-o", executable, thing]):
+        done = subprocess.run([f"{prefix}{command[0]}", *command[1:]], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return Code(str(executable), shared=[(WINDOW, WINDOW_BYTES)])
+
+
 def assembled_x86(directory: Path, tests: Iterable[Compiled]) -> Code:
     """All X86 tests in one executable."""
     source, thing, executable = (directory / f"x86.{kind}" for kind in ("s", "o", "elf"))
@@ -113,6 +178,8 @@ def outcomes(
     x86 = code.listing.isa is X86_64
 
     def slot(register: int) -> int:
+        if code.listing.isa is RV64:
+            return riscv_register(register)
         return X86_64.slots[NAMES[register].lower()] if x86 else register
 
     functions = [code.function(f"t{number}_p{p}") for p in range(len(made.test.threads))]
@@ -155,6 +222,12 @@ TARGETS = {
     "armv7-a-thumb": ("arm-none-eabi-gcc", ("-march=armv7-a", "-mthumb"), "gcc-arm-none-eabi"),
     "cortex-m4": ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb"), "gcc-arm-none-eabi"),
     "x86-64": ("gcc", ("-fcf-protection=none", "-no-pie", "-fno-pic"), "build-essential"),
+    "rv64": (
+        "riscv64-unknown-elf-gcc",
+        ("-march=rv64imac", "-mabi=lp64", "-mcmodel=medany"),
+        "gcc-riscv64-unknown-elf",
+    ),
+    "rv32": ("riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32"), "gcc-riscv64-unknown-elf"),
     "aarch64-clang": ("clang", ("--target=aarch64-linux-gnu", "-fuse-ld=lld"), "clang lld"),
     "armv7-a-clang": ("clang", ("--target=armv7a-none-eabi", "-fuse-ld=lld"), "clang lld"),
     "cortex-m4-clang": ("clang", ("--target=thumbv7em-none-eabi", "-fuse-ld=lld"), "clang lld"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import random_tests
 from litmus_runs import DATA, LIMITS, compiled, sample
-from machine_code import assembled, assembled_x86, outcomes
+from machine_code import assembled, assembled_riscv, assembled_x86, outcomes, riscv_assembly
 
 from amp.errors import UsageError
 from amp.litmus.compile import compile_test
@@ -119,4 +119,28 @@ def test_x86_machine_code_has_the_outcomes_of_the_litmus_test(tmp_path: Path) ->
 def test_random_x86_machine_code_has_the_outcomes_of_the_litmus_test(tmp_path: Path, cycle: bool) -> None:
     compared, wrong = x86_differences(tmp_path, [random_tests.x86(seed, cycle=cycle) for seed in range(60)])
     assert compared > 40
+    assert not wrong, wrong[0]
+
+
+# --- RISC-V
+
+
+def test_the_same_tests_on_risc_v_have_the_same_outcomes(tmp_path: Path) -> None:
+    """Loads, stores, dependencies and fences are ordered alike by Armv8 and RVWMO (as are dmb ld and `fence r,rw`)."""
+    arm, platform = PLATFORMS["arm64"], PLATFORMS["riscv"]
+    chosen, texts = [], []
+    for each in SAMPLE:
+        made = compile_test(each.test, arm)
+        text = riscv_assembly(len(chosen), made)
+        if text is not None:
+            chosen.append((each.file, made))
+            texts.append(text)
+    assert len(chosen) > 150
+    code, wrong = assembled_riscv(tmp_path, texts), []
+    for number, (file, made) in enumerate(chosen):
+        sides = (Side.HOST,) * len(made.test.threads)
+        due = enumerate_outcomes(made.program, arm, (0,) * len(sides), LIMITS)
+        found = outcomes(code, number, made, platform, sides)
+        if found != frozenset(due.counts):
+            wrong.append(f"{file}: {sorted(found)}, amp litmus: {sorted(due.counts)}")
     assert not wrong, wrong[0]

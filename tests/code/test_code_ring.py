@@ -125,3 +125,15 @@ def test_symbolic_barriers_need_no_other_compiler_than_this_machine_s(tmp_path: 
     for without, verified in ((0, True), (1, False), (2, False), (3, False), (4, False)):
         path = built(tmp_path, "ring", "-O2", "-DSYMBOLIC", f"-DWITHOUT={without}", target="x86-64")
         assert amp.verify(program(path), platform="omap4-2011").verified is verified
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("target", ["rv64", "rv32"])
+def test_risc_v_shares_a_ring(tmp_path: Path, target: str, level: str) -> None:
+    assert amp.verify(program(built(tmp_path, "ring", level, "-DMESSAGES=2", target=target)), platform="riscv").verified
+    for number, part in WITHOUT.items():
+        found = amp.verify(
+            program(built(tmp_path, "ring", level, f"-DWITHOUT={number}", target=target)), platform="riscv"
+        ).finding
+        assert found is not None, number
+        assert found.part == part
