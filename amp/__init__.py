@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from amp.code.code import Code as Code
     from amp.errors import AmpError as AmpError
     from amp.errors import FailedCheck as FailedCheck
     from amp.errors import ProgramError as ProgramError
@@ -62,7 +63,7 @@ _PLACES: Final = {
     "REMOTE": "amp.port.port",
     "AmpError": "amp.errors",
     "Bytes": "amp.layout",
-    "TableCell": "amp.lab.api",
+    "Code": "amp.code.code",
     "FailedCheck": "amp.errors",
     "Finding": "amp.lab.api",
     "Layout": "amp.layout",
@@ -86,6 +87,7 @@ _PLACES: Final = {
     "replay": "amp.lab.api",
     "run": "amp.lab.api",
     "sites": "amp.lab.api",
+    "TableCell": "amp.lab.api",
     "u16": "amp.layout",
     "u32": "amp.layout",
     "u64": "amp.layout",

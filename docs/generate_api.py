@@ -32,6 +32,7 @@ GROUPS = {
         "Sites",
         "Size",
         "Program",
+        "Code",
     ),
     "What its parts are given": ("Port", "HOST", "REMOTE"),
     "What is done with it": ("verify", "run", "sites", "explain", "replay", "load", "platform"),

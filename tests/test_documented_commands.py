@@ -76,7 +76,9 @@ def parsed(words: tuple[str, ...]) -> click.Context:
         command, words = command.commands[name], tuple(rest)
     context = command.make_context(command.name, list(words))
     program = context.params.get("program")
-    assert program is None or program in SHIPPED or ".py" in program, f"there is no program {program}"
+    assert program is None or program in SHIPPED or ".py" in program or program.endswith(".elf"), (
+        f"there is no program {program}"
+    )
     for row in ROWS:
         for option in row.options if row.command == command.name else ():
             given = context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
@@ -119,6 +121,18 @@ def test_the_commands_of_a_document_run_one_after_the_other(document: str, tmp_p
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     for name, text in _FILE.findall((ROOT / document).read_text()):
         (tmp_path / name).write_text(text)
+    if any("ring.elf" in each.words for each in documented() if each.document == document):
+        flags = [
+            "-O2",
+            "-g",
+            "-ffreestanding",
+            "-nostdlib",
+            "-static",
+            f"-I{ROOT}/amp/code/include",
+            "-Wl,-Ttext=0x10000",
+        ]
+        source = ROOT / "tests" / "code" / "ring.c"
+        subprocess.run(["aarch64-linux-gnu-gcc", *flags, source, "-o", tmp_path / "ring.elf"], check=True)
     own = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     for line in re.findall(r"^    (cc .*)$", (ROOT / document).read_text(), re.MULTILINE):
         built = line.replace("amp config", f"{Path(sys.executable).parent / 'amp'} config")

@@ -72,6 +72,7 @@ RULES = (
         ("amp._core",),
         but=(
             "amp._core",
+            "amp.code",
             "amp.port.doors",
             "amp.machine",
             "amp.bench",

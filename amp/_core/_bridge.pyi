@@ -159,6 +159,12 @@ class _Port:
     def note(self, code: int, value: int, /) -> None:
         """Leave a NOTE event in the trace, `code` below 256."""
 
+    def run_code(self, engine: Code, /) -> None:
+        """Compiled code as this CPU's part, to its end: amp_run() of code_part(), amp/_core/code.h.
+
+        Raises what the engine's owner makes of an early end, and whatever an access raises.
+        """
+
     def run_c(self, function: int, argument: int = 0, sites: Buffer | None = None, /) -> None:
         """Call the C function at address `function` as this CPU's part; see include/amp.h.
 
@@ -280,6 +286,12 @@ class Explorer:
 
     def set_merging(self, merging: bool, /) -> None:
         """Cut a run that comes to a state where an earlier one has been? So it is at first."""
+
+    def final(self, address: int, /) -> int:
+        """The 8 bytes at `address`, as the run left them."""
+
+    def set_hazards(self, hazards: bool, /) -> None:
+        """Whether a read comes before what a later, wider one of its CPU that shares bytes with it has missed (Arm)."""
 
     def plant(self, rule: str, /) -> None:
         """Leave out a rule of the model: "coherence", "dependency" or "control". For the tests of the tests."""
@@ -573,3 +585,33 @@ def bench_bounce(buffer: Buffer, role: int, word: int, base: int, rounds: int, b
     Keys wall_ns, cpu_ns, involuntary_switches. `base` is the word's value now, twice all the rounds there were. OSError
     EINVAL for a field, ETIMEDOUT when the budget is used up.
     """
+
+@final
+class Code:
+    """An engine that runs compiled code: amp/_core/code.h.
+
+    `owner` has compile(pc), which gives the rows of the code there, and ended(error, text, pc, link), which returns the
+    exception for a part that has ended early. `functions` are the addresses of Unicorn's, in the order of struct
+    code_unicorn; `uc` is its engine; `registers` are its numbers, by slot.
+    """
+
+    def __new__(
+        cls,
+        owner: Any,
+        functions: tuple[int, ...],
+        uc: int,
+        registers: tuple[int, ...],
+        special: tuple[int, int, int, int, int, int],
+        shift: int,
+        thumb: int,
+        /,
+    ) -> Code: ...
+    def map(self, address: int, data: Buffer, permissions: int, /) -> None: ...
+    def window(self, address: int, size: int, region: int, /) -> None: ...
+    def mailbox(self, address: int, cpu: int, /) -> None: ...
+    def open(self, max_loop: int, max_steps: int, /) -> None: ...
+    def rows(self, rows: list[tuple[int, bytes]], /) -> None: ...
+    def keep(self, accesses: int, /) -> None: ...
+    def places(self) -> tuple[list[int], list[int], list[int]]: ...
+    def steps(self) -> int: ...
+    def registers(self) -> list[int]: ...

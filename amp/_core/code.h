@@ -25,6 +25,7 @@
 #define AMP_AS_BUILT 25    /* at a site: what the compiled code has there; amp.ordering.barriers.Primitive */
 #define CODE_SLOTS 96       /* registers, flags among them, that are followed */
 #define CODE_NONE 255       /* no register */
+#define CODE_DATA 15        /* registers that one instruction moves to or from memory, at most */
 #define CODE_LOADS 1024     /* shared loads of one run: explore.h has room for no more */
 #define CODE_WORDS (CODE_LOADS / 64)
 #define CODE_SETS 8192      /* different sets of loads in one run */
@@ -68,6 +69,8 @@ enum code_flag {
     CODE_MIXED = 32,       /* several registers from interleaved elements: no shared memory, and nothing that is followed */
     CODE_PRIVATE = 64,     /* no shared memory: wider than any access that happens at once */
     CODE_LOOKS = 128,      /* HEAD: the loop may be a wait */
+    CODE_CONDITIONAL = 256, /* does nothing where its condition does not hold */
+    CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 
 enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_FAIL_AT };
@@ -77,24 +80,25 @@ struct code_flow {
     struct code_mask to, from;
 };
 
-/* One instruction. 128 bytes; amp/code/rows.py writes them. */
+/* One instruction. 152 bytes; amp/code/rows.py writes them. */
 struct code_row {
     uint8_t kind;      /* enum code_kind */
-    uint8_t flags;     /* enum code_flag */
-    uint8_t condition; /* SELECT: the architecture's number */
+    uint8_t condition; /* SELECT, CONDITIONAL: the architecture's number */
+    uint16_t flags;    /* enum code_flag */
     uint8_t length;    /* in bytes */
     uint8_t detail;    /* PLAIN, BRANCH, BARRIER: 1 is a call; SERVICE: which */
     uint8_t element;   /* bytes of memory for each of `data` */
     uint8_t atom;      /* bytes of an access that happen at once, if aligned; 0: as the emulator makes it */
-    uint8_t expected;
     uint16_t load_by, store_by; /* primitives that order the access, or that a barrier is; 0 none */
     uint16_t site;
     uint16_t loop; /* HEAD: its number. In what the engine is given: does nothing in the loop count? */
-    uint8_t data[8];   /* registers, in the order of their memory; ATOMIC: the operand, the result */
+    uint8_t expected;
+    uint8_t data[CODE_DATA]; /* registers, in the order of their memory; ATOMIC: the operand, the result */
     uint64_t loop_end;
     struct code_mask address; /* registers of which the address is computed */
     struct code_flow flow[2];
     struct code_mask picks;
+    struct code_mask dead; /* HEAD: registers that nobody reads any more before they are written */
 };
 
 /* A set of loads: those that a value is computed from, and those, and the ones that decided which value it is. */
@@ -140,7 +144,9 @@ struct code_queued {
     uint64_t address, value;
     uint8_t size;
     bool kick;
-    uint16_t by, address_set, value_set;
+    unsigned how;
+    uint32_t pair;
+    uint16_t address_set, value_set;
 };
 
 enum code_stop {
@@ -191,7 +197,9 @@ struct code_engine {
     int register_id[CODE_SLOTS];
     uint8_t register_bytes[CODE_SLOTS];
     unsigned registers;
-    int pc_id, flags_slot, stack_slot, frame_slot, link_slot, argument_slot;
+    int pc_id, flags_slot, stack_slot, frame_slot, argument_slot;
+    int link_slot; /* < 0: the return address lies on the stack, 8 bytes */
+    unsigned thumb; /* Arm: bit 0 of an address says Thumb; 1: it always is, 2: as the T bit of the flags has it */
     unsigned shift; /* instructions are multiples of so many bits' bytes */
     uint64_t return_at;
     uint64_t max_loop, max_steps;
@@ -225,7 +233,7 @@ struct code_engine {
     uint64_t steps;
     uint16_t set[CODE_SLOTS];
     struct code_mask tainted; /* slots whose set is not empty */
-    uint16_t address_set, data_set[8];
+    uint16_t address_set, data_set[CODE_DATA];
     uint64_t first; /* address of the instruction's first access */
     unsigned accesses;
     bool compared;
@@ -255,7 +263,6 @@ struct code_engine {
     struct code_saved saved;
     uint64_t head_at, loop_end, called_from; /* called_from: where a function that the loop calls returns to; 0 */
     bool straight; /* no branch yet */
-    struct code_mask read, fresh;
     struct {
         uint64_t address;
         unsigned size;
@@ -314,6 +321,7 @@ int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
 /* code_step.c */
 void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user);
 uint64_t code_register(const struct code_engine *e, unsigned slot);
+uint64_t code_return_address(struct code_engine *e); /* at a function's entry */
 void code_read_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16]);
 void code_write_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16]);
 

@@ -234,7 +234,7 @@ static void queue(struct code_engine *e, struct code_queued entry)
         return;
     }
     e->queue[e->queued++] = entry;
-    code_stop(e, CODE_STOP_QUEUED);
+    e->stop = CODE_STOP_QUEUED; /* the emulator goes on to the next instruction: stopped here, it would leave this one half done */
 }
 
 int code_make_queued(struct code_engine *e)
@@ -247,8 +247,8 @@ int code_make_queued(struct code_engine *e)
         if (q->kick)
             error = kick(e, q->value);
         else
-            error = store_piece(e, code_window_at(e, q->address), q->address, q->size, q->value, AMP_TOLD | AMP_BY(q->by),
-                                q->address_set, q->value_set, 0);
+            error = store_piece(e, code_window_at(e, q->address), q->address, q->size, q->value, q->how, q->address_set,
+                                q->value_set, q->pair);
     }
     e->queued = 0;
     return error;
@@ -260,7 +260,7 @@ static void write_shared(struct code_engine *e, const struct code_window *window
     const struct code_row *row = e->now;
     unsigned piece = piece_of(row, address, size);
     uint64_t number = row->element ? (address - e->first) / row->element : 0;
-    uint16_t set = number < 8 ? e->data_set[number] : 0;
+    uint16_t set = number < CODE_DATA ? e->data_set[number] : 0;
 
     if (row->flags & (CODE_MIXED | CODE_PRIVATE) || address + size > window->start + window->size ||
         (piece != size && row->store_by)) {
@@ -276,7 +276,7 @@ static void write_shared(struct code_engine *e, const struct code_window *window
                 queue(e, (struct code_queued){.address = address + at,
                                               .value = value >> 8 * at,
                                               .size = (uint8_t)piece,
-                                              .by = row->store_by,
+                                              .how = AMP_TOLD | AMP_BY(row->store_by),
                                               .address_set = e->address_set,
                                               .value_set = set});
             return;
@@ -296,25 +296,39 @@ static void write_paired(struct code_engine *e, const struct code_window *window
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
     uint16_t set = e->data_set[0], loaded = pair && row->kind == CODE_ATOMIC ? code_set_of(e, pair - 1) : 0;
     uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
-    int error;
+    int error = 0;
 
     if (!pair || address % size || address + size > window->start + window->size) {
         refuse(e, address, size);
         return;
     }
     if (row->flags & CODE_COMPARES && (e->atomic_value & mask) != (e->expected & mask))
-        return; /* it does not store; the emulator writes back what was there */
+        goto fence; /* it does not store; the emulator writes back what was there */
     if (row->kind == CODE_EXCLUSIVE_STORE && e->monitor.failed)
         return;
     if (row->flags & CODE_READ_STORED)
         set = code_join(e, set, loaded);
     else if (row->flags & CODE_COMPARES)
         set = code_pick(e, code_pick(e, set, loaded), e->expected_set);
-    error = store_piece(e, window, address, size, value, how, e->address_set, set, pair);
+    if (e->looking) /* its load stands, and is the last of the look */
+        queue(e, (struct code_queued){.address = address,
+                                      .value = value,
+                                      .size = (uint8_t)size,
+                                      .how = how,
+                                      .pair = pair,
+                                      .address_set = e->address_set,
+                                      .value_set = set});
+    else
+        error = store_piece(e, window, address, size, value, how, e->address_set, set, pair);
     if (error)
         fail(e, error);
     if (row->flags & CODE_COMPARES && row->data[1] != CODE_NONE) /* the same value, and not from memory */
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
+    return;
+fence:
+    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, 0) : 0;
+    if (error)
+        fail(e, error);
 }
 
 static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *is)
@@ -325,6 +339,13 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
             return e->mailbox[i].target;
         }
     return 0;
+}
+
+/* A barrier that is called by its symbol may push where to return to. */
+static bool may_write(const struct code_row *row, const struct code_window *window)
+{
+    return row->kind == CODE_STORE || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE ||
+           (row->kind == CODE_BARRIER && row->detail == 1 && !window);
 }
 
 void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t value, void *user)
@@ -348,8 +369,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     if (e->accesses++ == 0)
         e->first = address;
     window = code_window_at(e, address);
-    if (row->kind < CODE_LOAD || row->kind > CODE_EXCLUSIVE_STORE || row->kind == CODE_LOAD ||
-        row->kind == CODE_EXCLUSIVE_LOAD || (!window && code_window_at(e, address + size - 1))) {
+    if (!may_write(row, window) || (!window && code_window_at(e, address + size - 1))) {
         refuse(e, address, size);
         return;
     }
@@ -361,17 +381,19 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         return;
     }
     number = row->element ? (address - e->first) / row->element : 0;
-    set = number < 8 ? e->data_set[number] : 0;
+    set = number < CODE_DATA ? e->data_set[number] : 0;
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
+    if (row->kind == CODE_ATOMIC && row->flags & CODE_FENCES)
+        error = code_barrier(e, row->store_by, 0);
     if (set && row->flags & CODE_MIXED)
         refuse(e, address, size);
     target = mailbox_at(e, address, &is_mailbox);
     if (is_mailbox && e->looking)
         queue(e, (struct code_queued){.value = target, .kick = true});
-    else if (is_mailbox)
+    else if (is_mailbox && !error)
         error = kick(e, target);
-    else
+    else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
         error = code_private_write(e, address, size, code_join(e, set, e->address_set));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * code_loops.c - loops: which of them wait. A look goes once round, from the loop's head. In vain is one that comes back to
- * the head and finds everything as it was: the registers, the private memory, and what they carry. What was written before
- * it was read, ahead of any branch, does not count: it is written anew whichever way the next round goes.
+ * the head and finds everything as it was: the registers, the private memory, and what they carry. A register that nobody
+ * reads any more does not count; nor does memory that is written before it is read, ahead of any branch: it is written anew
+ * whichever way the next round goes.
  */
 #include <errno.h>
 #include <string.h>
@@ -85,11 +86,12 @@ static void restore(struct code_engine *e)
 
 static bool changed(const struct code_engine *e)
 {
+    const struct code_mask *dead = &code_row_at((struct code_engine *)e, e->head_at)->dead;
     uint8_t now[CODE_SLOTS][16];
 
     code_read_registers(e, now);
     for (unsigned slot = 0; slot < e->registers; slot++)
-        if (!code_has(&e->fresh, slot) &&
+        if (!code_has(dead, slot) &&
             (memcmp(now[slot], e->saved.value[slot], 16) != 0 || e->set[slot] != e->saved.set[slot]))
             return true;
     return code_memory_changed(e);
@@ -106,8 +108,6 @@ static int look(void *engine)
     e->loop_end = code_row_at(e, e->pc)->loop_end;
     e->called_from = 0;
     e->straight = true;
-    memset(&e->read, 0, sizeof e->read);
-    memset(&e->fresh, 0, sizeof e->fresh);
     e->seen_used = e->looked = e->undos = e->queued = 0;
     e->resumed = true;
     code_emulate(e);

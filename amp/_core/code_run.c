@@ -77,6 +77,13 @@ void code_close(struct code_engine *e)
     }
 }
 
+#define THUMB_BIT 0x20u /* DDI 0406C, B1.3.3, "The Current Program Status Register" */
+
+static uint64_t is_thumb(const struct code_engine *e)
+{
+    return e->thumb == 2 ? (code_register(e, (unsigned)e->flags_slot) & THUMB_BIT) != 0 : e->thumb;
+}
+
 void code_emulate(struct code_engine *e)
 {
     for (;;) {
@@ -85,20 +92,13 @@ void code_emulate(struct code_engine *e)
         e->stop = CODE_RUNNING;
         e->error = 0;
         e->again = true;
-        result = e->functions.emu_start(e->uc, e->pc, NOWHERE, 0, 0);
+        result = e->functions.emu_start(e->uc, e->pc | is_thumb(e), NOWHERE, 0, 0);
         if (!e->stop && result == UC_ERR_INSN_INVALID) {
             e->stop = CODE_STOP_FAULT;
             e->fault = CODE_FAULT_UNDEFINED;
         } else if (!e->stop) {
             e->stop = CODE_STOP_FAULT;
             e->fault = CODE_FAULT_TRAP;
-        }
-        if (e->stop == CODE_STOP_QUEUED || e->stop == CODE_STOP_ERROR) {
-            uint64_t pc = 0; /* behind the instruction that stopped it */
-
-            e->functions.reg_read(e->uc, e->pc_id, &pc);
-            e->before = e->pc;
-            e->pc = pc;
         }
         if (e->stop != CODE_STOP_UNKNOWN)
             return;
@@ -115,7 +115,9 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     e->port = port;
     e->run++;
     e->functions.context_restore(e->uc, e->start);
+    e->pc = 0;
     e->functions.reg_read(e->uc, e->pc_id, &e->pc);
+    e->pc &= e->thumb ? ~UINT64_C(1) : UINT64_MAX;
     e->before = 0;
     e->steps = 0;
     e->resumed = e->looking = false;
@@ -147,12 +149,23 @@ static void read_text(struct code_engine *e, uint64_t address, char text[AMP_TEX
 
 static void go_back(struct code_engine *e, uint64_t result)
 {
-    uint64_t to = code_register(e, (unsigned)e->link_slot);
+    uint64_t to = code_return_address(e);
 
+    if (e->link_slot < 0) {
+        uint64_t stack = code_register(e, (unsigned)e->stack_slot) + sizeof to;
+
+        e->functions.reg_write(e->uc, e->register_id[e->stack_slot], &stack);
+    }
     e->functions.reg_write(e->uc, e->register_id[e->argument_slot], &result);
     code_set_register(e, (unsigned)e->argument_slot, 0);
+    if (e->thumb == 2) {
+        uint64_t flags = code_register(e, (unsigned)e->flags_slot);
+
+        flags = to & 1 ? flags | THUMB_BIT : flags & ~(uint64_t)THUMB_BIT;
+        e->functions.reg_write(e->uc, e->register_id[e->flags_slot], &flags);
+    }
     e->before = e->pc;
-    e->pc = to & ~UINT64_C(1);
+    e->pc = e->thumb ? to & ~UINT64_C(1) : to;
 }
 
 /* true: the part has ended */

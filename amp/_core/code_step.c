@@ -16,6 +16,20 @@ uint64_t code_register(const struct code_engine *e, unsigned slot)
     return value[0];
 }
 
+uint64_t code_return_address(struct code_engine *e)
+{
+    uint64_t stack, value = 0;
+    const struct code_segment *segment;
+
+    if (e->link_slot >= 0)
+        return code_register(e, (unsigned)e->link_slot);
+    stack = code_register(e, (unsigned)e->stack_slot);
+    segment = code_segment_at(e, stack);
+    if (segment && stack + sizeof value <= segment->start + segment->size)
+        memcpy(&value, segment->host + (stack - segment->start), sizeof value);
+    return value;
+}
+
 void code_read_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS][16])
 {
     memset(value, 0, CODE_SLOTS * 16);
@@ -132,26 +146,6 @@ static void end_exclusive(struct code_engine *e)
     e->monitor.failed = which == 1;
 }
 
-/* In a look: what an instruction reads before anything can come out otherwise, and what it writes before it was read. */
-static void note_straight(struct code_engine *e, const struct code_row *row)
-{
-    struct code_mask reads = {{0, 0}}, writes = {{0, 0}};
-
-    for (unsigned i = 0; i < 2; i++) {
-        reads.bit[i] = row->address.bit[i] | row->flow[0].from.bit[i] | row->flow[1].from.bit[i] | row->picks.bit[i];
-        writes.bit[i] = row->flow[0].to.bit[i] | row->flow[1].to.bit[i];
-    }
-    for (unsigned i = 0; i < sizeof row->data; i++)
-        if (row->data[i] != CODE_NONE)
-            code_put(row->kind == CODE_LOAD || row->kind == CODE_EXCLUSIVE_LOAD ? &writes : &reads, row->data[i]);
-    for (unsigned i = 0; i < 2; i++) {
-        e->read.bit[i] |= reads.bit[i] & ~e->fresh.bit[i];
-        e->fresh.bit[i] |= writes.bit[i] & ~e->read.bit[i];
-    }
-    if (row->kind == CODE_SELECT || row->kind == CODE_BRANCH)
-        e->straight = false;
-}
-
 /* Has it left the loop that the look is at? A function that the loop calls is part of it. */
 static bool leaves_loop(struct code_engine *e)
 {
@@ -171,13 +165,15 @@ static bool leaves_loop(struct code_engine *e)
 /* Is a look over before this instruction? */
 static bool leaves_look(struct code_engine *e, const struct code_row *row)
 {
-    return leaves_loop(e) || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE || row->kind == CODE_EXCLUSIVE_LOAD ||
+    return leaves_loop(e) || (row->kind == CODE_ATOMIC && !(row->flags & CODE_COMPARES)) || row->kind == CODE_EXCLUSIVE_STORE ||
            row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
            e->looked >= CODE_LOOK_LOADS - 8 || e->undos >= CODE_UNDO - 16;
 }
 
 static void step(struct code_engine *e, const struct code_row *row)
 {
+    if (row->flags & CODE_CONDITIONAL && !e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
+        return;
     switch (row->kind) {
     case CODE_PLAIN:
         flow(e, row);
@@ -234,6 +230,10 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     (void)uc;
     (void)size;
     if (e->stop) {
+        if (e->stop == CODE_STOP_QUEUED) {
+            e->before = e->pc;
+            e->pc = address;
+        }
         e->functions.emu_stop(e->uc);
         return;
     }
@@ -258,8 +258,7 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
             code_stop(e, CODE_STOP_LEFT);
             return;
         }
-        if (e->straight)
-            note_straight(e, row);
+        e->straight &= row->kind != CODE_SELECT && row->kind != CODE_BRANCH && !(row->flags & CODE_CONDITIONAL);
     }
     step(e, row);
 }

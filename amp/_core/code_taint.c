@@ -174,7 +174,7 @@ void code_drop_dead(struct code_engine *e)
     for (unsigned i = 0; i < e->shades; i++)
         for (unsigned byte = 0; byte < 8; byte++)
             add(e, alive, e->shade[e->shaded[i]].set[byte]);
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < CODE_DATA; i++)
         add(e, alive, e->data_set[i]);
     add(e, alive, e->address_set);
     for (unsigned i = 0; i < e->queued; i++) {

@@ -43,7 +43,7 @@ static int take_registers(struct code_engine *e, PyObject *list)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Code(owner, functions, uc, registers, (pc, flags, stack, frame, link, argument), shift, start_rows) */
+/* Code(owner, functions, uc, registers, (pc, flags, stack, frame, link, argument), shift, thumb) */
 static PyObject *code_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -52,10 +52,10 @@ static PyObject *code_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     struct code_object *self;
     struct code_engine *e;
     int slot[6];
-    unsigned int shift;
+    unsigned int shift, thumb;
 
-    if (!PyArg_ParseTuple(args, "OO!KO!(iiiiii)I:Code", &owner, &PyTuple_Type, &functions, &uc, &PyTuple_Type, &registers,
-                          &slot[0], &slot[1], &slot[2], &slot[3], &slot[4], &slot[5], &shift))
+    if (!PyArg_ParseTuple(args, "OO!KO!(iiiiii)II:Code", &owner, &PyTuple_Type, &functions, &uc, &PyTuple_Type, &registers,
+                          &slot[0], &slot[1], &slot[2], &slot[3], &slot[4], &slot[5], &shift, &thumb))
         return NULL;
     if (PyTuple_Size(functions) != CODE_UNICORN_FUNCTIONS)
         return PyErr_Format(PyExc_ValueError, "%zd functions, expected %zu", PyTuple_Size(functions),
@@ -77,6 +77,7 @@ static PyObject *code_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     e->link_slot = slot[4];
     e->argument_slot = slot[5];
     e->shift = shift;
+    e->thumb = thumb;
     e->compile = compile;
     e->holds = code_arm_holds;
     e->owner = self;
@@ -344,7 +345,7 @@ static PyObject *ended(struct port *port, struct code_object *code, int error, c
         error != -EFAULT)
         return py_fail((PyObject *)port, "run_code", error);
     exception = PyObject_CallMethod(code->owner, "ended", "isKK", error, text, (unsigned long long)e->pc,
-                                    (unsigned long long)code_register(e, (unsigned)e->link_slot));
+                                    (unsigned long long)code_return_address(e));
     if (exception)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);

@@ -1,4 +1,4 @@
-"""The options that make a program of an ELF file: which functions the processors run, and where their shared memory is."""
+"""The options that make a program of an ELF file: what the processors run, and where their shared memory is."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ def code_options(command: Callable[..., int]) -> Callable[..., int]:
         max_loop: int | None,
         **given: Any,
     ) -> int:
-        return command(program=program_of(program, host, remote, shared, mailbox, max_loop), **given)
+        return command(
+            program=program_of(program, host=host, remote=remote, shared=shared, mailbox=mailbox, max_loop=max_loop),
+            **given,
+        )
 
     made: Callable[..., int] = with_program
     for option in (
         click.option("--max-loop", metavar="N", type=click.IntRange(1), help="ELF: rounds of a loop that is no wait."),
         click.option("--mailbox", metavar="ADDRESS:CPU", multiple=True, help="ELF: a store there rings that doorbell."),
         click.option("--shared", metavar="ADDRESS:BYTES", multiple=True, help="ELF: shared memory; repeatable."),
-        click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs; repeatable."),
-        click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs; repeatable."),
+        click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs."),
+        click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs."),
     ):
         made = option(made)
     return made
@@ -42,6 +45,7 @@ def code_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def program_of(
     program: str,
+    *,
     host: Sequence[str],
     remote: Sequence[str],
     shared: Sequence[str],

@@ -1,8 +1,9 @@
 """A64: what each instruction is, for the engine.
 
-Loads and stores are told by their encoding (Arm ARM DDI 0487, C4.1.94, "Loads and Stores"), for of each of their registers
-it has to be known what it is for. What any other instruction reads and writes, Capstone says; conditional ones are told by
-their encoding, too, for what they read depends on the flags. An instruction that is neither is refused.
+Loads and stores are told by their encoding (Arm ARM DDI 0487, C4.1.94, "Loads and Stores"), for of each of their
+registers it has to be known what it is for. What any other instruction reads and writes, Capstone says; conditional
+ones are told by their encoding, too, for what they read depends on the flags. An instruction that is neither is
+refused.
 
 A register is read or written whole: of a vector, all lanes are one.
 """
@@ -59,7 +60,7 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def load_or_store(word: int) -> Row:
+def load_or_store(word: int) -> Row:  # noqa: PLR0911  (a table of encodings)
     """An instruction of the group "Loads and Stores"."""
     group, vector = _bits(word, 29, 27), bool(word >> 26 & 1)
     if _bits(word, 29, 24) == 0b001000:
@@ -77,13 +78,13 @@ def load_or_store(word: int) -> Row:
     return refused("a load or store of an extension that is not modelled")
 
 
-def _exclusive(word: int) -> Row:
+def _exclusive(word: int) -> Row:  # noqa: PLR0911  (a table of encodings)
     """Exclusive, ordered, compare-and-swap: size 001000 o2 L o1 Rs o0 Rt2 Rn Rt."""
     size, o2, load, o1, o0 = _bits(word, 31, 30), word >> 23 & 1, word >> 22 & 1, word >> 21 & 1, word >> 15 & 1
     rs, rn, rt = _bits(word, 20, 16), _bits(word, 9, 5), _bits(word, 4, 0)
     width, address = 1 << size, _set(rn)
     if o2 and o1:
-        return _compare_and_swap(width, bool(load), bool(o0), rs, rt, rn)
+        return _compare_and_swap(width, bool(load), bool(o0), (rs, rt, rn))
     if o1:
         return refused("a pair that is exclusive, or compared and swapped")
     if o2 and not o0:
@@ -106,8 +107,9 @@ def _exclusive(word: int) -> Row:
     )
 
 
-def _compare_and_swap(width: int, acquires: bool, releases: bool, rs: int, rt: int, rn: int) -> Row:
-    """CAS: Rs is compared with, and gets what was there; Rt is stored."""
+def _compare_and_swap(width: int, acquires: bool, releases: bool, registers: tuple[int, int, int]) -> Row:
+    """CAS Rs, Rt, [Rn]: Rs is compared with, and gets what was there; Rt is stored."""
+    rs, rt, rn = registers
     flags = Flag.COMPARES
     if rs == 31:  # C6.2: without a result it is no acquire
         acquires, flags = False, flags | Flag.UNSEEN
@@ -226,7 +228,7 @@ def _single(word: int, vector: bool) -> Row:
 # --- everything else
 
 
-def system(word: int) -> Row | None:
+def system(word: int) -> Row | None:  # noqa: PLR0911  (a table of encodings)
     """Barriers, hints, system registers: 1101 0101 00; None: it is none of those."""
     if word & 0xFFFFF01F == 0xD503301F:
         return _barrier(_bits(word, 11, 8), _bits(word, 7, 5))
@@ -264,17 +266,13 @@ def conditional(word: int) -> Row | None:
     flags = _set(NZCV)
     if word & 0x3FE00800 == 0x1A800000:  # CSEL, CSINC, CSINV, CSNEG
         to = _set(_x(rd))
-        return Row(
-            Kind.SELECT, condition=condition, flows=[(to, _set(_x(rn))), (to, _set(_x(rm)))], picks=flags
-        )
+        return Row(Kind.SELECT, condition=condition, flows=[(to, _set(_x(rn))), (to, _set(_x(rm)))], picks=flags)
     if word & 0x3FE00410 == 0x3A400000:  # CCMP, CCMN
         source = _set(_x(rn)) if word >> 11 & 1 else _set(_x(rn), _x(rm))
         return Row(Kind.SELECT, condition=condition, flows=[(flags, source), (flags, _set())], picks=flags)
     if word & 0xFF200C00 == 0x1E200C00:  # FCSEL
         to = _set(V0 + rd)
-        return Row(
-            Kind.SELECT, condition=condition, flows=[(to, _set(V0 + rn)), (to, _set(V0 + rm))], picks=flags
-        )
+        return Row(Kind.SELECT, condition=condition, flows=[(to, _set(V0 + rn)), (to, _set(V0 + rm))], picks=flags)
     if word & 0xFF200C00 == 0x1E200400:  # FCCMP, FCCMPE
         return Row(
             Kind.SELECT, condition=condition, flows=[(flags, _set(V0 + rn, V0 + rm)), (flags, _set())], picks=flags
@@ -282,7 +280,7 @@ def conditional(word: int) -> Row | None:
     return None
 
 
-def branch(word: int, address: int) -> Row | None:
+def branch(word: int, address: int) -> Row | None:  # noqa: PLR0911  (a table of encodings)
     """Branches and traps; None: it is none."""
     if word & 0x7C000000 == 0x14000000:  # B, BL
         target, calls = address + 4 * _signed(_bits(word, 25, 0), 26), bool(word >> 31)

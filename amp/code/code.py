@@ -1,7 +1,7 @@
 """Functions of an ELF file as parts: what a program file says, `host = amp.Code("ring.elf").function("send", 3)`.
 
-A Function is called as a method of a program's class is: with the processor's port and the places of the layout. The shared
-memory of the code is the program's, from its first byte on: `shared` says where the code has it.
+A Function is called as a method of a program's class is: with the processor's port and the places of the layout. The
+shared memory of the code is the program's, from its first byte on: `shared` says where the code has it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PLACES_LIMIT: Final = 1 << 16  # as amp.port.lines keeps
 class Code:
     """An executable file.
 
-    `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind the
-    other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `max_loop` is how often
-    a part may go round a loop that does not only wait.
+    `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind
+    the other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `max_loop` is
+    how often a part may go round a loop that does not only wait.
 
     Raises UsageError for a file that cannot be used.
     """
@@ -70,6 +70,8 @@ def placed(shared: Iterable[tuple[int, int]]) -> tuple[Window, ...]:
 class Function:
     """A part: a function, and what it is called with."""
 
+    is_compiled = True  # what a program's class looks for
+
     def __init__(self, code: Code, entry: int, name: str, arguments: Sequence[int]) -> None:
         self.code, self.entry, self.name, self.arguments = code, entry, name, tuple(arguments)
         self.sites: dict[int, int] = {}  # site numbers by address: the program's, once it has any
@@ -80,7 +82,14 @@ class Function:
         """Made when it is first needed. Raises UsageError."""
         if self._engine is None:
             code = self.code
-            self._engine = Engine(code.listing, self.entry, self.arguments, code.windows, code.settings, self.sites)
+            self._engine = Engine(
+                code.listing,
+                self.entry,
+                self.arguments,
+                windows=code.windows,
+                settings=code.settings,
+                sites=self.sites,
+            )
         return self._engine
 
     def __call__(self, port: Port, _at: Any = None, /) -> None:

@@ -1,7 +1,7 @@
 """An ELF file as the engine needs it: what lies where in memory, the symbols, the source lines.
 
-A file that is no such thing, or a part of it that lies, is refused in one line: what is wrong, with its value. Nothing in
-the file is executed by reading it.
+A file that is no such thing, or a part of it that lies, is refused in one line: what is wrong, with its value. Nothing
+in the file is executed by reading it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, Final
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from amp.errors import UsageError
 from amp.files import read_whole
+from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 FILE_LIMIT_BYTES: Final = 1 << 26
 MEMORY_LIMIT_BYTES: Final = 1 << 26  # of all segments: it is copied for each part
 PAGE: Final = 4096
 SYMBOLS_LIMIT: Final = 1 << 18
-_MACHINES: Final = {"EM_AARCH64": "aarch64"}
+_MACHINES: Final = {"EM_AARCH64": A64, "EM_ARM": ARMV7_A, "EM_X86_64": X86, "EM_RISCV": RISCV64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Symbol:
     start: int
     size: int
     is_function: bool
+    thumb: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,7 @@ def read(path: str) -> Image:
         return _read(path, content)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
-    except (ELFError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
-        # What pyelftools raises for a header that lies is not always its own exception.
+    except Exception as error:  # what pyelftools raises for a header that lies is not always its own
         said = " ".join(str(error).split())
         raise UsageError(f"{path}: not an ELF file that can be read: {said or type(error).__name__:.80}") from None
 
@@ -122,6 +123,10 @@ def _read(path: str, content: bytes) -> Image:
     elf = ELFFile(io.BytesIO(content))
     machine = elf["e_machine"]
     isa = _MACHINES.get(machine)
+    if isa == RISCV64 and elf.elfclass == 32:
+        isa = RISCV32
+    if isa == ARMV7_A and _is_microcontroller(elf):
+        isa = ARMV7_M
     if isa is None:
         known = ", ".join(_MACHINES.values())
         raise UsageError(f"e_machine is {machine}, expected an executable of {known}")
@@ -132,7 +137,23 @@ def _read(path: str, content: bytes) -> Image:
     segments = tuple(_segments(elf, len(content)))
     if not segments:
         raise UsageError("it has no segment to load")
-    return Image(path, sha256(content).hexdigest(), isa, segments, _symbols(elf), content)
+    for one, other in pairwise(sorted(segments, key=lambda each: each.start)):
+        if one.start + one.size > other.start:
+            raise UsageError(f"two of its segments lie at {other.start:#x}")
+    return Image(path, sha256(content).hexdigest(), isa, segments, _symbols(elf, arm=machine == "EM_ARM"), content)
+
+
+def _is_microcontroller(elf: Any) -> bool:
+    """Tag_CPU_arch_profile is M (Arm IHI 0045, "Target-related attributes")."""
+    section = elf.get_section_by_name(".ARM.attributes")
+    if section is None:
+        return False
+    return any(
+        attribute.tag == "TAG_CPU_ARCH_PROFILE" and attribute.value in ("M", ord("M"))
+        for sub in section.iter_subsections()
+        for each in sub.iter_subsubsections()
+        for attribute in each.iter_attributes()
+    )
 
 
 def _segments(elf: Any, length: int) -> Any:
@@ -153,7 +174,7 @@ def _segments(elf: Any, length: int) -> Any:
         yield Segment(start, each.data(), size, each["p_flags"] & 7)
 
 
-def _symbols(elf: Any) -> dict[str, Symbol]:
+def _symbols(elf: Any, *, arm: bool) -> dict[str, Symbol]:
     table = elf.get_section_by_name(".symtab")
     if table is None:
         return {}
@@ -166,7 +187,9 @@ def _symbols(elf: Any) -> dict[str, Symbol]:
             continue
         if kind == "STT_NOTYPE" and each.name.startswith("$"):
             continue  # mapping symbols of the Arm ABI
-        symbol = Symbol(each.name, each["st_value"], each["st_size"], kind == "STT_FUNC")
+        start, is_function = each["st_value"], kind == "STT_FUNC"
+        thumb = arm and is_function and bool(start & 1)
+        symbol = Symbol(each.name, start & ~1 if thumb else start, each["st_size"], is_function, thumb)
         if each.name not in found or each["st_info"]["bind"] != "STB_LOCAL":
             found[each.name] = symbol
     return found

@@ -1,6 +1,7 @@
 """A processor that runs one function of an image: the emulator, its memory, and the rows of what it executes.
 
-Each part has an engine of its own, and with it a copy of the image: whatever is not in a shared window is private to it.
+Each part has an engine of its own, and with it a copy of the image: whatever is not in a shared window is private to
+it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Engine:
         listing: Listing,
         entry: int,
         arguments: Sequence[int],
+        *,
         windows: Sequence[Window],
         settings: Settings,
         sites: Mapping[int, int],
@@ -63,10 +65,11 @@ class Engine:
         self.core: Any = _bridge.Code(
             self,
             emulator.functions(),
-            self._emulator.handle.value,
+            self._emulator.handle.value or 0,
             isa.registers,
             (isa.pc, isa.flags, isa.stack, isa.frame, isa.link, isa.arguments[0]),
             isa.shift,
+            isa.thumb,
         )
         self._map(listing.image, windows, settings)
         return_at = isa.stack_top + PAGE
@@ -74,9 +77,12 @@ class Engine:
         self.core.rows([(return_at, Row(Kind.SERVICE, detail=int(Service.RETURN)).pack())])
         for slot, value in zip(isa.arguments, arguments, strict=False):
             self._emulator.set_register(isa.registers[slot], value)
-        self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - 16)
-        self._emulator.set_register(isa.registers[isa.link], return_at)
-        self._emulator.set_register(isa.pc, entry)
+        self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - (16 if isa.link >= 0 else 24))
+        symbol = listing.image.function_at(entry)
+        thumb = int(symbol is not None and symbol.thumb)
+        if isa.link >= 0:
+            self._emulator.set_register(isa.registers[isa.link], return_at | thumb)
+        self._emulator.set_register(isa.pc, entry | thumb)
         self.core.open(settings.max_loop, settings.max_steps)
 
     def _map(self, image: Image, windows: Sequence[Window], settings: Settings) -> None:
@@ -86,9 +92,13 @@ class Engine:
         for window in windows:
             for page in range(window.start, window.start + window.size, PAGE):
                 if page in pages and any(pages.pop(page)[0]):
-                    raise UsageError(f"{image.path}: it has contents at {page:#x}, in shared memory, which begins as zeroes")
+                    raise UsageError(
+                        f"{image.path}: it has contents at {page:#x}, in shared memory, which begins as zeroes"
+                    )
         top = self.isa.stack_top
         self._take(pages, top - STACK_BYTES, b"", STACK_BYTES, _PF_R | _PF_W)
+        if self.isa.link < 0:  # the return address lies on the stack
+            self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
         for address, _ in settings.mailboxes:
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
         for start, data, flags in _runs(pages):
@@ -126,7 +136,7 @@ class Engine:
         """The exception for a part that has ended early."""
         line = self.listing.at(pc)
         called = line is not None and line.row.kind is Kind.SERVICE
-        place = self.listing.place(link - 4 if called else pc)
+        place = self.listing.place((link & ~1 if self.isa.thumb else link) - 1 if called else pc)
         if error == _VIOLATED:
             return Violation(f"{text} ({place})")
         if error == _ELOOP:

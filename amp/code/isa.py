@@ -1,4 +1,4 @@
-"""The instruction sets that are known: one record each, of numbers that the emulator, the disassembler and the ABI have."""
+"""The instruction sets that are known: of each the numbers that the emulator, the disassembler and the ABI have."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from amp.code import a64
+from amp.code import a64, arm32, riscv, x86
 from amp.code.rows import Row
-from amp.ordering.instructions import A64
+from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 
 @dataclass(frozen=True, slots=True)
 class Isa:
     """One instruction set.
 
-    `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's first
-    arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
+    `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
+    first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
     """
 
     name: str
@@ -29,11 +29,13 @@ class Isa:
     flags: int
     stack: int
     frame: int
+    frames: frozenset[int]  # what a frame on the stack may be found by
     link: int
     arguments: tuple[int, ...]
     shift: int
     stack_top: int
     nothing: bytes
+    thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
 
@@ -51,13 +53,101 @@ AARCH64: Final = Isa(
     flags=a64.NZCV,
     stack=a64.SP,
     frame=a64.FRAME,
+    frames=frozenset({a64.SP, a64.FRAME}),
     link=a64.LINK,
     arguments=tuple(range(8)),
     shift=2,
     stack_top=0x7FFF_FFF0_0000,
     nothing=bytes.fromhex("1f2003d5"),
+    thumb=0,
     slots=MappingProxyType(a64.register_slots()),
     decode=a64.decode,
 )
 
-ISAS: Final[Mapping[str, Isa]] = MappingProxyType({each.name: each for each in (AARCH64,)})
+# unicorn 2.1, include/unicorn/arm.h
+_R0, _R12, _ARM_SP, _ARM_LR, _ARM_PC, _CPSR, _D0 = 66, 78, 12, 10, 11, 3, 14
+
+
+def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, decode: arm32.Decoder) -> Isa:
+    return Isa(
+        name=name,
+        title=title,
+        emulator=emulator,
+        disassembler=("CS_ARCH_ARM", "CS_MODE_THUMB"),
+        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32)),
+        pc=_ARM_PC,
+        flags=arm32.CPSR,
+        stack=arm32.SP,
+        frame=11,
+        frames=frozenset({arm32.SP, 7, 11}),  # AAPCS: r11, and r7 of Thumb
+        link=arm32.LR,
+        arguments=tuple(range(4)),
+        shift=1,
+        stack_top=0x7FF00000,
+        nothing=bytes.fromhex("00bf"),
+        thumb=thumb,
+        slots=MappingProxyType(arm32.register_slots()),
+        decode=decode,
+    )
+
+
+# UC_ARCH_ARM is 1, UC_MODE_THUMB 16, UC_MODE_MCLASS 32; UC_CPU_ARM_CORTEX_A9 16, UC_CPU_ARM_CORTEX_M4 9.
+ARM_A: Final = _arm(ARMV7_A, "Armv7-A", (1, 0, 16), thumb=2, decode=arm32.decode_a)
+ARM_M: Final = _arm(ARMV7_M, "Armv7-M", (1, 16 | 32, 9), thumb=1, decode=arm32.decode_m)
+
+# unicorn 2.1, include/unicorn/x86.h: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi; r8 to r15; the flags; xmm0 to xmm15
+_X86_REGISTERS: Final = (35, 38, 40, 37, 44, 36, 43, 39, *range(106, 114), 25, *range(122, 138))
+_RIP: Final = 41
+
+X86_64: Final = Isa(
+    name=X86,
+    title="x86-64",
+    emulator=(4, 8, None),  # UC_ARCH_X86, UC_MODE_64
+    disassembler=("CS_ARCH_X86", "CS_MODE_64"),
+    registers=_X86_REGISTERS,
+    pc=_RIP,
+    flags=x86.FLAGS,
+    stack=x86.SP,
+    frame=x86.BP,
+    frames=frozenset({x86.SP, x86.BP}),
+    link=-1,  # on the stack
+    arguments=(7, 6, 2, 1, 8, 9),  # System V ABI: rdi, rsi, rdx, rcx, r8, r9
+    shift=0,
+    stack_top=0x7FFF_FFF0_0000,
+    nothing=b"\x90",
+    thumb=0,
+    slots=MappingProxyType(x86.register_slots()),
+    decode=x86.decode,
+)
+
+
+def _riscv(name: str, title: str, *, wide: bool) -> Isa:
+    return Isa(
+        name=name,
+        title=title,
+        emulator=(8, 8 if wide else 4, None),  # UC_ARCH_RISCV, UC_MODE_RISCV64 or 32
+        disassembler=("CS_ARCH_RISCV", f"CS_MODE_RISCV{64 if wide else 32}+CS_MODE_RISCV_C+CS_MODE_RISCV_A"),
+        # unicorn 2.1, include/unicorn/riscv.h: x0 to x31, f0 to f31
+        registers=(*range(1, 33), -1, *range(158, 190)),
+        pc=190,
+        flags=0,
+        stack=riscv.SP,
+        frame=riscv.S0,
+        frames=frozenset({riscv.SP, riscv.S0}),
+        link=riscv.RA,
+        arguments=tuple(range(10, 18)),
+        shift=1,
+        stack_top=0x7FF00000,
+        nothing=bytes.fromhex("0100"),
+        thumb=0,
+        slots=MappingProxyType({"wide": int(wide)}),
+        decode=riscv.decode,
+    )
+
+
+RV32: Final = _riscv(RISCV32, "RISC-V, 32 bits", wide=False)
+RV64: Final = _riscv(RISCV64, "RISC-V, 64 bits", wide=True)
+
+ISAS: Final[Mapping[str, Isa]] = MappingProxyType(
+    {each.name: each for each in (AARCH64, ARM_A, ARM_M, X86_64, RV32, RV64)}
+)

@@ -1,7 +1,7 @@
 """A function's instructions as rows: what each is, where its loops are, which of its barriers are sites.
 
-A loop is a branch back, and what lies between. It may be a wait if it loads, and stores nowhere but on its own stack. That
-a loop is not found costs nothing but time: whoever goes round without end reaches a bound.
+A loop is a branch back, and what lies between. It may be a wait if it loads, and stores nowhere but on its own stack.
+That a loop is not found costs nothing but time: whoever goes round without end reaches a bound.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.ordering.barriers import Primitive
+from amp.ordering.instructions import RISCV32, RISCV64
 
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
@@ -49,7 +50,7 @@ class Line:
 @cache
 def _disassembler(architecture: str, mode: str) -> Any:
     capstone = emulator.capstone()
-    found = capstone.Cs(getattr(capstone, architecture), getattr(capstone, mode))
+    found = capstone.Cs(getattr(capstone, architecture), sum(getattr(capstone, each, 0) for each in mode.split("+")))
     found.detail = True
     return found
 
@@ -78,7 +79,8 @@ class Listing:
     def _listed(self, start: int, symbol: Symbol | None) -> dict[int, Line]:
         size = min(symbol.size, FUNCTION_LIMIT_BYTES) if symbol is not None else 0
         code = self.image.bytes_at(start, size or _UNKNOWN_FUNCTION_BYTES)
-        lines = {line.address: line for line in self._decoded(start, code, whole=bool(size))}
+        thumb = symbol.thumb if symbol is not None else self.isa.thumb == 1
+        lines = {line.address: line for line in self._decoded(start, code, whole=bool(size), thumb=thumb)}
         name = symbol.name if symbol is not None else ""
         if start in self._services:
             lines[start].row.kind, lines[start].row.detail = Kind.SERVICE, int(self._services[start])
@@ -92,20 +94,37 @@ class Listing:
         _find_loops(lines, self.isa)
         return lines
 
-    def _decoded(self, start: int, code: bytes, *, whole: bool) -> Iterator[Line]:
-        """By four bytes each; up to the first end if nobody says how long the function is."""
-        disassembler = _disassembler(*self.isa.disassembler)
-        for at in range(0, len(code) & ~3, 4):
-            address, raw = start + at, code[at : at + 4]
-            found = next(disassembler.disasm(raw, address), None)
-            row = self.isa.decode(address, int.from_bytes(raw, "little"), found, self.isa.slots)
-            text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
-            yield Line(address, row, text)
-            if not whole and row.ends:
+    def _decoded(self, start: int, code: bytes, *, whole: bool, thumb: bool) -> Iterator[Line]:
+        """All of `code`; up to the first end if nobody says how long the function is."""
+        architecture, mode = self.isa.disassembler
+        disassembler = _disassembler(architecture, mode if thumb or not self.isa.thumb else "CS_MODE_ARM")
+        step, at = 2 if thumb else 1 << self.isa.shift if not self.isa.thumb else 4, 0
+        while at + step <= len(code):
+            found = None
+            # In one go: what an IT makes of the next instructions is known to the disassembler.
+            for found in disassembler.disasm(code[at:], start + at):
+                yield (line := self._line(start + at, code[at:], found, thumb=thumb))
+                at += line.row.length
+                if not whole and line.row.ends:
+                    return
+            if at + step > len(code):
+                return
+            yield (line := self._line(start + at, code[at:], None, thumb=thumb))
+            at += line.row.length if self.isa.name in (RISCV32, RISCV64) else step
+            if not whole and line.row.ends:
                 return
 
+    def _line(self, address: int, code: bytes, found: Any, *, thumb: bool) -> Line:
+        if self.isa.name in (RISCV32, RISCV64):
+            found = found if found is not None and found.size == (4 if code[0] & 3 == 3 else 2) else None
+        raw = code[: found.size if found is not None else 2 if thumb else 4 if self.isa.shift else 1]
+        word = int.from_bytes(code[:4] if self.isa.shift == 1 else raw, "little")
+        row = self.isa.decode(address, word, found, self.isa.slots)
+        text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
+        return Line(address, row, text)
+
     def reachable(self, entry: int) -> list[dict[int, Line]]:
-        """The functions that the one at `entry` may call, itself included; all that have a symbol if it calls by pointer."""
+        """The functions that the one at `entry` may call, and itself; all that have a symbol if it calls by pointer."""
         found: dict[int, dict[int, Line]] = {}
         left = [entry]
         while left:
@@ -137,19 +156,52 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
         head = lines[target].row
         head.flags |= Flag.HEAD
         head.loop_end = max(head.loop_end, line.address)
+    alive: dict[int, frozenset[int]] = {}
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
             line.row.flags |= Flag.LOOKS
-            body = [each.row for each in lines.values() if line.address <= each.address <= line.row.loop_end]
-            line.row.spins = not any(row.counts or row.calls for row in body)
+            alive = alive or _alive(lines, frozenset(range(len(isa.registers))))
+            line.row.dead = frozenset(range(len(isa.registers))) - alive[line.address]
+            body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
+            pairs = zip([None, *body], body, strict=False)
+            line.row.spins = not any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+
+
+def _counts(row: Row, before: Line | None) -> bool:
+    """May a loop count by it? Not if it only completes a constant, as `lui a0, 16; addi a0, a0, -1` do."""
+    if not row.counts or row.kind is not Kind.PLAIN or before is None or before.row.kind is not Kind.PLAIN:
+        return row.counts
+    made = before.row.flows[:1]
+    return not (made and not made[0][1] and made[0][0] == row.flows[0][0])
+
+
+def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset[int]]:
+    """The registers whose values may still be read, before each instruction. Of what is elsewhere nothing is known."""
+    alive: dict[int, frozenset[int]] = {}
+    changed = True
+    while changed:
+        changed = False
+        for address in sorted(lines, reverse=True):
+            row = lines[address].row
+            behind = every
+            if row.kind not in (Kind.SERVICE, Kind.TRAP, Kind.REFUSED) and not row.calls and not row.indirect:
+                following = [] if row.ends else [address + row.length]
+                following += [row.target] if row.target is not None else []
+                # Nothing is known to be read by who has not been looked at yet: it is looked at again.
+                known = [alive.get(each, frozenset()) if each in lines else every for each in following]
+                behind = frozenset().union(*known) if known else every
+            before = (behind - row.writes) | row.reads if behind is not every else every
+            if alive.get(address) != before:
+                alive[address], changed = before, True
+    return alive
 
 
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:
-    """Does the loop load, or call what may, and store nowhere but on its own stack?"""
+    """Does the loop load, or call what may, and store nowhere but on its own stack? A compare-and-swap may fail."""
     body = [line.row for address, line in lines.items() if head <= address <= end]
-    if any(row.kind in (Kind.ATOMIC, Kind.EXCLUSIVE_STORE) for row in body):
+    if any(row.kind is Kind.ATOMIC and not row.flags & Flag.COMPARES for row in body):
         return False
     stores = [row for row in body if row.kind is Kind.STORE]
-    if any(not row.address <= {isa.stack, isa.frame} for row in stores):
+    if any(not row.address <= isa.frames for row in stores):
         return False
-    return any(row.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD) or row.calls for row in body)
+    return any(row.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD, Kind.ATOMIC) or row.calls for row in body)

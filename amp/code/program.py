@@ -1,17 +1,20 @@
 """An ELF file as a program: `ring.elf?host=send&remote=receive,3&shared=0x40000000:0x1000`.
 
-The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several of
-one line are one site. As built, at each site stands what the compiler put there.
+A part may be of another file: `host=send&remote=m3.elf:receive`.
+
+The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several
+of one line are one site. As built, at each site stands what the compiler put there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from amp.code.code import Code, Function
 from amp.code.engine import MAX_LOOP, Window
@@ -20,7 +23,7 @@ from amp.code.rows import Kind
 from amp.errors import UsageError
 from amp.machine.config import RunConfig, Tally
 from amp.machine.wiring import VRINGS_AT
-from amp.ordering.barriers import PROMISES, Orders, Primitive
+from amp.ordering.barriers import PROMISES, BarrierClass, Orders, Primitive, primitive_for
 from amp.ordering.barriers import Kind as SiteKind
 from amp.ordering.instructions import BY_NUMBER, FITS
 from amp.ordering.platforms import Platform, Side
@@ -31,6 +34,7 @@ from amp.programs.room import small_region
 from amp.region import Layout as RegionLayout
 
 AS_BUILT: Final = "as-built"
+DIGEST_CHARACTERS: Final = 64
 _PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
@@ -78,39 +82,59 @@ def load(reference: str) -> Program:
         raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES")
     mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
     loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
-    code = Code(path, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
-    parts = {name: _function(code, texts[-1]) for name, texts in asked.items() if _PART.fullmatch(name)}
+    files: dict[str, Code] = {}
+
+    def of_file(name: str) -> Code:
+        where = str(Path(name).resolve())
+        if where not in files:
+            files[where] = Code(where, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
+        return files[where]
+
+    code, parts = of_file(path), dict[str, Function]()
+    for name, texts in asked.items():
+        if _PART.fullmatch(name):
+            file, colon, text = texts[-1].rpartition(":")
+            parts[name] = _function(of_file(file if colon else path), text)
+            texts[-1] = f"{Path(file).resolve()}:{text}" if colon else text
     if not parts:
         raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
-    return program_of(code, parts, ElfSource(str(Path(path).resolve()), query, code.image.sha256))
+    query = "&".join(f"{name}={text}" for name, texts in asked.items() for text in texts)
+    digest = "".join(each.image.sha256 for each in files.values())
+    return program_of(code, parts, ElfSource(code.image.path, query, _one(digest)))
+
+
+def _one(digests: str) -> str:
+    """One digest of one or several files."""
+    return digests if len(digests) == DIGEST_CHARACTERS else sha256(digests.encode()).hexdigest()
 
 
 def program_of(code: Code, parts: Mapping[str, Function], source: Source | None) -> Program:
     """A program whose parts are functions of one file."""
-    marked, by_side = dict[int, Line](), {side: set[int]() for side in Side}
-    for name, part in parts.items():
-        found = barrier_lines(code.listing, part.entry)
-        marked.update(found)
-        by_side[_side(name)] |= set(found)
-    sites, numbers = sites_of(code.listing, [marked[address] for address in sorted(marked)], by_side)
-    for part in parts.values():
-        part.sites.update(numbers)
+    sites = Sites(sites_of(parts))
+    bind(parts, sites)
     ordered = sorted(parts, key=lambda name: (name.startswith("remote"), name))
     memory = Windows(code)
     return Program(
         name=Path(code.image.path).name,
         summary=f"compiled code, {code.listing.isa.title}: "
         + ", ".join(f"{name} runs {parts[name].name}" for name in ordered),
-        parts=tuple(
-            Part(name, _side(name), _run(parts[name])) for name in ordered
-        ),
+        parts=tuple(Part(name, _side(name), _run(parts[name])) for name in ordered),
         memory=lambda _: memory,
         sites=sites,
         violations="a failed amp_assert, a wild access, an undefined instruction, or all parts asleep with work left",
-        policies=MappingProxyType({AS_BUILT: SiteMap(AS_BUILT, sites, (Primitive.AS_BUILT,) * len(sites))}),
+        policies=MappingProxyType({AS_BUILT: as_built(sites)}),
         barriers=AS_BUILT,
-        fits=_fits(code, parts),
+        fits=fits(parts),
         source=source,
+    )
+
+
+def as_built(sites: Sites) -> SiteMap:
+    """At each site of compiled code what the compiler put there; elsewhere the mandatory barrier."""
+    return SiteMap(
+        AS_BUILT,
+        sites,
+        tuple(Primitive.AS_BUILT if site.built else primitive_for(BarrierClass.MANDATORY, site.kind) for site in sites),
     )
 
 
@@ -129,38 +153,39 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
 # --- sites
 
 
-def barrier_lines(listing: Listing, entry: int) -> dict[int, Line]:
-    """The barriers that the function at `entry` may come to, by address."""
+def sites_of(parts: Mapping[str, Function]) -> list[Site]:
+    """The sites of the parts' code: by source line, whichever file the line was compiled into. Raises UsageError."""
+    grouped: dict[str, list[tuple[Function, Line, Side]]] = {}
+    for name, part in parts.items():
+        for address, line in _barriers(part).items():
+            grouped.setdefault(_site_name(part.code.listing, address), []).append((part, line, _side(name)))
+    if len(grouped) > SITES_LIMIT:
+        path = next(iter(parts.values())).code.image.path
+        raise UsageError(f"{path}: {len(grouped)} lines with barriers can be reached, expected at most {SITES_LIMIT}")
+    return [_site(name, found) for name, found in sorted(grouped.items(), key=lambda item: _in_order(item[0]))]
+
+
+def bind(parts: Mapping[str, Function], sites: Sites) -> None:
+    """Tell each part the numbers of its sites, before it is run."""
+    for part in parts.values():
+        for address in _barriers(part):
+            part.sites[address] = sites.number(sites[_site_name(part.code.listing, address)])
+
+
+def _barriers(part: Function) -> dict[int, Line]:
+    """The barriers that a part may come to, by address."""
     return {
         address: line
-        for function in listing.reachable(entry)
+        for function in part.code.listing.reachable(part.entry)
         for address, line in function.items()
         if line.row.kind is Kind.BARRIER
     }
 
 
-def sites_of(
-    listing: Listing, barriers: Iterable[Line], by_side: Mapping[Side, set[int]]
-) -> tuple[Sites, dict[int, int]]:
-    """The sites, and their numbers by address. `by_side`: the barriers that each side may come to."""
-    grouped: dict[str, list[Line]] = {}
-    for line in barriers:
-        grouped.setdefault(_site_name(listing, line.address), []).append(line)
-    if len(grouped) > SITES_LIMIT:
-        raise UsageError(
-            f"{listing.image.path}: {len(grouped)} lines with barriers can be reached, expected at most {SITES_LIMIT}"
-        )
-    sites = Sites(
-        _site(listing, name, lines, _only((line.address for line in lines), by_side)) for name, lines in grouped.items()
-    )
-    return sites, {line.address: n for n, lines in enumerate(grouped.values(), 1) for line in lines}
-
-
-def _only(addresses: Iterable[int], by_side: Mapping[Side, set[int]]) -> Side | None:
-    """The one side that comes to these; None if both do."""
-    known = set(addresses)
-    sides = [side for side, reached in by_side.items() if known & reached]
-    return sides[0] if len(sides) == 1 else None
+def _in_order(name: str) -> tuple[str, int]:
+    """By file and line."""
+    file, _, line = name.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (name, 0)
 
 
 def _site_name(listing: Listing, address: int) -> str:
@@ -180,22 +205,24 @@ def _orders(line: Line) -> Orders:
     return BY_NUMBER[number].orders if number in BY_NUMBER else PROMISES[Primitive(number)]
 
 
-def _site(listing: Listing, name: str, lines: list[Line], side: Side | None) -> Site:
+def _site(name: str, found: list[tuple[Function, Line, Side]]) -> Site:
     orders = Orders(0)
-    for line in lines:
+    for _, line, _ in found:
         orders |= _orders(line)
     kind = SiteKind.MB if orders & _LOADS and orders & _STORES else SiteKind.RMB if orders & _LOADS else SiteKind.WMB
-    symbol = listing.image.function_at(lines[0].address)
-    texts = ", ".join(dict.fromkeys(_said(line) for line in lines))
+    part, first, _ = found[0]
+    symbol = part.code.image.function_at(first.address)
+    texts = ", ".join(dict.fromkeys(_said(line) for _, line, _ in found))
+    sides = {side for _, _, side in found}
     return Site(
         name,
         f"{texts} in {symbol.name if symbol is not None else 'code without a symbol'}",
         needs=orders & ~Orders.RCSC or Orders.WW,
         kind=kind,
-        built=dict.fromkeys(line.row.load_by for line in lines),
-        side=side,
+        side=sides.pop() if len(sides) == 1 else None,
+        built=dict.fromkeys(line.row.load_by for _, line, _ in found),
         symptom="what the code itself checks",
-        source=listing.image.path,
+        source=part.code.image.path,
     )
 
 
@@ -207,13 +234,13 @@ def _said(line: Line) -> str:
 # --- does the code fit a platform?
 
 
-def _fits(code: Code, parts: Mapping[str, Function]) -> Callable[[Platform], str]:
-    """What a platform makes of the code's barriers, in words; raises UsageError where its processor has none of them."""
-    isa = code.listing.isa
+def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
+    """What a platform makes of the code's barriers, in words; raises UsageError where its processor has none."""
 
-    def fits(platform: Platform) -> str:
+    def said(platform: Platform) -> str:
         native: list[str] = []
         for name, part in parts.items():
+            code, isa = part.code, part.code.listing.isa
             side = _side(name)
             architecture = platform.processor(side).architecture.name
             found = _native(code.listing, part.entry)
@@ -225,10 +252,12 @@ def _fits(code: Code, parts: Mapping[str, Function]) -> Callable[[Platform], str
                     f"{side.value} of {platform.name} is {architecture}; code for another processor uses the symbolic "
                     "barriers of amp_code.h"
                 )
-            native.append(name)
-        return f"barriers as compiled ({isa.title})" if native else f"symbolic barriers, as {platform.name} has them"
+            native.append(isa.title)
+        if native:
+            return f"barriers as compiled ({', '.join(dict.fromkeys(native))})"
+        return f"symbolic barriers, as {platform.name} has them"
 
-    return fits
+    return said
 
 
 def _native(listing: Listing, entry: int) -> Line | None:
@@ -249,7 +278,9 @@ def _parsed(path: str, query: str) -> dict[str, list[str]]:
     for word in filter(None, query.split("&")):
         name, equals, value = word.partition("=")
         if not equals or (name not in asked and not _PART.fullmatch(name)):
-            raise UsageError(f"{path}: {word!r:.80} says nothing of a program (host, remote, shared, mailbox, max-loop)")
+            raise UsageError(
+                f"{path}: {word!r:.80} says nothing of a program (host, remote, shared, mailbox, max-loop)"
+            )
         asked.setdefault(name, []).append(value)
     return asked
 
@@ -271,8 +302,3 @@ def _two_numbers(path: str, what: str, text: str) -> tuple[int, int]:
 def _function(code: Code, text: str) -> Function:
     name, *arguments = text.split(",")
     return code.function(name, *(_number(code.image.path, "an argument", each) for each in arguments))
-
-
-def notes(program: Program, platform: Platform | None) -> Any:
-    """What a report says of the barriers; None for a program that is not compiled."""
-    return program.fits(platform) if program.fits is not None and platform is not None else None

@@ -9,9 +9,9 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 NONE: Final = 255  # no register
-DATA: Final = 8  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<8B4H8BQ12Q")
-assert _FORMAT.size == 128, _FORMAT.size
+DATA: Final = 15  # registers that one instruction moves to or from memory, at most
+_FORMAT: Final = struct.Struct("<BBHBBBB4HB15BQ14Q")
+assert _FORMAT.size == 152, _FORMAT.size
 
 
 class Kind(IntEnum):
@@ -45,6 +45,11 @@ class Flag(IntFlag):
     MIXED = 32
     PRIVATE = 64
     LOOKS = 128
+    CONDITIONAL = 256
+    FENCES = 512
+
+
+NO_FLAGS: Final = Flag(0)
 
 
 class Service(IntEnum):
@@ -75,7 +80,7 @@ class Row:
 
     kind: Kind
     length: int = 4
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     condition: int = 0
     detail: int = 0
     element: int = 0
@@ -91,11 +96,30 @@ class Row:
     address: frozenset[int] = frozenset()
     flows: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
     picks: frozenset[int] = frozenset()
+    dead: frozenset[int] = frozenset()
     target: int | None = None
     calls: bool = False
     ends: bool = False
     indirect: bool = False
     why: str = ""
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """All registers that it reads."""
+        found = self.address | self.picks | frozenset().union(*(source for _, source in self.flows))
+        if self.kind not in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
+            found |= frozenset(self.data[:1] if self.kind is Kind.ATOMIC else self.data)
+        return (found | {self.expected}) - {NONE}
+
+    @property
+    def writes(self) -> frozenset[int]:
+        """All registers that it writes, whatever happens."""
+        if self.flags & Flag.CONDITIONAL:
+            return frozenset()
+        found = frozenset().union(*(to for to, _ in self.flows))
+        if self.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
+            found |= frozenset(self.data)
+        return (found | frozenset(self.data[1:2] if self.kind is Kind.ATOMIC else ())) - {NONE}
 
     def pack(self) -> bytes:
         """The bytes of struct code_row."""
@@ -103,20 +127,20 @@ class Row:
         masks = [mask(self.address)]
         for to, source in flows:
             masks += [mask(to), mask(source)]
-        masks.append(mask(self.picks))
+        masks += [mask(self.picks), mask(self.dead)]
         return _FORMAT.pack(
             self.kind,
-            self.flags,
             self.condition,
+            self.flags,
             self.length,
             self.detail,
             self.element,
             self.atom,
-            self.expected,
             self.load_by,
             self.store_by,
             self.site,
             int(self.spins),
+            self.expected,
             *(*self.data, *(NONE,) * (DATA - len(self.data))),
             self.loop_end,
             *(word for pair in masks for word in pair),

@@ -19,7 +19,7 @@ from amp.errors import UsageError
 from amp.explore.explorer import Bounds
 from amp.files import write_whole
 from amp.lab import witness as files
-from amp.lab.plan import BARRIERS, Plan, make_plan
+from amp.lab.plan import Plan, make_plan
 from amp.lab.run import Witness, finding_data
 from amp.lab.run import as_data as run_data
 from amp.lab.run import run as run_plan
@@ -169,7 +169,7 @@ def verify(
     program: str | Program,
     *,
     platform: Platforms = None,
-    barriers: str | Sequence[str] = BARRIERS,
+    barriers: str | Sequence[str] | None = None,
     weaken: Weaken = (),
     messages: int | None = None,
     ring_size: int | None = None,
@@ -180,9 +180,10 @@ def verify(
     """Explore every behaviour of `program` on each platform with each class of barriers.
 
     `platform` is a name, a TOML file, a Platform, names with commas between, a list of these, or "all"; None is
-    omap4-2011. `barriers` is one name, names with commas between, a list of names, or "all". `weaken` are other
-    barriers at single sites: ["publish=smp"], or {"publish": "smp"}. `sizes` are the program's own. `max_executions`
-    (runs) and `max_seconds` bound each cell; one that reaches a bound is "inconclusive".
+    omap4-2011. `barriers` is one name, names with commas between, a list of names, or "all"; None is "mandatory", and
+    of compiled code its own. `weaken` are other barriers at single sites: ["publish=smp"], or {"publish": "smp"}.
+    `sizes` are the program's own. `max_executions` (runs) and `max_seconds` bound each cell; one that reaches a bound
+    is "inconclusive".
     """
     plans = plans_of(
         program,
@@ -220,7 +221,7 @@ def run(
     *,
     mode: str | Mode = Mode.LOCKSTEP,
     platform: str | Platform | None = None,
-    barriers: str = BARRIERS,
+    barriers: str | None = None,
     weaken: Weaken = (),
     seed: int = 1,
     seeds: int = 1,
@@ -257,7 +258,7 @@ def sites(
     program: str | Program,
     *,
     platform: str | Platform | None = None,
-    barriers: str = BARRIERS,
+    barriers: str | None = None,
     weaken: Weaken = (),
     messages: int | None = None,
     ring_size: int | None = None,

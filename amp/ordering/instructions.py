@@ -1,8 +1,8 @@
 """What a barrier instruction in compiled code orders, and how far it reaches: one row per instruction, with its source.
 
-An instruction set has its own rows; what a row is worth to the other side, a platform says, as of any barrier. The numbers
-follow those of `Primitive` in the core's table and never change meaning: a trace may carry them. `FITS` says which of
-amp's architectures run which instruction set.
+An instruction set has its own rows; what a row is worth to the other side, a platform says, as of any barrier. The
+numbers follow those of `Primitive` in the core's table and never change meaning: a trace may carry them. `FITS` says
+which of amp's architectures run which instruction set.
 """
 
 from __future__ import annotations
@@ -37,10 +37,17 @@ class Instruction:
 
 
 A64: Final = "aarch64"
+ARMV7_A: Final = "armv7-a"
+ARMV7_M: Final = "armv7-m"
+X86: Final = "x86-64"
+RISCV: Final = "riscv"  # rows of both widths
+RISCV32: Final = "riscv32"
+RISCV64: Final = "riscv64"
 
 _V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
 _V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
-# stlr, ldar and the atomics name no domain: they order for the domain of the address, and Non-cacheable is Outer Shareable.
+# stlr, ldar and the atomics name no domain: they order for the domain of the address, and Non-cacheable is Outer
+# Shareable.
 _V8_ACCESS: Final = "Arm ARM DDI 0487, B2.3, load-acquire and store-release; B2.7, Non-cacheable is Outer Shareable"
 
 _DOMAINS: Final = (("", Reach.SYSTEM), ("ish", Reach.INNER), ("osh", Reach.OUTER), ("nsh", Reach.NONE))
@@ -49,7 +56,7 @@ _DSB: Final = (("", ALL_ORDERS), ("ld", RR | RW), ("st", WR | WW | WD))
 
 
 def _a64() -> list[Instruction]:
-    rows = []
+    rows: list[Instruction] = []
     for mnemonic, accesses, source in (("dmb", _DMB, _V8), ("dsb", _DSB, _V8_DSB)):
         for domain, reach in _DOMAINS:
             for access, orders in accesses:
@@ -66,7 +73,70 @@ def _a64() -> list[Instruction]:
     return rows
 
 
-INSTRUCTIONS: Final[tuple[Instruction, ...]] = tuple(_a64())
+# On Armv7 parts with a PL310 SY does not reach behind it (amp.ordering.architectures); without one OUTER is as far.
+_V7: Final = "Arm ARM DDI 0406C, A8.8.43 DMB, A8.8.44 DSB, A3.8.3 for the domains of the options"
+_V7_ORDERS: Final = (("dmb", ALL_ORDERS, WW | WD), ("dsb", ALL_ORDERS, WR | WW | WD))
+_V7_DOMAINS: Final = (("", Reach.OUTER), ("ish", Reach.INNER), ("osh", Reach.OUTER), ("nsh", Reach.NONE))
+_V7M: Final = "Arm ARM DDI 0403E, A7.7.33 DMB, A7.7.34 DSB: SY is the only option, all others execute as SY"
+
+
+def _armv7(first: int) -> list[Instruction]:
+    rows: list[Instruction] = []
+    for mnemonic, orders, of_stores in _V7_ORDERS:
+        for domain, reach in _V7_DOMAINS:
+            rows.append(Instruction(first + len(rows), ARMV7_A, f"{mnemonic} {domain or 'sy'}", orders, reach, _V7))
+            name = f"{mnemonic} {domain}st"
+            rows.append(Instruction(first + len(rows), ARMV7_A, name, of_stores, reach, _V7))
+    for mnemonic, orders, _ in _V7_ORDERS:
+        rows.append(Instruction(first + len(rows), ARMV7_M, f"{mnemonic} sy", orders, Reach.SYSTEM, _V7M))
+    return rows
+
+
+_SDM: Final = "Intel SDM vol. 3A, 8.2 and 8.3; vol. 2, MFENCE, SFENCE, LFENCE"
+_X86: Final = (
+    ("mfence", ALL_ORDERS),
+    ("sfence", WW | WD),
+    ("lfence", RR | RW),
+    ("lock", ALL_ORDERS),  # a locked instruction, which drains
+)
+
+
+def _x86(first: int) -> list[Instruction]:
+    return [Instruction(first + n, X86, name, orders, Reach.SYSTEM, _SDM) for n, (name, orders) in enumerate(_X86)]
+
+
+# A fence names what is before and after it: r, w memory; o a device's output. What it names of input (i), and of output
+# before it, orders nothing that is modelled here.
+_RVWMO: Final = "RISC-V unprivileged ISA, RVWMO; FENCE, and the aq and rl bits of the A extension"
+_BEFORE: Final = {"r": (RR, RW, Orders(0)), "w": (WR, WW, WD), "rw": (RR | WR, RW | WW, WD)}  # to r, to w, to o
+_AFTER: Final = ("r", "w", "rw", "o", "or", "ow", "orw")
+
+
+def _riscv(first: int) -> list[Instruction]:
+    rows: list[tuple[str, Orders]] = []
+    for before, (to_read, to_write, to_device) in _BEFORE.items():
+        for after in _AFTER:
+            orders = Orders(0)
+            for letter, pairs in (("r", to_read), ("w", to_write), ("o", to_device)):
+                orders |= pairs if letter in after else Orders(0)
+            rows.append((f"fence {before},{after}", orders))
+    rows.append(("fence.tso", RR | RW | WW))
+    rows += [("aq", RR | RW | Orders.RCSC), ("rl", RW | WW | Orders.RCSC), ("aq.rl", ALL_ORDERS | Orders.RCSC)]
+    return [
+        Instruction(first + number, RISCV, name, orders, Reach.SYSTEM, _RVWMO)
+        for number, (name, orders) in enumerate(rows)
+    ]
+
+
+def _all() -> tuple[Instruction, ...]:
+    """In this order for good: numbers never change meaning."""
+    rows = _a64()
+    for more in (_armv7, _x86, _riscv):
+        rows += more(FIRST + len(rows))
+    return tuple(rows)
+
+
+INSTRUCTIONS: Final[tuple[Instruction, ...]] = _all()
 BY_NAME: Final[Mapping[tuple[str, str], Instruction]] = MappingProxyType({(i.isa, i.name): i for i in INSTRUCTIONS})
 BY_NUMBER: Final[Mapping[int, Instruction]] = MappingProxyType({i.number: i for i in INSTRUCTIONS})
 
@@ -84,6 +154,15 @@ def promise_of(barrier: Barrier) -> Orders:
     return barrier.orders & ~Orders.RCSC if isinstance(barrier, Instruction) else PROMISES[barrier]
 
 
-# amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference; what an
-# instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.
-FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({A64: ("arm64", "armv8-firmware", "sc")})
+# amp's architectures (amp.ordering.architectures) that execute an instruction set. "sc" is any machine's reference;
+# what an instruction is worth on "paranoid" nobody says: there only the mandatory barriers' names mean something.
+FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        A64: ("arm64", "armv8-firmware", "sc"),
+        ARMV7_A: ("armv7-smp", "armv7-up", "armv7-2011", "sc"),
+        ARMV7_M: ("cortex-m", "sc"),
+        X86: ("x86-wb", "x86-wc", "sc"),
+        RISCV32: ("riscv", "riscv-firmware", "sc"),
+        RISCV64: ("riscv", "riscv-firmware", "sc"),
+    }
+)

@@ -31,13 +31,25 @@ class Site:
     is what the code asks for there: mb, rmb, wmb, release or acquire. `pairs_with` names the sites at the other end.
     `symptom` says what is seen when the barrier is missing, `role` who stands there in the protocol's words ("driver"),
     `side` on which machine (None: on both). `mailbox` is the barrier half of a mailbox access that may stand there:
-    WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin. `built`: the
-    barriers that stand there in compiled code, by their numbers (amp.ordering.instructions).
+    WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin.
+    `built`: the barriers that stand there in compiled code, by their numbers (amp.ordering.instructions).
 
     Raises UsageError for a name that is no word, for unknown pairs and kinds.
     """
 
-    __slots__ = ("built", "kind", "mailbox", "name", "needs", "orders", "pairs_with", "role", "side", "source", "symptom")
+    __slots__ = (
+        "built",
+        "kind",
+        "mailbox",
+        "name",
+        "needs",
+        "orders",
+        "pairs_with",
+        "role",
+        "side",
+        "source",
+        "symptom",
+    )
 
     name: str
     orders: str

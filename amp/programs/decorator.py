@@ -77,6 +77,7 @@ def program(
             has = ", ".join(names)
             raise UsageError(f"program {cls.__name__}: apart names {min(unknown)!r:.80}, its parts are {has}")
         chosen = sites if isinstance(sites, Sites) else Sites(sites)
+        built, more = _compiled(cls, names, chosen)
         known = {key: size if isinstance(size, Size) else Size(size) for key, size in sizes.items()}
         places = _places(layout, known)
         found = Program(
@@ -84,13 +85,13 @@ def program(
             summary=summary or next(iter((cls.__doc__ or "").strip().splitlines()), ""),
             parts=tuple(Part(each, _side(each), _code(cls, each, places, known), each in alone) for each in names),
             memory=places,
-            sites=chosen,
+            sites=built,
             violations=violations,
             symptoms=symptoms,
             idle=idle,
             sizes=MappingProxyType(known),
-            policies=LINUX if chosen is SITES else MappingProxyType({}),
             source=_source(cls),
+            **({"policies": LINUX if chosen is SITES else MappingProxyType({})} | more),
         )
         for size in known:
             if hasattr(cls, size):
@@ -98,6 +99,21 @@ def program(
         return found
 
     return decorate
+
+
+def _compiled(cls: type, names: list[str], sites: Sites) -> tuple[Sites, dict[str, Any]]:
+    """The sites with those of compiled parts, and what else a program with such parts has."""
+    parts: dict[str, Any] = {each: getattr(cls, each) for each in names}
+    parts = {each: part for each, part in parts.items() if getattr(part, "is_compiled", False)}
+    if not parts:
+        return sites, {}
+    from amp.code import program as code  # noqa: PLC0415  (who has no compiled code loads none of it)
+
+    own = {site.name for site in sites}
+    both = Sites((*sites, *(site for site in code.sites_of(parts) if site.name not in own)))
+    code.bind(parts, both)
+    policies = MappingProxyType({code.AS_BUILT: code.as_built(both)})
+    return both, {"policies": policies, "barriers": code.AS_BUILT, "fits": code.fits(parts)}
 
 
 def _order(name: str) -> tuple[int, str]:

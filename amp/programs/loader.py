@@ -39,7 +39,7 @@ def load(reference: str) -> Program:
     if reference in SHIPPED:
         return SHIPPED[reference]
     if "?" in reference:
-        from amp.code.program import load as load_code  # noqa: PLC0415  (what runs compiled code is loaded by who has any)
+        from amp.code.program import load as load_code  # noqa: PLC0415  (few have any)
 
         return load_code(reference)
     place, colon, name = reference.rpartition(":")

@@ -53,6 +53,7 @@ def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
         "FENCE_ACQUIRE_SMP",
         "FENCE_ACQUIRE_DMA",
         "FENCE_ACQUIRE_MANDATORY",
+        "AS_BUILT",
     ]
     assert list(Primitive) == list(range(len(Primitive)))
     assert len(Primitive) < 32
