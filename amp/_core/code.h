@@ -74,6 +74,8 @@ enum code_flag {
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 
+#define CODE_JUMPS 2 /* `detail` of a LOAD: what it loads is where it goes on */
+
 enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_FAIL_AT };
 
 /* What is computed: each register in `to` from all in `from`. */

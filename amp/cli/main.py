@@ -14,6 +14,7 @@ from amp import __version__
 from amp.cli import output
 from amp.cli.applies import checked
 from amp.cli.bench import bench
+from amp.cli.code import code
 from amp.cli.code_options import code_options, program_of
 from amp.cli.ending import told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware
@@ -543,7 +544,7 @@ def firmware_show(file: str, *, as_json: bool) -> int:
     return 0
 
 
-for _command in (*COMMANDS, bench):
+for _command in (*COMMANDS, bench, code):
     cli.add_command(_command)
 for _command in cli.commands.values():
     checked(_command)
