@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 import pytest
 
-from amp.cli.applies import ROWS, spelled
+from amp.cli.applies import spelled
 from amp.cli.main import cli
+from amp.lab.applies import ROWS
 from amp.programs import SHIPPED
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,11 @@ _LINE = re.compile(r"\s*(?:\$ )?(amp .*)")
 _FILE = re.compile(r"`([\w.+-]+)`:\n+```\w*\n(.*?)```", re.DOTALL)  # "in `NAME`:" and its text
 _WRITES = {"--save", "--html", "--perfetto", "-o", "--output", "--chart"}
 LIMIT_S = 240
+_COMPILERS = {
+    "ring.elf": ("aarch64-linux-gnu-gcc",),
+    "a9.elf": ("arm-none-eabi-gcc", "-march=armv7-a"),
+    "m4.elf": ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"),
+}
 
 
 @dataclass(frozen=True)
@@ -121,18 +127,12 @@ def test_the_commands_of_a_document_run_one_after_the_other(document: str, tmp_p
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     for name, text in _FILE.findall((ROOT / document).read_text()):
         (tmp_path / name).write_text(text)
-    if any("ring.elf" in each.words for each in documented() if each.document == document):
-        flags = [
-            "-O2",
-            "-g",
-            "-ffreestanding",
-            "-nostdlib",
-            "-static",
-            f"-I{ROOT}/amp/code/include",
-            "-Wl,-Ttext=0x10000",
-        ]
-        source = ROOT / "tests" / "code" / "ring.c"
-        subprocess.run(["aarch64-linux-gnu-gcc", *flags, source, "-o", tmp_path / "ring.elf"], check=True)
+    words = {word for each in documented() if each.document == document for word in each.words}
+    for name, command in _COMPILERS.items():
+        if any(word.startswith(name) for word in words):
+            flags = ["-O2", "-g", "-ffreestanding", "-nostdlib", f"-I{ROOT}/amp/code/include", "-Wl,-Ttext=0x20000"]
+            source = ROOT / "tests" / "code" / "ring.c"
+            subprocess.run([*command, *flags, "-static", source, "-o", tmp_path / name], check=True)
     own = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     for line in re.findall(r"^    (cc .*)$", (ROOT / document).read_text(), re.MULTILINE):
         built = line.replace("amp config", f"{Path(sys.executable).parent / 'amp'} config")

@@ -70,8 +70,11 @@ enum code_flag {
     CODE_PRIVATE = 64,     /* no shared memory: wider than any access that happens at once */
     CODE_LOOKS = 128,      /* HEAD: the loop may be a wait */
     CODE_CONDITIONAL = 256, /* does nothing where its condition does not hold */
+    CODE_BEHIND = 1024,     /* exclusive store, atomic: what is behind it comes behind its store */
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
+
+#define CODE_JUMPS 2 /* `detail` of a LOAD: what it loads is where it goes on */
 
 enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_FAIL_AT };
 

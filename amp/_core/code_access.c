@@ -292,7 +292,8 @@ static void write_paired(struct code_engine *e, const struct code_window *window
                          uint64_t value)
 {
     const struct code_row *row = e->now;
-    unsigned how = AMP_TOLD | AMP_BY(row->store_by) | (row->flags & CODE_WHOLE ? AMP_WHOLE : 0);
+    unsigned how = AMP_TOLD | AMP_BY(row->store_by) | (row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
+                   (row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
     uint16_t set = e->data_set[0], loaded = pair && row->kind == CODE_ATOMIC ? code_set_of(e, pair - 1) : 0;
     uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;

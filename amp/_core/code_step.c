@@ -258,7 +258,8 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
             code_stop(e, CODE_STOP_LEFT);
             return;
         }
-        e->straight &= row->kind != CODE_SELECT && row->kind != CODE_BRANCH && !(row->flags & CODE_CONDITIONAL);
+        e->straight &= row->kind != CODE_SELECT && row->kind != CODE_BRANCH && !(row->flags & CODE_CONDITIONAL) &&
+                       !(row->kind == CODE_LOAD && row->detail == CODE_JUMPS);
     }
     step(e, row);
 }

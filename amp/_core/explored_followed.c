@@ -229,6 +229,8 @@ int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size
     g->picks[w] = picks;
     xp_number_store(part, 0);
     program->stores[part->id]++;
+    if (how & AMP_BEHIND)
+        xp_add_behind(g, part->id, w);
     if (pair && how & AMP_WHOLE)
         xp_barrier_seen(part, orders);
     return refuse_overtaking(part, w);

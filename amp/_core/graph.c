@@ -253,6 +253,13 @@ int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders)
     return 0;
 }
 
+void xp_add_behind(struct xp_graph *g, unsigned cpu, xp_event_id w)
+{
+    static const uint8_t orders[XP_LEVELS] = {AMP_WR | AMP_WW | AMP_WD, AMP_WR | AMP_WW | AMP_WD};
+
+    order_event(g, cpu, w, orders);
+}
+
 void xp_add_isb(struct xp_graph *g, unsigned cpu)
 {
     xp_unite(&g->cpu[cpu].instruction, &g->cpu[cpu].control, XP_WORDS);

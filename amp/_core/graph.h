@@ -145,6 +145,8 @@ xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, co
 void xp_add_barrier(struct xp_graph *g, unsigned cpu, struct xp_orders orders);
 /* As if the barrier had stood before the read `r`, its CPU's last event: -1 if `r` would come before itself. */
 int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders);
+/* All later accesses of its CPU come behind the write `w`. */
+void xp_add_behind(struct xp_graph *g, unsigned cpu, xp_event_id w);
 void xp_add_isb(struct xp_graph *g, unsigned cpu);
 void xp_add_control(struct xp_graph *g, unsigned cpu, const struct xp_set *depends);
 

@@ -14,6 +14,7 @@ from amp.code.engine import MAX_LOOP, Engine, Settings, Window
 from amp.code.listing import Listing
 from amp.errors import UsageError
 from amp.machine.wiring import VRINGS_AT
+from amp.ordering.instructions import A64
 from amp.port.port import Port
 
 ARGUMENTS_LIMIT: Final = 8
@@ -71,6 +72,11 @@ class Function:
     """A part: a function, and what it is called with."""
 
     is_compiled = True  # what a program's class looks for
+
+    @property
+    def hazards(self) -> bool:
+        """Whether reads of several widths are ordered as Arm has it (Explorer.set_hazards)."""
+        return self.code.listing.isa.name == A64
 
     def __init__(self, code: Code, entry: int, name: str, arguments: Sequence[int]) -> None:
         self.code, self.entry, self.name, self.arguments = code, entry, name, tuple(arguments)

@@ -89,6 +89,8 @@ class Listing:
                 line.row.kind = Kind.PLAIN  # the barrier is the call of it
             if line.row.calls:
                 line.row.detail = 1
+            elif line.row.kind is Kind.LOAD and line.row.ends:
+                line.row.detail = 2
             if line.row.target in self._symbolic:
                 line.row.kind, line.row.load_by = Kind.BARRIER, int(self._symbolic[line.row.target])
         _find_loops(lines, self.isa)

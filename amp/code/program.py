@@ -147,6 +147,7 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
         function(port)
 
     run.__module__, run.__qualname__ = function.code.image.path, function.name
+    vars(run)["hazards"] = function.hazards
     return run
 
 

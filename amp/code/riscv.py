@@ -165,7 +165,8 @@ def _atomic(width: int, funct7: int, rd: int, operands: tuple[int, int]) -> Row:
             atom=width,
             data=(_x(rs2),),
             address=address,
-            store_by=by if releases else 0,
+            store_by=_RL if releases else 0,
+            flags=Flag.BEHIND if acquires else Flag(0),
             flows=[(_set(rd), _set())],
         )
     if what not in (0b00001, 0b00000, 0b00100, 0b01100, 0b01000, 0b10000, 0b10100, 0b11000, 0b11100):
@@ -177,7 +178,9 @@ def _atomic(width: int, funct7: int, rd: int, operands: tuple[int, int]) -> Row:
         atom=width,
         data=(_x(rs2), _x(rd)),
         address=address,
-        flags=(Flag(0) if swap else Flag.READ_STORED) | (Flag.WHOLE if acquires and releases else Flag(0)),
+        # An atomic is one operation: what is behind an acquire is behind its store as well (RVWMO, rule 5).
+        flags=(Flag(0) if swap else Flag.READ_STORED)
+        | (Flag.WHOLE if acquires and releases else Flag.BEHIND if acquires else Flag(0)),
         load_by=by if acquires else 0,
         store_by=by if releases else 0,
     )

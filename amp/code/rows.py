@@ -47,6 +47,7 @@ class Flag(IntFlag):
     LOOKS = 128
     CONDITIONAL = 256
     FENCES = 512
+    BEHIND = 1024
 
 
 NO_FLAGS: Final = Flag(0)

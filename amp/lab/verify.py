@@ -90,7 +90,10 @@ def explorer_of(plan: Plan) -> Explorer:
     assert plan.platform is not None, plan
     memory = program.memory(plan.config).layout(model_bytes=8).shared
     machine = Machine(plan.platform, plan.sites, memory, program.placement)
-    return Explorer(machine, [_part(part.load(), plan.config) for part in program.parts])
+    codes = [part.load() for part in program.parts]
+    explorer = Explorer(machine, [_part(code, plan.config) for code in codes])
+    explorer.core.set_hazards(all(getattr(code, "hazards", False) for code in codes))
+    return explorer
 
 
 def _part(code: Code, config: RunConfig) -> Program:
@@ -252,6 +255,8 @@ def title(plan: Plan) -> str:
     weakened = f", weakened {', '.join(plan.weaken)}" if plan.weaken else ""
     sizes = plan.program.said(plan.config)
     where = f"{plan.program.name} on {plan.platform_name} with {plan.barriers} barriers{weakened}"
+    if plan.program.fits is not None and plan.platform is not None:
+        where += f", {plan.program.fits(plan.platform)}"
     return f"{where}: {sizes}" if sizes else where
 
 

@@ -211,4 +211,5 @@ def _code(
             raise ProgramError.of(error, skip=_OURS) from error
 
     run.__module__, run.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
+    vars(run)["hazards"] = getattr(vars(cls)[name], "hazards", False) is True
     return run

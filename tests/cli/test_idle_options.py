@@ -6,8 +6,9 @@ import click
 import pytest
 from commands import here as amp
 
-from amp.cli.applies import ROWS, spelled
+from amp.cli.applies import spelled
 from amp.cli.main import cli
+from amp.lab.applies import ROWS
 
 REFUSED = [
     ("run echo --mode direct --seed 1", "--seed"),

@@ -62,6 +62,7 @@ enum amp_how {
     AMP_CTRL = 4,    /* ... and decides a branch before the next store */
     AMP_TOLD = 8,    /* the value goes to code in which somebody follows what is computed from it: amp_origin has it */
     AMP_UNSEEN = 16, /* the load of an atomic without a result: barriers for loads do not wait for it */
+    AMP_BEHIND = 64, /* a store behind which all comes that is behind it in the program: RISC-V's sc.aq */
     AMP_WHOLE = 32,  /* the store of an atomic through which nothing passes, in neither direction */
 };
 

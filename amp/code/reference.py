@@ -1,0 +1,44 @@
+"""The reference of a program that is an ELF file, made of what a user says: "ring.elf?host=send&remote=receive"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amp.errors import UsageError
+from amp.remoteproc.elf import MAGIC
+
+
+def program_of(
+    program: str,
+    *,
+    host: Sequence[str],
+    remote: Sequence[str],
+    shared: Sequence[str],
+    mailbox: Sequence[str],
+    max_loop: int | None,
+) -> str:
+    """The program's reference, with what the options say. Raises UsageError for another program than an ELF file."""
+    functions = (("host", host), ("remote", remote))
+    words = [f"{side}{n or ''}={each}" for side, names in functions for n, each in _numbered(names)]
+    words += [f"shared={each}" for each in shared] + [f"mailbox={each}" for each in mailbox]
+    words += [f"max-loop={max_loop}"] if max_loop is not None else []
+    if not words:
+        if "?" not in program and _is_elf(program):
+            raise UsageError(f"{program} is an ELF file: --host, --remote and --shared say what of it runs")
+        return program
+    if program.endswith(".py") or "?" in program:
+        raise UsageError(f"--host, --remote, --shared, --mailbox and --max-loop are for an ELF file, not for {program}")
+    return f"{program}?{'&'.join(words)}"
+
+
+def _numbered(functions: Sequence[str]) -> list[tuple[int, str]]:
+    """The first part of a side has no number, the second is number 2."""
+    return [(number if number > 1 else 0, each) for number, each in enumerate(functions, 1)]
+
+
+def _is_elf(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
