@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <sched.h>
 
-#define LOOKS_LIMIT 20000u  /* of the first round; those behind it grow to that again */
-#define ROUNDS_LIMIT 10000u /* only a run with a clock gets that far */
+#define LOOKS_LIMIT 20000u  /* of the first round, and of the last */
+#define ROUNDS_LIMIT 100000u /* only a run with a clock gets that far */
 #define YIELD_EVERY 64u     /* looks; a power of two */
 #define LISTEN_NS INT64_C(1000000)
 
@@ -31,7 +31,7 @@ int amp_poll_by_looking(const struct amp_port *port, int (*look)(void *state), v
         if (ended)
             return ended;
         error = port->ops->wait(port, LISTEN_NS);
-        looks = round < 9 ? YIELD_EVERY << round : LOOKS_LIMIT;
+        looks = YIELD_EVERY;
         if (error == 0) {
             port->seat->kept = true;
         } else if (error == -ESHUTDOWN) { /* what the others stored last may have come behind the last look: once more */

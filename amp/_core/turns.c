@@ -11,7 +11,7 @@
 #include "gate.h"
 #include "script.h"
 
-#define IN_VAIN 16     /* limits of one wait after the other that change nothing: then all sleep */
+#define IN_VAIN 1000   /* limits of one wait after the other that change nothing: then all sleep */
 #define TURN_SPINS 400 /* the other side's piece of Python between two accesses takes some microseconds */
 
 int amp_await_turn(struct amp_cpu *cpu)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from amp.cli.output import NOTHING_RUN, echo, print_json
@@ -25,10 +27,7 @@ def show(elf: str, function: str, *, every: bool, as_json: bool) -> int:
     image = Code(elf)
     found = list(shown(image, function, every=every))
     if as_json:
-        rows = [
-            {"address": each.address, "place": each.place, "text": each.text, "kind": each.kind, "orders": each.orders}
-            for each in found
-        ]
+        rows = [asdict(each) for each in found]
         print_json({**NOTHING_RUN, "command": "code show", "isa": image.listing.isa.title, "instructions": rows})
         return 0
     echo(f"{function} in {elf}, {image.listing.isa.title}")

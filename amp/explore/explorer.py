@@ -27,6 +27,7 @@ from greenlet import getcurrent, greenlet
 from amp._core import _bridge
 from amp.errors import AmpError, LoopBound, Stall, UsageError, Violation
 from amp.explore.chance import Guard
+from amp.explore.keeping import Kept
 from amp.explore.looks import Looks, Refused
 from amp.explore.spinning import ADVICE, Loads, spinner
 from amp.explore.standing import raised_at, standing
@@ -212,6 +213,8 @@ class _Parts:
 class Explorer:
     """One program on one machine. `programs` has one part for each CPU of the machine's placement, in its order.
 
+    What the parts' `classes` keep from one run to the next is refused (amp.explore.keeping).
+
     Without `merging` a run that comes to a state where an earlier one has been goes on all the same: every execution is
     met. That is what merging is checked against; it finds nothing more, and takes exponentially longer.
     """
@@ -219,6 +222,7 @@ class Explorer:
     machine: Machine
     programs: Sequence[Program]
     merging: bool = True
+    classes: Sequence[type] = ()
     core: _bridge.Explorer = field(init=False)
     _broken: Broken = field(init=False, default_factory=Broken)
     _bound: str | None = field(init=False, default=None)
@@ -228,7 +232,7 @@ class Explorer:
     _ports: list[ExploredPort] = field(init=False)
 
     def __post_init__(self) -> None:
-        placement = self.machine.placement
+        placement = self.machine.placement.on(self.machine.platform)
         if len(self.programs) != len(placement):
             raise UsageError(
                 f"{len(self.programs)} parts for {len(placement)} processors: {', '.join(placement.names)}"
@@ -260,7 +264,8 @@ class Explorer:
         """
         self._parts.looks.fresh = False
         ending = self._run_once(again=False)
-        return self._run_watched() if self._parts.looks.fresh else ending
+        # What could not go on is not repeated: cells were split meanwhile. All begins anew, and is watched then.
+        return self._run_watched() if self._parts.looks.fresh and not self.core.stats()["error"] else ending
 
     def _run_watched(self) -> Ending:
         """The last run once more: what its looks change is watched."""
@@ -326,6 +331,7 @@ class Explorer:
     def explore(self, bounds: Bounds, progress: Callable[[Exploration], None] | None = None) -> Exploration:
         """Every execution, until one shows a violation or a bound is reached. Raises Nondeterministic."""
         with self._parts.guard.held():
+            kept = Kept(self.classes)
             self.core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
             self.core.restart()
             self._run_twice()
@@ -333,6 +339,11 @@ class Explorer:
             result = self._explore(bounds, progress)
             if result.finding is None:
                 self._repeat_some()
+            if result.finding is None and (where := kept.changed()) is not None:
+                raise Nondeterministic(
+                    f"the program is not deterministic: {where} is not as it was before the first run: "
+                    "what an earlier run leaves there, a later one may depend on"
+                )
         return result
 
     def _explore(self, bounds: Bounds, progress: Callable[[Exploration], None] | None) -> Exploration:

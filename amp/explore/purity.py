@@ -129,6 +129,8 @@ class _Walk:
     def _inside(self, where: str, thing: Any) -> Things:
         if isinstance(thing, types.FunctionType):
             return self._of_function(where, thing)
+        if isinstance(thing, types.ModuleType) and thing.__name__.partition(".")[0] == "amp":
+            return iter(())  # its names are there when they are first asked for
         if isinstance(thing, (type, types.ModuleType)):
             if not _is_standard(thing.__module__ if isinstance(thing, type) else thing.__name__):
                 self._holders.append((thing.__name__ if isinstance(thing, type) else where, thing))

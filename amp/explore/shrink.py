@@ -55,7 +55,10 @@ def shrink(explorer: Explorer, finding: Finding) -> Shrunk:
     """The finding, locally minimal. `explorer` is the one that found it. Raises NotAgain if it does not again."""
     best = measured(explorer, finding.choices, type(finding.error))
     if best is None:
-        raise NotAgain("the explorer, with the same choices, did not find it again: a defect of amp")
+        raise NotAgain(
+            "the explorer, with the same choices, did not find it again: the program keeps something between runs, "
+            "or this is a defect of amp"
+        )
     for _ in range(ROUNDS_LIMIT):
         candidates = list(simpler(best.finding.choices))
         cheaper = _first_cheaper(explorer, candidates, best)

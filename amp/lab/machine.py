@@ -99,6 +99,7 @@ class Machine:
         self.memory = self.program.memory(config)
         layout = self.memory.layout(self._model_bytes(config))
         self.region = Region.create(layout)
+        self.staged: tuple[int, ...] = ()  # of the last run: Placement.staged
 
     def __enter__(self) -> Self:
         try:
@@ -191,7 +192,9 @@ class Machine:
 
     def _prepare_model(self, config: RunConfig, platform: Platform, goals: bytes | None) -> None:
         model = self._model_config(config, self.region.layout.shared)
-        prepare_model(self.region, model, platform, self.program.placement)
+        placed = self.program.placement.on(platform)
+        prepare_model(self.region, model, platform, placed)
+        self.staged = placed.staged
         if goals is None and config.script:
             goals = Script.from_token(config.script).pack(len(self.program.parts))
         if goals is not None:

@@ -170,7 +170,7 @@ def trace_of(machine: Machine) -> Trace:
     """The trace of the machine's last run."""
     program = machine.program
     memory = memoryview(machine.region.memory)
-    return Trace.from_region(memory, machine.model_offset, program.sites, program.placement.staged)
+    return Trace.from_region(memory, machine.model_offset, program.sites, machine.staged)
 
 
 def explain(

@@ -91,7 +91,8 @@ def explorer_of(plan: Plan) -> Explorer:
     memory = program.memory(plan.config).layout(model_bytes=8).shared
     machine = Machine(plan.platform, plan.sites, memory, program.placement)
     codes = [part.load() for part in program.parts]
-    explorer = Explorer(machine, [_part(code, plan.config) for code in codes])
+    classes = [code.of_class for code in codes if hasattr(code, "of_class")]
+    explorer = Explorer(machine, [_part(code, plan.config) for code in codes], classes=classes)
     explorer.core.set_hazards(all(getattr(code, "hazards", False) for code in codes))
     return explorer
 

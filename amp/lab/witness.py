@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -196,7 +197,7 @@ def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]
         raise UsageError(f"finder {content.finder} in mode {config.mode.value} is no modelled run's finding")
     _check_reports(content)
     _check_whole(content, program)
-    trace = None if content.not_repeated else _trace(content, program)
+    trace = None if content.not_repeated else _trace(content, program, platform)
     if trace is not None and (f"{trace.digest:016x}" != content.digest or trace.last != content.events):
         raise UsageError(f"the trace ends at event {trace.last} with digest {trace.digest:016x}, not as the file says")
     sites = sites_for(program, content.barriers, content.weaken)
@@ -212,8 +213,8 @@ def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]
     return plan, Witness(config.seed, outcome, trace, explanation, lines=content.lines)
 
 
-def _trace(content: WitnessFile, program: Program) -> Trace:
-    return Trace.from_bytes(_inflate(content.trace), program.sites, program.placement.staged)
+def _trace(content: WitnessFile, program: Program, platform: Platform) -> Trace:
+    return Trace.from_bytes(_inflate(content.trace), program.sites, program.placement.on(platform).staged)
 
 
 def _check_lines(lines: tuple[Lines | None, ...]) -> None:
@@ -322,10 +323,13 @@ def _crc(platform: Platform) -> int:
     return zlib.crc32(bytes(orders))
 
 
+_FILE: Final = re.compile(r" at \S+\.py:")  # a program that was moved may have another file's name
+
+
 def _what(outcome: Outcome) -> tuple[str, str, int | None] | None:
     """What was found."""
     found = outcome.finding
-    return None if found is None else (found.kind, found.text, found.address)
+    return None if found is None else (found.kind, _FILE.sub(" at :", found.text), found.address)
 
 
 def repeat(plan: Plan, found: Witness) -> tuple[Outcome, bool]:

@@ -46,6 +46,7 @@ def prepare_model(region: Region, config: ModelConfig, platform: Platform, place
 def place_model(memory: Buffer, at: int, config: ModelConfig, platform: Platform, placement: Placement) -> None:
     """The same of a model that lies at that offset of any memory."""
     check_observers(platform, placement)
+    placement = placement.on(platform)
     _bridge.model_init(memory, at, config)
     rows = arrangement(platform, placement)
     for cpu, orders in enumerate(rows):

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from amp.errors import UsageError
-from amp.ordering.barriers import Orders, Primitive
+from amp.ordering.barriers import Orders, Primitive, Reach
 from amp.ordering.instructions import INSTRUCTIONS
-from amp.ordering.platforms import PLATFORMS, Platform, Side
+from amp.ordering.platforms import PLATFORMS, Platform, Processor, Side
 
 PARTS_LIMIT: Final = 6  # the core's AMP_CPUS
 TWO: Final = 2  # with so many nobody can tell whether stores are multi-copy atomic
@@ -95,6 +95,18 @@ class Placement:
         """2 if some are siblings and some are not; else all see a store at once, and one level is enough."""
         return 1 if len(set(self.domains)) in (1, len(self.places)) else 2
 
+    def on(self, platform: Platform) -> Placement:
+        """The same as that machine has it: nobody has siblings where whoever reaches those reaches everybody."""
+        if not all(_reaches_all_at_once(platform.processor(side)) for side in Side):
+            return self
+        return Placement(tuple(replace(place, domain=number) for number, place in enumerate(self.places)))
+
+
+def _reaches_all_at_once(processor: Processor) -> bool:
+    """No stage of its stores, and none of its loads, tells its siblings from the others."""
+    reaches = (processor.load_reach, *(reach for stage in processor.stages for reach in (stage.memory, stage.doorbell)))
+    return max(reaches) <= Reach.INNER
+
 
 PAIR: Final = Placement.of(("host", "remote"))
 
@@ -114,6 +126,7 @@ class Orders2:
 def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]:
     """For each processor. Where nobody has other company than siblings, or none, `near` and `far` are the same."""
     found = []
+    placement = placement.on(platform)
     domains = placement.domains
     for number, place in enumerate(placement.places):
         far = tuple(map(Orders, platform.core_table(place.side)))

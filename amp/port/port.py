@@ -131,8 +131,8 @@ class Port(Protocol):
     def wait(self, timeout_s: float | None = None, /) -> bool:
         """Take the next kick for this CPU: spin briefly, then sleep. False if the time was up first.
 
-        Raises Stall if every CPU waits without a limit and nothing is under way, PeerFinished if every other CPU has
-        retired. Under lockstep there is no clock: the limit is over when nobody else can go on.
+        Raises Stall if every CPU waits without a limit and nothing is under way, PeerFinished if it has no limit and
+        every other CPU has retired. Under lockstep there is no clock: the limit is over when nobody else can go on.
         """
         ...
 
@@ -159,7 +159,8 @@ class Port(Protocol):
 
 
 LOOKS_LIMIT: Final = 20_000  # of a poll, before it asks whether anybody is left who could write what it looks for
-ROUNDS_LIMIT: Final = 10_000  # only a run with a clock gets that far
+ROUNDS_LIMIT: Final = 100_000  # only a run with a clock gets that far
+ALONE_LIMIT: Final = 1000  # waits with a limit of who is left alone, before it is told so
 YIELD_EVERY: Final = 64  # looks; a power of two
 LISTEN_S: Final = 0.001  # how long a poll listens for the end of the others, once a round
 
@@ -170,24 +171,31 @@ class Polling:
     Between two rounds of looks the CPU waits for an interrupt, since `wait` knows who is left. With a clock that is for
     LISTEN_S. Under lockstep the turn goes to the others until they ring, or nobody can go on: then memory has all that
     will come, and a few more looks in vain are a stall. An interrupt that comes meanwhile is kept for the program's
-    next `wait`. The first round has LOOKS_LIMIT looks; those behind it begin small and grow to that.
+    next `wait`. The first round has LOOKS_LIMIT looks, those behind it few.
 
     With a clock a poll gives up after ROUNDS_LIMIT rounds, some minutes.
     """
 
     _kept = False  # an interrupt taken by a poll
+    _alone = 0  # waits with a limit since all others have retired
 
     def wait(self, timeout_s: float | None = None, /) -> bool:
         if self._kept:
             self._kept = False
             return True
-        return super().wait(timeout_s)  # type: ignore[misc,no-any-return]  # the door's own, the next of the bases
+        try:
+            return super().wait(timeout_s)  # type: ignore[misc,no-any-return]  # the door's own, the next of the bases
+        except PeerFinished:
+            self._alone += 1
+            if timeout_s is None or self._alone > ALONE_LIMIT:
+                raise
+            return False  # nobody is left to ring: the time is up
 
     def poll(self, look: Any, predicate: Any = None, /) -> Any:
         look = as_look(self, look, predicate)
         ended: PeerFinished | None = None
         made, looks = 0, LOOKS_LIMIT
-        for turn in range(ROUNDS_LIMIT):
+        for _ in range(ROUNDS_LIMIT):
             for number in range(1, looks + 1):
                 found = look()
                 if found is not None:
@@ -198,7 +206,7 @@ class Polling:
             if ended is not None:
                 raise ended
             ended = self._listen(made)  # what they stored last may have come behind our last look: one more round
-            looks = LOOKS_LIMIT if ended is not None else min(LOOKS_LIMIT, YIELD_EVERY << min(turn, 16))
+            looks = LOOKS_LIMIT if ended is not None else YIELD_EVERY
         raise Stall(f"poll: {made} looks, and nothing came")
 
     def _listen(self, made: int) -> PeerFinished | None:

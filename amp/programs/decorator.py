@@ -32,6 +32,7 @@ from amp.programs.program import Part, Program, Size, Source
 from amp.virtio.sites import LINUX, SITES
 
 _PART: Final = re.compile(r"(host|remote)([2-6]?)", re.ASCII)
+_LIKE_A_PART: Final = re.compile(r"(host|remote)_?[0-9]+", re.ASCII)
 _OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
@@ -69,6 +70,11 @@ def program(
             raise UsageError(
                 f"program {cls.__name__}: has no part: define host(self, cpu, at) and remote(self, cpu, at)"
             )
+        for each in dir(cls):
+            if _LIKE_A_PART.fullmatch(each) and each not in names:
+                raise UsageError(
+                    f"program {cls.__name__}: {each} is no part: they are host, host2 ... remote, remote2 ..."
+                )
         for each in names:
             _check_part(cls, each)
         if not __debug__ and not _keeps_asserts(cls):
@@ -211,5 +217,6 @@ def _code(
             raise ProgramError.of(error, skip=_OURS) from error
 
     run.__module__, run.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
-    vars(run)["hazards"] = getattr(vars(cls)[name], "hazards", False) is True
+    vars(run)["of_class"] = cls  # what it may keep between runs is looked for there
+    vars(run)["hazards"] = getattr(getattr(cls, name), "hazards", False) is True
     return run

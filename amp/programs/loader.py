@@ -141,10 +141,22 @@ def _imported(path: str, content: bytes) -> ModuleType:
         raise UsageError(f"{_line(error, path)}{said}") from None
     else:
         made = True
+        if not __debug__:
+            _check_asserts(name, path)
     finally:
         if not made:
             sys.modules.pop(name, None)
     return module
+
+
+def _check_asserts(name: str, path: str) -> None:
+    """Raises UsageError for another module of the user's that is there: python -O has dropped its asserts."""
+    for each, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        standard = each.partition(".")[0] in {*sys.stdlib_module_names, "amp", "hostside", "remoteside"}
+        installed = file is None or any(part in file for part in ("site-packages", "dist-packages"))
+        if each not in {name, "__main__"} and not standard and not installed and not hasattr(module, KEEPS_ASSERTS):
+            raise UsageError(f"{path}: python -O drops the asserts of {file}: run it without -O")
 
 
 def _line(error: BaseException, path: str) -> str:

@@ -141,7 +141,7 @@ def outcomes(texts: Sequence[str], platform: Platform | str, placement: Placemen
     observed = tuple((cpu, number) for cpu, writer in enumerate(writers) for number in writer.registers.values())
     code = tuple(writer.code.finish() for writer in writers)
     program = Program(code, (0,) * len(FINAL), tuple(shared.orderings), observed, tuple(range(len(FINAL))))
-    return _outcomes(program, [each.implicit for each in orders], placement.domains)
+    return _outcomes(program, [each.implicit for each in orders], placement.on(known).domains)
 
 
 def _outcomes(program: Program, implicit: Sequence[Orders], domains: Sequence[int]) -> set[tuple[int, ...]]:

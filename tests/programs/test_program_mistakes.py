@@ -216,3 +216,85 @@ def test_with_a_second_host_the_numbers_of_host_and_remote_stay_theirs(tmp_path:
         "    def remote(self, cpu, at):\n        cpu.wait()\n"
     )
     assert amp("verify", file, "--platform", "arm64").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["host1", "remote7", "remote_2"])
+def test_a_method_that_looks_like_a_part_and_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        f"    def host(self, cpu, at):\n        pass\n\n    def {name}(self, cpu, at):\n        assert False\n"
+    )
+    told = amp("verify", file)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert f"program Mine: {name} is no part: they are host, host2 ... remote, remote2 ..." in told.stderr
+
+
+KEEPS = """
+import amp
+
+SEEN = {}
+
+
+@amp.program(layout=amp.Layout(x=amp.u32, y=amp.u32))
+class Mine:
+    seen = {}
+
+    def host(self, cpu, at):
+        cpu.store(at.x, 1)
+        cpu.store(at.y, 1)
+
+    def remote(self, cpu, at):
+        y, x = int(cpu.load(at.y)), int(cpu.load(at.x))
+        if y in WHERE:
+            return
+        WHERE[y] = 1
+        assert not (y == 1 and x == 0)
+"""
+
+
+@pytest.mark.parametrize(("where", "told"), [("self.seen", "Mine.seen"), ("SEEN", "SEEN")])
+def test_what_a_class_or_a_module_keeps_is_found_where_no_access_tells(tmp_path: Path, where: str, told: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(KEEPS.replace("WHERE", where))
+    result = amp("verify", file, "--platform", "arm64")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"{told} is not as it was before the first run" in result.stderr
+
+
+def test_a_look_that_stands_in_a_run_whose_cells_are_split_is_no_chance(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("""
+import amp
+
+
+@amp.program(layout=amp.Layout(x=amp.u32, y=amp.u32))
+class Mine:
+    def host(self, cpu, at):
+        cpu.store(at.x, 1)
+
+        def look():
+            if cpu.load(at.y) == 0:
+                return None
+            return True if cpu.load(at.x) != 1 else None
+
+        cpu.poll(look)
+
+    def remote(self, cpu, at):
+        cpu.store(at.x, 1)
+
+    def host2(self, cpu, at):
+        cpu.store(at.y, 1)
+
+    def remote2(self, cpu, at):
+        cpu.store_u8(int(at.x), 1)
+""")
+    told = amp("verify", file, "--platform", "sc")
+    assert (told.returncode, "every other processor has retired" in " ".join(told.stdout.split())) == (1, True)
+
+
+def test_a_wait_with_a_limit_ends_when_nobody_is_left_to_ring(tmp_path: Path) -> None:
+    path = own(tmp_path, "cpu.store(at.flag, 1)", "assert not cpu.wait(0.01)")
+    for mode in ("lockstep", "free", "direct"):
+        told = amp("run", path, "--mode", mode)
+        assert (told.returncode, told.stderr) == (0, "")
