@@ -2,9 +2,9 @@
 
     .venv/bin/python bench/bench_code.py RING.ELF [EXECUTIONS]
 
-RING.ELF is tests/code/ring.c for AArch64. Plain emulation runs both functions on memory in which the other side has done
-its part, without a hook: registers are set, nothing is restored. Figures are of the process's own CPU time, on a machine
-that may be shared. The explorer counts complete executions only.
+RING.ELF is tests/code/ring.c for AArch64. Plain emulation runs both functions on memory in which the other side has
+done its part, without a hook: registers are set, nothing is restored. Figures are of the process's own CPU time, on a
+machine that may be shared. The explorer counts complete executions only.
 """
 
 from __future__ import annotations
