@@ -93,7 +93,7 @@ PLANTED = [
     ("stores.c", "state->floor = amp_max(state->floor, cpu->model->now);", ";", "SB SB-sc"),
     ("stores.c", "    if (!last && orders & AMP_WR)\n", "    if (0)\n", "SB"),
     ("model.c", "where.mask, amp_max(state->floor, after));", "where.mask, state->floor + 0 * after);", "MP-addr"),
-    ("model.c", "if (orders & AMP_RR)", "if (0)", "MP-rel-acq"),
+    ("model.c", "    if (orders & AMP_RR)\n        amp_raise_floor(cpu, seen.time);", "", "MP-rel-acq"),
     ("model.c", "        amp_settle_releases(cpu);", "        (void)0;", "SB-rel-acq"),
     ("model.c", "if (orders & (AMP_RR | AMP_RW))", "if (0)", "LB"),
     ("model.c", "    if (orders & AMP_RW)\n        amp_perform_all(cpu);", "", "LB-rel"),
