@@ -19,12 +19,13 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("host", "remote", "text"), CASES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[1])
 @pytest.mark.parametrize("target", ["aarch64", "rv64"])
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 def test_what_a_waiting_loop_may_have_seen_is_found(
-    tmp_path: Path, host: str, remote: str, text: str, target: str, level: str
+    tmp_path: Path, case: tuple[str, str, str], target: str, level: str
 ) -> None:
+    host, remote, text = case
     path = built(tmp_path, "waits", level, target=target)
     platform = "arm64" if target == "aarch64" else "riscv"
     found = amp.verify(f"{path}?host={host}&remote={remote}&{SHARED}", platform=platform).finding
