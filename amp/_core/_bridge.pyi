@@ -590,8 +590,8 @@ def bench_bounce(buffer: Buffer, role: int, word: int, base: int, rounds: int, b
 class Code:
     """An engine that runs compiled code: amp/_core/code.h.
 
-    `owner` has compile(pc), which gives the rows of the code there, and ended(error, text, pc, link), which returns the
-    exception for a part that has ended early. `functions` are the addresses of Unicorn's, in the order of struct
+    `owner` has compile(pc), which gives the rows of the code there, and ended(error, text, pc, before), which returns
+    the exception for a part that has ended early. `functions` are the addresses of Unicorn's, in the order of struct
     code_unicorn; `uc` is its engine; `registers` are its numbers, by slot.
     """
 

@@ -21,7 +21,8 @@
 #include <stdint.h>
 
 #define AMP_CPUS 6        /* the most CPUs of one machine */
-#define AMP_PRIMITIVES 128 /* room in the table of barriers, indexed by the primitive's number; machine instructions from 32 */
+#define AMP_PRIMITIVES 128 /* room in the table of barriers, indexed by the primitive's number */
+#define AMP_INSTRUCTIONS 32 /* from this number on: instructions of compiled code, which no program names */
 #define AMP_GRANULE 8     /* bytes that one aligned access may cover at most; memcpy promises no more than this */
 
 /* What a barrier, or the hardware without one, orders: the kind of access before -> the kind after. */

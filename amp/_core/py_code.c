@@ -13,7 +13,7 @@ static PyTypeObject *code_type;
 struct code_object {
     PyObject_HEAD
     struct code_engine engine;
-    PyObject *owner; /* has compile(pc) and ended(error, text, pc, link) */
+    PyObject *owner; /* has compile(pc) and ended(error, text, pc, before) */
 };
 
 static struct code_engine *engine_of(PyObject *object)
@@ -345,7 +345,7 @@ static PyObject *ended(struct port *port, struct code_object *code, int error, c
         error != -EFAULT)
         return py_fail((PyObject *)port, "run_code", error);
     exception = PyObject_CallMethod(code->owner, "ended", "isKK", error, text, (unsigned long long)e->pc,
-                                    (unsigned long long)code_return_address(e));
+                                    (unsigned long long)e->before);
     if (exception)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);

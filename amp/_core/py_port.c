@@ -210,7 +210,7 @@ static PyObject *port_fence(PyObject *self, PyObject *primitive)
     if (py_word_value(primitive, &number, &ignored))
         return NULL;
     py_word_look(primitive);
-    return barrier_with(self, number < AMP_PRIMITIVES ? number : AMP_PRIMITIVES, 0, "fence");
+    return barrier_with(self, number < AMP_INSTRUCTIONS ? number : AMP_PRIMITIVES, 0, "fence");
 }
 
 static PyObject *port_kick(PyObject *self, PyObject *target)

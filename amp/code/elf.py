@@ -58,6 +58,7 @@ class Image:
     isa: str
     segments: tuple[Segment, ...]
     symbols: Mapping[str, Symbol]
+    every: tuple[Symbol, ...]  # also those that share a name: static ones of several files
     _content: bytes = field(repr=False, default=b"")
 
     def function(self, name: str) -> Symbol:
@@ -70,7 +71,7 @@ class Image:
 
     @cached_property
     def _functions(self) -> tuple[list[int], list[Symbol]]:
-        functions = sorted((s for s in self.symbols.values() if s.is_function), key=lambda s: (s.start, s.name))
+        functions = sorted((s for s in self.every if s.is_function), key=lambda s: (s.start, s.name))
         return [each.start for each in functions], functions
 
     def function_at(self, address: int) -> Symbol | None:
@@ -84,7 +85,7 @@ class Image:
 
     def variable_at(self, address: int) -> tuple[Symbol, int] | None:
         """The variable at `address`, and the offset in it."""
-        for each in self.symbols.values():
+        for each in self.every:
             if not each.is_function and each.start <= address < each.start + each.size:
                 return each, address - each.start
         return None
@@ -140,7 +141,8 @@ def _read(path: str, content: bytes) -> Image:
     for one, other in pairwise(sorted(segments, key=lambda each: each.start)):
         if one.start + one.size > other.start:
             raise UsageError(f"two of its segments lie at {other.start:#x}")
-    return Image(path, sha256(content).hexdigest(), isa, segments, _symbols(elf, arm=machine == "EM_ARM"), content)
+    symbols, every = _symbols(elf, arm=machine == "EM_ARM")
+    return Image(path, sha256(content).hexdigest(), isa, segments, symbols, every, content)
 
 
 def _is_microcontroller(elf: Any) -> bool:
@@ -174,13 +176,15 @@ def _segments(elf: Any, length: int) -> Any:
         yield Segment(start, each.data(), size, each["p_flags"] & 7)
 
 
-def _symbols(elf: Any, *, arm: bool) -> dict[str, Symbol]:
+def _symbols(elf: Any, *, arm: bool) -> tuple[dict[str, Symbol], tuple[Symbol, ...]]:
+    """By name, a global one before a static one; and all."""
     table = elf.get_section_by_name(".symtab")
     if table is None:
-        return {}
+        return {}, ()
     if table.num_symbols() > SYMBOLS_LIMIT:
         raise UsageError(f"it has {table.num_symbols()} symbols, expected at most {SYMBOLS_LIMIT}")
     found: dict[str, Symbol] = {}
+    every: list[Symbol] = []
     for each in table.iter_symbols():
         kind = each["st_info"]["type"]
         if kind not in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE") or not each.name or each["st_shndx"] == "SHN_UNDEF":
@@ -190,6 +194,7 @@ def _symbols(elf: Any, *, arm: bool) -> dict[str, Symbol]:
         start, is_function = each["st_value"], kind == "STT_FUNC"
         thumb = arm and is_function and bool(start & 1)
         symbol = Symbol(each.name, start & ~1 if thumb else start, each["st_size"], is_function, thumb)
+        every.append(symbol)
         if each.name not in found or each["st_info"]["bind"] != "STB_LOCAL":
             found[each.name] = symbol
-    return found
+    return found, tuple(every)

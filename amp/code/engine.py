@@ -132,11 +132,11 @@ class Engine:
             raise Violation(f"jump to {pc:#x}, where there is no code of {self.listing.image.path}")
         self.core.rows(rows)
 
-    def ended(self, error: int, text: str, pc: int, link: int) -> AmpError:
-        """The exception for a part that has ended early."""
+    def ended(self, error: int, text: str, pc: int, before: int) -> AmpError:
+        """The exception for a part that has ended early, at `pc`; `before` is the instruction that it came from."""
         line = self.listing.at(pc)
         called = line is not None and line.row.kind is Kind.SERVICE
-        place = self.listing.place((link & ~1 if self.isa.thumb else link) - 1 if called else pc)
+        place = self.listing.place(before if called else pc)
         if error == _VIOLATED:
             return Violation(f"{text} ({place})")
         if error == _ELOOP:

@@ -62,8 +62,8 @@ class Listing:
         self.image = image
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
-        self._symbolic = {image.symbols[n].start: p for n, p in SYMBOLIC.items() if n in image.symbols}
-        self._services = {image.symbols[n].start: s for n, s in SERVICES.items() if n in image.symbols}
+        self._symbolic = {each.start: SYMBOLIC[each.name] for each in image.every if each.name in SYMBOLIC}
+        self._services = {each.start: SERVICES[each.name] for each in image.every if each.name in SERVICES}
 
     def function(self, address: int) -> dict[int, Line]:
         """All instructions of the function that `address` is in, by address; none where there is no code."""
@@ -140,7 +140,7 @@ class Listing:
                 if target is not None and target not in found[start]:
                     left.append(target)
                 if line.row.indirect:
-                    left += [each.start for each in self.image.symbols.values() if each.is_function]
+                    left += [each.start for each in self.image.every if each.is_function]
         return [found[start] for start in sorted(found)]
 
     def place(self, address: int) -> str:

@@ -256,6 +256,8 @@ def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
             native.append(isa.title)
         if native:
             return f"barriers as compiled ({', '.join(dict.fromkeys(native))})"
+        if not any(_barriers(part) for part in parts.values()):
+            return "no barrier in the code"
         return f"symbolic barriers, as {platform.name} has them"
 
     return said

@@ -230,6 +230,8 @@ def _program(config: RunConfig, moved_to: str | None) -> Program:
     A user's file is compared before it is imported: a witness by somebody else runs nothing that it is not of.
     """
     then, asked = config.program_sha256, moved_to or config.program
+    if "?" in config.program:
+        return _compiled(config, asked)
     if then:
         path = asked.rpartition(":")[0] if ":" in asked else asked
         try:
@@ -244,6 +246,19 @@ def _program(config: RunConfig, moved_to: str | None) -> Program:
     program = load_program(asked)
     ran = config.program.rpartition(":")[2]
     if program.reference.rpartition(":")[2] != ran or bool(then) != (program.source is not None):
+        raise UsageError(f"program {program.reference} is not the one that ran, {ran:.80}")
+    return program
+
+
+def _compiled(config: RunConfig, asked: str) -> Program:
+    """The program of an ELF file: nothing in it runs when it is read, so it is compared then. Raises UsageError."""
+    ran = config.program.partition("?")[2]
+    program = load_program(asked if "?" in asked else f"{asked}?{ran}")
+    assert program.source is not None, program
+    if program.source.sha256 != config.program_sha256:
+        path, now = program.source.path, program.source.sha256
+        raise UsageError(f"program {path} is not the one that ran: its sha256 is {now}, was {config.program_sha256}")
+    if program.source.name != ran:
         raise UsageError(f"program {program.reference} is not the one that ran, {ran:.80}")
     return program
 

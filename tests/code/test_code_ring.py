@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from machine_code import SHARED, built
 
 import amp
+from amp.code import emulator
 from amp.errors import UsageError
 
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
@@ -137,3 +140,28 @@ def test_risc_v_shares_a_ring(tmp_path: Path, target: str, level: str) -> None:
         ).finding
         assert found is not None, number
         assert found.part == part
+
+
+def test_a_finding_is_saved_explained_and_repeated(tmp_path: Path) -> None:
+    path = built(tmp_path, "ring", "-O2", "-DWITHOUT=1")
+    found = amp.verify(program(path), platform="arm64-domains").finding
+    assert found is not None
+    saved = tmp_path / "w.json"
+    found.save(str(saved))
+    assert amp.explain(str(saved)).text == found.text
+    assert amp.replay(str(saved)).same
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(UsageError, match="is not the one that ran: its sha256"):
+        amp.replay(str(saved))
+
+
+def test_who_runs_no_compiled_code_loads_nothing_of_it() -> None:
+    said = "import sys, amp.cli.main, amp.lab.verify, amp.explore.explorer; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True).stdout
+    assert [name for name in ("capstone", "unicorn", "amp.code.engine", "elftools") if f"'{name}'" in loaded] == []
+
+
+def test_where_the_emulator_is_not_installed_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"compiled code needs unicorn and capstone: pip install 'amp-soc\[code\]'"):
+        emulator.library.__wrapped__()

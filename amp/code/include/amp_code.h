@@ -14,7 +14,12 @@
 #ifndef AMP_CODE_H
 #define AMP_CODE_H
 
+/* Called as they stand: no compiler makes a copy of one for some argument, under another name. */
+#if defined(__clang__)
 #define AMP_CODE_CALLED __attribute__((noinline, used, unused))
+#else
+#define AMP_CODE_CALLED __attribute__((noipa, used, unused))
+#endif
 #define AMP_SHARED __attribute__((section(".amp_shared,\"aw\",%nobits//")))
 
 AMP_CODE_CALLED static void amp_code_fail(const char *text)
