@@ -1,11 +1,8 @@
 """An explanation, drawn: host on the left, remote on the right, time downwards; then the same in words.
 
 Each store is a line between the columns, from where it is issued to where the other side can see it. Of more parts than
-two, or two of one side, each has a column; where there is no room for that, the part's name stands before each event.
-There a store's arrivals are events of their own, in its part's column: with siblings and others there are two.
-
-Only the events that matter are shown (`scene`). Plain text in a pipe, colour on a terminal, ASCII where the terminal
-knows no better.
+two, or two of one side, each has a column, or where there is no room its name before each event; there a store's
+arrivals are events of its part. Only the events that matter are shown (`scene`), in ASCII where it must be.
 """
 
 from __future__ import annotations
