@@ -141,6 +141,21 @@ def test_ci_runs_check_then_test_and_stops_at_the_first_failure(
     assert done.returncode == status
 
 
+COMPILERS = ("aarch64-linux-gnu-gcc", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "clang", "ld.lld")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs")
+def test_ci_installs_the_compilers_whose_code_is_tested_and_requires_them(tmp_path: Path, path_dir: Path) -> None:
+    log = tmp_path / "log"
+    (path_dir / "make").unlink()
+    script(path_dir / "make", f'echo "make $* $AMP_COMPILERS" >>"{log}"')
+    script(path_dir / "apt-get", f'echo "apt-get $*" >>"{log}"')
+    subprocess.run([ROOT / ".ci" / "run"], cwd=tmp_path, env={"PATH": str(path_dir)}, timeout=300, check=True)
+    said = log.read_text()
+    assert "make test required" in said
+    assert "gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-none-eabi gcc-riscv64-unknown-elf clang lld" in said
+
+
 @pytest.mark.parametrize(
     ("present", "installed"),
     [
@@ -156,7 +171,7 @@ def test_ci_requires_a_browser_and_installs_it_where_it_may(
     (path_dir / "make").unlink()
     script(path_dir / "make", f'echo "make $* $AMP_BROWSER" >>"{log}"')
     script(path_dir / "apt-get", f'echo "apt-get $*" >>"{log}"')
-    for name in present:
+    for name in (*present, *COMPILERS):
         script(path_dir / name, "exit 1")
     done = subprocess.run([ROOT / ".ci" / "run"], cwd=tmp_path, env={"PATH": str(path_dir)}, timeout=300, check=False)
     assert done.returncode == 0

@@ -131,6 +131,8 @@ class _Walk:
             return self._of_function(where, thing)
         if isinstance(thing, types.ModuleType) and thing.__name__.partition(".")[0] == "amp":
             return iter(())  # its names are there when they are first asked for
+        if type(thing).__module__ == "ctypes":
+            return iter(())  # so are the functions of a library
         if isinstance(thing, (type, types.ModuleType)):
             if not _is_standard(thing.__module__ if isinstance(thing, type) else thing.__name__):
                 self._holders.append((thing.__name__ if isinstance(thing, type) else where, thing))

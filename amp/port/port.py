@@ -131,8 +131,9 @@ class Port(Protocol):
     def wait(self, timeout_s: float | None = None, /) -> bool:
         """Take the next kick for this CPU: spin briefly, then sleep. False if the time was up first.
 
-        Raises Stall if every CPU waits without a limit and nothing is under way, PeerFinished if it has no limit and
-        every other CPU has retired. Under lockstep there is no clock: the limit is over when nobody else can go on.
+        Raises Stall if every CPU waits without a limit and nothing is under way, PeerFinished if every other CPU has
+        retired; a part of a program that waits with a limit is given that time instead. Under lockstep there is no
+        clock: the limit is over when nobody else can go on.
         """
         ...
 
@@ -176,6 +177,7 @@ class Polling:
     With a clock a poll gives up after ROUNDS_LIMIT rounds, some minutes.
     """
 
+    limits_end = False  # of who is left alone a wait with a limit ends by that, not by PeerFinished
     _kept = False  # an interrupt taken by a poll
     _alone = 0  # waits with a limit since all others have retired
 
@@ -187,7 +189,7 @@ class Polling:
             return super().wait(timeout_s)  # type: ignore[misc,no-any-return]  # the door's own, the next of the bases
         except PeerFinished:
             self._alone += 1
-            if timeout_s is None or self._alone > ALONE_LIMIT:
+            if timeout_s is None or not self.limits_end or self._alone > ALONE_LIMIT:
                 raise
             return False  # nobody is left to ring: the time is up
 

@@ -27,7 +27,7 @@ from amp.layout import Layout, Placed
 from amp.machine.config import RunConfig, Tally
 from amp.ordering.platforms import Side
 from amp.ordering.sites import Site, Sites
-from amp.port.port import Port
+from amp.port.port import Polling, Port
 from amp.programs.program import Part, Program, Size, Source
 from amp.virtio.sites import LINUX, SITES
 
@@ -201,6 +201,8 @@ def _code(
 ) -> Callable[[Port, RunConfig, Tally], None]:
     def run(port: Port, config: RunConfig, _tally: Tally) -> None:
         try:
+            if isinstance(port, Polling):
+                port.limits_end = True
             part: Any = cls()
             for size in sizes:
                 setattr(part, size, _value(config, size))
