@@ -16,21 +16,39 @@ int xp_fatal(struct explorer *x, int error)
     return XP_OVER;
 }
 
-/* What the read would return with these bytes of a write in place of its own. */
-void xp_offer_promise(struct explorer *x, xp_event_id r, uint8_t mask, uint64_t value)
+static void offer(struct explorer *x, xp_event_id r, uint64_t bits, uint64_t value)
 {
     const struct xp_event *read = &x->graph.event[r];
     struct xp_choice *c = &x->choice[read->choice];
-    uint64_t bits = amp_bits(read->mask & mask);
 
     value = (value & bits) | ((read->promised ? read->value : xp_value_of(&x->graph, r, x->initial)) & ~bits);
     for (unsigned i = 0; i < c->promises; i++)
         if (c->promise[i] == value)
             return;
-    if (c->promises == XP_PROMISES)
+    if (c->promises == XP_OFFERS)
         xp_fatal(x, -E2BIG);
     else
         c->promise[c->promises++] = value;
+}
+
+/* What the read would return with bytes of a write in place of its own: of any of the cells that both touch, for in one of
+ * them another write, its own CPU's for example, may come behind this one. */
+void xp_offer_promise(struct explorer *x, xp_event_id r, uint8_t mask, uint64_t value)
+{
+    const struct xp_event *read = &x->graph.event[r];
+    uint64_t bits[XP_SPAN];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < read->cells; i++)
+        if (x->graph.cell[read->cell[i]].mask & mask)
+            bits[n++] = amp_bits(x->graph.cell[read->cell[i]].mask & read->mask & mask);
+    for (unsigned chosen = 1; chosen < 1u << n && !x->error; chosen++) {
+        uint64_t all = 0;
+
+        for (unsigned i = 0; i < n; i++)
+            all |= chosen >> i & 1 ? bits[i] : 0;
+        offer(x, r, all, value);
+    }
 }
 
 uint64_t xp_mix(uint64_t hash, uint64_t value)

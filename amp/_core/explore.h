@@ -23,7 +23,8 @@
 
 #define XP_CHOICES 8192
 #define XP_OPTIONS 128
-#define XP_PROMISES 16 /* values that one read is promised in turn; more end the exploration */
+#define XP_PROMISES 16 /* values that one cell is known to be written with; more end the exploration */
+#define XP_OFFERS 64   /* values that one read is promised in turn; the same */
 #define XP_LIVE 256
 #define XP_LOOKS 64 /* reads of one look, and the cells they cover */
 
@@ -47,7 +48,7 @@ struct xp_choice {
     uint16_t index, options;     /* OPTION: which, of how many */
     uint16_t next_option;        /* not tried yet: from here on */
     uint8_t promises, next_promise;
-    uint64_t promise[XP_PROMISES], promised;
+    uint64_t promise[XP_OFFERS], promised;
     uint64_t trail;              /* of the run up to here: a program that comes here otherwise is not deterministic */
     uint64_t key[2];             /* the state it was first met in; 0, 0: none */
     uint64_t later[AMP_CPUS];    /* what was written from here on, by whom: bit n is any cell that is n modulo 64 */
