@@ -167,7 +167,7 @@ def _segments(elf: Any, length: int) -> Any:
             continue
         size, start, filled = each["p_memsz"], each["p_vaddr"], each["p_filesz"]
         total += size
-        if filled > size or each["p_offset"] + filled > length:
+        if filled > size or (filled and each["p_offset"] + filled > length):
             raise UsageError(f"segment {number}: {filled} bytes at {each['p_offset']:#x}, the file has {length}")
         if total > MEMORY_LIMIT_BYTES:
             raise UsageError(f"its segments take more than {MEMORY_LIMIT_BYTES} bytes")

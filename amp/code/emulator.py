@@ -7,6 +7,7 @@ engine (amp/_core/code.h) calls the library itself, and is given the addresses o
 from __future__ import annotations
 
 import ctypes
+import weakref
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -69,6 +70,7 @@ class Emulator:
         uc.uc_ctl(self.handle, _UC_CTL_TCG_BUFFER, ctypes.c_uint32(_TCG_BUFFER_BYTES))
         if model is not None:
             self._check(uc.uc_ctl(self.handle, _UC_CTL_CPU_MODEL, ctypes.c_int(model)), "uc_ctl")
+        weakref.finalize(self, uc.uc_close, self.handle)
 
     def _check(self, error: int, what: str) -> None:
         if error:
@@ -77,8 +79,3 @@ class Emulator:
     def set_register(self, number: int, value: int) -> None:
         room = ctypes.c_uint64(value & (1 << 64) - 1)
         self._check(library().uc_reg_write(self.handle, number, ctypes.byref(room)), f"register {number}")
-
-    def close(self) -> None:
-        if self.handle:
-            library().uc_close(self.handle)
-            self.handle = ctypes.c_void_p()

@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,7 +64,7 @@ class Engine:
         isa = self.isa = ISAS[listing.image.isa]
         self._emulator = emulator.Emulator(*isa.emulator)
         self.core: Any = _bridge.Code(
-            self,
+            weakref.proxy(self),  # the core is this engine's: with a reference back neither would ever go
             emulator.functions(),
             self._emulator.handle.value or 0,
             isa.registers,

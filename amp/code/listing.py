@@ -151,13 +151,17 @@ class Listing:
 
 
 def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
+    ends: dict[int, list[int]] = {}
     for line in list(lines.values()):
         target = line.row.target
         if target is None or line.row.calls or target > line.address or target not in lines:
             continue
+        ends.setdefault(target, []).append(line.address)
+    for target, back in ends.items():
         head = lines[target].row
         head.flags |= Flag.HEAD
-        head.loop_end = max(head.loop_end, line.address)
+        # A wait may share its head with a loop around it: the largest that may be one counts.
+        head.loop_end = max([end for end in back if _may_wait(lines, target, end, isa)] or back)
     alive: dict[int, frozenset[int]] = {}
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):

@@ -1,4 +1,4 @@
-"""How a C program is compiled against amp.h, and linked: what `amp config` prints.
+"""How a C program is compiled against amp.h, or amp_code.h, and linked: what `amp config` prints.
 
 The header and the library lie in the package, so the flags are those of this installation.
 """
@@ -14,6 +14,7 @@ from amp.errors import UsageError
 
 _CORE: Final = Path(_core.__file__).parent
 INCLUDE: Final = _CORE / "include"
+CODE_INCLUDE: Final = _CORE.parent / "code" / "include"
 LIBRARY: Final = _CORE / "libamp.a"
 
 
@@ -24,7 +25,7 @@ def flags(*, cflags: bool, libs: bool) -> str:
     for path in (INCLUDE / "amp.h", LIBRARY):
         if not path.exists():
             raise UsageError(f"{path} is not there: amp is not built")
-    words = [f"-I{INCLUDE}"] if cflags else []
+    words = [f"-I{INCLUDE}", f"-I{CODE_INCLUDE}"] if cflags else []
     if libs:
         words += [str(LIBRARY), "-lpthread"]
     return shlex.join(words)

@@ -14,7 +14,16 @@ from amp.explore.shrink import Cost, NotAgain, shrink
 from amp.lab.descriptors import INTERRUPTED
 from amp.lab.plan import BARRIERS, PLATFORM, Plan, make_plan
 from amp.lab.stopping import Progress, Stop, explore, stoppable
-from amp.lab.verify import Counterexample, Verdict, as_data, counterexample_data, explorer_of, fewest_messages, shown
+from amp.lab.verify import (
+    Counterexample,
+    Verdict,
+    as_data,
+    check_touched,
+    counterexample_data,
+    explorer_of,
+    fewest_messages,
+    shown,
+)
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.placement import check_observers
 from amp.ordering.platforms import PLATFORMS, Platform
@@ -122,6 +131,7 @@ def _explored(plan: Plan, bounds: Bounds, stop: Stop, runs: Progress | None) -> 
         return Verdict(plan, Exploration(bound=str(error)), None, 0.0), None
     explorer = explorer_of(plan)
     exploration = explore(explorer, bounds, stop, runs)
+    check_touched(plan, explorer, exploration)
     found = None
     if exploration.finding is not None:
         found = fewest_messages(plan, explorer, exploration.finding, bounds, stop)

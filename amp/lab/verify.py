@@ -101,12 +101,23 @@ def _part(code: Code, config: RunConfig) -> Program:
     return lambda port: code(port, config, Tally())
 
 
+def check_touched(plan: Plan, explorer: Explorer, exploration: Exploration) -> None:
+    """Raises UsageError for compiled code without any access: it was given the wrong window, or no argument."""
+    decided = exploration.finding is not None or exploration.bound is not None
+    if plan.program.fits is not None and not decided and exploration.runs == 1 and not explorer.core.events():
+        raise UsageError(
+            f"{plan.shown}: no part touches the shared memory: is it where the program says, and has each function "
+            "its arguments?"
+        )
+
+
 def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verdict:
     """Explore `plan`; make a counterexample small and show it in processes."""
     started = time.monotonic()
     explorer = explorer_of(plan)
     with stoppable() as stop:
         exploration = explore(explorer, bounds, stop, progress)
+        check_touched(plan, explorer, exploration)
         found = None
         if exploration.finding is not None:
             found = shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))

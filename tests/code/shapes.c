@@ -33,6 +33,26 @@ void receive_acquire(void)
     amp_assert(DATA == 42);
 }
 
+void ping(int messages)
+{
+    for (int i = 1; i <= messages; i++) {
+        DATA = i;
+        RELEASE(FLAG, i);
+        while (ACQUIRE(COUNT) != (uint32_t)i)
+            ;
+    }
+}
+
+void pong(int messages)
+{
+    for (int i = 1; i <= messages; i++) { /* gcc gives the wait and the loop around it one head */
+        while (ACQUIRE(FLAG) != (uint32_t)i)
+            ;
+        amp_assert(DATA == (uint32_t)i);
+        RELEASE(COUNT, i);
+    }
+}
+
 void send_plain(void)
 {
     DATA = 42;

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from machine_code import SHARED, built
 
+import amp
 from amp.code.program import load
 from amp.errors import AmpError, UsageError
 from amp.explore.explorer import Bounds
@@ -80,3 +82,15 @@ def test_files_with_changed_bytes_are_refused_or_run(ring: Path, tmp_path: Path)
         path.write_bytes(changed)
         with suppress(AmpError):
             explorer_of(make_plan(load(f"{path}{QUERY}"), platform="arm64-domains")).explore(Bounds(100, 2))
+
+
+def test_a_segment_of_zeroes_alone_has_no_bytes_in_the_file(tmp_path: Path) -> None:
+    source = tmp_path / "zeroes.c"
+    source.write_text(
+        "int counted;\nvoid send(void)\n{\n    counted++;\n    *(volatile int *)0x40000000 = counted;\n}\n"
+    )
+    path = tmp_path / "zeroes.elf"
+    flags = ["-O2", "-g", "-ffreestanding", "-nostdlib", "-static", "-Wl,-e,send"]
+    subprocess.run(["aarch64-linux-gnu-gcc", *flags, source, "-o", path], check=True)
+    verdict = amp.verify(f"{path}?host=send&{SHARED}", platform="arm64")
+    assert verdict.verified, verdict

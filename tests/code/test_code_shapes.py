@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from machine_code import SHARED, built
 
 import amp
+from amp.code.emulator import Emulator
 from amp.errors import UsageError
 
 PLATFORM = "arm64-domains"
@@ -37,7 +39,8 @@ def verify(path: Path, host: str, remote: str, more: str = "") -> amp.Verificati
         ("send_barrier", "receive_by_spilled_address"),
         ("count", "count_twice_and_look"),
         ("locked", "locked"),
-        ("forgets", "nothing"),
+        ("forgets", "send_plain"),
+        ("ping,3", "pong,3"),
         ("rings", "sleeps"),
     ],
 )
@@ -99,3 +102,25 @@ def test_a_store_to_the_mailbox_rings_and_wfi_sleeps(shapes: dict[str, Path]) ->
     found = verify(shapes["v8.0"], "nothing", "sleeps_by_wfi", "&mailbox=0x48000000:1").finding
     assert found is not None
     assert "every other processor has retired" in found.text
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O3", "-Os"])
+def test_a_wait_at_the_head_of_another_loop_is_a_wait_at_every_level(tmp_path: Path, level: str) -> None:
+    verdict = verify(built(tmp_path, "shapes", level, OUTLINE), "ping,2", "pong,2")
+    assert verdict.verified, verdict
+
+
+def test_parts_that_touch_no_shared_memory_are_refused(shapes: dict[str, Path]) -> None:
+    with pytest.raises(UsageError, match="no part touches the shared memory"):
+        verify(shapes["v8.0"], "nothing", "nothing")
+
+
+def test_nothing_is_left_of_the_processors_of_an_exploration(shapes: dict[str, Path]) -> None:
+    def emulators() -> int:
+        gc.collect()
+        return sum(isinstance(each, Emulator) for each in gc.get_objects())
+
+    before = emulators()
+    for _ in range(3):
+        assert verify(shapes["v8.0"], "send_release", "receive_acquire").verified
+    assert emulators() == before
