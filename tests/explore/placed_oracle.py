@@ -24,10 +24,11 @@ from math import prod
 from pathlib import Path
 
 from hypothesis import reject
-from small_programs import FINAL, as_if_multi_copy_atomic, parse
+from small_programs import FINAL, as_if_multi_copy_atomic
+from word_writer import WordWriter
 
-from amp.litmus.emit import Shared, Thread
-from amp.litmus.program import Alu, Program, Rmw
+from amp.litmus.emit import Shared
+from amp.litmus.program import Program
 from amp.ordering.barriers import NO_ORDERS, Orders, Primitive
 from amp.ordering.placement import Orders2, Placement, arrangement
 from amp.ordering.platforms import PLATFORMS, Platform
@@ -57,76 +58,18 @@ class Worth:
 NOTHING = Worth(NO_ORDERS, NO_ORDERS)
 
 
-class Writer:
-    """One processor's words as instructions."""
+class Writer(WordWriter):
+    """One processor's words as instructions, with what each orders at both distances."""
+
+    nothing = NOTHING
+    atomic_order = NOTHING
 
     def __init__(self, shared: Shared, cpu: int, text: str, orders: Orders2) -> None:
         self.orders = orders
-        self.code, self.registers = Thread(shared, cpu), dict[str, int]()
-        for name in parse(text).registers:
-            self.registers[name] = self.code.constant(-1, dst=self.code.name_register())
-        for word in text.replace("none", "").split():
-            self.word(word)
-            self.code.release_scratch()
+        super().__init__(shared, cpu, text.replace("none", ""))
 
     def worth(self, primitive: Primitive) -> Worth:
         return Worth(*(each[primitive] & ~Orders.WD for each in (self.orders.near, self.orders.far)))
-
-    def word(self, word: str) -> None:
-        condition, mark, rest = word.partition("?")
-        left, equals, right = (rest if mark else word).partition("=")
-        if mark:
-            register, _, number = condition.partition("=")
-            label = self.code.new_label()
-            differs = self.code.alu(Alu.NE, self.registers[register], self.code.constant(int(number)))
-            self.code.jump_if_not_zero(differs, label)
-            self.store(left, right)
-            self.code.label(label)
-        elif not equals:
-            self.code.fence(self.worth(Primitive[word.upper()]))
-        elif left in self.registers:
-            self.load(left, right)
-        else:
-            self.store(left, right)
-
-    def address(self, name: str) -> int:
-        name, _, register = name.partition("@")
-        address = self.code.address(name)
-        if not register:
-            return address
-        zero = self.code.alu(Alu.AND, self.registers[register], self.code.constant(0))
-        return self.code.alu(Alu.ADD, address, zero)
-
-    def store(self, target: str, value: str) -> None:
-        release, _, name = target.rpartition(":")
-        order = self.worth(Primitive.STORE_RELEASE) if release else NOTHING
-        what = self.code.constant(int(value)) if value.isdigit() else self.registers[value.rstrip("^")]
-        if value.endswith("^"):
-            zero = self.code.alu(Alu.AND, what, self.code.constant(0))
-            what = self.code.alu(Alu.ADD, zero, self.code.constant(1))
-        self.code.store(self.address(name), what, WIDTH_BYTES, order)
-
-    def load(self, register: str, source: str) -> None:
-        kind, _, rest = source.rpartition(":")
-        operations = {"add": Rmw.ADD, "xchg": Rmw.XCHG, "cas": Rmw.CMPXCHG}
-        if kind in operations:
-            name, *numbers = rest.split(",")
-            values = [self.code.constant(int(number)) for number in numbers]
-            full, dst = self.worth(Primitive.SMP_MB), self.registers[register]
-            self.code.fence(full)
-            self.code.rmw(
-                operations[kind],
-                self.address(name),
-                values[-1],
-                WIDTH_BYTES,
-                expected=values[0],
-                order=NOTHING,
-                dst=dst,
-            )
-            self.code.fence(full)
-            return
-        order = self.worth(Primitive.LOAD_ACQUIRE) if kind else NOTHING
-        self.code.load(self.address(rest), WIDTH_BYTES, order, dst=self.registers[register])
 
 
 def outcomes(texts: Sequence[str], platform: Platform | str, placement: Placement) -> set[tuple[int, ...]]:

@@ -16,11 +16,12 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from port_strategies import ATOMIC, SCALAR, WHOLE, programs
 from slow_sizes import size
-from small_programs import FINAL, explored, parse
+from small_programs import FINAL, explored
+from word_writer import WordWriter
 
-from amp.litmus.emit import NOTHING, Shared, Thread
+from amp.litmus.emit import NOTHING, Shared
 from amp.litmus.enumerate import enumerate_outcomes
-from amp.litmus.program import Alu, Ordering, Program, Rmw
+from amp.litmus.program import Ordering, Program
 from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders, Primitive, Reach
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 
@@ -35,83 +36,21 @@ ALIKE = sorted(name for name, p in PLATFORMS.items() if p.implicit(Side.HOST) ==
 ATOMICS = [name for name in ALIKE if all(ALL_ORDERS in PLATFORMS[name].table(side)[P.SMP_MB] for side in Side)]
 
 
-class Writer:
-    """One thread's words as instructions. An ordering is what the primitive is worth there, reaching everybody."""
+class Writer(WordWriter):
+    """An ordering is what the primitive is worth there, reaching everybody."""
+
+    nothing = NOTHING
+    atomic_order = Ordering(Orders.RR | Orders.RW, Reach.SYSTEM)  # an acquire: the engine asks it of an atomic
+    atomic_flags = 4
 
     def __init__(self, shared: Shared, cpu: int, text: str, platform: Platform) -> None:
         side = tuple(Side)[cpu]
         self.table, self.implicit = platform.table(side), platform.implicit(side)
-        self.code, self.registers = Thread(shared, cpu), dict[str, int]()
-        for name in parse(text).registers:
-            self.registers[name] = self.code.constant(-1, dst=self.code.name_register())
-        for word in text.split():
-            self.word(word)
-            self.code.release_scratch()
+        super().__init__(shared, cpu, text)
 
     def worth(self, primitive: Primitive) -> Ordering:
         orders = self.table[primitive] & ~self.implicit & ~Orders.WD
         return Ordering(orders, Reach.SYSTEM) if orders else NOTHING
-
-    def word(self, word: str) -> None:
-        condition, mark, rest = word.partition("?")
-        left, equals, right = (rest if mark else word).partition("=")
-        if mark:
-            register, _, number = condition.partition("=")
-            label = self.code.new_label()
-            differs = self.code.alu(Alu.NE, self.registers[register], self.code.constant(int(number)))
-            self.code.jump_if_not_zero(differs, label)
-            self.store(left, right)
-            self.code.label(label)
-        elif not equals:
-            self.code.fence(self.worth(P[word.upper()]))
-        elif left in self.registers:
-            self.load(left, right)
-        else:
-            self.store(left, right)
-
-    def address(self, name: str) -> int:
-        name, _, register = name.partition("@")
-        address = self.code.address(name)
-        if not register:
-            return address
-        zero = self.code.alu(Alu.AND, self.registers[register], self.code.constant(0))
-        return self.code.alu(Alu.ADD, address, zero)
-
-    def store(self, target: str, value: str) -> None:
-        release, _, name = target.rpartition(":")
-        order = self.worth(P.STORE_RELEASE) if release else NOTHING
-        what = self.code.constant(int(value)) if value.isdigit() else self.registers[value.rstrip("^")]
-        if value.endswith("^"):
-            zero = self.code.alu(Alu.AND, what, self.code.constant(0))
-            what = self.code.alu(Alu.ADD, zero, self.code.constant(1))
-        self.code.store(self.address(name), what, WIDTH_BYTES, order)
-
-    def load(self, register: str, source: str) -> None:
-        kind, _, rest = source.rpartition(":")
-        if kind in ATOMIC:
-            return self.atomic(register, kind, rest)
-        order = self.worth(P.LOAD_ACQUIRE) if kind else NOTHING
-        self.code.load(self.address(rest), WIDTH_BYTES, order, dst=self.registers[register])
-        return None
-
-    def atomic(self, register: str, kind: str, rest: str) -> None:
-        name, *numbers = rest.split(",")
-        operation = {"add": Rmw.ADD, "xchg": Rmw.XCHG, "cas": Rmw.CMPXCHG}[kind]
-        values = [self.code.constant(int(number)) for number in numbers]
-        full = self.worth(P.SMP_MB)
-        self.code.fence(full)
-        # The fences before and after are the whole of its order; an acquire is what the engine asks of an atomic.
-        self.code.rmw(
-            operation,
-            self.address(name),
-            values[-1],
-            WIDTH_BYTES,
-            expected=values[0],
-            order=Ordering(Orders.RR | Orders.RW, Reach.SYSTEM),
-            flags=4,
-            dst=self.registers[register],
-        )
-        self.code.fence(full)
 
 
 def litmus(texts: Sequence[str], platform: Platform) -> Program:
