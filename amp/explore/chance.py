@@ -31,6 +31,7 @@ from types import FrameType, MappingProxyType, ModuleType
 from typing import Any, Final
 
 from amp.explore.standing import standing
+from amp.users import is_users
 
 _CLOCKS: Final = tuple(
     f"{clock}{unit}"
@@ -45,7 +46,6 @@ SOURCES: Final[Mapping[ModuleType, tuple[str, ...]]] = MappingProxyType(
         uuid: ("uuid1", "uuid4"),
     }
 )
-_INSTALLED: Final = ("site-packages", "dist-packages")
 _IDENTITY: Final = id
 _RANDOM: Final = tuple(  # the module's functions are methods of one generator, seeded by the system
     name for name, value in vars(random).items() if getattr(value, "__self__", None) is random._inst
@@ -136,9 +136,7 @@ def _by_program(_: tuple[Any, ...], __: dict[str, Any]) -> bool:
 
 
 def _is_of_program(frame: FrameType) -> bool:
-    root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    installed = any(part in frame.f_code.co_filename for part in _INSTALLED)
-    return root not in sys.stdlib_module_names and root != "amp" and not installed
+    return is_users(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
 
 
 def _always(_: tuple[Any, ...], __: dict[str, Any]) -> bool:
@@ -203,9 +201,6 @@ def _find_places() -> Iterator[Place]:
 def _programs() -> Iterator[ModuleType]:
     """Modules that may hold a program: neither Python's own nor ours nor installed ones."""
     for name, module in list(sys.modules.items()):
-        root = name.partition(".")[0]
         file = getattr(module, "__file__", None)
-        if not isinstance(module, ModuleType) or root == "amp" or root in sys.stdlib_module_names:
-            continue
-        if root == "__main__" or (file is not None and not any(part in file for part in _INSTALLED)):
+        if isinstance(module, ModuleType) and (name.partition(".")[0] == "__main__" or is_users(name, file)):
             yield module

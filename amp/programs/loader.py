@@ -28,6 +28,7 @@ from amp.errors import UsageError
 from amp.files import read_whole
 from amp.programs.program import Program, Source
 from amp.programs.shipped import SHIPPED
+from amp.users import is_users
 
 FILE_LIMIT_BYTES: Final = 1 << 22
 KEEPS_ASSERTS: Final = "__amp_keeps_asserts__"  # in a module that was compiled here
@@ -153,9 +154,8 @@ def _check_asserts(name: str, path: str) -> None:
     """Raises UsageError for another module of the user's that is there: python -O has dropped its asserts."""
     for each, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        standard = each.partition(".")[0] in {*sys.stdlib_module_names, "amp", "hostside", "remoteside"}
-        installed = file is None or any(part in file for part in ("site-packages", "dist-packages"))
-        if each not in {name, "__main__"} and not standard and not installed and not hasattr(module, KEEPS_ASSERTS):
+        ours = each.partition(".")[0] in {"hostside", "remoteside"}
+        if each not in {name, "__main__"} and not ours and is_users(each, file) and not hasattr(module, KEEPS_ASSERTS):
             raise UsageError(f"{path}: python -O drops the asserts of {file}: run it without -O")
 
 
