@@ -40,7 +40,7 @@ def explored(path: str, executions: int) -> float:
 
 def plain(path: str, executions: int) -> float:
     """Pairs of the two functions a second."""
-    code, uc, library = Code(path), emulator.Emulator(*AARCH64.emulator), emulator.library()
+    code, uc, library = Code(path), emulator.Emulator(*AARCH64.emulator), emulator.unicorn()
     top = AARCH64.stack_top
     pages = [(segment.start & -PAGE, segment.data, segment.size) for segment in code.image.segments]
     pages += [(WINDOW, b"", PAGE), (top - 4 * PAGE, b"", 4 * PAGE), (top + PAGE, b"", PAGE)]

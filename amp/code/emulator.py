@@ -29,7 +29,7 @@ _TCG_BUFFER_BYTES: Final = 32 << 20  # its default of 1 GB is address space for 
 
 
 @cache
-def library() -> ctypes.CDLL:
+def unicorn() -> ctypes.CDLL:
     """Unicorn's library. Raises UsageError where it is not installed."""
     spec = find_spec("unicorn")
     for place in (spec.submodule_search_locations or ()) if spec is not None else ():
@@ -44,7 +44,7 @@ def library() -> ctypes.CDLL:
 @cache
 def functions() -> tuple[int, ...]:
     """The addresses of what the engine calls."""
-    found = (ctypes.cast(getattr(library(), name), ctypes.c_void_p).value for name in _FUNCTIONS)
+    found = (ctypes.cast(getattr(unicorn(), name), ctypes.c_void_p).value for name in _FUNCTIONS)
     return tuple(address or 0 for address in found)
 
 
@@ -65,7 +65,7 @@ class Emulator:
 
     def __init__(self, architecture: int, mode: int, model: int | None) -> None:
         self.handle = ctypes.c_void_p()
-        uc = library()
+        uc = unicorn()
         self._check(uc.uc_open(architecture, mode, ctypes.byref(self.handle)), "uc_open")
         uc.uc_ctl(self.handle, _UC_CTL_TCG_BUFFER, ctypes.c_uint32(_TCG_BUFFER_BYTES))
         if model is not None:
@@ -78,4 +78,4 @@ class Emulator:
 
     def set_register(self, number: int, value: int) -> None:
         room = ctypes.c_uint64(value & (1 << 64) - 1)
-        self._check(library().uc_reg_write(self.handle, number, ctypes.byref(room)), f"register {number}")
+        self._check(unicorn().uc_reg_write(self.handle, number, ctypes.byref(room)), f"register {number}")

@@ -164,4 +164,4 @@ def test_who_runs_no_compiled_code_loads_nothing_of_it() -> None:
 def test_where_the_emulator_is_not_installed_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"compiled code needs unicorn and capstone: pip install 'amp-soc\[code\]'"):
-        emulator.library.__wrapped__()
+        emulator.unicorn.__wrapped__()
