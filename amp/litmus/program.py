@@ -20,7 +20,7 @@ REGISTERS: Final = 64
 THREADS: Final = 6  # the most of one test
 LOCATIONS: Final = 32
 OBSERVED: Final = 64  # registers and locations in an outcome, at most
-ADDRESS_BASE: Final = 0x10000  # of location 0: no small constant is taken for a pointer by accident
+ADDRESS_BASE: Final = 0x6DA1C000  # of location 0: no number that a test is likely to make, of bytes or by a shift
 ADDRESS_STEP: Final = 16
 LOCATION_BYTES: Final = 8
 
