@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from amp.errors import UsageError
 from amp.machine.wiring import VRINGS_AT
@@ -65,6 +65,9 @@ class _Type:
 
     def __getitem__(self, count: int) -> Array:
         return Array(self, count)
+
+    def __call__(self, *_count: object) -> NoReturn:
+        raise UsageError("layout: a type is not called: amp.u32 is one, amp.u32[4] are four")
 
     def place(self, address: int, name: str) -> Any:
         raise NotImplementedError

@@ -219,10 +219,14 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
     uint64_t number, ignored;
     int error;
 
+    if (!PyIndex_Check(target))
+        return PyErr_Format(PyExc_TypeError, "kick: %R is no number of a processor, such as amp.REMOTE", target);
     if (py_word_value(target, &number, &ignored))
         return NULL;
     py_word_look(target);
     RETRYING(error, port->c.ops->kick(&port->c, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
+    if (error == -EINVAL)
+        return PyErr_Format(PyExc_ValueError, "kick: this program has no processor %R", target);
     if (error)
         return py_fail(self, "kick", error);
     Py_RETURN_NONE;

@@ -79,7 +79,7 @@ def as_look(
 ) -> Callable[[], T | None]:
     """What a poll calls: the look itself; or one at a cell, which finds the value once `predicate` is true of it.
 
-    Raises UsageError for a cell without a predicate, and a look with one.
+    Raises UsageError for a cell without a predicate, a predicate that is no function, and a look with one.
     """
     if predicate is None:
         if not callable(look):
@@ -87,6 +87,9 @@ def as_look(
         return look
     if callable(look):
         raise UsageError("poll: a look takes no predicate")
+    if not callable(predicate):
+        such = f"lambda value: value == {predicate!r:.60}"
+        raise UsageError(f"poll: the predicate is {predicate!r:.60}, expected a function, such as {such}")
     cell, is_met = look, predicate
 
     def look_at_cell() -> Any:

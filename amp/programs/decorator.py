@@ -17,7 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
+from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction, signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -33,6 +33,7 @@ from amp.virtio.sites import LINUX, SITES
 
 _PART: Final = re.compile(r"(host|remote)([2-6]?)", re.ASCII)
 _LIKE_A_PART: Final = re.compile(r"(host|remote)_?[0-9]+", re.ASCII)
+_PART_TAKES: Final = 3  # self, cpu, at
 _OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
@@ -60,7 +61,8 @@ def program(
 
     Processors are numbered host, remote, host2, remote2, ..., as far as they are there. Parts of one side are siblings,
     CPUs of one inner domain; those named in `apart` have no siblings. Raises UsageError for a class without parts, for
-    a part that is no plain function, and under `python -O`, which drops its asserts.
+    a part that is no plain function of (self, cpu, at), for a method of that shape which is no part and which no other
+    calls, and under `python -O`, which drops the class's asserts.
     """
     alone = frozenset(apart)
 
@@ -77,6 +79,7 @@ def program(
                 )
         for each in names:
             _check_part(cls, each)
+        _check_others(cls, names)
         if not __debug__ and not _keeps_asserts(cls):
             raise UsageError(f"program {cls.__name__}: python -O drops its asserts; run it by its file, or without -O")
         if unknown := alone.difference(names):
@@ -139,6 +142,31 @@ def _check_part(cls: type, name: str) -> None:
     ):
         if holds:
             raise UsageError(f"program {cls.__name__}: part {name} is {what}, expected a plain function")
+    if isfunction(part) and not _takes(part, _PART_TAKES):
+        raise UsageError(
+            f"program {cls.__name__}: part {name} is {name}{signature(part)}, expected {name}(self, cpu, at)"
+        )
+
+
+def _check_others(cls: type, names: list[str]) -> None:
+    """Raises UsageError for a method that looks like a part under another name: it would never run."""
+    methods = [(each, value) for base in cls.__mro__ for each, value in vars(base).items() if isfunction(value)]
+    called = {name for _, value in methods for name in value.__code__.co_names}
+    for each, method in methods:
+        if not each.startswith("_") and each not in called.union(names) and _takes(method, _PART_TAKES):
+            raise UsageError(
+                f"program {cls.__name__}: {each} is no part, and no other method calls it: "
+                "parts are host, host2 ... remote, remote2 ..."
+            )
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Can it be called with so many arguments, by position?"""
+    try:
+        signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _side(name: str) -> Side:

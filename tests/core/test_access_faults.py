@@ -136,9 +136,11 @@ def test_an_address_outside_u64_is_an_overflow_and_a_number_of_another_kind_a_ty
 @doors
 def test_a_number_nobody_knows_is_refused_and_named(door: str) -> None:
     port = Fenced(door).port
-    for name, number in (("fence", 255), ("kick", 2), ("kick", 1 << 63)):
-        with pytest.raises(ValueError, match=f"^{name}: a number the core does not know$"):
-            getattr(port, name)(number)
+    with pytest.raises(ValueError, match=r"^fence: a number the core does not know$"):
+        port.fence(255)
+    for number in (2, 1 << 63):
+        with pytest.raises(ValueError, match=f"^kick: this program has no processor {number}$"):
+            port.kick(number)
     for number in (0, 32, 256, 1 << 63):
         with pytest.raises(ValueError, match=f"^barrier: site {number}, this program has 31, from 1$"):
             port.barrier(number)

@@ -49,6 +49,8 @@ def test_processes_may_spin(tmp_path: Path) -> None:
         ("{}['missing']", "KeyError: 'missing'"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("cpu.load(at.flag) + 'x'", "TypeError"),
+        ("cpu.kick(7)", "ValueError: kick: this program has no processor 7"),
+        ("cpu.kick('remote')", "TypeError: kick: 'remote' is no number of a processor, such as amp.REMOTE"),
     ],
 )
 def test_an_exception_is_the_programs_error_with_its_own_line(tmp_path: Path, host: str, says: str) -> None:
@@ -68,6 +70,7 @@ def test_an_exception_is_the_programs_error_with_its_own_line(tmp_path: Path, ho
         ("cpu.store(at.text, bytes(13))", "13 bytes to text, which has 12"),
         ("cpu.poll(at.flag)", "a cell needs a predicate"),
         ("cpu.poll(lambda: 1, lambda x: x)", "a look takes no predicate"),
+        ("cpu.poll(at.flag, 1)", "the predicate is 1, expected a function"),
         ("cpu.barrier(other)", "other is no site of this program (it has publish, consume)"),
         ("cpu.barrier('publish')", "'publish' is no site of this program"),
     ],
@@ -160,6 +163,34 @@ NOT_CALLED = [
     ("async def remote(self, cpu, at):\n        yield\n        assert False", "a generator function"),
     ("remote = 3", "no function"),
 ]
+MISNAMED = "parts are host, host2 ... remote, remote2 ..."
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("def device(self, cpu, at):\n        pass", f"device is no part, and no other method calls it: {MISNAMED}"),
+        ("def remote(self, cpu):\n        pass", "part remote is remote(self, cpu), expected remote(self, cpu, at)"),
+        ("def remote(self):\n        pass", "part remote is remote(self), expected remote(self, cpu, at)"),
+    ],
+)
+def test_a_method_that_would_never_run_as_a_part_is_refused(tmp_path: Path, part: str, says: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        f"    def host(self, cpu, at):\n        cpu.store(at.flag, 1)\n\n    {part}\n"
+    )
+    refused(file, f"{file}:4: ", says)
+
+
+def test_a_method_that_a_part_calls_may_have_any_name_and_arguments(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        "    def host(self, cpu, at, *, value=1):\n        self.send(cpu, at)\n\n"
+        "    def send(self, cpu, at):\n        cpu.store(at.flag, 1)\n"
+    )
+    assert amp("verify", file).returncode == 0
 
 
 @pytest.mark.parametrize(("part", "what"), NOT_CALLED)
