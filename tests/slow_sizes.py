@@ -1,7 +1,19 @@
-"""How much the slow tests do: a part, or all of it with AMP_SLOW=full. Not a test."""
+"""What is left to the slow tests, and how much they do: a part, or all of it with AMP_SLOW=full. Not a test."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
 
 
 def size(usual: int, full: int) -> int:
     return full if os.environ.get("AMP_SLOW") == "full" else usual
+
+
+def slow_unless(quick: Callable[..., bool], cases: Iterable[Any]) -> list[Any]:
+    """The cases, a value or a tuple of them each; those that `quick` is not true of are slow."""
+    every = [each if isinstance(each, tuple) else (each,) for each in cases]
+    return [pytest.param(*each, marks=() if quick(*each) else pytest.mark.slow) for each in every]

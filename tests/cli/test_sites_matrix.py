@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slow_sizes import slow_unless
 
 from amp.explore.explorer import Bounds, Exploration
 from amp.lab.necessity import necessity, plan_of
@@ -52,13 +53,13 @@ def each(sites: tuple[str, ...], needed: str) -> dict[str, str]:
     return dict.fromkeys(sites, needed)
 
 
-# vring is explored for seconds on each. armv7-smp needs there what armv7-up does, riscv what arm64 does.
-OF_A_KIND = tuple(on for on in PLATFORMS if on not in ("armv7-smp", "riscv"))
+# vring is explored for seconds on each: in the default suite on these. vring-indirect is there for arm64-domains.
+OF_A_KIND = ("sc", "x86-wb", "x86-wc", "omap4-2011", "paranoid")
 
 
 def slow_but_for(scenario: str, platforms: tuple[str, ...]) -> list[Any]:
     """The scenario on every platform; in the default suite, on these."""
-    return [pytest.param(scenario, on, marks=() if on in platforms else pytest.mark.slow) for on in PLATFORMS]
+    return slow_unless(lambda _, on: on in platforms, itertools.product((scenario,), PLATFORMS))
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,7 @@ REASONED = (
 
 
 @pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, marks=() if row.on in OF_A_KIND or row.scenario != "vring" else pytest.mark.slow)
-        for row in REASONED
-    ],
-    ids=str,
+    "row", slow_unless(lambda row: row.on in OF_A_KIND or row.scenario != "vring", REASONED), ids=str
 )
 def test_every_site_needs_what_the_machine_leaves_undone(row: Reasoned) -> None:
     matrix = matrix_of(row.scenario, row.on)
@@ -267,7 +263,7 @@ def disagreements(plan: Plan, matrix: Matrix) -> list[str]:
 
 @pytest.mark.parametrize(
     ("scenario", "on"),
-    [*itertools.product(("spsc-vring", "doorbell"), PLATFORMS), *slow_but_for("vring", ("x86-wc",))],
+    [*itertools.product(("spsc-vring", "doorbell"), PLATFORMS), *slow_but_for("vring", ())],
 )
 def test_shared_cells_are_what_they_would_be_alone(scenario: str, on: str) -> None:
     assert disagreements(planned(scenario, on), matrix_of(scenario, on)) == []

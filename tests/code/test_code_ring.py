@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 from machine_code import SHARED, built
+from slow_sizes import slow_unless
 
 import amp
 from amp.code import emulator
 from amp.errors import UsageError
 
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
+# The builds of the default suite; all others are slow.
+QUICK = {
+    *(("aarch64", "-O2"), ("aarch64", "-O0"), ("aarch64-clang", "-Os"), ("armv7-a", "-O2"), ("armv7-a-thumb", "-Os")),
+    *(("armv7-a-clang", "-O0"), ("rv64", "-O2"), ("rv32", "-O0")),
+}
 # What is seen without each barrier, and by whom: ring.c numbers them.
 WITHOUT = {1: "remote", 2: "remote", 3: "host", 4: "host"}
 
@@ -23,8 +30,9 @@ def program(path: Path) -> str:
     return f"{path}?host=send&remote=receive&{SHARED}"
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("target", ["aarch64", "aarch64-clang"])
+@pytest.mark.parametrize(
+    ("target", "level"), slow_unless(lambda *each: each in QUICK, product(("aarch64", "aarch64-clang"), LEVELS))
+)
 def test_the_correct_ring_is_verified_and_each_missing_barrier_is_found(
     tmp_path: Path, level: str, target: str
 ) -> None:
@@ -86,8 +94,10 @@ def test_the_matrix_says_which_barriers_of_the_binary_are_needed(tmp_path: Path)
 ARM = [("armv7-a", "cortex-m4"), ("armv7-a-thumb", "cortex-m4"), ("armv7-a-clang", "cortex-m4-clang")]
 
 
-@pytest.mark.parametrize("level", ["-O0", "-O2", "-Os"])
-@pytest.mark.parametrize(("host", "remote"), ARM)
+@pytest.mark.parametrize(
+    ("host", "remote", "level"),
+    slow_unless(lambda host, _, level: (host, level) in QUICK, [(*pair, level) for pair in ARM for level in LEVELS]),
+)
 def test_a_cortex_a_and_a_cortex_m_share_a_ring(tmp_path: Path, host: str, remote: str, level: str) -> None:
     def both(without: int) -> str:
         flags = (level, f"-DWITHOUT={without}")
@@ -114,7 +124,7 @@ def test_the_thread_of_2011(tmp_path: Path) -> None:
     assert amp.verify(program, platform="omap4-2011", weaken=(f"{line}=mandatory",)).verified
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", slow_unless({"-O0", "-O2"}.__contains__, LEVELS))
 def test_on_x86_only_write_combining_memory_needs_a_barrier(tmp_path: Path, level: str) -> None:
     def path(without: int) -> str:
         return program(built(tmp_path, "ring", level, f"-DWITHOUT={without}", target="x86-64"))
@@ -130,8 +140,9 @@ def test_symbolic_barriers_need_no_other_compiler_than_this_machine_s(tmp_path: 
         assert amp.verify(program(path), platform="omap4-2011").verified is verified
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("target", ["rv64", "rv32"])
+@pytest.mark.parametrize(
+    ("target", "level"), slow_unless(lambda *each: each in QUICK, product(("rv64", "rv32"), LEVELS))
+)
 def test_risc_v_shares_a_ring(tmp_path: Path, target: str, level: str) -> None:
     assert amp.verify(program(built(tmp_path, "ring", level, "-DMESSAGES=2", target=target)), platform="riscv").verified
     for number, part in WITHOUT.items():
