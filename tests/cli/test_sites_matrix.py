@@ -300,6 +300,7 @@ def test_a_cell_whose_bound_is_hit_is_unknown_and_never_holds(limit: int) -> Non
     assert Verdict.UNKNOWN in seen
 
 
+@pytest.mark.slow
 def test_a_bound_that_only_the_longest_cells_reach_leaves_the_others_decided() -> None:
     cut = necessity(planned("vring", "arm64"), Bounds(60, 60), replayed=False)
     assert (cut.coded.verdict, cut.exit_status) == (Verdict.HOLDS, 0), "47 runs are the most that any cell takes"
