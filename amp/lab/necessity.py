@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from amp.explore.explorer import Bounds
+from amp.exploration.explorer import Bounds
 from amp.lab.plan import NOTHING, Plan, make_plan
 from amp.lab.search import CellsDone, Search, unjudged
 from amp.lab.stopping import Stop

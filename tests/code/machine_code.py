@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from amp.code.code import Code
 from amp.code.isa import RV64, X86_64
-from amp.explore.explorer import Chooser, Ending, Explorer, Machine
+from amp.exploration.explorer import Chooser, Ending, Explorer, Machine
 from amp.litmus.compile import Compiled
 from amp.litmus.syntax import AsmThread, Label, RegisterName
 from amp.litmus.x86 import NAMES

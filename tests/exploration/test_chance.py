@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from two_parts import X, nothing, verdict
 
-from amp.explore.explorer import Nondeterministic
+from amp.exploration.explorer import Nondeterministic
 from amp.port.port import Port
 
 hidden = time.monotonic_ns  # a name of this module

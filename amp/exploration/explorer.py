@@ -26,11 +26,11 @@ from greenlet import getcurrent, greenlet
 
 from amp._core import _bridge
 from amp.errors import AmpError, LoopBound, Stall, UsageError, Violation
-from amp.explore.chance import Guard
-from amp.explore.keeping import Kept
-from amp.explore.looks import Looks, Refused
-from amp.explore.spinning import ADVICE, Loads, spinner
-from amp.explore.standing import raised_at, standing
+from amp.exploration.chance import Guard
+from amp.exploration.keeping import Kept
+from amp.exploration.looks import Looks, Refused
+from amp.exploration.spinning import ADVICE, Loads, spinner
+from amp.exploration.standing import raised_at, standing
 from amp.ordering.placement import PAIR, Placement, arrangement, check_observers
 from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
@@ -213,7 +213,7 @@ class _Parts:
 class Explorer:
     """One program on one machine. `programs` has one part for each CPU of the machine's placement, in its order.
 
-    What the parts' `classes` keep from one run to the next is refused (amp.explore.keeping).
+    What the parts' `classes` keep from one run to the next is refused (amp.exploration.keeping).
 
     Without `merging` a run that comes to a state where an earlier one has been goes on all the same: every execution is
     met. That is what merging is checked against; it finds nothing more, and takes exponentially longer.

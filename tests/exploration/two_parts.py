@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from amp.errors import Violation
-from amp.explore.explorer import Bounds, Exploration, Explorer, Machine
+from amp.exploration.explorer import Bounds, Exploration, Explorer, Machine
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import SiteMap

@@ -13,7 +13,7 @@ from greenlet import greenlet
 from two_parts import Bad, Part, X, Y, Z, nothing, verdict
 
 from amp.errors import Stall, UsageError
-from amp.explore.explorer import LEFT, STALLED, Nondeterministic
+from amp.exploration.explorer import LEFT, STALLED, Nondeterministic
 from amp.ordering.barriers import Primitive
 from amp.port.port import Port
 

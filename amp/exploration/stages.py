@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from operator import itemgetter
 
-from amp.explore.execution import (
+from amp.exploration.execution import (
     READ,
     SEVERAL,
     Execution,

@@ -12,8 +12,8 @@ from itertools import islice
 from types import FrameType
 from typing import Any, Final
 
-from amp.explore.schedule import READ, Event
-from amp.explore.standing import place_of
+from amp.exploration.schedule import READ, Event
+from amp.exploration.standing import place_of
 
 ROUNDS: Final = 64  # loads in a row
 PLACES: Final = 8  # granules that such a loop looks at, at most, and what it finds there

@@ -2,7 +2,7 @@
 
 A part that remembers what an earlier run has done, on its class or in its module, may leave out a check without another
 access: its runs look alike, and a verdict would speak of fewer executions than it says. So what can be reached from the
-parts is compared before the first run and behind the last (amp.explore.purity says what is seen, and what is not).
+parts is compared before the first run and behind the last (amp.exploration.purity says what is seen, and what is not).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amp.explore.purity import State, TooMuch, changed, state_of
+from amp.exploration.purity import State, TooMuch, changed, state_of
 
 
 class Kept:

@@ -16,7 +16,7 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from operator import itemgetter
 
-from amp.explore.execution import (
+from amp.exploration.execution import (
     ATOMIC,
     DOORBELL,
     OWN_BYTES,
@@ -34,7 +34,7 @@ from amp.explore.execution import (
     reason_of,
     reorders_loads,
 )
-from amp.explore.stages import staged_goals, staged_line, staged_order, staged_stale_loads
+from amp.exploration.stages import staged_goals, staged_line, staged_order, staged_stale_loads
 from amp.machine.script import Goal, Read, Script, Taken, Visible
 
 __all__ = [

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from amp.errors import UsageError
-from amp.explore.explorer import Choice, Explorer, Finding, side_name
-from amp.explore.schedule import DOORBELL, READ, Event, Execution
+from amp.exploration.explorer import Choice, Explorer, Finding, side_name
+from amp.exploration.schedule import DOORBELL, READ, Event, Execution
 from amp.machine.script import Near, Read, Script, Taken, Visible
 
 RUNS_LIMIT: Final = 20_000

@@ -12,7 +12,7 @@ from typing import Any
 from python_programs import Fact, Functions, Place, Program, Seen, place_of
 
 from amp.errors import Stall
-from amp.explore.explorer import Bounds, Ending, Explorer
+from amp.exploration.explorer import Bounds, Ending, Explorer
 
 READ = 0  # an event's kind, as the core numbers it
 

@@ -17,7 +17,7 @@ from python_programs import CANNOT_SLEEP, Block, Fact, Functions, GivenProgram, 
 from sampled_machine import SampledMachine
 
 from amp.errors import UsageError
-from amp.explore.explorer import Nondeterministic
+from amp.exploration.explorer import Nondeterministic
 from amp.ordering.barriers import BarrierClass
 
 

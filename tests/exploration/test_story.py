@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from small_programs import explorer_of, sought
 
-from amp.explore.schedule import VALUE_AT_ONCE, Execution
-from amp.explore.shrink import told
-from amp.explore.story import story
+from amp.exploration.schedule import VALUE_AT_ONCE, Execution
+from amp.exploration.shrink import told
+from amp.exploration.story import story
 
 LOAD_BUFFERING = ("r0=x y=1", "r1=y x=1")
 

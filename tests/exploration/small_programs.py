@@ -29,7 +29,7 @@ from typing import Any
 from amp._core import _bridge
 from amp._core._bridge import ExploredBytes, LazyBytes, ModelledPort
 from amp.errors import UsageError, Violation
-from amp.explore.explorer import Bounds, Ending, Exploration, Explorer, Machine
+from amp.exploration.explorer import Bounds, Ending, Exploration, Explorer, Machine
 from amp.machine.model_room import place_model
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.placement import Place, Placement

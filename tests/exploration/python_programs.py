@@ -29,7 +29,7 @@ import numpy
 
 from amp._core._bridge import Word
 from amp.errors import AccessFault, Stall, Violation
-from amp.explore.explorer import Machine
+from amp.exploration.explorer import Machine
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import SiteMap
@@ -212,7 +212,7 @@ SPACE: dict[str, Any] = {
 }
 HEADER = """\
 import sys
-sys.path.insert(0, "tests/explore")  # run from the project's folder
+sys.path.insert(0, "tests/exploration")  # run from the project's folder
 from python_programs import *
 from python_programs import SPACE
 globals().update(SPACE)

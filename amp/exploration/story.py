@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from amp.explore.explorer import side_name
-from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
+from amp.exploration.explorer import side_name
+from amp.exploration.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.port.port import CPU_NAMES
 
 

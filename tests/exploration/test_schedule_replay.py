@@ -17,8 +17,15 @@ from replay_machine import ReplayMachine, replay_machine
 from small_programs import explorer_of
 
 from amp.errors import Stall, UsageError
-from amp.explore.explorer import Ending
-from amp.explore.schedule import Execution, NotALine, mixes_own_bytes, needs_late_atomics, needs_late_loads, script_of
+from amp.exploration.explorer import Ending
+from amp.exploration.schedule import (
+    Execution,
+    NotALine,
+    mixes_own_bytes,
+    needs_late_atomics,
+    needs_late_loads,
+    script_of,
+)
 from amp.lab.machine import Machine
 from amp.machine.config import Mode
 from amp.ordering.architectures import ARCHITECTURES, Architecture

@@ -1,6 +1,6 @@
 """Look for a program on which a C core that was built elsewhere, with an error in it say, differs.
 
-    python tests/explore/planted_search.py BRIDGE.so PROGRAMS [JUDGE]
+    python tests/exploration/planted_search.py BRIDGE.so PROGRAMS [JUDGE]
 
 Prints the number of the first program of which JUDGE, or any judge, sees it, and all that do; nothing if
 there is none. Those below 0 are random_programs.uses().

@@ -10,7 +10,7 @@ import pytest
 from small_programs import as_if_multi_copy_atomic, explored
 
 from amp.errors import UsageError
-from amp.explore.explorer import Explorer, Machine
+from amp.exploration.explorer import Explorer, Machine
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.placement import Placement
 from amp.ordering.platforms import PLATFORMS

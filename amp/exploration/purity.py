@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from amp._core import _bridge
 
-_identity = id  # under this name: the program's own calls of id() are watched (amp.explore.chance)
+_identity = id  # under this name: the program's own calls of id() are watched (amp.exploration.chance)
 REACH: Final = 50_000  # things
 _PLAIN: Final = frozenset({int, str, bytes, float, complex, bool, type(None), range, _bridge.Word})
 _SKIPPED: Final = (
@@ -169,6 +169,8 @@ class _Walk:
         for name, value in list(function.__dict__.items()):
             yield f"{where}.{name}", value
         for name in _names(function.__code__):
+            if name.startswith("@"):  # no name of a program's: pytest's own, in a test module's asserts
+                continue
             self._names[name] = None
             if name in function.__globals__:
                 yield name, function.__globals__[name]

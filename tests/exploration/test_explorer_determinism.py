@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from explored_programs import program_explorer
 
-from amp.explore.explorer import Bounds, Exploration, Explorer, Machine, Nondeterministic
+from amp.exploration.explorer import Bounds, Exploration, Explorer, Machine, Nondeterministic
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS
 from amp.ordering.sites import SiteMap

@@ -12,7 +12,7 @@ from c_parts import c_part, shared_object
 from explored_programs import BOUNDS, explore
 from two_parts import Part
 
-from amp.explore.explorer import Exploration, Explorer, Machine
+from amp.exploration.explorer import Exploration, Explorer, Machine
 from amp.machine.config import Mode, Tally
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amp.explore.explorer import Bounds, Exploration, Explorer, Machine
+from amp.exploration.explorer import Bounds, Exploration, Explorer, Machine
 from amp.machine.config import Mode, Tally
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.platforms import PLATFORMS, Platform

@@ -1,4 +1,4 @@
-"""Watches that a look in vain changes nothing of its program's (see amp.explore.purity).
+"""Watches that a look in vain changes nothing of its program's (see amp.exploration.purity).
 
 Comparing everything that a look can reach, before and after, takes longer than the look. So it is done where the
 program knows something that it never knew at a look before, and where a look takes another path than the one that was
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from amp.explore.purity import REACH, State, TooMuch, changed, state_of
+from amp.exploration.purity import REACH, State, TooMuch, changed, state_of
 
 
 class Refused(BaseException):

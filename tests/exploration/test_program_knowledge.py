@@ -12,7 +12,7 @@ import pytest
 from two_parts import Bad, X, Y, Z, nothing, verdict
 
 from amp.errors import AccessFault, UsageError
-from amp.explore.explorer import Nondeterministic
+from amp.exploration.explorer import Nondeterministic
 from amp.ordering.barriers import Primitive
 from amp.port.port import Port
 

@@ -12,7 +12,7 @@ from c_parts import c_part, shared_object
 from two_parts import Part, exploration, verdict
 
 from amp.errors import AccessFault, UsageError
-from amp.explore.explorer import Nondeterministic
+from amp.exploration.explorer import Nondeterministic
 from amp.ordering.barriers import Primitive
 from amp.port.port import Port
 

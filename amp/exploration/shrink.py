@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Final
 
 from amp.errors import AmpError, Stall, UsageError
-from amp.explore.explorer import Choice, Explorer, Finding
-from amp.explore.schedule import Execution, NotALine, line_of, reorders_loads, script_along, stale_loads
+from amp.exploration.explorer import Choice, Explorer, Finding
+from amp.exploration.schedule import Execution, NotALine, line_of, reorders_loads, script_along, stale_loads
 from amp.machine.script import Goal, Script, Visible
 
 OPTION, POSTPONE = 0, 1  # the core's enum xp_branch

@@ -1,6 +1,6 @@
 """Look for a shape of which a C core that was built elsewhere, with an error in its stages, shows too much. Not a test.
 
-    python tests/explore/planted_stages.py BRIDGE.so RUNS
+    python tests/exploration/planted_stages.py BRIDGE.so RUNS
 
 Prints the first placed shape that the running machine ends in a way that the explorer does not know; nothing if there
 is none.

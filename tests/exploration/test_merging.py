@@ -9,7 +9,7 @@ from port_strategies import placements, platforms, programs
 from slow_sizes import size
 from small_programs import Outcome, explored, sought
 
-from amp.explore.explorer import Exploration
+from amp.exploration.explorer import Exploration
 from amp.ordering.placement import Placement
 
 MOST_RUNS = 3000  # of one exploration without merging; larger programs are left out

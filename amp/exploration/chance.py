@@ -10,7 +10,7 @@ The garbage collector does not run meanwhile: what it calls would be called in t
 
 Not seen: what a program learns from a file, the environment, a device, the hash of an object that has none of its
 own, or the order of a set of such objects. If it makes
-another access because of it, in a run that is repeated, that is seen (amp.explore.explorer).
+another access because of it, in a run that is repeated, that is seen (amp.exploration.explorer).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from types import FrameType, MappingProxyType, ModuleType
 from typing import Any, Final
 
-from amp.explore.standing import standing
+from amp.exploration.standing import standing
 from amp.users import is_users
 
 _CLOCKS: Final = tuple(
