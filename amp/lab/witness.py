@@ -78,6 +78,8 @@ def content(plan: Plan, found: Witness) -> bytes:
         raise UsageError("a finding of direct mode keeps no trace: there is nothing to save")
     if not plan.is_nameable:
         raise UsageError(f"platform {plan.platform_name} is no name and no file: a witness cannot say what it is")
+    if not plan.program.reference:
+        raise UsageError(f"program {plan.program.name} is made inside a function: no other process can find it")
     if found.trace is None and not found.not_repeated:
         raise UsageError("of the findings of many runs only the first keep their trace: save one of those")
     assert outcome.finder is not None, outcome
