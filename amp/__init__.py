@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from amp.programs.decorator import program as program
     from amp.programs.program import Program as Program
     from amp.programs.program import Size as Size
+    from amp.pytest_plugin import explore as explore
 
 _PLACES: Final = {
     "HOST": "amp.port.port",
@@ -81,6 +82,7 @@ _PLACES: Final = {
     "Verification": "amp.lab.api",
     "Violation": "amp.errors",
     "explain": "amp.lab.api",
+    "explore": "amp.pytest_plugin",
     "load": "amp.programs",
     "platform": "amp.ordering",
     "program": "amp.programs.decorator",

@@ -35,7 +35,7 @@ GROUPS = {
         "Code",
     ),
     "What its parts are given": ("Port", "HOST", "REMOTE"),
-    "What is done with it": ("verify", "run", "sites", "explain", "replay", "load", "platform"),
+    "What is done with it": ("verify", "run", "sites", "explain", "replay", "explore", "load", "platform"),
     "What comes back": ("Verification", "TableCell", "Finding", "Runs", "Replay"),
     "Errors": ("AmpError", "UsageError", "ProgramError", "Violation", "FailedCheck", "Stall"),
 }

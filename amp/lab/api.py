@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from amp.errors import UsageError
-from amp.explore.explorer import Bounds
+from amp.exploration.explorer import Bounds
 from amp.files import write_whole
 from amp.lab import witness as files
 from amp.lab.plan import Plan, make_plan
@@ -65,6 +65,8 @@ class Finding:
         where = f" on {self.platform} with {self.barriers} barriers" if self.platform else ""
         lines = [f"violation by the {self.part}{where}: {self.text}", *self.story]
         lines += [f"{heading}: {text}" for heading, text in self.why]
+        if self._witness.not_repeated:
+            lines.append(f"Not repeated in processes: {self._witness.not_repeated}")
         return "\n".join([*lines, f"Replay: {self.command}"] if self.command else lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -211,7 +213,7 @@ def verify(
         )
         for cell in table.cells
     )
-    found = None if table.smallest is None else _finding(table.smallest.plan, table.smallest.witness)
+    found = None if table.smallest is None else finding_of(table.smallest.plan, table.smallest.witness)
     shown = title(plans[0]) if len(plans) == 1 else plans[0].program.name
     return Verification(shown, table.status, cells, found, table.seconds, table)
 
@@ -250,7 +252,7 @@ def run(
     result = run_plan(plan, range(seed, seed + seeds))
     if result.interrupted:
         raise KeyboardInterrupt
-    findings = tuple(_finding(plan, each) for each in result.witnesses)
+    findings = tuple(finding_of(plan, each) for each in result.witnesses)
     return Runs(plan.program.name, len(result.outcomes), findings, result.seconds, run_data(result))
 
 
@@ -283,13 +285,13 @@ def sites(
 
 def explain(path: str, *, program: str | None = None) -> Finding:
     """The finding that a witness file holds. `program` says where its program is now (FILE:NAME), if it was moved."""
-    return _finding(*files.load(path, program))
+    return finding_of(*files.load(path, program))
 
 
 def replay(path: str, *, program: str | None = None) -> Replay:
     """Run a witness again in fresh processes, access for access. `program` as for explain."""
     plan, found, outcome, same = files.replay(path, program)
-    return Replay(_finding(plan, found), same, outcome.events, f"{outcome.digest:016x}")
+    return Replay(finding_of(plan, found), same, outcome.events, f"{outcome.digest:016x}")
 
 
 def _weakened(weaken: Weaken) -> tuple[str, ...]:
@@ -303,7 +305,8 @@ def _mode(mode: str | Mode) -> Mode:
         raise UsageError(f"mode is {mode!r:.40}, expected {', '.join(each.value for each in Mode)}") from None
 
 
-def _finding(plan: Plan, found: Witness) -> Finding:
+def finding_of(plan: Plan, found: Witness) -> Finding:
+    """The record of a witness that a run of `plan` left."""
     report, finder = found.outcome.finding, found.outcome.finder
     assert report is not None, found
     assert finder is not None, found

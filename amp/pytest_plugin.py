@@ -1,0 +1,269 @@
+"""The pytest plugin: a protocol explored as a test, an item for each platform and class of barriers.
+
+    @amp.explore(platforms=["omap4-2011", "arm64-domains"], barriers=["smp", "mandatory"])
+    @pytest.mark.amp_broken(barriers=["smp"], site="publish")
+    def test_handover():
+        return Handover  # a Program, or what the command line takes: a name, a file, "ring.elf?host=send&..."
+
+Installed with amp (entry point `pytest11`). Nothing of amp but this module is loaded before such a test runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from amp.lab.gate import Result
+    from amp.ordering.platforms import Platform
+    from amp.programs.program import Program
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+FOLDER: Final = ".amp"
+_EXPLORED: Final = "amp_explored"
+_BROKEN: Final = "amp_broken"
+_CELL: Final = "amp_cell"  # the fixture by which an item knows its platform and class
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a test asks for; the fields are the arguments of `explore`."""
+
+    program: str | Program | None
+    platforms: tuple[str | Platform, ...]
+    barriers: tuple[str, ...]
+    weaken: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def explore(
+    program: str | Program | None = None,
+    *,
+    platforms: str | Platform | Sequence[str | Platform] = (),
+    barriers: str | Sequence[str] = (),
+    weaken: Sequence[str] | Mapping[str, str] = (),
+    messages: int | None = None,
+    ring_size: int | None = None,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    max_executions: int = 1_000_000,
+    max_seconds: float = 600.0,
+    runs: int = 0,
+) -> Callable[[Test], Test]:
+    """Make a test of a protocol: one item for each platform and each class of barriers, explored to its end.
+
+    The test returns the program: an amp.Program, or a name, a file or an ELF reference; or `program` names it, and the
+    test only sets up what it needs. It may use fixtures. An item fails for a violation, told with its timeline, and for
+    a bound that is reached; a test marked `amp_broken` fails if there is no violation. `platforms` and `barriers` are
+    as in amp.verify, lists or "all"; without them omap4-2011, and the program's own barriers. `max_executions` and
+    `max_seconds` bound an item; with `runs` it makes so many runs by chance instead, which prove nothing.
+
+    A program at the top of a module is shown in processes of its own and explained; of one that is made inside a
+    function other processes know nothing, so only the explorer's execution is told.
+    """
+    asked = Asked(
+        program,
+        _listed(platforms),
+        _listed(barriers),
+        tuple(f"{site}={to}" for site, to in weaken.items()) if isinstance(weaken, Mapping) else tuple(weaken),
+        MappingProxyType(
+            {
+                "messages": messages,
+                "ring_size": ring_size,
+                "sizes": sizes,
+                "max_executions": max_executions,
+                "max_seconds": max_seconds,
+                "runs": runs,
+            }
+        ),
+    )
+
+    def decorate(test: Test) -> Test:
+        cells: Callable[[Test], Test] = pytest.mark.usefixtures(_CELL)
+        explored: Callable[[Test], Test] = getattr(pytest.mark, _EXPLORED)(asked)
+        return explored(cells(test))
+
+    return decorate
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    """One, or several: "a,b" is two."""
+    values = value if isinstance(value, list | tuple | set) else [value]
+    return tuple(
+        part for each in values for part in (filter(None, each.split(",")) if isinstance(each, str) else [each])
+    )
+
+
+# --- what pytest calls ------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("amp", "memory ordering (amp)")
+    group.addoption("--amp-platform", metavar="LIST", help="explore these platforms, whatever the tests name; or all")
+    group.addoption("--amp-budget", metavar="SECONDS", type=float, help="at most so long for each item")
+    group.addoption("--amp-seed", metavar="N", type=int, default=1, help="of tests that explore by chance")
+    group.addoption(
+        "--amp-replay", metavar="SCHEDULE", help="only the execution of this schedule, or of a witness file"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        f"{_EXPLORED}(asked): made by amp.explore: the test returns a program, which is explored",
+        f"{_BROKEN}(platforms=..., barriers=..., site=...): there a violation must be found, blamed on that site",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+@pytest.fixture
+def amp_cell(request: pytest.FixtureRequest) -> tuple[Any, str | None]:
+    """The platform and the class of barriers of an item; None: the program's own."""
+    found: tuple[Any, str | None] = request.param
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker(_EXPLORED)
+    if marker is None:
+        return
+    asked: Asked = marker.args[0]
+    chosen = metafunc.config.getoption("--amp-platform")
+    platforms = _all_of("platforms", _listed(chosen) if chosen else asked.platforms or ("omap4-2011",))
+    cells = list(product(platforms, _all_of("barriers", asked.barriers) or (None,)))
+    names = [[getattr(on, "name", on), *([barriers] if barriers else [])] for on, barriers in cells]
+    metafunc.parametrize(_CELL, cells, ids=["-".join(map(str, each)) for each in names], indirect=True)
+
+
+def _all_of(what: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if "all" not in values:
+        return tuple(dict.fromkeys(values))
+    if what == "platforms":
+        from amp.ordering.platforms import PLATFORMS  # noqa: PLC0415  (collecting loads nothing that it does not need)
+
+        return tuple(PLATFORMS)
+    from amp.ordering.barriers import BarrierClass  # noqa: PLC0415
+
+    return tuple(each.value for each in BarrierClass)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+    marker = pyfuncitem.get_closest_marker(_EXPLORED)
+    if marker is None:
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    returned = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    _judge(pyfuncitem, marker.args[0], returned)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line for all explored items, of every worker."""
+    said = Counter(
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for key, value in report.user_properties
+        if key == "amp"
+    )
+    if said:
+        terminalreporter.write_line("amp: " + ", ".join(f"{number} {what}" for what, number in sorted(said.items())))
+
+
+# --- an item ----------------------------------------------------------------------------------------------------------
+
+
+def _judge(item: pytest.Function, asked: Asked, returned: object) -> None:
+    """Explore the item's cell. Fails, or raises what is wrong with the test."""
+    from amp.errors import AmpError  # noqa: PLC0415
+    from amp.exploration.explorer import Nondeterministic  # noqa: PLC0415
+
+    platform, barriers = _cell_of(item)
+    broken = [each.kwargs for each in item.iter_markers(_BROKEN) if _concerns(each, platform, barriers)]
+    try:
+        result, wrong = _result(item, asked, returned), ""
+    except Nondeterministic as error:
+        result, wrong = None, f"not deterministic, so what was explored says nothing: {error}"
+    except AmpError as error:
+        result, wrong = None, "\n".join([str(error), *getattr(error, "frames", ())])
+    if result is None:
+        _fail(wrong)
+    wanted = {site for each in broken if (site := each.get("site")) is not None}
+    item.user_properties.append(("amp", f"broken, as marked ({result.status})" if broken else result.status))
+    if broken:
+        _check_broken(result, wanted)
+    elif result.finding is not None:
+        _fail("\n".join(_told(item, result)))
+    elif result.status == "inconclusive" and not item.config.getoption("--amp-replay"):
+        _fail(f"inconclusive: stopped after {result.exploration.bound}; nothing found so far")
+
+
+def _cell_of(item: pytest.Function) -> tuple[str | Platform, str | None]:
+    return cast("tuple[str | Platform, str | None]", item.funcargs[_CELL])
+
+
+def _result(item: pytest.Function, asked: Asked, returned: object) -> Result:
+    from amp.errors import UsageError  # noqa: PLC0415
+    from amp.lab.gate import Cell, Memory, explored, replayed  # noqa: PLC0415
+    from amp.programs.program import Program  # noqa: PLC0415
+
+    program = asked.program if returned is None else returned
+    if not isinstance(program, str | Program):
+        raise UsageError(f"{item.name} returns {program!r:.60}, expected an amp.Program, or the name of one")
+    platform, barriers = _cell_of(item)
+    options = dict(asked.options)
+    if (budget := item.config.getoption("--amp-budget")) is not None:
+        options["max_seconds"] = budget
+    cell = Cell(program, platform, barriers, asked.weaken, **options, seed=item.config.getoption("--amp-seed"))
+    if schedule := item.config.getoption("--amp-replay"):
+        return replayed(cell, schedule)
+    return explored(cell, Memory(_folder(item), item.nodeid))
+
+
+def _folder(item: pytest.Item) -> Path:
+    return item.config.rootpath / FOLDER
+
+
+def _concerns(mark: pytest.Mark, platform: Any, barriers: str | None) -> bool:
+    """Does an `amp_broken` speak of this cell? What it does not name is all."""
+    from amp.errors import UsageError  # noqa: PLC0415
+
+    if mark.args or set(mark.kwargs) - {"platforms", "barriers", "site"}:
+        raise UsageError(f"{_BROKEN} takes platforms=, barriers= and site=, not {mark.args or mark.kwargs}")
+    on = _listed(mark.kwargs.get("platforms", ()))
+    classes = _listed(mark.kwargs.get("barriers", ()))
+    return (not on or platform in on or getattr(platform, "name", None) in on) and (not classes or barriers in classes)
+
+
+def _check_broken(result: Result, wanted: Collection[str | None]) -> None:
+    where = " and ".join(sorted(filter(None, wanted)))
+    if result.finding is None:
+        _fail(f"no violation, expected one{f' at {where}' if where else ''}: {result.status}")
+    if where and result.finding.site not in wanted:
+        blamed = result.finding.site or "no site"
+        _fail(f"a violation blamed on {blamed}, expected {where}\n{result.finding}")
+
+
+def _told(item: pytest.Function, result: Result) -> list[str]:
+    assert result.finding is not None, result
+    lines = [str(result.finding)]
+    if result.remembered:
+        lines.append("Remembered: its schedule was tried first; nothing else was explored")
+    if result.witness is not None:
+        lines.append(f"Witness: {result.witness.relative_to(item.config.rootpath)} (amp explain, amp replay)")
+    elif result.unsaved:
+        lines.append(f"Witness: none: {result.unsaved}")
+    if result.finding.schedule:
+        lines.append(f"Again: pytest '{item.nodeid}' --amp-replay {result.finding.schedule}")
+    return lines
+
+
+def _fail(text: str) -> NoReturn:
+    pytest.fail(text, pytrace=False)
