@@ -185,9 +185,9 @@ def _judge(item: pytest.Function, asked: Asked, returned: object) -> None:
     from amp.errors import AmpError  # noqa: PLC0415
     from amp.exploration.explorer import Nondeterministic  # noqa: PLC0415
 
-    platform, barriers = _cell_of(item)
-    broken = [each.kwargs for each in item.iter_markers(_BROKEN) if _concerns(each, platform, barriers)]
+    broken: list[Mapping[str, Any]] = []
     try:
+        broken = [each.kwargs for each in item.iter_markers(_BROKEN) if _concerns(each, *_cell_of(item))]
         result, wrong = _result(item, asked, returned), ""
     except Nondeterministic as error:
         result, wrong = None, f"not deterministic, so what was explored says nothing: {error}"
@@ -201,7 +201,7 @@ def _judge(item: pytest.Function, asked: Asked, returned: object) -> None:
         _check_broken(result, wanted)
     elif result.finding is not None:
         _fail("\n".join(_told(item, result)))
-    elif result.status == "inconclusive" and not item.config.getoption("--amp-replay"):
+    elif result.status == "inconclusive":
         _fail(f"inconclusive: stopped after {result.exploration.bound}; nothing found so far")
 
 

@@ -85,6 +85,24 @@ def test_the_line_that_it_prints_shows_the_same_again(project: pytest.Pytester) 
     assert "check failed at test_own.py" in said(result)
 
 
+def test_a_schedule_that_shows_nothing_passes_and_is_no_verification(project: pytest.Pytester) -> None:
+    found = re.search(r"Again: pytest '(\S+)' --amp-replay (\S+)", said(ran(project, SMP)))
+    assert found is not None
+    stronger = SMP.replace('["smp"]', '["smp"], weaken={"publish": "mandatory", "consume": "mandatory"}')
+    ran(project, stronger, found[1], "--amp-replay", found[2]).assert_outcomes(failed=1)  # it cannot go that way
+    checkless = PROGRAM.replace("assert cpu.load(at.data) == 42", "cpu.load(at.data)")
+    project.makepyfile(test_own=f"{checkless}\n\n{SMP}")
+    result = again(project, found[1], "--amp-replay", found[2])
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["amp: 1 followed"])
+
+
+def test_a_mark_that_says_what_it_cannot_is_told_in_one_line(project: pytest.Pytester) -> None:
+    told = said(ran(project, '@pytest.mark.amp_broken(platform="arm64")\n' + SMP))
+    assert "amp_broken takes platforms=, barriers= and site=, not {'platform': 'arm64'}" in told
+    assert "Error" not in told
+
+
 def test_the_witness_lies_where_ci_can_upload_it_and_can_be_replayed(project: pytest.Pytester) -> None:
     found = re.search(r"Witness: (\S+) ", said(ran(project, SMP)))
     assert found is not None

@@ -74,7 +74,8 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a cell. `status` is "verified", "violation", "inconclusive", or "sampled": no violation by chance.
+    """What came of a cell. `status` is "verified", "violation", "inconclusive"; "sampled": no violation by chance;
+    "followed": none along a schedule.
 
     `remembered`: the schedule of an earlier violation showed it again, and nothing else was explored. `witness` is the
     file that was written, None where a violation cannot be saved, and `unsaved` says why.
@@ -161,7 +162,7 @@ def explored(cell: Cell, memory: Memory | None = None) -> Result:
     bounds = Bounds(cell.max_executions, cell.max_seconds)
     if cell.runs:
         chance = Bounds(cell.runs, cell.max_seconds)
-        return _told(sample(plan, Chooser.URW, cell.seed, 3, chance), memory, by_chance=True)
+        return _told(sample(plan, Chooser.URW, cell.seed, 3, chance), memory, holds="sampled")
     return _told(verify(plan, bounds), memory)
 
 
@@ -174,17 +175,18 @@ def replayed(cell: Cell, schedule: str) -> Result:
             raise UsageError(f"witness {schedule} has no schedule: a run by its seed is repeated by amp replay")
     else:
         plan, token = cell.plan(), schedule
-    return _told(along(plan, Script.from_token(token)), None)
+    return _told(along(plan, Script.from_token(token)), None, holds="followed")
 
 
-def _told(verdict: Verdict, memory: Memory | None, *, remembered: bool = False, by_chance: bool = False) -> Result:
+def _told(verdict: Verdict, memory: Memory | None, *, remembered: bool = False, holds: str = "") -> Result:
+    """`holds` is the status of what found nothing and is no exploration."""
     if verdict.interrupted:
         raise KeyboardInterrupt
     found, status = verdict.counterexample, verdict.status
     if found is None:
         if memory is not None and status == "verified":
             memory.forget()
-        return Result("sampled" if by_chance else status, verdict.exploration, None)
+        return Result(holds or status, verdict.exploration, None)
     finding = finding_of(found.plan, found.witness)
     unsaved = "" if memory is None else memory.keep(finding, found.plan)
     witness = None if memory is None or unsaved else memory.witness
