@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from amp.lab.gate import Result
+    from amp.lab.pairs import RpmsgPair, VringPair
     from amp.ordering.platforms import Platform
     from amp.programs.program import Program
 
@@ -29,6 +32,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 FOLDER: Final = ".amp"
 _EXPLORED: Final = "amp_explored"
 _BROKEN: Final = "amp_broken"
+_PAIR: Final = "amp_pair"
 _CELL: Final = "amp_cell"  # the fixture by which an item knows its platform and class
 
 
@@ -107,7 +111,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("amp", "memory ordering (amp)")
     group.addoption("--amp-platform", metavar="LIST", help="explore these platforms, whatever the tests name; or all")
     group.addoption("--amp-budget", metavar="SECONDS", type=float, help="at most so long for each item")
-    group.addoption("--amp-seed", metavar="N", type=int, default=1, help="of tests that explore by chance")
+    group.addoption(
+        "--amp-seed",
+        metavar="N",
+        type=int,
+        default=1,
+        help="of tests that explore by chance, and of pairs on a platform",
+    )
     group.addoption(
         "--amp-replay", metavar="SCHEDULE", help="only the execution of this schedule, or of a witness file"
     )
@@ -117,6 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         f"{_EXPLORED}(asked): made by amp.explore: the test returns a program, which is explored",
         f"{_BROKEN}(platforms=..., barriers=..., site=...): there a violation must be found, blamed on that site",
+        f"{_PAIR}(num=..., event_idx=..., platform=...): what vring_pair and rpmsg_pair are made with",
     ):
         config.addinivalue_line("markers", line)
 
@@ -175,6 +186,35 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     )
     if said:
         terminalreporter.write_line("amp: " + ", ".join(f"{number} {what}" for what, number in sorted(said.items())))
+
+
+# --- both ends of a ring, of an rpmsg link ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vring_pair(request: pytest.FixtureRequest) -> Iterator[VringPair]:
+    """A split ring in shared memory, both its ends in this process (amp.lab.pairs.VringPair).
+
+    `@pytest.mark.amp_pair(num=..., event_idx=..., platform=...)` chooses; without a platform the ports are direct.
+    """
+    from amp.lab.pairs import VringPair  # noqa: PLC0415
+
+    with VringPair(**_pair_options(request)) as pair:
+        yield pair
+
+
+@pytest.fixture
+def rpmsg_pair(request: pytest.FixtureRequest) -> Iterator[RpmsgPair]:
+    """An rpmsg link, both its buses in this process (amp.lab.pairs.RpmsgPair); `amp_pair` chooses, as of vring_pair."""
+    from amp.lab.pairs import RpmsgPair  # noqa: PLC0415
+
+    with RpmsgPair(**_pair_options(request)) as pair:
+        yield pair
+
+
+def _pair_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    marker = request.node.get_closest_marker(_PAIR)
+    return {"seed": request.config.getoption("--amp-seed"), **({} if marker is None else marker.kwargs)}
 
 
 # --- an item ----------------------------------------------------------------------------------------------------------

@@ -1,96 +1,24 @@
-"""One ring in real shared memory, with both CPUs' ports in this process, for the tests of the queues. Not a test."""
+"""One ring in real shared memory, and what a hostile peer does to it, for the tests of the queues. Not a test."""
 
 from __future__ import annotations
 
-import functools
 import struct
-from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
-from amp._core import _bridge
-from amp.ordering import platform
-from amp.ordering.barriers import BarrierClass, Primitive
-from amp.ordering.platforms import Side
-from amp.ordering.sites import SiteMap
-from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled
-from amp.port.port import HOST, REMOTE
-from amp.region import PAGE_SIZE, Layout, Region
-from amp.virtio.sites import SITES
-from amp.virtio.split import DESC_BYTES, Segment, SplitLayout
-from hostside.virtqueue import DriverQueue, IndirectTables
+from amp.lab.pairs import VringPair
+from amp.ordering.barriers import Primitive
+from amp.virtio.split import DESC_BYTES
+from hostside.virtqueue import DriverQueue
 from remoteside.virtqueue import DeviceQueue
 
 DIRECT = "direct"
 
 
-class RingMachine:
-    """`door` is "direct", or the platform of a model, in free mode unless told otherwise. Every site is MANDATORY.
+class RingMachine(VringPair):
+    """`door` is "direct", or the platform of a model, in free mode unless told otherwise."""
 
-    `memory` is what the device is told a buffer may lie in: the indirect tables, then room for buffers.
-    """
-
-    def __init__(
-        self,
-        num: int = 8,
-        *,
-        door: str = DIRECT,
-        align: int = 4096,
-        event_idx: bool = False,
-        indirect: bool = False,
-        entries: int = 4,
-        buffers_bytes: int = 1 << 16,
-        seed: int = 1,
-        mode: int = _bridge.FREE,
-    ) -> None:
-        self.layout = SplitLayout(num, PAGE_SIZE, align)
-        self.event_idx, self.entries = event_idx, entries
-        tables_bytes = num * entries * DESC_BYTES if indirect else 0
-        plan = functools.partial(
-            Layout.plan, vrings=self.layout.end - PAGE_SIZE, buffers=buffers_bytes + tables_bytes, resources=1
-        )
-        config = (2, mode, *plan(model=1).shared, 64, 1 << 12, 64, seed)
-        self.region = Region.create(plan(model=1 if door == DIRECT else _bridge.model_room(config)))
-        buffers = self.region.layout["buffers"]
-        self.memory = buffers.offset, buffers.end
-        self.buffers = buffers.offset + tables_bytes
-        self.tables = IndirectTables(buffers.offset, entries) if indirect else None
-        sites = SiteMap.for_class(BarrierClass.MANDATORY, SITES)
-        self.host: DirectPort | ModelledPort
-        self.remote: DirectPort | ModelledPort
-        if door == DIRECT:
-            self.host, self.remote = open_direct(self.region, HOST, sites), open_direct(self.region, REMOTE, sites)
-            return
-        at, machine = self.region.layout["model"].offset, platform(door)
-        _bridge.model_init(self.region.memory, at, config)
-        for cpu, side in enumerate(Side):
-            orders = bytes(int(value) for value in machine.table(side))
-            _bridge.model_set_orders(self.region.memory, at, cpu, int(machine.implicit(side)), orders)
-        self.host, self.remote = open_modelled(self.region, HOST, sites), open_modelled(self.region, REMOTE, sites)
-
-    def __enter__(self) -> RingMachine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.region.close()
-
-    def driver(self, port: Any = None) -> DriverQueue[int]:
-        return DriverQueue(port or self.host, self.layout, event_idx=self.event_idx, indirect=self.tables)
-
-    def device(self, port: Any = None) -> DeviceQueue:
-        return DeviceQueue(
-            port or self.remote, self.layout, self.memory, event_idx=self.event_idx, indirect=self.tables is not None
-        )
-
-    def segments(self, lengths: Sequence[int], *, start: int = 0) -> tuple[Segment, ...]:
-        """Segments of these lengths, one behind the other, `start` bytes into the room for buffers."""
-        result, at = [], self.buffers + start
-        for length in lengths:
-            result.append(Segment(at, length))
-            at += length
-        return tuple(result)
+    def __init__(self, num: int = 8, *, door: str = DIRECT, **more: Any) -> None:
+        super().__init__(num, platform="" if door == DIRECT else door, **more)
 
     def descriptor(
         self, index: int, address: int, length: int, flags: int = 0, following: int = 0, *, table: int | None = None

@@ -277,6 +277,39 @@ def test_the_tests_above_see_the_installed_plugin(pytestconfig: pytest.Config) -
     assert Path(plugin.__file__).name == "pytest_plugin.py"
 
 
+PAIRS = """
+import pytest
+
+
+def test_ring(vring_pair):
+    driver, device = vring_pair.driver(), vring_pair.device()
+    [buffer] = vring_pair.segments([16])
+    vring_pair.host.write(buffer.address, b"sixteen bytes, 1")
+    driver.add([buffer], [], "token")
+    chain = device.next_chain()
+    assert bytes(vring_pair.remote.read(chain.readable[0].address, 16)) == b"sixteen bytes, 1"
+    device.push_used(chain.head, 0)
+    assert driver.get_used() == ("token", 0)
+
+
+@pytest.mark.amp_pair(num=4, platform="arm64-domains")
+def test_link(rpmsg_pair):
+    host, remote = rpmsg_pair.endpoints()
+    remote.callback = lambda end, m: end.sendto(m.data[::-1], m.source)
+    host.send(b"abc")
+    assert host.recv().data == b"cba"
+
+
+@pytest.mark.amp_pair(buffers=1)
+def test_wrong(vring_pair): pass
+"""
+
+
+def test_both_ends_of_a_ring_and_of_a_link_are_fixtures(project: pytest.Pytester) -> None:
+    project.makepyfile(test_pairs=PAIRS)
+    again(project, "--amp-seed", "3").assert_outcomes(passed=2, errors=1)
+
+
 def test_the_page_in_the_docs_does_what_it_says(project: pytest.Pytester) -> None:
     page = (Path(__file__).parents[1] / "docs" / "pytest.md").read_text()
     [module] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
