@@ -27,14 +27,14 @@ def test_the_documented_program_is_verified_broken_run_and_taken_apart(tmp_path:
         line.replace("amp config", f"{python.parent / 'amp'} config"),
         shell=True,
         cwd=tmp_path,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert built.returncode == 0
 
     def told(*command: str, status: int) -> str:
         done = subprocess.run(
-            [python.parent / "amp", *command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [python.parent / "amp", *command], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout

@@ -31,6 +31,7 @@ from amp.machine.core_process import LINE_LIMIT_BYTES, CrashReport, PowerOn
 from amp.machine.patience import Patience, in_line_s
 from amp.machine.soc import Soc
 from amp.port.port import REMOTE
+from amp.threads import Worker
 
 RUNTIME: Final = "python"  # of the firmware's note: what this core can run
 STOP_LIMIT_S: Final = 2.0  # how long an orderly stop may take
@@ -68,7 +69,7 @@ class ProcessCore:
         self._crash: Crash | None = None
         self._asked = False  # to end
         self._run: _Run | None = None
-        self._watcher: threading.Thread | None = None
+        self._watcher: Worker | None = None
 
     @property
     def state(self) -> CoreState:
@@ -113,9 +114,7 @@ class ProcessCore:
         with ctrl_c_waits():
             self._run = run = _Run(soc, self._module, boot.watchdog_s)
             self._asked, self._crash, self._state = False, None, CoreState.RUNNING
-            self._watcher = threading.Thread(
-                target=self._watch, args=(run,), name=f"{self._module} watcher", daemon=True
-            )
+            self._watcher = Worker(partial(self._watch, run), f"{self._module} watcher")
             try:
                 self._watcher.start()
             except RuntimeError as error:
@@ -166,9 +165,9 @@ class ProcessCore:
             self._on_change(self)
 
 
-def _ended(thread: threading.Thread, within_s: float) -> bool:
-    thread.join(within_s)
-    return not thread.is_alive()
+def _ended(worker: Worker, within_s: float) -> bool:
+    worker.join(within_s)
+    return not worker.is_alive()
 
 
 class _Run:

@@ -23,6 +23,7 @@ from amp.port.port import Port
 from amp.rpmsg.bus import Bus
 from amp.rpmsg.endpoint import Endpoint
 from amp.rpmsg.wire import SEND_TIMEOUT_S
+from amp.threads import Worker
 from amp.virtio.sites import K2
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Pump:
         self._may_listen = threading.Semaphore(0)
         self._heard = threading.Event()
         self._slept: bool | BaseException = False  # how the sleep ended
-        self._listener = threading.Thread(target=self._listen, name="rpmsg doorbell", daemon=True)
+        self._listener = Worker(self._listen, "rpmsg doorbell")
 
     async def __aenter__(self) -> Self:
         if self._bus.pump is not None:

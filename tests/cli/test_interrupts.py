@@ -150,7 +150,7 @@ def test_what_a_killed_compilation_has_left_is_removed_by_the_next_run(tmp_path:
     lock = os.open(tmp_path / "amp-litmus-used", os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     with start(f"litmus --hardware {SB} --time 0.1 --tries 1000", tmp_path) as process:
-        assert process.communicate(timeout=60)[1] == ""
+        assert process.communicate(timeout=240)[1] == ""
     os.close(lock)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["amp-litmus-used", "amp-litmus-young", "mine"]
 

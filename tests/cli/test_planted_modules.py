@@ -110,7 +110,7 @@ def test_an_empty_or_relative_entry_of_pythonpath_does_not_reach_the_children(ho
     """`PYTHONPATH=$PYTHONPATH:/x` has an empty entry, which means the current folder."""
     start = f"import os, sys; os.environ['PYTHONPATH'] = {path!r}; os.chdir({str(hostile)!r}); "
     start += "sys.argv[1:] = ['run', 'vring']; from amp.cli.main import main; main()"
-    done = subprocess.run([sys.executable, "-P", "-c", start], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", start], capture_output=True, text=True, timeout=240, check=False)
     assert (done.returncode, done.stderr, sprung(hostile)) == (0, "", "")
 
 

@@ -64,7 +64,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("line", COMMANDS, ids=[ascii(line) for line in COMMANDS])
 def test_nothing_of_a_file_or_an_argument_drives_the_terminal(evil: Path, line: str) -> None:
-    done = subprocess.run([*AMP, *line.split(" ")], cwd=evil, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*AMP, *line.split(" ")], cwd=evil, capture_output=True, timeout=240, check=False)
     assert done.returncode in (0, 1, 2)
     for printed in (done.stdout, done.stderr):
         assert not ACTS.findall(printed.decode()), printed
@@ -123,6 +123,6 @@ def test_a_console_shows_it_wherever_it_stands(capsys: pytest.CaptureFixture[str
 
 def test_bytes_of_a_name_that_are_no_text_are_shown_as_bytes(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff\x1b.json"
-    done = subprocess.run([*map(os.fsencode, AMP), b"explain", path], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*map(os.fsencode, AMP), b"explain", path], capture_output=True, timeout=240, check=False)
     assert done.returncode == 2
     assert b"/\\xff\\x1b.json: No such file" in done.stderr

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from amp.threads import Worker
 from amp.visible import visible
 
 LINES_LIMIT: Final = 10_000  # that wait to be written
@@ -28,7 +28,7 @@ class LogWriter:
         self._began_s = time.monotonic()
         self._lines: queue.Queue[str | None] = queue.Queue(LINES_LIMIT)
         self._dropped = 0
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread = Worker(self._write, "log")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -100,7 +100,7 @@ def limited(home: Home, what: int, limit: int, *arguments: str | Path) -> subpro
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         env=home.environment,
         preexec_fn=lambda: resource.setrlimit(what, (limit, limit)),
@@ -116,7 +116,13 @@ def test_with_too_few_descriptors_one_line_says_so(tmp_path: Path, descriptors: 
         nothing_is_up(home, run, "(ulimit -n")
 
 
-@pytest.mark.parametrize("kib", [60_000, 90_000, 120_000, 200_000])
+@pytest.mark.parametrize(
+    "kib",
+    [
+        *(60_000, 90_000, 120_000, 200_000),
+        *(pytest.param(kib, marks=pytest.mark.slow) for kib in range(48_000, 76_000, 500)),  # where threads are started
+    ],
+)
 def test_with_too_little_memory_one_line_says_so_or_it_is_up(tmp_path: Path, kib: int) -> None:
     """What an interpreter takes is not ours to say: both ends are right; "is up" of a core that never starts is not."""
     with a_home() as home:
@@ -137,7 +143,7 @@ def test_standard_streams_that_are_closed_change_nothing(tmp_path: Path, closed:
         started = subprocess.run(
             [*AMP, "up", str(quiet), "--detach"],
             capture_output=True,
-            timeout=60,
+            timeout=240,
             check=False,
             env=home.environment,
             preexec_fn=lambda: [os.close(each) for each in closed],

@@ -195,7 +195,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as echo:
         echo.send(b"%d" % number)
 print(os.getpid())
 """
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=240)
     return int(run.stdout)
 
 
