@@ -125,7 +125,14 @@ def test_what_was_found_is_tried_first_and_forgotten_when_all_is_verified(projec
     assert list((project.path / ".amp").rglob("*.json")) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"format": "amp schedule 1", "schedule": "s1.AAAA"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{}", b"\xff", b"[" * 10_000, b'{"format": "amp schedule 1", "schedule": "s1.AAAA"}'),
+        b'{"format":"amp schedule 1","schedule":"s1.!","messages":1,"ring_size":1,"sizes":{}}',
+        b'{"format":"amp schedule 1","schedule":"s1.yEIr","messages":1,"ring_size":99999999999,"sizes":{}}',
+    ],
+)
 def test_a_kept_schedule_that_is_none_or_damaged_is_no_hindrance(project: pytest.Pytester, content: bytes) -> None:
     ran(project, SMP)
     for path in (project.path / ".amp" / "schedules").iterdir():
