@@ -119,7 +119,7 @@ class Memory:
             sized = plan.with_config(messages=known.messages, ring_size=known.ring_size, sizes=known.sizes)
             plan.program.settle(sized.config)
             verdict = along(sized, Script.from_token(known.schedule))
-        except (OSError, msgspec.MsgspecError, RecursionError, UsageError):  # of another day's program, or no file of ours
+        except (OSError, msgspec.MsgspecError, RecursionError, UsageError):  # another program's, or no file of ours
             return None
         return verdict if verdict.status == "violation" else None
 
