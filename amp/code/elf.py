@@ -90,6 +90,14 @@ class Image:
                 return each, address - each.start
         return None
 
+    @property
+    def own_window(self) -> tuple[int, int] | None:
+        """(address, bytes) of the shared memory that the file itself names, in whole pages: amp/code/libc/link.ld."""
+        start, size = (self.symbols.get(f"amp_shared_{each}") for each in ("start", "size"))
+        if start is None or size is None or not size.start:
+            return None
+        return start.start, -(-size.start // PAGE) * PAGE
+
     def bytes_at(self, address: int, length: int) -> bytes:
         """As loaded; fewer where nothing is."""
         for each in self.segments:

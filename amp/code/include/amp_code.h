@@ -9,7 +9,9 @@
  *   amp_kick(cpu)           rings that processor's doorbell; amp_wait() sleeps until one's own rings
  *   amp_choose(n)           0 to n - 1: an exploration tries each
  *   amp_smp_wmb(), ...      Linux's barriers by name: what the platform has for them, whatever the compiler targets
- *   AMP_SHARED              for variables in shared memory: a section of its own, .amp_shared, which begins as zeroes
+ *   amp_print("text")       a line of the story; printf() of `amp code build` ends here
+ *   AMP_SHARED              for variables in shared memory: a section of its own, .amp_shared, which begins as zeroes.
+ *                           `amp code build` puts it where --shared says; other linkers have --section-start or a script
  */
 #ifndef AMP_CODE_H
 #define AMP_CODE_H
@@ -20,7 +22,7 @@
 #else
 #define AMP_CODE_CALLED __attribute__((noipa, used, unused))
 #endif
-#define AMP_SHARED __attribute__((section(".amp_shared,\"aw\",%nobits//")))
+#define AMP_SHARED __attribute__((section(".amp_shared")))
 
 AMP_CODE_CALLED static void amp_code_fail(const char *text)
 {
@@ -44,10 +46,16 @@ AMP_CODE_CALLED static unsigned amp_code_choose(unsigned n)
     return n;
 }
 
+AMP_CODE_CALLED static void amp_code_print(const char *text)
+{
+    __asm__ volatile("" : : "r"(text) : "memory");
+}
+
 #define amp_fail(text) amp_code_fail(text)
 #define amp_kick(cpu) amp_code_kick(cpu)
 #define amp_wait() amp_code_wait()
 #define amp_choose(n) amp_code_choose(n)
+#define amp_print(text) amp_code_print(text)
 #define AMP_CODE_TEXT_OF(x) #x
 #define AMP_CODE_TEXT(x) AMP_CODE_TEXT_OF(x)
 #define amp_assert(condition)                                                                     \
