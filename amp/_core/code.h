@@ -36,6 +36,7 @@
 #define CODE_UNDO 512       /* private writes of one look */
 #define CODE_LOOK_LOADS 48  /* shared loads of one look; explore.h has room for 64 */
 #define CODE_QUEUE 64
+#define CODE_SAID 64        /* lines that one run prints; later ones are not kept */
 
 struct code_mask {
     uint64_t bit[2];
@@ -71,12 +72,14 @@ enum code_flag {
     CODE_LOOKS = 128,      /* HEAD: the loop may be a wait */
     CODE_CONDITIONAL = 256, /* does nothing where its condition does not hold */
     CODE_BEHIND = 1024,     /* exclusive store, atomic: what is behind it comes behind its store */
+    CODE_BLOCK = 4096,      /* where `condition` holds, what is behind it may store: no look goes on into that */
+    CODE_NAMED = 2048,      /* the entry of a function that is a barrier: which one, says the row of the call */
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 
 #define CODE_JUMPS 2 /* `detail` of a LOAD: what it loads is where it goes on */
 
-enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_FAIL_AT };
+enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_PRINT };
 
 /* What is computed: each register in `to` from all in `from`. */
 struct code_flow {
@@ -89,10 +92,10 @@ struct code_row {
     uint8_t condition; /* SELECT, CONDITIONAL: the architecture's number */
     uint16_t flags;    /* enum code_flag */
     uint8_t length;    /* in bytes */
-    uint8_t detail;    /* PLAIN, BRANCH, BARRIER: 1 is a call; SERVICE: which */
+    uint8_t detail;    /* 1 is a call; SERVICE: which */
     uint8_t element;   /* bytes of memory for each of `data` */
     uint8_t atom;      /* bytes of an access that happen at once, if aligned; 0: as the emulator makes it */
-    uint16_t load_by, store_by; /* primitives that order the access, or that a barrier is; 0 none */
+    uint16_t load_by, store_by; /* primitives that order the access, or that a barrier is, or a function called; 0 none */
     uint16_t site;
     uint16_t loop; /* HEAD: its number. In what the engine is given: does nothing in the loop count? */
     uint8_t expected;
@@ -165,6 +168,12 @@ enum code_stop {
     CODE_STOP_STEPS,
     CODE_STOP_FAULT,   /* a finding: `fault` says which */
     CODE_STOP_REFUSED,
+};
+
+/* A line that the part has printed; `at`: behind so many accesses and barriers of its own. */
+struct code_said {
+    uint32_t at;
+    char text[AMP_TEXT_BYTES];
 };
 
 enum code_fault { CODE_FAULT_WILD = 1, CODE_FAULT_TRAP, CODE_FAULT_UNDEFINED, CODE_FAULT_MODIFIED };
@@ -280,6 +289,8 @@ struct code_engine {
     /* where the accesses of this run stand, in the order of issue; NULL: not kept */
     uint64_t *place[3]; /* loads, stores, barriers */
     uint32_t places[3], places_room;
+    struct code_said said[CODE_SAID];
+    uint32_t said_used;
 };
 
 /* code_run.c */
@@ -291,6 +302,7 @@ void code_emulate(struct code_engine *e); /* until it stops */
 
 /* code_arm.c: does the condition hold, by these flags? */
 bool code_arm_holds(const struct code_engine *e, uint64_t flags, unsigned condition);
+void code_arm_settle(struct code_engine *e); /* at an access of a conditional instruction */
 
 /* code_taint.c */
 void code_taint_begin(struct code_engine *e);

@@ -155,6 +155,8 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
     (void)uc;
     (void)type;
     (void)value;
+    if (row && row->flags & CODE_CONDITIONAL)
+        code_arm_settle(e);
     if (e->stop)
         return;
     if (e->accesses++ == 0)
@@ -342,11 +344,9 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
     return 0;
 }
 
-/* A barrier that is called by its symbol may push where to return to. */
-static bool may_write(const struct code_row *row, const struct code_window *window)
+static bool may_write(const struct code_row *row)
 {
-    return row->kind == CODE_STORE || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE ||
-           (row->kind == CODE_BARRIER && row->detail == 1 && !window);
+    return row->kind == CODE_STORE || row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_STORE;
 }
 
 void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t value, void *user)
@@ -363,6 +363,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
 
     (void)uc;
     (void)type;
+    if (row && row->flags & CODE_CONDITIONAL)
+        code_arm_settle(e);
     if (e->stop && e->stop != CODE_STOP_QUEUED) {
         code_private_write(e, address, size, 0); /* its page is to be restored */
         return;
@@ -370,7 +372,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     if (e->accesses++ == 0)
         e->first = address;
     window = code_window_at(e, address);
-    if (!may_write(row, window) || (!window && code_window_at(e, address + size - 1))) {
+    if (!may_write(row) || (!window && code_window_at(e, address + size - 1))) {
         refuse(e, address, size);
         return;
     }

@@ -21,3 +21,21 @@ bool code_arm_holds(const struct code_engine *e, uint64_t flags, unsigned condit
     }
     return holds != (condition & 1);
 }
+
+#define IT_BITS UINT64_C(0x0600fc00) /* DDI 0406C, B1.3.3 */
+
+/* The emulator (Unicorn 2.1) brings its state up to date for a hook of an access, the bits of an IT block included, and
+ * does not take these back: what is behind the block would be conditional, too. In the block it goes by what it has
+ * translated, and needs no bits. */
+void code_arm_settle(struct code_engine *e)
+{
+    uint64_t flags;
+
+    if (!e->thumb)
+        return;
+    flags = code_register(e, (unsigned)e->flags_slot);
+    if (!(flags & IT_BITS))
+        return;
+    flags &= ~IT_BITS;
+    e->functions.reg_write(e->uc, e->register_id[e->flags_slot], &flags);
+}

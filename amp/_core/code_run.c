@@ -126,6 +126,7 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     memset(e->data_set, 0, sizeof e->data_set);
     memset(&e->monitor, 0, sizeof e->monitor);
     memset(e->places, 0, sizeof e->places);
+    e->said_used = 0;
     memset(e->held, 0, sizeof e->held);
     code_memory_begin(e);
     code_taint_begin(e);
@@ -145,6 +146,34 @@ static void read_text(struct code_engine *e, uint64_t address, char text[AMP_TEX
         text[n] = (char)byte;
     }
     text[n] = 0;
+}
+
+/* A line for each that is in the text: what cannot be printed is a question mark, what is too long is cut. */
+static void print(struct code_engine *e, uint64_t address)
+{
+    struct code_said *line = NULL;
+    unsigned n = 0;
+
+    for (;; address++) {
+        const struct code_segment *segment = code_segment_at(e, address);
+        char c = segment ? (char)segment->host[address - segment->start] : 0;
+
+        if (!c)
+            return;
+        if (c == '\n') {
+            line = NULL;
+            continue;
+        }
+        if (!line) {
+            if (e->said_used == CODE_SAID)
+                return;
+            line = &e->said[e->said_used++];
+            *line = (struct code_said){.at = e->places[0] + e->places[1] + e->places[2]};
+            n = 0;
+        }
+        if (n + 1 < AMP_TEXT_BYTES)
+            line->text[n++] = c >= ' ' && c <= '~' ? c : '?';
+    }
 }
 
 static void go_back(struct code_engine *e, uint64_t result)
@@ -191,6 +220,10 @@ static bool serve(struct code_engine *e)
         amp_fail(port, "%s", text[0] ? text : "amp_fail");
     case CODE_KICK:
         amp_kick(port, argument < AMP_CPUS ? (unsigned)argument : AMP_CPUS);
+        go_back(e, 0);
+        return false;
+    case CODE_PRINT:
+        print(e, argument);
         go_back(e, 0);
         return false;
     case CODE_SLEEP:

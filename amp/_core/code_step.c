@@ -162,16 +162,40 @@ static bool leaves_loop(struct code_engine *e)
     return false;
 }
 
+static bool stores_in_block(const struct code_engine *e, const struct code_row *row)
+{
+    return row->flags & CODE_BLOCK && e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition);
+}
+
 /* Is a look over before this instruction? */
 static bool leaves_look(struct code_engine *e, const struct code_row *row)
 {
-    return leaves_loop(e) || (row->kind == CODE_ATOMIC && !(row->flags & CODE_COMPARES)) || row->kind == CODE_EXCLUSIVE_STORE ||
+    return leaves_loop(e) || stores_in_block(e, row) || (row->kind == CODE_ATOMIC && !(row->flags & CODE_COMPARES)) ||
+           row->kind == CODE_EXCLUSIVE_STORE ||
            row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
            e->looked >= CODE_LOOK_LOADS - 8 || e->undos >= CODE_UNDO - 16;
 }
 
+/* A barrier's function is entered: whoever called it, or jumped there, says which barrier it is, and stands there. */
+static void named_barrier(struct code_engine *e)
+{
+    const struct code_row *from = code_row_at(e, e->before);
+    uint64_t here = e->pc;
+
+    if (!from || !from->load_by) {
+        e->fault_size = 0;
+        code_stop(e, CODE_STOP_REFUSED);
+        return;
+    }
+    e->pc = e->before;
+    fail_on(e, code_barrier(e, from->load_by, from->site));
+    e->pc = here;
+}
+
 static void step(struct code_engine *e, const struct code_row *row)
 {
+    if (row->flags & CODE_NAMED)
+        named_barrier(e);
     if (row->flags & CODE_CONDITIONAL && !e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
         return;
     switch (row->kind) {

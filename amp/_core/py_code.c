@@ -301,6 +301,22 @@ static PyObject *code_places(PyObject *object, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(NNN)", lists[0], lists[1], lists[2]);
 }
 
+/* said(): what the last run has printed, [(behind how many accesses and barriers, text)] */
+static PyObject *code_said(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct code_engine *e = engine_of(object);
+    PyObject *list = PyList_New(0);
+
+    for (uint32_t i = 0; list && i < e->said_used; i++) {
+        PyObject *line = Py_BuildValue("Is", e->said[i].at, e->said[i].text);
+
+        if (!line || PyList_Append(list, line))
+            Py_CLEAR(list);
+        Py_XDECREF(line);
+    }
+    return list;
+}
+
 static PyObject *code_steps(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLongLong(engine_of(object)->steps);
@@ -392,6 +408,7 @@ static PyMethodDef code_methods[] = {
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},
     {"keep", code_keep, METH_O, "keep(n): keep where the accesses of a run stand"},
     {"places", code_places, METH_NOARGS, "addresses of the last run's loads, stores and barriers"},
+    {"said", code_said, METH_NOARGS, "what the last run has printed: [(behind how many accesses and barriers, text)]"},
     {"steps", code_steps, METH_NOARGS, "instructions of the last run"},
     {"registers", code_registers, METH_NOARGS, "values of the registers at the end of the last run"},
     {NULL, NULL, 0, NULL},

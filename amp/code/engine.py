@@ -16,7 +16,7 @@ from amp.code import emulator
 from amp.code.elf import PAGE, Image
 from amp.code.isa import ISAS
 from amp.code.listing import Listing
-from amp.code.rows import Kind, Row, Service
+from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import AmpError, LoopBound, UsageError, Violation
 
 STACK_BYTES: Final = 1 << 16
@@ -136,7 +136,7 @@ class Engine:
     def ended(self, error: int, text: str, pc: int, before: int) -> AmpError:
         """The exception for a part that has ended early, at `pc`; `before` is the instruction that it came from."""
         line = self.listing.at(pc)
-        called = line is not None and line.row.kind is Kind.SERVICE
+        called = line is not None and (line.row.kind is Kind.SERVICE or bool(line.row.flags & Flag.NAMED))
         place = self.listing.place(before if called else pc)
         if error == _VIOLATED:
             return Violation(f"{text} ({place})")
@@ -144,7 +144,7 @@ class Engine:
             return LoopBound(f"{text} ({place})")
         if error == _E2BIG:
             return UsageError(f"{place}: an execution is too large to explore: fewer messages, or a smaller payload")
-        why = line.row.why if line is not None and line.row.kind is Kind.REFUSED and line.row.why else text
+        why = line.row.why if line is not None and line.row.why else text
         shown = f" `{line.text}`" if line is not None else ""
         return UsageError(f"{place}:{shown}: {why}")
 

@@ -18,6 +18,7 @@ class Isa:
 
     `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
     first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
+    `far_target` says where a jump leads whose address the instruction before it makes: of the two their words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Isa:
     thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
+    far_target: Callable[[int, int, int], int | None] | None = None
 
 
 # unicorn 2.1, include/unicorn/arm64.h
@@ -142,6 +144,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         thumb=0,
         slots=MappingProxyType({"wide": int(wide)}),
         decode=riscv.decode,
+        far_target=riscv.far_target,
     )
 
 

@@ -6,20 +6,25 @@ That a loop is not found costs nothing but time: whoever goes round without end 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from amp.code import emulator
 from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
 from amp.code.rows import Flag, Kind, Row, Service
+from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
 from amp.ordering.instructions import RISCV32, RISCV64
 
+T = TypeVar("T", Primitive, Service)
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
+_ALWAYS: Final = 14  # the condition that holds
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
 
 # Functions that the engine knows by their symbols: amp/_core/include/amp.h and amp/code/include/amp_code.h.
@@ -35,6 +40,7 @@ SERVICES: Final[Mapping[str, Service]] = {
     "amp_code_kick": Service.KICK,
     "amp_code_wait": Service.SLEEP,
     "amp_code_choose": Service.CHOOSE,
+    "amp_code_print": Service.PRINT,
 }
 
 
@@ -62,8 +68,20 @@ class Listing:
         self.image = image
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
-        self._symbolic = {each.start: SYMBOLIC[each.name] for each in image.every if each.name in SYMBOLIC}
-        self._services = {each.start: SERVICES[each.name] for each in image.every if each.name in SERVICES}
+        self._symbolic = self._known(SYMBOLIC)
+        self._services = self._known(SERVICES)
+
+    def _known(self, names: Mapping[str, T]) -> dict[int, T]:
+        """By address. Raises UsageError for two at one: nobody could say which of them is called."""
+        found: dict[int, T] = {}
+        for each in self.image.every:
+            known = names.get(each.name)
+            if known is not None and found.setdefault(each.start, known) != known:
+                raise UsageError(
+                    f"{self.image.path}: {each.name} and another function of amp_code.h are one, at {each.start:#x}: "
+                    "link without folding of identical functions"
+                )
+        return found
 
     def function(self, address: int) -> dict[int, Line]:
         """All instructions of the function that `address` is in, by address; none where there is no code."""
@@ -82,19 +100,35 @@ class Listing:
         thumb = symbol.thumb if symbol is not None else self.isa.thumb == 1
         lines = {line.address: line for line in self._decoded(start, code, whole=bool(size), thumb=thumb)}
         name = symbol.name if symbol is not None else ""
-        if start in self._services:
+        if start in self._services and start in lines:
             lines[start].row.kind, lines[start].row.detail = Kind.SERVICE, int(self._services[start])
-        for line in lines.values():
+        if start in self._symbolic and start in lines:
+            lines[start].row.flags |= Flag.NAMED
+            lines[start].row.why = f"{name} is called by a pointer, and no line says which barrier that is"
+        for before, line in pairwise([None, *lines.values()]):
+            assert line is not None
             if name in SYMBOLIC and line.row.kind is Kind.BARRIER:
                 line.row.kind = Kind.PLAIN  # the barrier is the call of it
+            if line.row.indirect and before is not None and self.isa.far_target is not None:
+                self._find_far_target(before, line)
             if line.row.calls:
                 line.row.detail = 1
             elif line.row.kind is Kind.LOAD and line.row.ends:
                 line.row.detail = 2
             if line.row.target in self._symbolic:
-                line.row.kind, line.row.load_by = Kind.BARRIER, int(self._symbolic[line.row.target])
+                line.row.named = int(self._symbolic[line.row.target])
+        if self.isa.thumb:
+            _find_blocks(list(lines.values()))
         _find_loops(lines, self.isa)
         return lines
+
+    def _find_far_target(self, before: Line, line: Line) -> None:
+        """Where a jump leads whose address the instruction before has made."""
+        assert self.isa.far_target is not None
+        words = [int.from_bytes(self.image.bytes_at(each.address, 4), "little") for each in (before, line)]
+        target = self.isa.far_target(before.address, *words)
+        if target is not None:
+            line.row.target, line.row.indirect = target, False
 
     def _decoded(self, start: int, code: bytes, *, whole: bool, thumb: bool) -> Iterator[Line]:
         """All of `code`; up to the first end if nobody says how long the function is."""
@@ -150,6 +184,18 @@ class Listing:
         return f"{symbol.name}, {where}" if symbol is not None else where
 
 
+def _find_blocks(lines: list[Line]) -> None:
+    """The IT instructions whose block may store: the emulator does not stop inside of one, and a look may have to."""
+    for number, line in enumerate(lines):
+        name = line.text.split()[0]
+        if re.fullmatch("it[te]{0,3}", name):
+            block = lines[number + 1 : number + len(name)]
+            if any(each.row.kind not in (Kind.PLAIN, Kind.LOAD, Kind.BRANCH) for each in block):
+                line.row.flags |= Flag.BLOCK
+                conditions = {each.row.condition for each in block}
+                line.row.condition = conditions.pop() if len(conditions) == 1 else _ALWAYS
+
+
 def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
     ends: dict[int, list[int]] = {}
     for line in list(lines.values()):
@@ -196,7 +242,7 @@ def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset
                 # Nothing is known to be read by who has not been looked at yet: it is looked at again.
                 known = [alive.get(each, frozenset()) if each in lines else every for each in following]
                 behind = frozenset().union(*known) if known else every
-            before = (behind - row.writes) | row.reads if behind is not every else every
+            before = (behind - row.writes) | row.reads
             if alive.get(address) != before:
                 alive[address], changed = before, True
     return alive

@@ -19,7 +19,6 @@ from typing import Final
 from amp.code.code import Code, Function
 from amp.code.engine import MAX_LOOP, Window
 from amp.code.listing import Line, Listing
-from amp.code.rows import Kind
 from amp.errors import UsageError
 from amp.machine.config import RunConfig, Tally
 from amp.machine.wiring import VRINGS_AT
@@ -179,7 +178,7 @@ def _barriers(part: Function) -> dict[int, Line]:
         address: line
         for function in part.code.listing.reachable(part.entry)
         for address, line in function.items()
-        if line.row.kind is Kind.BARRIER
+        if line.row.barrier
     }
 
 
@@ -202,7 +201,7 @@ def _site_name(listing: Listing, address: int) -> str:
 
 
 def _orders(line: Line) -> Orders:
-    number = line.row.load_by
+    number = line.row.barrier
     return BY_NUMBER[number].orders if number in BY_NUMBER else PROMISES[Primitive(number)]
 
 
@@ -221,14 +220,14 @@ def _site(name: str, found: list[tuple[Function, Line, Side]]) -> Site:
         needs=orders & ~Orders.RCSC or Orders.WW,
         kind=kind,
         side=sides.pop() if len(sides) == 1 else None,
-        built=dict.fromkeys(line.row.load_by for _, line, _ in found),
+        built=dict.fromkeys(line.row.barrier for _, line, _ in found),
         symptom="what the code itself checks",
         source=part.code.image.path,
     )
 
 
 def _said(line: Line) -> str:
-    number = line.row.load_by
+    number = line.row.barrier
     return BY_NUMBER[number].name if number in BY_NUMBER else f"amp_{Primitive(number).label}()"
 
 

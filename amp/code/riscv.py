@@ -79,6 +79,15 @@ def _jump_by(rs1: int, rd: int) -> Row:
     return Row(Kind.BRANCH, flows=flows, calls=calls, ends=not calls, indirect=not (rs1 == RA and rd == 0))
 
 
+def far_target(address: int, first: int, second: int) -> int | None:
+    """Where `auipc rd, high; jalr _, low(rd)` leads, the first of them at `address`; None: it is no such pair."""
+    is_pair = first & 0x7F == 0x17 and second & 0x707F == 0x67 and _bits(first, 11, 7) == _bits(second, 19, 15)
+    if not is_pair:
+        return None
+    high, low = first & 0xFFFFF000, _bits(second, 31, 20)
+    return (address + (high ^ 1 << 31) - (1 << 31) + (low ^ 1 << 11) - (1 << 11)) & (1 << 64) - 1
+
+
 def _branch(address: int, offset: int, *sources: int) -> Row:
     return Row(Kind.BRANCH, flows=[(_set(), _set()), (_set(), _set(*sources))], target=address + offset)
 

@@ -48,6 +48,8 @@ class Flag(IntFlag):
     CONDITIONAL = 256
     FENCES = 512
     BEHIND = 1024
+    NAMED = 2048
+    BLOCK = 4096
 
 
 NO_FLAGS: Final = Flag(0)
@@ -61,6 +63,7 @@ class Service(IntEnum):
     KICK = 3
     SLEEP = 4
     CHOOSE = 5
+    PRINT = 6
 
 
 def mask(slots: Iterable[int]) -> tuple[int, int]:
@@ -76,7 +79,8 @@ class Row:
     """One instruction. Registers are slots of the instruction set's own numbering; `flows` are (to, from).
 
     `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself.
-    `counts`: it may be what a loop counts by. `why` says of a refused one what it is.
+    `counts`: it may be what a loop counts by. `why` says of a refused one what it is. `named` is the primitive whose
+    function a direct branch leads to; 0: none.
     """
 
     kind: Kind
@@ -103,6 +107,12 @@ class Row:
     ends: bool = False
     indirect: bool = False
     why: str = ""
+    named: int = 0
+
+    @property
+    def barrier(self) -> int:
+        """The primitive that it is, or calls by name; 0: none."""
+        return self.named or (self.load_by if self.kind is Kind.BARRIER else 0)
 
     @property
     def reads(self) -> frozenset[int]:
@@ -137,7 +147,7 @@ class Row:
             self.detail,
             self.element,
             self.atom,
-            self.load_by,
+            self.named or self.load_by,
             self.store_by,
             self.site,
             int(self.spins),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from amp.code.code import Code
 from amp.code.listing import Line
-from amp.code.rows import Flag, Kind
+from amp.code.rows import Flag, Kind, Row
 from amp.ordering.barriers import PROMISES, Primitive, orders_text
 from amp.ordering.instructions import BY_NUMBER
 
@@ -41,20 +41,25 @@ def shown(code: Code, name: str, *, every: bool = False) -> Iterator[Shown]:
     for function in code.listing.reachable(code.image.function(name).start):
         for line in function.values():
             found = _shown(code, line)
-            plain = line.row.kind in (Kind.LOAD, Kind.STORE) and not (line.row.load_by or line.row.store_by)
+            plain = line.row.kind in (Kind.LOAD, Kind.STORE) and not (line.row.barrier or _orderings(line.row))
             if found is not None and (every or not plain):
                 yield found
 
 
 def _shown(code: Code, line: Line) -> Shown | None:
     row = line.row
-    kind = _KINDS.get(row.kind)
+    kind = "barrier" if row.barrier else _KINDS.get(row.kind)
     if row.flags & Flag.LOOKS and kind is None:
         kind = "loop that may wait"
     if kind is None:
         return None
-    orders = ", ".join(dict.fromkeys(_orders(number) for number in (row.load_by, row.store_by) if number))
+    orders = ", ".join(dict.fromkeys(_orders(number) for number in (row.barrier, *_orderings(row)) if number))
     return Shown(line.address, code.listing.place(line.address), line.text, kind, row.why or orders)
+
+
+def _orderings(row: Row) -> tuple[int, ...]:
+    """The primitives by which its accesses are ordered."""
+    return tuple(number for number in (row.load_by, row.store_by) if number)
 
 
 def _orders(number: int) -> str:

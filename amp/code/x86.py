@@ -28,6 +28,7 @@ _IMPLICIT: Final = MappingProxyType(
 _NOTHING: Final = ("nop", "endbr64", "pause", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchnta", "lea")
 _TRAPS: Final = ("ud2", "ud1", "ud0", "int3", "int1")
 _NON_TEMPORAL: Final = ("movnti", "movntdq", "movntps", "movntpd", "movntq")
+_STORES: Final = ("mov", "set", "pextr")  # to a first operand in memory: of some, Capstone says that they read it
 _OVERWRITES: Final = ("mov", "movabs", "movzx", "movsx", "movsxd", "lea", "pop")  # a register of 32 or 64 bits, whole
 _SETS_FLAGS: Final = ("cmp", "test", "add", "sub", "and", "or", "xor")
 _COUNTS: Final = ("add", "sub", "inc", "dec", "lea", "shl", "shr", "sar")
@@ -108,7 +109,8 @@ def _row(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:  # noqa:
             load_by=_LOCK,
             store_by=_LOCK,
         )
-    writes = name in _NON_TEMPORAL or any(each.access & 2 for each in memory) or name == "cmpxchg"
+    into = bool(memory) and instruction.operands[0].type == 128 and name.startswith(_STORES)
+    writes = into or name in _NON_TEMPORAL or any(each.access & 2 for each in memory) or name == "cmpxchg"
     kind = _IMPLICIT.get(name) or (Kind.STORE if writes else Kind.LOAD)
     if memory and name == "pop":
         kind = Kind.STORE
