@@ -11,4 +11,14 @@ platform_option = click.option(
 weaken_option = click.option(
     "--weaken", metavar="SITE=CLASS", multiple=True, help="Another barrier at one site; repeatable."
 )
-size_option = click.option("--size", "sizes", metavar="NAME=N", multiple=True, help="A size of your own program.")
+
+
+def _sizes(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
+    from amp.lab.plan import parse_sizes  # noqa: PLC0415
+
+    return parse_sizes(texts)
+
+
+size_option = click.option(
+    "--size", "sizes", metavar="NAME=N", multiple=True, callback=_sizes, help="A size of your own program."
+)

@@ -72,23 +72,7 @@ SEEDS_LIMIT: Final = 1_000_000
 @click.option("--schedule", "script", metavar="TOKEN", help="Lockstep: go this way instead of a seed's.")
 @click.option("--save", metavar="F", help="Write the first violation to this file, for `amp explain` and `amp replay`.")
 @json_option
-def run(
-    *,
-    program: str,
-    mode: str,
-    platform: str | None,
-    barriers: str | None,
-    weaken: tuple[str, ...],
-    seed: int,
-    seeds: int,
-    messages: int | None,
-    payload: int,
-    ring_size: int | None,
-    sizes: tuple[str, ...],
-    save: str | None,
-    as_json: bool,
-    **options: Any,
-) -> int:
+def run(*, mode: str, seed: int, seeds: int, payload: int, save: str | None, as_json: bool, **asked: Any) -> int:
     """Run PROGRAM, a process for each part, and check everything it checks.
 
     PROGRAM is a name (echo: messages of a pattern go to the remote and come back; stream: so do the bytes of a file;
@@ -97,24 +81,16 @@ def run(
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli.explain import save as save_witness  # noqa: PLC0415
     from amp.cli.terminal import make_console, seeds_progress  # noqa: PLC0415
-    from amp.lab.plan import make_plan, parse_sizes  # noqa: PLC0415
+    from amp.lab.plan import ASKED, make_plan  # noqa: PLC0415
     from amp.lab.run import as_data as run_data  # noqa: PLC0415
     from amp.lab.run import run as run_seeds  # noqa: PLC0415
     from amp.machine.script import Script  # noqa: PLC0415
 
-    plan = make_plan(
-        program,
-        mode=Mode(mode),
-        platform=platform,
-        barriers=barriers,
-        weaken=weaken,
-        messages=messages,
-        ring_size=ring_size,
-        sizes=parse_sizes(sizes),
-        options={**options, "payload_bytes": payload, "script": options["script"] or ""},
-    )
-    if options["script"] is not None:
-        Script.from_token(options["script"]).pack(len(plan.program.parts))  # refused before anything starts
+    of_plan = {name: asked.pop(name) for name in ASKED}
+    script = asked["script"]
+    plan = make_plan(**of_plan, mode=Mode(mode), options={**asked, "payload_bytes": payload, "script": script or ""})
+    if script is not None:
+        Script.from_token(script).pack(len(plan.program.parts))  # refused before anything starts
     output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds) as progress:
@@ -181,13 +157,6 @@ def _explored(command: Callable[..., int]) -> Callable[..., int]:
 @json_option
 def verify(
     *,
-    program: str,
-    platform: str | None,
-    barriers: str | None,
-    weaken: tuple[str, ...],
-    messages: int | None,
-    ring_size: int | None,
-    sizes: tuple[str, ...],
     max_executions: int,
     max_seconds: float,
     chooser: str,
@@ -196,6 +165,7 @@ def verify(
     schedule: str | None,
     save: str | None,
     as_json: bool,
+    **asked: Any,
 ) -> int:
     """Explore every behaviour of PROGRAM: verified within the bounds, or the smallest counterexample.
 
@@ -203,20 +173,10 @@ def verify(
     """
     from amp.cli import verify as command  # noqa: PLC0415
     from amp.exploration.explorer import Bounds, Chooser  # noqa: PLC0415
-    from amp.lab.plan import parse_sizes  # noqa: PLC0415
     from amp.lab.table import plans_of  # noqa: PLC0415
 
-    plans = plans_of(
-        program,
-        platforms=platform,
-        barriers=barriers,
-        weaken=weaken,
-        messages=messages,
-        ring_size=ring_size,
-        sizes=parse_sizes(sizes),
-    )
     return command.main(
-        plans,
+        plans_of(platforms=asked.pop("platform"), **asked),
         Bounds(max_executions, max_seconds),
         by_chance=(Chooser[chooser.upper()], seed, depth),
         schedule=schedule,
@@ -240,19 +200,7 @@ def verify(
 @click.option("--html", metavar="F", help="Also write one self-contained page: the table, and its counterexamples.")
 @json_option
 def sites(
-    *,
-    program: str,
-    platform: str | None,
-    barriers: str | None,
-    weaken: tuple[str, ...],
-    messages: int | None,
-    ring_size: int | None,
-    sizes: tuple[str, ...],
-    max_executions: int,
-    max_seconds: float,
-    replay: bool,
-    html: str | None,
-    as_json: bool,
+    *, max_executions: int, max_seconds: float, replay: bool, html: str | None, as_json: bool, **asked: Any
 ) -> int:
     """The necessity matrix: which barriers PROGRAM needs on a platform, each alone, and all together.
 
@@ -263,19 +211,10 @@ def sites(
     from amp.cli.terminal import cells_progress, make_console  # noqa: PLC0415
     from amp.exploration.explorer import Bounds  # noqa: PLC0415
     from amp.lab.necessity import necessity, plan_of  # noqa: PLC0415
-    from amp.lab.plan import parse_sizes  # noqa: PLC0415
     from amp.lab.stopping import stoppable  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
 
-    plan = plan_of(
-        program,
-        platform=platform,
-        barriers=barriers,
-        weaken=weaken,
-        messages=messages,
-        ring_size=ring_size,
-        sizes=parse_sizes(sizes),
-    )
+    plan = plan_of(**asked)
     output.check_output("--html", html)
     with cells_progress() as progress, stoppable() as stop:
         matrix = necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)

@@ -122,6 +122,8 @@ _FLAGS: Final = {
     "suppression": "--no-suppression",
     "pin": "--pin",
 }
+# What is asked of every plan, by the names that `make_plan` has for it.
+ASKED: Final = ("program", "platform", "barriers", "weaken", "messages", "ring_size", "sizes")
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
