@@ -1,12 +1,15 @@
-"""`amp code show`: what is in an ELF file."""
+"""`amp code`: ELF files are built, looked into."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from amp.cli.output import NOTHING_RUN, echo, print_json
+from amp.code.toolchains import PASSED_ON, TARGETS
 
 
 @click.group()
@@ -33,4 +36,31 @@ def show(elf: str, function: str, *, every: bool, as_json: bool) -> int:
     echo(f"{function} in {elf}, {image.listing.isa.title}")
     for each in found:
         echo(f"{each.address:#10x}  {each.text:<34} {each.place:<28} {each.kind}{each.orders and f': {each.orders}'}")
+    return 0
+
+
+def _passed_on(command: Callable[..., int]) -> Callable[..., int]:
+    """-O2, -DNAME, -I. and the like, for the compiler."""
+    for letter in PASSED_ON:
+        command = click.option(f"-{letter}", f"flag_{letter}", metavar="…", multiple=True, hidden=True)(command)
+    return command
+
+
+@code.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="F", required=True, help="The executable to write.")
+@click.option("--target", type=click.Choice(list(TARGETS)), required=True, help="The processor to compile for.")
+@click.option("--cc", "compiler", metavar="COMMAND", help="The compiler.  [default: the first of a table that is here]")
+@click.option("--shared", metavar="ADDRESS[:BYTES]", help="Where AMP_SHARED goes.  [default: 0x40000000]")
+@click.option("-v", "--verbose", is_flag=True, help="Print each command that runs.")
+@_passed_on
+def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **given: Any) -> int:
+    """Compile and link FILEs (C, assembly, objects) for TARGET, as `amp verify` takes them.
+
+    -O, -D, -U, -I, -f, -m, -W and -std=, with what follows them, go to the compiler.
+    """
+    from amp.code.build import build as built  # noqa: PLC0415
+
+    flags = [f"-{letter}{each}" for letter in PASSED_ON for each in given.pop(f"flag_{letter}")]
+    echo(str(built(files, output, target, flags=flags, said=echo if verbose else lambda _: None, **given)))
     return 0

@@ -41,17 +41,23 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
 @click.command()
 @click.argument("witness")
 @_moved_program
+@click.option("--stale", is_flag=True, help="Compiled code has changed: try the schedule all the same.")
 @json_option
-def replay(witness: str, *, program: str | None, as_json: bool) -> int:
+def replay(witness: str, *, program: str | None, stale: bool, as_json: bool) -> int:
     """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
     from amp.cli.terminal import working  # noqa: PLC0415
     from amp.lab import witness as witness_file  # noqa: PLC0415
 
     with working("replaying"):
-        _, found, outcome, same = witness_file.replay(witness, program)
+        _, found, outcome, same = witness_file.replay(witness, program, stale=stale)
+    stale = stale and found.explanation is None  # it is another program indeed
     if as_json:
-        print_json(witness_file.replay_data(outcome, same=same))
-    elif same:
+        print_json(witness_file.replay_data(outcome, same=same, stale=stale))
+    if stale:
+        said, status = witness_file.stale_text(outcome, same=same)
+        echo(said, err=as_json)
+        return status
+    if same and not as_json:
         echo(f"the same violation, the same trace: {outcome.events} events, digest {outcome.digest:016x}")
     if not same:
         raise witness_file.Diverged(

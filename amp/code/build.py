@@ -7,6 +7,7 @@ linker script of ours. What comes out is read as every ELF file is, so what is b
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from typing import Final
 from amp.code.elf import PAGE, Image, read
 from amp.code.toolchains import FAMILIES, GCC, LIBGCC, TARGETS, Compiler, Family, Target
 from amp.errors import UsageError
+from amp.files import write_whole
 
 LIMIT_S: Final = 600  # of one call of a compiler
 SHARED_AT: Final = 0x40000000
@@ -75,10 +77,13 @@ def build(
         work = _Work(found, chosen, tuple(flags), Path(directory), said)
         objects = [work.compiled(file) if Path(file).suffix in _SOURCES else file for file in files]
         objects += [work.compiled(str(_HERE / "libc" / name), own=True) for name in _LIBRARY]
-        work.linked(objects, output, start, size)
-    image = read(output)
-    _check_fits(image, size)
-    return Built(image, shlex.join(found.command), chosen.title)
+        made = work.linked(objects, start, size)
+        _check_fits(output, read(made), size)
+        try:
+            write_whole(output, Path(made).read_bytes())
+        except OSError as error:
+            raise UsageError(f"{output}: {error.strerror}") from None
+    return Built(read(output), shlex.join(found.command), chosen.title)
 
 
 def _place(shared: str | None) -> tuple[int, int]:
@@ -92,20 +97,20 @@ def _place(shared: str | None) -> tuple[int, int]:
     return start, size
 
 
-def _check_fits(image: Image, asked: int) -> None:
+def _check_fits(output: str, image: Image, asked: int) -> None:
     """Raises UsageError for AMP_SHARED variables that take more than was asked for, or that begin as anything but 0."""
     window = image.own_window
     if window is None:
         return
     start, size = window
     if asked and size > asked:
-        raise UsageError(f"{image.path}: its AMP_SHARED variables take {size:#x} bytes, --shared gives {asked:#x}")
+        raise UsageError(f"{output}: its AMP_SHARED variables take {size:#x} bytes, --shared gives {asked:#x}")
     for each in image.segments:
         at = next((number for number, byte in enumerate(each.data) if byte), None) if each.start == start else None
         if at is not None:
             named = image.variable_at(start + at)
             name = named[0].name if named is not None else f"{start + at:#x}"
-            raise UsageError(f"{image.path}: {name} has an initial value, and shared memory begins as zeroes")
+            raise UsageError(f"{output}: {name} has an initial value, and shared memory begins as zeroes")
 
 
 # --- who compiles
@@ -116,11 +121,9 @@ def find(target: str) -> Compiler:
     rows = TARGETS[target].compilers
     found = next((row for row in rows if _is_here(row)), None)
     if found is None:
-        packages = dict.fromkeys(row.package for row in rows if row.package)
-        raise UsageError(
-            f"no compiler for {target} is installed; on Debian: apt-get install "
-            f"{' (or: '.join(packages)}{')' * (len(packages) - 1)}; or name one with --cc"
-        )
+        here = [row for row in rows if not row.machine or platform.machine().startswith(row.machine)]
+        packages = " or ".join(dict.fromkeys(row.package for row in here if row.package))
+        raise UsageError(f"no compiler for {target} is installed: on Debian, apt-get install {packages}; or say --cc")
     return found
 
 
@@ -165,15 +168,16 @@ class _Work:
         self._run([*front, *_PLAIN, *flags, "-c", source, "-o", thing])
         return thing
 
-    def linked(self, objects: Sequence[str], output: str, start: int, size: int) -> None:
-        """All of them, by our script, as `output`."""
-        script = self.directory / "link.ld"
+    def linked(self, objects: Sequence[str], start: int, size: int) -> str:
+        """All of them, by our script: the executable."""
+        script, made = self.directory / "link.ld", str(self.directory / "made.elf")
         text = (_HERE / "libc" / "link.ld").read_text()
         script.write_text(text.replace("@START@", hex(start)).replace("@BYTES@", hex(size)))
         family = self.compiler.family
         front = [family.linker] if family.linker else [*self.compiler.command, *self._of_target()]
         behind = LIBGCC if family is GCC else ()
-        self._run([*front, *family.links, "-T", str(script), "-o", output, *objects, *behind])
+        self._run([*front, *family.links, "-T", str(script), "-o", made, *objects, *behind])
+        return made
 
     def _of_target(self) -> tuple[str, ...]:
         return (*self.compiler.flags, *self.target.flags)

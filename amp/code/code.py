@@ -23,7 +23,7 @@ PLACES_LIMIT: Final = 1 << 16  # as amp.port.lines keeps
 
 
 class Code:
-    """An executable file.
+    """An executable file: its path, or what was read of it.
 
     `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind
     the other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `max_loop` is
@@ -34,13 +34,13 @@ class Code:
 
     def __init__(
         self,
-        path: str,
+        file: str | Image,
         *,
         shared: Iterable[tuple[int, int]] = (),
         mailboxes: Iterable[tuple[int, int]] = (),
         max_loop: int = MAX_LOOP,
     ) -> None:
-        self.image: Image = read(path)
+        self.image: Image = read(file) if isinstance(file, str) else file
         self.listing = Listing(self.image)
         self.windows = placed(shared)
         self.settings = Settings(max_loop=max_loop, mailboxes=tuple(mailboxes))

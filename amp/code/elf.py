@@ -11,12 +11,12 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Final
 
 from elftools.elf.elffile import ELFFile
 
+from amp.code.identity import image_digest
 from amp.errors import UsageError
 from amp.files import read_whole
 from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
@@ -51,14 +51,18 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Image:
-    """An executable file. `isa` is the instruction set."""
+    """An executable file. `isa` is the instruction set, `digest` is of what runs (amp.code.identity).
+
+    `shared` is where its section .amp_shared lies, (address, bytes): the variables that amp_code.h calls AMP_SHARED.
+    """
 
     path: str
-    sha256: str
+    digest: str
     isa: str
     segments: tuple[Segment, ...]
     symbols: Mapping[str, Symbol]
     every: tuple[Symbol, ...]  # also those that share a name: static ones of several files
+    shared: tuple[int, int] | None = None
     _content: bytes = field(repr=False, default=b"")
 
     def function(self, name: str) -> Symbol:
@@ -83,6 +87,11 @@ class Image:
         found = functions[number]
         return found if address < found.start + max(found.size, 4) else None
 
+    def name_at(self, address: int) -> str:
+        """The variable there, "flag" or "data+0x4"; "" if there is none."""
+        found = self.variable_at(address)
+        return "" if found is None else found[0].name + (f"+{found[1]:#x}" if found[1] else "")
+
     def variable_at(self, address: int) -> tuple[Symbol, int] | None:
         """The variable at `address`, and the offset in it."""
         for each in self.every:
@@ -92,11 +101,16 @@ class Image:
 
     @property
     def own_window(self) -> tuple[int, int] | None:
-        """(address, bytes) of the shared memory that the file itself names, in whole pages: amp/code/libc/link.ld."""
+        """(address, bytes) of the shared memory that the file itself names, in whole pages; None: it names none.
+
+        By the symbols of amp/code/libc/link.ld, else by the section .amp_shared.
+        """
         start, size = (self.symbols.get(f"amp_shared_{each}") for each in ("start", "size"))
-        if start is None or size is None or not size.start:
+        named = (start.start, size.start) if start is not None and size is not None else self.shared
+        if named is None or not named[1]:
             return None
-        return start.start, -(-size.start // PAGE) * PAGE
+        first = named[0] & -PAGE
+        return first, -(-(sum(named) - first) // PAGE) * PAGE
 
     def bytes_at(self, address: int, length: int) -> bytes:
         """As loaded; fewer where nothing is."""
@@ -150,7 +164,9 @@ def _read(path: str, content: bytes) -> Image:
         if one.start + one.size > other.start:
             raise UsageError(f"two of its segments lie at {other.start:#x}")
     symbols, every = _symbols(elf, arm=machine == "EM_ARM")
-    return Image(path, sha256(content).hexdigest(), isa, segments, symbols, every, content)
+    section = elf.get_section_by_name(".amp_shared")
+    shared = (section["sh_addr"], section["sh_size"]) if section is not None and section["sh_size"] else None
+    return Image(path, image_digest(isa, elf), isa, segments, symbols, every, shared, content)
 
 
 def _is_microcontroller(elf: Any) -> bool:

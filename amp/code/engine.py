@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from amp.code.listing import Listing
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import AmpError, LoopBound, UsageError, Violation
 
+_WILD: Final = re.compile(r"wild access: .* at (0x[0-9a-f]+)$")
 STACK_BYTES: Final = 1 << 16
 MAX_LOOP: Final = 200
 MAX_STEPS: Final = 5_000_000
@@ -60,6 +62,7 @@ class Engine:
         sites: Mapping[int, int],
     ) -> None:
         self.listing, self.sites = listing, sites
+        self._windows = [(each.start, each.size) for each in windows]
         self._done: set[int] = set()
         isa = self.isa = ISAS[listing.image.isa]
         self._emulator = emulator.Emulator(*isa.emulator)
@@ -139,7 +142,7 @@ class Engine:
         called = line is not None and (line.row.kind is Kind.SERVICE or bool(line.row.flags & Flag.NAMED))
         place = self.listing.place(before if called else pc)
         if error == _VIOLATED:
-            return Violation(f"{text} ({place})")
+            return Violation(f"{text} ({place}){self._beyond(text)}")
         if error == _ELOOP:
             return LoopBound(f"{text} ({place})")
         if error == _E2BIG:
@@ -147,6 +150,15 @@ class Engine:
         why = line.row.why if line is not None and line.row.why else text
         shown = f" `{line.text}`" if line is not None else ""
         return UsageError(f"{place}:{shown}: {why}")
+
+    def _beyond(self, text: str) -> str:
+        """Of a wild access: what is at that address after all, and where the shared memory is."""
+        found = _WILD.match(text)
+        if found is None:
+            return ""
+        name = self.listing.image.name_at(int(found[1], 16))
+        windows = ", ".join(f"{start:#x}:{size:#x}" for start, size in self._windows)
+        return f"; {f'{name} is there, read-only' if name else 'nothing is there'}, shared memory is {windows}"
 
 
 def _runs(pages: Mapping[int, tuple[bytearray, int]]) -> list[tuple[int, bytearray, int]]:

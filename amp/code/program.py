@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from amp.code.code import Code, Function
+from amp.code.elf import Image, read
 from amp.code.engine import MAX_LOOP, Window
+from amp.code.identity import program_digest
 from amp.code.listing import Line, Listing
 from amp.errors import UsageError
 from amp.machine.config import RunConfig, Tally
@@ -33,7 +34,6 @@ from amp.programs.room import small_region
 from amp.region import Layout as RegionLayout
 
 AS_BUILT: Final = "as-built"
-DIGEST_CHARACTERS: Final = 64
 _PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
@@ -65,46 +65,55 @@ class Windows:
         return f"{address:#x}"
 
     def _named(self, window: Window, offset: int) -> str:
-        found = self.code.image.variable_at(window.start + offset)
-        if found is None:
-            return f"{window.start + offset:#x}"
-        symbol, inside = found
-        return symbol.name + (f"+{inside:#x}" if inside else "")
+        return self.code.image.name_at(window.start + offset) or f"{window.start + offset:#x}"
 
 
 def load(reference: str) -> Program:
     """The program that a reference names. Raises UsageError that says what is wrong with it."""
     path, _, query = reference.partition("?")
     asked = _parsed(path, query)
-    shared = [_two_numbers(path, "shared", each) for each in asked["shared"]]
-    if not shared:
-        raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES")
     mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
     loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
-    files: dict[str, Code] = {}
-
-    def of_file(name: str) -> Code:
-        where = str(Path(name).resolve())
-        if where not in files:
-            files[where] = Code(where, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
-        return files[where]
-
-    code, parts = of_file(path), dict[str, Function]()
-    for name, texts in asked.items():
-        if _PART.fullmatch(name):
-            file, colon, text = texts[-1].rpartition(":")
-            parts[name] = _function(of_file(file if colon else path), text)
-            texts[-1] = f"{Path(file).resolve()}:{text}" if colon else text
-    if not parts:
+    named = {name: texts[-1].rpartition(":") for name, texts in asked.items() if _PART.fullmatch(name)}
+    whole = {name: (str(Path(file if colon else path).resolve()), text) for name, (file, colon, text) in named.items()}
+    for name, (file, colon, text) in named.items():
+        asked[name][-1] = f"{Path(file).resolve()}:{text}" if colon else text
+    first = str(Path(path).resolve())
+    images = {file: read(file) for file in dict.fromkeys([first, *(file for file, _ in whole.values())])}
+    if not named:
         raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
+    shared = [_two_numbers(path, "shared", each) for each in asked["shared"]] or _own_windows(path, images)
+    _check_inside(images, shared)
+    codes = {
+        file: Code(image, shared=shared, mailboxes=mailboxes, max_loop=loops[-1]) for file, image in images.items()
+    }
+    parts = {name: _function(codes[file], text) for name, (file, text) in whole.items()}
     query = "&".join(f"{name}={text}" for name, texts in asked.items() for text in texts)
-    digest = "".join(each.image.sha256 for each in files.values())
-    return program_of(code, parts, ElfSource(code.image.path, query, _one(digest)))
+    return program_of(codes[first], parts, ElfSource(images[first].path, query, _digest(parts)))
 
 
-def _one(digests: str) -> str:
-    """One digest of one or several files."""
-    return digests if len(digests) == DIGEST_CHARACTERS else sha256(digests.encode()).hexdigest()
+def _own_windows(path: str, images: Mapping[str, Image]) -> list[tuple[int, int]]:
+    """The shared memory that the files themselves name; where two begin at one place, the larger. Raises UsageError."""
+    own = sorted(each.own_window for each in images.values() if each.own_window is not None)
+    if not own:
+        raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES (it names none itself)")
+    return list(dict(own).items())
+
+
+def _check_inside(images: Mapping[str, Image], shared: list[tuple[int, int]]) -> None:
+    """Raises UsageError for AMP_SHARED variables elsewhere: each part would have a copy of its own."""
+    for image in images.values():
+        if image.shared is None or any(start <= image.shared[0] < start + size for start, size in shared):
+            continue
+        name = image.name_at(image.shared[0]) or "section .amp_shared"
+        windows = ", ".join(f"{start:#x}:{size:#x}" for start, size in shared)
+        raise UsageError(
+            f"{image.path}: {name}, an AMP_SHARED variable, lies at {image.shared[0]:#x}, and --shared says {windows}"
+        )
+
+
+def _digest(parts: Mapping[str, Function]) -> str:
+    return program_digest(parts, ([(name, at) for name, at, _ in found] for _, found in _sited(parts)))
 
 
 def program_of(code: Code, parts: Mapping[str, Function], source: Source | None) -> Program:
@@ -142,11 +151,14 @@ def _side(part: str) -> Side:
 
 
 def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
-    def run(port: Port, _config: RunConfig, _tally: Tally) -> None:
-        function(port)
+    def run(port: Port, _config: RunConfig, tally: Tally) -> None:
+        try:
+            function(port)
+        finally:
+            tally.said = tuple(text for _, text in function.engine.core.said())
 
     run.__module__, run.__qualname__ = function.code.image.path, function.name
-    vars(run)["hazards"] = function.hazards
+    vars(run).update(hazards=function.hazards, function=function)
     return run
 
 
@@ -155,14 +167,20 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
 
 def sites_of(parts: Mapping[str, Function]) -> list[Site]:
     """The sites of the parts' code: by source line, whichever file the line was compiled into. Raises UsageError."""
-    grouped: dict[str, list[tuple[Function, Line, Side]]] = {}
+    sited = _sited(parts)
+    if len(sited) > SITES_LIMIT:
+        path = next(iter(parts.values())).code.image.path
+        raise UsageError(f"{path}: {len(sited)} lines with barriers can be reached, expected at most {SITES_LIMIT}")
+    return [_site(name, [(parts[part], line, _side(part)) for part, _, line in found]) for name, found in sited]
+
+
+def _sited(parts: Mapping[str, Function]) -> list[tuple[str, list[tuple[str, int, Line]]]]:
+    """The sites by name, in their order, each with its barriers: (part, address, line)."""
+    grouped: dict[str, list[tuple[str, int, Line]]] = {}
     for name, part in parts.items():
         for address, line in _barriers(part).items():
-            grouped.setdefault(_site_name(part.code.listing, address), []).append((part, line, _side(name)))
-    if len(grouped) > SITES_LIMIT:
-        path = next(iter(parts.values())).code.image.path
-        raise UsageError(f"{path}: {len(grouped)} lines with barriers can be reached, expected at most {SITES_LIMIT}")
-    return [_site(name, found) for name, found in sorted(grouped.items(), key=lambda item: _in_order(item[0]))]
+            grouped.setdefault(_site_name(part.code.listing, address), []).append((name, address, line))
+    return sorted(grouped.items(), key=lambda item: _in_order(item[0]))
 
 
 def bind(parts: Mapping[str, Function], sites: Sites) -> None:

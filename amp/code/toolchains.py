@@ -112,6 +112,7 @@ def _riscv(title: str, bits: int, abi: str) -> Target:
     )
 
 
+PASSED_ON: Final = "ODUIfmWs"  # options of one letter that go to the compiler, with what follows; s: -std=
 _SOFT: Final = ("-mfloat-abi=soft",)
 _X86: Final = ("-fcf-protection=none", "-fno-pic")
 
@@ -135,8 +136,8 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "x86-64": Target(
             "x86-64",
             (
-                Compiler(("x86_64-linux-gnu-gcc",), GCC, package="gcc-x86-64-linux-gnu"),
                 Compiler(("gcc",), GCC, package="gcc", machine="x86_64"),
+                Compiler(("x86_64-linux-gnu-gcc",), GCC, package="gcc-x86-64-linux-gnu"),
                 _clang("x86_64-none-elf"),
                 _zig("x86_64-freestanding-none"),
             ),

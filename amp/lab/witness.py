@@ -130,13 +130,14 @@ def load(path: str, program: str | None = None) -> tuple[Plan, Witness]:
     return _opened(path, program)[:2]
 
 
-def replay(path: str, program: str | None = None) -> tuple[Plan, Witness, Outcome, bool]:
+def replay(path: str, program: str | None = None, *, stale: bool = False) -> tuple[Plan, Witness, Outcome, bool]:
     """Read a witness and run it again: what was found then, what came of it now, and whether it is the very same run.
 
-    `program` as for `load`. Raises UsageError if it cannot be used, or the file that it sends is no longer the one that
-    it sent.
+    `program` as for `load`. With `stale` compiled code may be another program than the one that ran: its schedule is
+    tried all the same. Raises UsageError if it cannot be used, or the file that it sends is no longer the one that it
+    sent.
     """
-    plan, found, file_sha256 = _opened(path, program)
+    plan, found, file_sha256 = _opened(path, program, stale=stale)
     if found.not_repeated:
         raise UsageError(f"witness {path}: its processes did not repeat it when it was found: {found.not_repeated}")
     try:
@@ -144,15 +145,16 @@ def replay(path: str, program: str | None = None) -> tuple[Plan, Witness, Outcom
             raise UsageError(f"file {plan.config.file} is not the one that was sent: its sha256 differs")
     except UsageError as error:
         raise UsageError(f"witness {path}: {error}") from None
-    return plan, found, *repeat(plan, found)
+    return plan, found, *repeat(plan, found, stale=stale)
 
 
-def replay_data(outcome: Outcome, *, same: bool) -> dict[str, Any]:
-    """The --json object of a run that was made again."""
+def replay_data(outcome: Outcome, *, same: bool, stale: bool = False) -> dict[str, Any]:
+    """The --json object of a run that was made again; `stale`: by another program."""
     found = outcome.finding
     return {
         "command": "replay",
-        "status": "holds" if found is None else "violation",
+        "status": "violation" if found is not None else "inconclusive" if stale else "holds",
+        "stale": stale,
         "violations": int(found is not None),
         "executions": 1,
         "states": outcome.events,
@@ -164,7 +166,16 @@ def replay_data(outcome: Outcome, *, same: bool) -> dict[str, Any]:
     }
 
 
-def _opened(path: str, program: str | None) -> tuple[Plan, Witness, str | None]:
+def stale_text(outcome: Outcome, *, same: bool) -> tuple[str, int]:
+    """What came of a schedule that another program was run by, in words, and the exit status."""
+    if same:
+        return "another program than the one that ran, and the same violation, the same trace", 1
+    if outcome.finding is not None:
+        return f"another program than the one that ran, and a violation by the same schedule: {outcome.finding.text}", 1
+    return "another program than the one that ran: by the old schedule it ends well, which says nothing of others", 3
+
+
+def _opened(path: str, program: str | None, *, stale: bool = False) -> tuple[Plan, Witness, str | None]:
     try:
         content = msgspec.json.decode(read_whole(path, FILE_LIMIT_BYTES), type=WitnessFile)
     except OSError as error:
@@ -172,12 +183,12 @@ def _opened(path: str, program: str | None) -> tuple[Plan, Witness, str | None]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"witness {path}: not a witness file: {error}") from None
     try:
-        return *_checked(content, program), content.file_sha256
+        return *_checked(content, program, stale=stale), content.file_sha256
     except UsageError as error:
         raise UsageError(f"witness {path}: {error}") from None
 
 
-def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]:
+def _checked(content: WitnessFile, moved_to: str | None, *, stale: bool = False) -> tuple[Plan, Witness]:
     for field, value, expected in (("format", content.format, FORMAT), ("amp", content.amp, __version__)):
         if value != expected:
             raise UsageError(f"{field} is {value!r}, this is {expected!r}")
@@ -187,8 +198,10 @@ def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]
         Script.from_token(config.script)
     if config.sites:
         raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
-    program = _program(config, moved_to)
-    config = msgspec.structs.replace(config, program=program.reference)
+    program = _program(config, moved_to, stale=stale)
+    is_other = program.source is not None and program.source.sha256 != config.program_sha256  # asked for: --stale
+    now = program.source.sha256 if program.source is not None else ""
+    config = msgspec.structs.replace(config, program=program.reference, program_sha256=now)
     config = program.settle(config)
     platform = find_platform(content.platform)
     if _crc(platform) != content.platform_crc:
@@ -210,6 +223,8 @@ def _checked(content: WitnessFile, moved_to: str | None) -> tuple[Plan, Witness]
         return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
     _check_lines(content.lines)
     trace.places = places_of(trace, content.lines)
+    if is_other:  # its sites are not those of the trace: nothing is explained
+        return plan, Witness(config.seed, outcome, trace, None, lines=content.lines)
     repeatable = config.file is None or _is_still(config.file, content.file_sha256)
     explanation = explain(plan, outcome, trace, repeatable=repeatable)
     return plan, Witness(config.seed, outcome, trace, explanation, lines=content.lines)
@@ -226,14 +241,18 @@ def _check_lines(lines: tuple[Lines | None, ...]) -> None:
             raise UsageError(f"lines name the file {path!r:.80}, expected a printable path")
 
 
-def _program(config: RunConfig, moved_to: str | None) -> Program:
+def _program(config: RunConfig, moved_to: str | None, *, stale: bool) -> Program:
     """The program that the witness is of. Raises UsageError if it is not there, or is another one now.
 
     A user's file is compared before it is imported: a witness by somebody else runs nothing that it is not of.
     """
     then, asked = config.program_sha256, moved_to or config.program
     if "?" in config.program:
-        return _compiled(config, asked)
+        return _compiled(config, asked, stale=stale)
+    if stale:
+        raise UsageError(
+            "--stale is for compiled code: another Python program is not imported to find out what it does"
+        )
     if then:
         path = asked.rpartition(":")[0] if ":" in asked else asked
         try:
@@ -252,14 +271,16 @@ def _program(config: RunConfig, moved_to: str | None) -> Program:
     return program
 
 
-def _compiled(config: RunConfig, asked: str) -> Program:
+def _compiled(config: RunConfig, asked: str, *, stale: bool) -> Program:
     """The program of an ELF file: nothing in it runs when it is read, so it is compared then. Raises UsageError."""
     ran = config.program.partition("?")[2]
     program = load_program(asked if "?" in asked else f"{asked}?{ran}")
     assert program.source is not None, program
-    if program.source.sha256 != config.program_sha256:
-        path, now = program.source.path, program.source.sha256
-        raise UsageError(f"program {path} is not the one that ran: its sha256 is {now}, was {config.program_sha256}")
+    if program.source.sha256 != config.program_sha256 and not stale:
+        raise UsageError(
+            f"program {program.source.path} is not the one that ran: its code, its data or its sites have changed. "
+            "`amp replay --stale` tries the schedule on it all the same; `amp verify` finds what is there now"
+        )
     if program.source.name != ran:
         raise UsageError(f"program {program.reference} is not the one that ran, {ran:.80}")
     return program
@@ -349,15 +370,17 @@ def _what(outcome: Outcome) -> tuple[str, str, int | None] | None:
     return None if found is None else (found.kind, _FILE.sub(" at :", found.text), found.address)
 
 
-def repeat(plan: Plan, found: Witness) -> tuple[Outcome, bool]:
+def repeat(plan: Plan, found: Witness, *, stale: bool = False) -> tuple[Outcome, bool]:
     """Run it again in two fresh processes; is it the very same run? Raises UsageError for one that cannot repeat.
 
-    A run that goes on behind the events of the witness is another one, and stopped.
+    A run that goes on behind the events of the witness is another one, and stopped; not so one of a `stale` witness.
     """
     if plan.config.mode is not Mode.LOCKSTEP:
         raise UsageError(f"a run in mode {plan.config.mode.value} does not repeat; only lockstep does")
     with Machine(plan.config) as machine:
-        outcome = machine.run(plan.at_seed(found.seed), plan.platform, plan.sites, events=found.outcome.events)
+        outcome = machine.run(
+            plan.at_seed(found.seed), plan.platform, plan.sites, events=None if stale else found.outcome.events
+        )
         try:
             check_ended(outcome, plan.program.part_names)
         except AmpError as error:

@@ -59,7 +59,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     spin_ns: int = 20_000
     pin: bool = False
     script: str = ""
-    program_sha256: str = ""  # of the file that it is from; "": not compared
+    program_sha256: str = ""  # of the file that it is from, of compiled code of what runs; "": not compared
     sizes: dict[str, int] = {}
     lines: bool = False
 
@@ -117,7 +117,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a side says when its part of a run has ended.
 
     `outcome` is "done", "violation", "finished" (the other side left first), "lost" (it died) or "error". Of a
-    violation: `kind` is the exception's name, `address` where in the region it was seen.
+    violation: `kind` is the exception's name, `address` where in the region it was seen. `said` are the lines that
+    compiled code has printed.
     """
 
     outcome: str
@@ -132,6 +133,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sha256: str = ""
     data: dict[str, int] = {}
     lines: Lines | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -142,6 +144,7 @@ class Tally:
     notifications: int = 0
     waits: int = 0
     sha256: str = ""  # of the bodies received, where the program makes one
+    said: tuple[str, ...] = ()  # lines that compiled code has printed
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

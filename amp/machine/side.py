@@ -92,6 +92,7 @@ def _run(region: Region, cpu: int, config: RunConfig) -> Report:
         notifications=tally.notifications,
         waits=tally.waits,
         sha256=tally.sha256,
+        said=tally.said,
         lines=lines,
         elapsed_ns=time.monotonic_ns() - start,
     )

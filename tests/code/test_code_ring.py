@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from commands import here
 from machine_code import SHARED, built
 from slow_sizes import slow_unless
 
@@ -161,9 +162,18 @@ def test_a_finding_is_saved_explained_and_repeated(tmp_path: Path) -> None:
     found.save(str(saved))
     assert amp.explain(str(saved)).text == found.text
     assert amp.replay(str(saved)).same
-    path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(UsageError, match="is not the one that ran: its sha256"):
+    built(tmp_path, "ring", "-O2", "-DWITHOUT=1", "-DNEITHER_CODE_NOR_DATA", "-gdwarf-4").rename(path)
+    assert amp.replay(str(saved)).same
+    built(tmp_path, "ring", "-O2", "-DWITHOUT=1", "-DMESSAGES=2").rename(path)
+    with pytest.raises(UsageError, match=r"is not the one that ran: its code, its data or its sites .* --stale"):
         amp.replay(str(saved))
+    stale = here("replay", saved, "--stale")
+    assert stale.returncode == 1, stale.stderr
+    assert stale.stdout.startswith("another program than the one that ran, and a violation by the same schedule: ")
+    built(tmp_path, "ring", "-O2").rename(path)
+    cured = here("replay", saved, "--stale")
+    assert (cured.returncode, cured.stdout) == (2, "")
+    assert "the script does not fit" in cured.stderr
 
 
 def test_who_runs_no_compiled_code_loads_nothing_of_it() -> None:
