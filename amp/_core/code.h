@@ -36,6 +36,7 @@
 #define CODE_UNDO 512       /* private writes of one look */
 #define CODE_LOOK_LOADS 48  /* shared loads of one look; explore.h has room for 64 */
 #define CODE_QUEUE 64
+#define CODE_KEPT_REGISTERS 1024
 #define CODE_SAID 64        /* lines that one run prints; later ones are not kept */
 
 struct code_mask {
@@ -147,7 +148,7 @@ struct code_undo {
 
 /* A store, or a kick, that a look has come to: made when the look has ended. */
 struct code_queued {
-    uint64_t address, value;
+    uint64_t pc, address, value;
     uint8_t size;
     bool kick;
     unsigned how;
@@ -168,6 +169,11 @@ enum code_stop {
     CODE_STOP_STEPS,
     CODE_STOP_FAULT,   /* a finding: `fault` says which */
     CODE_STOP_REFUSED,
+};
+
+/* An access or a barrier, for who tells the run: where it stands, and the value that was loaded or stored. */
+struct code_kept {
+    uint64_t pc, value;
 };
 
 /* A line that the part has printed; `at`: behind so many accesses and barriers of its own. */
@@ -286,9 +292,12 @@ struct code_engine {
     unsigned queued;
     enum code_stop ended;
 
-    /* where the accesses of this run stand, in the order of issue; NULL: not kept */
-    uint64_t *place[3]; /* loads, stores, barriers */
+    /* Loads, stores and barriers of this run, in the order of issue; NULL: not kept. Of the first CODE_KEPT_REGISTERS of
+     * each also the first `general` registers, as they were before the instruction. */
+    struct code_kept *place[3];
+    uint64_t *registers_at[3];
     uint32_t places[3], places_room;
+    unsigned general;
     struct code_said said[CODE_SAID];
     uint32_t said_used;
 };

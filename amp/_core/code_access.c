@@ -36,11 +36,22 @@ static bool again(const struct code_engine *e, int *error)
     return *error == 0;
 }
 
-static void place(struct code_engine *e, unsigned kind)
+static void place(struct code_engine *e, unsigned kind, uint64_t value)
 {
-    if (e->place[kind] && e->places[kind] < e->places_room)
-        e->place[kind][e->places[kind]] = e->pc;
-    e->places[kind]++;
+    uint32_t number = e->places[kind]++;
+
+    if (!e->place[kind] || number >= e->places_room)
+        return;
+    e->place[kind][number] = (struct code_kept){.pc = e->pc, .value = value};
+    for (unsigned slot = 0; number < CODE_KEPT_REGISTERS && slot < e->general; slot++)
+        e->registers_at[kind][number * e->general + slot] = e->register_id[slot] < 0 ? 0 : code_register(e, slot);
+}
+
+/* The load that was placed last: it has this value. */
+static void place_value(struct code_engine *e, uint64_t value)
+{
+    if (e->place[0] && e->places[0] <= e->places_room)
+        e->place[0][e->places[0] - 1].value = value;
 }
 
 /* Which of the row's registers has the bytes at `address`; CODE_NONE: none is followed. */
@@ -77,7 +88,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
         return;
     }
     after = code_time(e, e->sets[e->address_set].depends, &made);
-    place(e, 0);
+    place(e, 0, 0);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
     while (again(e, &error));
@@ -88,6 +99,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
         return;
     }
     memcpy(window->host + (address - window->start), &word.value, size);
+    place_value(e, word.value);
     number = e->loads++;
     e->looked++;
     e->time[number] = word.time;
@@ -205,7 +217,7 @@ static int store_piece(struct code_engine *e, const struct code_window *window, 
     from.value = code_time(e, what->depends, &made[1]);
     from.picked = code_time(e, picks, &made[2]);
     from.pair = pair ? e->time[pair - 1] : 0;
-    place(e, 1);
+    place(e, 1, size < sizeof value ? value & ((UINT64_C(1) << 8 * size) - 1) : value);
     do
         error = e->port->ops->store(e->port, window->region + (address - window->start), size, value, how, from);
     while (again(e, &error));
@@ -222,7 +234,7 @@ static int kick(struct code_engine *e, uint64_t target)
 {
     int error;
 
-    place(e, 1);
+    place(e, 1, target);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
     while (again(e, &error));
@@ -235,17 +247,20 @@ static void queue(struct code_engine *e, struct code_queued entry)
         fail(e, -E2BIG);
         return;
     }
+    entry.pc = e->pc;
     e->queue[e->queued++] = entry;
     e->stop = CODE_STOP_QUEUED; /* the emulator goes on to the next instruction: stopped here, it would leave this one half done */
 }
 
 int code_make_queued(struct code_engine *e)
 {
+    uint64_t here = e->pc;
     int error = 0;
 
     for (unsigned i = 0; i < e->queued && !error; i++) {
         const struct code_queued *q = &e->queue[i];
 
+        e->pc = q->pc;
         if (q->kick)
             error = kick(e, q->value);
         else
@@ -253,6 +268,8 @@ int code_make_queued(struct code_engine *e)
                                 q->value_set, q->pair);
     }
     e->queued = 0;
+    if (!error)
+        e->pc = here;
     return error;
 }
 
@@ -411,7 +428,7 @@ int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
 
     if (site && site < AMP_SITES_LIMIT && sites && sites[site] != AMP_AS_BUILT)
         primitive = sites[site];
-    place(e, 2);
+    place(e, 2, 0);
     do
         error = e->port->ops->barrier(e->port, primitive, site);
     while (again(e, &error));

@@ -68,8 +68,10 @@ void code_close(struct code_engine *e)
     free(e->shade);
     free(e->row);
     free(e->head);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 3; i++) {
         free(e->place[i]);
+        free(e->registers_at[i]);
+    }
     for (unsigned i = 0; i < e->segments; i++) {
         free(e->segment[i].pristine);
         free(e->segment[i].dirty);

@@ -263,26 +263,45 @@ static PyObject *code_rows(PyObject *object, PyObject *list)
     Py_RETURN_NONE;
 }
 
-/* keep(n): from now on where the last run's accesses stand is kept, n of each kind */
-static PyObject *code_keep(PyObject *object, PyObject *number)
+/* keep(n, general): from now on the last run's accesses are kept, n of each kind, with the first `general` registers */
+static PyObject *code_keep(PyObject *object, PyObject *args)
 {
     struct code_engine *e = engine_of(object);
-    unsigned long room = PyLong_AsUnsignedLong(number);
+    unsigned int room, general;
 
-    if (PyErr_Occurred())
+    if (!PyArg_ParseTuple(args, "II:keep", &room, &general))
         return NULL;
+    if (room > 1u << 20 || general > e->registers)
+        return PyErr_Format(PyExc_ValueError, "keep: %u accesses, %u registers", room, general);
     for (unsigned i = 0; i < 3; i++) {
-        uint64_t *more = grown(e->place[i], (uint32_t)room + 1, sizeof *more);
+        struct code_kept *more = grown(e->place[i], room + 1, sizeof *more);
+        uint64_t *registers = more ? grown(e->registers_at[i], CODE_KEPT_REGISTERS * (general + 1), sizeof *registers) : NULL;
 
-        if (!more)
+        e->place[i] = more ? more : e->place[i];
+        if (!registers)
             return PyErr_NoMemory();
-        e->place[i] = more;
+        e->registers_at[i] = registers;
     }
-    e->places_room = (uint32_t)room;
+    e->places_room = room;
+    e->general = general;
     Py_RETURN_NONE;
 }
 
-/* places(): the addresses of the last run's loads, stores and barriers, three lists */
+static PyObject *registers_at(const struct code_engine *e, unsigned kind, uint32_t number)
+{
+    unsigned general = number < CODE_KEPT_REGISTERS ? e->general : 0;
+    PyObject *tuple = PyTuple_New(general);
+
+    for (unsigned slot = 0; tuple && slot < general; slot++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(e->registers_at[kind][number * e->general + slot]);
+
+        if (!value || PyTuple_SetItem(tuple, slot, value))
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+/* places(): the last run's loads, stores and barriers, three lists of (address of the instruction, value, registers) */
 static PyObject *code_places(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     const struct code_engine *e = engine_of(object);
@@ -291,11 +310,15 @@ static PyObject *code_places(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (unsigned kind = 0; kind < 3; kind++) {
         lists[kind] = PyList_New(0);
         for (uint32_t i = 0; lists[kind] && i < e->places[kind] && i < e->places_room; i++) {
-            PyObject *address = PyLong_FromUnsignedLongLong(e->place[kind][i]);
+            PyObject *registers = registers_at(e, kind, i);
+            const struct code_kept *kept = &e->place[kind][i];
+            PyObject *entry = registers ? Py_BuildValue("KKN", (unsigned long long)kept->pc,
+                                                        (unsigned long long)kept->value, registers)
+                                        : NULL;
 
-            if (!address || PyList_Append(lists[kind], address))
+            if (!entry || PyList_Append(lists[kind], entry))
                 Py_CLEAR(lists[kind]);
-            Py_XDECREF(address);
+            Py_XDECREF(entry);
         }
     }
     return Py_BuildValue("(NNN)", lists[0], lists[1], lists[2]);
@@ -406,8 +429,8 @@ static PyMethodDef code_methods[] = {
     {"mailbox", code_mailbox, METH_VARARGS, "mailbox(address, cpu): a store there rings that CPU's doorbell"},
     {"open", code_open_engine, METH_VARARGS, "open(max_loop, max_steps): registers and memory are now as every run finds them"},
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},
-    {"keep", code_keep, METH_O, "keep(n): keep where the accesses of a run stand"},
-    {"places", code_places, METH_NOARGS, "addresses of the last run's loads, stores and barriers"},
+    {"keep", code_keep, METH_VARARGS, "keep(n, general): keep n accesses of a run, with so many registers"},
+    {"places", code_places, METH_NOARGS, "the last run's loads, stores and barriers: (address, value, registers)"},
     {"said", code_said, METH_NOARGS, "what the last run has printed: [(behind how many accesses and barriers, text)]"},
     {"steps", code_steps, METH_NOARGS, "instructions of the last run"},
     {"registers", code_registers, METH_NOARGS, "values of the registers at the end of the last run"},

@@ -146,7 +146,7 @@ class _Drawing:
         if event.kind is EventKind.BARRIER:
             text = Text(f"{self._bar} ", style="bold yellow" if blamed else "dim")
         text.append(self.words.said(event)).append(picture.source(event), style="dim")
-        where = self.words.where(event)
+        where = self.words.standing(event)
         if where:
             text.append(f"  {where}", style="dim")
         times = picture.times(event)

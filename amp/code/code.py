@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from amp.code.elf import PAGE, Image, read
 from amp.code.engine import MAX_LOOP, Engine, Settings, Window
+from amp.code.kept import instructions, keep, places
 from amp.code.listing import Listing
 from amp.errors import UsageError
 from amp.machine.wiring import VRINGS_AT
@@ -19,7 +20,6 @@ from amp.port.port import Port
 
 ARGUMENTS_LIMIT: Final = 8
 SHARED_LIMIT_BYTES: Final = 1 << 20
-PLACES_LIMIT: Final = 1 << 16  # as amp.port.lines keeps
 
 
 class Code:
@@ -104,12 +104,11 @@ class Function:
         if take is None:
             of_core.run_code(self.engine.core)
             return
-        self.engine.core.keep(PLACES_LIMIT)
+        keep(self.engine)
         try:
             of_core.run_code(self.engine.core)
         finally:
-            line_at = self.code.image.lines.at
-            take(tuple([line_at(address) for address in kind] for kind in self.engine.core.places()))
+            take(places(self.engine), instructions(self.engine, self.entry))
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.code.image.path}>"

@@ -18,7 +18,8 @@ class Isa:
 
     `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
     first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
-    `far_target` says where a jump leads whose address the instruction before it makes: of the two their words.
+    `names` are those of the general registers, the first slots, and of the flags. `far_target` says where a jump leads
+    whose address the instruction before it makes: of the two their words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Isa:
     nothing: bytes
     thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
+    names: tuple[str, ...]
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
 
@@ -63,6 +65,7 @@ AARCH64: Final = Isa(
     nothing=bytes.fromhex("1f2003d5"),
     thumb=0,
     slots=MappingProxyType(a64.register_slots()),
+    names=(*(f"x{n}" for n in range(31)), "sp", "nzcv"),
     decode=a64.decode,
 )
 
@@ -89,6 +92,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         nothing=bytes.fromhex("00bf"),
         thumb=thumb,
         slots=MappingProxyType(arm32.register_slots()),
+        names=(*(f"r{n}" for n in range(13)), "sp", "lr", "cpsr"),
         decode=decode,
     )
 
@@ -119,6 +123,7 @@ X86_64: Final = Isa(
     nothing=b"\x90",
     thumb=0,
     slots=MappingProxyType(x86.register_slots()),
+    names=("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)), "rflags"),
     decode=x86.decode,
 )
 
@@ -143,6 +148,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         nothing=bytes.fromhex("0100"),
         thumb=0,
         slots=MappingProxyType({"wide": int(wide)}),
+        names=riscv.NAMES,
         decode=riscv.decode,
         far_target=riscv.far_target,
     )

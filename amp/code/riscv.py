@@ -22,6 +22,15 @@ F0: Final = 33
 _AQ, _RL, _BOTH = (BY_NAME[RISCV, name].number for name in ("aq", "rl", "aq.rl"))
 
 
+# The psABI's names of x0 to x31.
+NAMES: Final = (
+    *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
+    *(f"a{n}" for n in range(8)),
+    *(f"s{n}" for n in range(2, 12)),
+    *(f"t{n}" for n in range(3, 7)),
+)
+
+
 def _set(*slots: int) -> frozenset[int]:
     return frozenset(slot for slot in slots if slot not in (0, NONE))
 

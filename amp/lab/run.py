@@ -19,7 +19,7 @@ from amp.lab.trial import Trials
 from amp.machine.config import Lines, Mode, RunConfig
 from amp.report.blame import Explanation, Finding, blame
 from amp.report.explanation_data import as_dict
-from amp.report.places import places_of
+from amp.report.places import place
 from amp.report.shapes import Shape
 from amp.report.trace import Trace
 
@@ -146,7 +146,7 @@ def witness(machine: Machine, plan: Plan, outcome: Outcome, *, explained: bool) 
     if not explained or outcome.config.mode is Mode.DIRECT:
         return Witness(outcome.config.seed, outcome, None, None)
     trace, lines = trace_of(machine), lines_of(machine, plan, outcome)
-    trace.places = places_of(trace, lines)
+    place(trace, lines)
     return Witness(outcome.config.seed, outcome, trace, explain(plan, outcome, trace, machine), lines=lines)
 
 
@@ -275,5 +275,5 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "replay": None if found.not_repeated else replay_command(plan, found.seed),
         "not_repeated": found.not_repeated or None,
         "story": list(found.story),
-        "explanation": None if found.explanation is None else as_dict(found.explanation),
+        "explanation": None if found.explanation is None else as_dict(found.explanation, found.trace),
     }

@@ -31,7 +31,7 @@ from amp.programs import load as load_program
 from amp.programs.loader import digest_of
 from amp.programs.program import Program
 from amp.report.history import History
-from amp.report.places import places_of
+from amp.report.places import place
 from amp.report.trace import EventKind, Trace
 from amp.report.words import Words
 
@@ -114,7 +114,7 @@ def story_of(plan: Plan, found: Witness) -> Iterator[str]:
     ends_at_bad = explanation.pair is not None and not explanation.elsewhere and not explanation.finding.stall
     for event in found.trace.events:
         visible = "visible: " if event.kind is EventKind.VISIBLE else ""
-        where = words.where(event)
+        where = words.standing(event)
         yield f"#{event.number} {words.cpu(event.cpu)}: {visible}{words.said(event)}{where and f'  {where}'}"
         if ends_at_bad and event == explanation.bad:
             return
@@ -222,7 +222,7 @@ def _checked(content: WitnessFile, moved_to: str | None, *, stale: bool = False)
     if trace is None:
         return plan, Witness(config.seed, outcome, None, None, not_repeated=content.not_repeated, story=content.story)
     _check_lines(content.lines)
-    trace.places = places_of(trace, content.lines)
+    place(trace, content.lines)
     if is_other:  # its sites are not those of the trace: nothing is explained
         return plan, Witness(config.seed, outcome, trace, None, lines=content.lines)
     repeatable = config.file is None or _is_still(config.file, content.file_sha256)
@@ -236,9 +236,11 @@ def _trace(content: WitnessFile, program: Program, platform: Platform) -> Trace:
 
 def _check_lines(lines: tuple[Lines | None, ...]) -> None:
     """Raises UsageError for names of files that no terminal should be shown."""
-    for path in (path for each in lines if each is not None for path in each.files):
-        if len(path) > TEXT_LIMIT or not path.isprintable():
-            raise UsageError(f"lines name the file {path!r:.80}, expected a printable path")
+    for each in lines:
+        texts = (*each.files, *(each.code.texts + each.code.names if each.code else ())) if each is not None else ()
+        for text in texts:
+            if len(text) > TEXT_LIMIT or not text.isprintable():
+                raise UsageError(f"lines name {text!r:.80}, expected what is printable")
 
 
 def _program(config: RunConfig, moved_to: str | None, *, stale: bool) -> Program:

@@ -93,16 +93,39 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 LINE_BITS: Final = 20
 
 
+class Instructions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The instructions of one CPU's accesses, as `Lines` counts them: of each a number in `texts`, then the registers.
+
+    A text is the function and how an assembler writes it, "send: str w1, [x0]"; the registers are as they were before
+    it, in the order of `names`; of later accesses none are kept.
+    """
+
+    texts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    loads: tuple[tuple[Count, ...], ...] = ()
+    stores: tuple[tuple[Count, ...], ...] = ()
+    barriers: tuple[tuple[Count, ...], ...] = ()
+
+    def at(self, kind: str, number: int) -> tuple[str, tuple[tuple[str, int], ...]] | None:
+        """The text, and (name, value) of each register; None if that access was not kept."""
+        kept: tuple[tuple[int, ...], ...] = getattr(self, kind)
+        if not 0 <= number < len(kept) or not kept[number] or kept[number][0] >= len(self.texts):
+            return None
+        text, *values = kept[number]
+        return self.texts[text], tuple(zip(self.names, values, strict=False))
+
+
 class Lines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One CPU's accesses: of each load, store and barrier, in the order of issue, the number of the file and the line.
 
-    A place is file * 2^20 + line, `files` are absolute paths.
+    A place is file * 2^20 + line, `files` are absolute paths. Of compiled code `code` has the instructions.
     """
 
     files: tuple[str, ...] = ()
     loads: tuple[Count, ...] = ()
     stores: tuple[Count, ...] = ()
     barriers: tuple[Count, ...] = ()
+    code: Instructions | None = None
 
     def place(self, kind: str, number: int) -> tuple[str, int] | None:
         """(path, line) of the `number`-th access of that kind; None if it was not kept."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from amp.machine.config import LINE_BITS, Lines
+from amp.machine.config import LINE_BITS, Instructions, Lines
 from amp.port.doors import ModelledPort
 
 LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
@@ -27,6 +27,7 @@ class LinedPort(ModelledPort):
         self._loads: list[int] = []
         self._stores: list[int] = []
         self._barriers: list[int] = []
+        self._code: Instructions | None = None
 
     @property
     def lines(self) -> Lines:
@@ -35,10 +36,12 @@ class LinedPort(ModelledPort):
             loads=tuple(self._loads),
             stores=tuple(self._stores),
             barriers=tuple(self._barriers),
+            code=self._code,
         )
 
-    def take(self, places: tuple[Sequence[tuple[str, int] | None], ...]) -> None:
+    def take(self, places: tuple[Sequence[tuple[str, int] | None], ...], code: Instructions) -> None:
         """Where compiled code has made its loads, stores and barriers: (path, line) each, None if nobody knows."""
+        self._code = code
         for kept, kind in zip((self._loads, self._stores, self._barriers), places, strict=True):
             for path, line in (place or ("?", 0) for place in kind):
                 _keep(kept, self._place(path, line))

@@ -55,6 +55,7 @@ def _row(words: Words, event: Event) -> dict[str, object]:
         "cpu": _shown_at(words, event.cpu) if arrival else event.cpu,
         "label": "" if arrival else words.label(event),
         "text": text + "; A is not" * words.overtook(event),
+        "where": "" if arrival else words.standing(event),
         "mark": words.mark(event),
         "blamed": event.kind is EventKind.BARRIER,
         "arrival": arrival,

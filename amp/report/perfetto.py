@@ -122,7 +122,12 @@ def _instant(words: Words, event: Event) -> dict[str, Any]:
 
 def _marked(words: Words, event: Event) -> dict[str, Any]:
     """What the explanation says of this event."""
-    said = {"line": words.where(event), "blame": words.label(event), "mark": words.mark(event)}
+    said = {
+        "line": words.where(event),
+        "instruction": words.instruction(event),
+        "blame": words.label(event),
+        "mark": words.mark(event),
+    }
     return {key: text for key, text in said.items() if text}
 
 

@@ -26,6 +26,8 @@ from amp.ordering.sites import NO_SITES, Site, Sites
 if TYPE_CHECKING:
     import numpy as np
 
+    from amp.report.places import Instruction
+
 MAGIC = b"AMPTRACE"
 VERSION = 1
 _HEADER = struct.Struct("<8sIIQQQ")
@@ -120,9 +122,10 @@ def __getattr__(name: str) -> Any:
 class Trace:
     """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all.
 
-    `sites` are the program's: what the numbers in the events mean; `places` says where in the program
-    an event stands, (path, line) by its number (amp.report.places). `domains` says who is whose sibling, a number a
-    CPU, on a machine of siblings and others; else it is empty. None of these is part of the file, nor of equality.
+    `sites` are the program's: what the numbers in the events mean; `places` says where in the program an event stands,
+    (path, line) by its number, and `code` by which instruction (amp.report.places). `domains` says who is whose
+    sibling, a number a CPU, on a machine of siblings and others; else it is empty. None of these is part of the file,
+    nor of equality.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class Trace:
         self._records, self._first, self._digest, self.sites = bytes(records), first, digest, sites
         self.domains = domains
         self.places: Mapping[int, tuple[str, int]] = MappingProxyType({})
+        self.code: Mapping[int, Instruction] = MappingProxyType({})
 
     @classmethod
     def from_region(

@@ -39,13 +39,13 @@ def view(trace: Trace, explanation: Explanation, words: Words) -> dict[str, Any]
     """The page's data.
 
     `events` is columns, an entry per event from `first` on: `cpu`; `kind`, the EventKind's number; `text`, `place`,
-    `value`, `site`, `line` (of the program) and `more` (its flags), numbers in `texts`; `address` and `size` in bytes;
-    `store`, an arrival's; `part`, 1 for a part of the bulk load that follows. By event number, and only where there is
-    something: `arrivals` of a store, its (time, address) pairs; `bars`, the row of its bar among its CPU's, and where
-    that ends; `sources`, the stores a load read; `newest`, the store a stale load did not read; `marks`, what is wrong.
-    `roles` names the
-    events of the explanation, `story` is the scene, `span` the times that the finding is about, and `locations` says
-    what its places held since when: (time, value, store).
+    `value`, `site`, `line` (of the program), `code` (its instruction) and `more` (its flags), numbers in `texts`;
+    `address` and `size` in bytes; `store`, an arrival's; `part`, 1 for a part of the bulk load that follows. By event
+    number, and only where there is something: `arrivals` of a store, its (time, address) pairs; `bars`, the row of its
+    bar among its CPU's, and where that ends; `registers` of compiled code, (name, value); `sources`, the stores a load
+    read; `newest`, the store a stale load did not read; `marks`, what is wrong. `roles` names the events of the
+    explanation, `story` is the scene, `span` the times that the finding is about, and `locations` says what its places
+    held since when: (time, value, store).
     """
     texts, events = _Texts(), trace.events
     loads = [event for event in events if event.kind is EventKind.LOAD and not event.flags & EventFlag.PART]
@@ -65,10 +65,12 @@ def view(trace: Trace, explanation: Explanation, words: Words) -> dict[str, Any]
             "value": [texts.number(_value(event)) for event in events],
             "site": [texts.number(_site(words, event)) for event in events],
             "line": [texts.number(words.where(event)) for event in events],
+            "code": [texts.number(words.instruction(event)) for event in events],
             "store": [event.store for event in events],
             "part": [int(EventFlag.PART in event.flags) for event in events],
         },
         "texts": texts.all(),
+        "registers": _registers(words),
         "arrivals": _arrivals(words, events),
         "bars": _bars(words),
         "sources": {load.number: sources for load in loads if (sources := words.history.sources(load))},
@@ -100,6 +102,15 @@ def _site(words: Words, event: Event) -> str:
     """A barrier's site, and what it stands there for."""
     site = words.history.trace.site(event)
     return "" if site is None else f"{site.name}: {site.orders}; needs {orders_text(site.needs)}"
+
+
+def _registers(words: Words) -> dict[int, list[tuple[str, str]]]:
+    """What compiled code has in its registers before an access, by event number."""
+    return {
+        number: [(name, f"{value:#x}") for name, value in each.registers]
+        for number, each in words.history.trace.code.items()
+        if each.registers
+    }
 
 
 def _arrivals(words: Words, events: tuple[Event, ...]) -> dict[int, list[tuple[int, int]]]:

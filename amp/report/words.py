@@ -150,6 +150,18 @@ class Words:
         place = self.history.trace.places.get(event.number)
         return "" if place is None else place_text(place)
 
+    def instruction(self, event: Event) -> str:
+        """Of compiled code: "send: str w1, [x0]"; "" of anything else."""
+        found = self.history.trace.code.get(event.number)
+        return "" if found is None else f"{found.function}: {found.text}"
+
+    def standing(self, event: Event) -> str:
+        """Both: "ring.c:31 send: str w1, [x0]". Of a barrier that is named by its line the line is not said again."""
+        site, where = self.history.trace.site(event), self.where(event)
+        if site is not None and site.name == where and self.instruction(event):
+            where = ""
+        return " ".join(filter(None, (where, self.instruction(event))))
+
     def mark(self, event: Event) -> str | None:
         """What is wrong with this load or barrier, None if nothing is; "stale: value of #17, newest is #29"."""
         e = self.explanation

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 COMPILERS = ("aarch64-linux-gnu-gcc", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "clang", "ld.lld")
 MISSING = [each for each in COMPILERS if shutil.which(each) is None]
 
-sys.path.append(str(HERE.parent / "litmus"))
+sys.path += [str(HERE.parent / each) for each in ("litmus", "report")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

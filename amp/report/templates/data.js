@@ -28,7 +28,7 @@ const isStore = (n) => kind(n) === KIND.STORE || kind(n) === KIND.KICK;
 const isArrival = (n) => kind(n) === KIND.VISIBLE || kind(n) === KIND.RUNG;
 const isBulk = (n) => kind(n) === KIND.STORE && of("size", n) > SCALAR;
 const noSite = texts.indexOf("");
-const siteOf = (n) => texts[of("site", n)].split(":")[0] || "no site";
+const siteOf = (n) => texts[of("site", n)].split(": ")[0] || "no site";
 const storeOf = (n) => (isArrival(n) ? of("store", n) : n);
 const bar = (n) => data.bars[n]; // [row, end]
 const arrivals = (n) => data.arrivals[n] || [];

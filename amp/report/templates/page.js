@@ -53,6 +53,7 @@ function describe() {
   if (texts[of("value", n)]) fact("Value", texts[of("value", n)]);
   if (texts[of("site", n)]) fact("Site", texts[of("site", n)]);
   if (texts[of("line", n)]) fact("Line", texts[of("line", n)]);
+  if (texts[of("code", n)]) fact("Code", texts[of("code", n)]);
   if (isArrival(n)) references(list, "Store", [store]);
   if (isStore(n)) fact("Visible", arrivalText(n));
   if (known(store) && kind(store) === KIND.STORE) {
@@ -64,6 +65,12 @@ function describe() {
     else fact("Read", older);
     if (n in data.newest) references(list, "Stale", [data.newest[n]], "is newer, and was visible");
     if (n === roles.bad && roles.missed && roles.missed !== data.newest[n]) references(list, "Was due", [roles.missed]);
+  }
+  const registers = data.registers[n];
+  if (registers) {
+    html("dt", list, "Registers");
+    const row = html("div", html("dd", list), undefined, { class: "registers" });
+    for (const [name, value] of registers) html("span", row, `${name} ${value}`);
   }
   for (const row of document.querySelectorAll("tr[data-go]")) {
     if (Number(row.dataset.go) === n) row.setAttribute("aria-current", "true");
