@@ -171,9 +171,11 @@ enum code_stop {
     CODE_STOP_REFUSED,
 };
 
-/* An access or a barrier, for who tells the run: where it stands, and the value that was loaded or stored. */
+/* An access or a barrier, for who tells the run: where it stands, the value that was loaded or stored, and how many accesses
+ * and barriers of the part were before it. */
 struct code_kept {
     uint64_t pc, value;
+    uint32_t before;
 };
 
 /* A line that the part has printed; `at`: behind so many accesses and barriers of its own. */
@@ -339,6 +341,7 @@ void code_memory_undo(struct code_engine *e);
 /* code_access.c */
 void code_on_read(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 void code_on_write(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
+void code_place(struct code_engine *e, unsigned kind, uint64_t value); /* an access at `pc`: 0 load, 1 store, 2 barrier */
 int code_make_queued(struct code_engine *e);
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
 

@@ -36,13 +36,13 @@ static bool again(const struct code_engine *e, int *error)
     return *error == 0;
 }
 
-static void place(struct code_engine *e, unsigned kind, uint64_t value)
+void code_place(struct code_engine *e, unsigned kind, uint64_t value)
 {
-    uint32_t number = e->places[kind]++;
+    uint32_t before = e->places[0] + e->places[1] + e->places[2], number = e->places[kind]++;
 
     if (!e->place[kind] || number >= e->places_room)
         return;
-    e->place[kind][number] = (struct code_kept){.pc = e->pc, .value = value};
+    e->place[kind][number] = (struct code_kept){.pc = e->pc, .value = value, .before = before};
     for (unsigned slot = 0; number < CODE_KEPT_REGISTERS && slot < e->general; slot++)
         e->registers_at[kind][number * e->general + slot] = e->register_id[slot] < 0 ? 0 : code_register(e, slot);
 }
@@ -88,7 +88,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
         return;
     }
     after = code_time(e, e->sets[e->address_set].depends, &made);
-    place(e, 0, 0);
+    code_place(e, 0, 0);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
     while (again(e, &error));
@@ -217,7 +217,7 @@ static int store_piece(struct code_engine *e, const struct code_window *window, 
     from.value = code_time(e, what->depends, &made[1]);
     from.picked = code_time(e, picks, &made[2]);
     from.pair = pair ? e->time[pair - 1] : 0;
-    place(e, 1, size < sizeof value ? value & ((UINT64_C(1) << 8 * size) - 1) : value);
+    code_place(e, 1, size < sizeof value ? value & ((UINT64_C(1) << 8 * size) - 1) : value);
     do
         error = e->port->ops->store(e->port, window->region + (address - window->start), size, value, how, from);
     while (again(e, &error));
@@ -234,7 +234,7 @@ static int kick(struct code_engine *e, uint64_t target)
 {
     int error;
 
-    place(e, 1, target);
+    code_place(e, 1, target);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
     while (again(e, &error));
@@ -428,7 +428,7 @@ int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
 
     if (site && site < AMP_SITES_LIMIT && sites && sites[site] != AMP_AS_BUILT)
         primitive = sites[site];
-    place(e, 2, 0);
+    code_place(e, 2, 0);
     do
         error = e->port->ops->barrier(e->port, primitive, site);
     while (again(e, &error));

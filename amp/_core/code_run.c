@@ -204,7 +204,7 @@ static bool serve(struct code_engine *e)
 {
     const struct amp_port *port = e->port;
     const struct code_row *row = e->now;
-    uint64_t argument = code_register(e, (unsigned)e->argument_slot);
+    uint64_t argument = code_register(e, (unsigned)e->argument_slot), here = e->pc;
     char text[AMP_TEXT_BYTES];
     unsigned which = 0;
 
@@ -221,6 +221,9 @@ static bool serve(struct code_engine *e)
         read_text(e, argument, text);
         amp_fail(port, "%s", text[0] ? text : "amp_fail");
     case CODE_KICK:
+        e->pc = e->before; /* it stands where it is called */
+        code_place(e, 1, argument);
+        e->pc = here;
         amp_kick(port, argument < AMP_CPUS ? (unsigned)argument : AMP_CPUS);
         go_back(e, 0);
         return false;

@@ -301,7 +301,8 @@ static PyObject *registers_at(const struct code_engine *e, unsigned kind, uint32
     return tuple;
 }
 
-/* places(): the last run's loads, stores and barriers, three lists of (address of the instruction, value, registers) */
+/* places(): the last run's loads, stores and barriers, three lists of (address of the instruction, value, registers, how
+ * many accesses and barriers were before it) */
 static PyObject *code_places(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     const struct code_engine *e = engine_of(object);
@@ -312,8 +313,8 @@ static PyObject *code_places(PyObject *object, PyObject *Py_UNUSED(ignored))
         for (uint32_t i = 0; lists[kind] && i < e->places[kind] && i < e->places_room; i++) {
             PyObject *registers = registers_at(e, kind, i);
             const struct code_kept *kept = &e->place[kind][i];
-            PyObject *entry = registers ? Py_BuildValue("KKN", (unsigned long long)kept->pc,
-                                                        (unsigned long long)kept->value, registers)
+            PyObject *entry = registers ? Py_BuildValue("KKNI", (unsigned long long)kept->pc,
+                                                        (unsigned long long)kept->value, registers, kept->before)
                                         : NULL;
 
             if (!entry || PyList_Append(lists[kind], entry))
@@ -430,7 +431,7 @@ static PyMethodDef code_methods[] = {
     {"open", code_open_engine, METH_VARARGS, "open(max_loop, max_steps): registers and memory are now as every run finds them"},
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},
     {"keep", code_keep, METH_VARARGS, "keep(n, general): keep n accesses of a run, with so many registers"},
-    {"places", code_places, METH_NOARGS, "the last run's loads, stores and barriers: (address, value, registers)"},
+    {"places", code_places, METH_NOARGS, "the last run's loads, stores and barriers: (address, value, registers, before)"},
     {"said", code_said, METH_NOARGS, "what the last run has printed: [(behind how many accesses and barriers, text)]"},
     {"steps", code_steps, METH_NOARGS, "instructions of the last run"},
     {"registers", code_registers, METH_NOARGS, "values of the registers at the end of the last run"},

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from amp.cli.code_options import code_options
+from amp.cli.options import json_option
 from amp.cli.output import NOTHING_RUN, echo, print_json
 from amp.code.toolchains import PASSED_ON, TARGETS
 
@@ -21,7 +23,7 @@ def code() -> None:
 @click.argument("elf")
 @click.argument("function")
 @click.option("--all", "every", is_flag=True, help="Also plain loads and stores, most of them private.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option
 def show(elf: str, function: str, *, every: bool, as_json: bool) -> int:
     """The barriers, ordered accesses, atomics and waits of FUNCTION in ELF, and of what it calls."""
     from amp.code.code import Code  # noqa: PLC0415  (a command loads what it needs)
@@ -64,3 +66,21 @@ def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **
     flags = [f"-{letter}{each}" for letter in PASSED_ON for each in given.pop(f"flag_{letter}")]
     echo(str(built(files, output, target, flags=flags, said=echo if verbose else lambda _: None, **given)))
     return 0
+
+
+@code.command()
+@click.argument("program", metavar="ELF")
+@code_options
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides whose turn it is.")
+@json_option
+def run(*, program: str, seed: int, as_json: bool) -> int:
+    """One execution of ELF in order, each access as it happens: exit status 1 for a violation, 3 for a bound."""
+    from amp.lab import traced  # noqa: PLC0415
+
+    ran = traced.trace_in_order(program, seed)
+    if as_json:
+        print_json(traced.as_data(ran))
+        return ran.exit_status
+    for line in ran.told():
+        echo(line)
+    return ran.exit_status

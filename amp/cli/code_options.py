@@ -15,20 +15,9 @@ def code_options(command: Callable[..., int]) -> Callable[..., int]:
     """`--host`, `--remote`, `--shared`, `--mailbox`, `--max-loop`: the command is given the program that they make."""
 
     @wraps(command)
-    def with_program(
-        *,
-        program: str,
-        host: tuple[str, ...],
-        remote: tuple[str, ...],
-        shared: tuple[str, ...],
-        mailbox: tuple[str, ...],
-        max_loop: int | None,
-        **given: Any,
-    ) -> int:
-        return command(
-            program=program_of(program, host=host, remote=remote, shared=shared, mailbox=mailbox, max_loop=max_loop),
-            **given,
-        )
+    def with_program(*, program: str, **given: Any) -> int:
+        asked = {name: given.pop(name) for name in ("host", "remote", "shared", "mailbox", "max_loop")}
+        return command(program=program_of(program, **asked), **given)
 
     made: Callable[..., int] = with_program
     for option in (

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from amp.cli.timeline import render_timeline
 from amp.lab.plan import Plan
-from amp.lab.run import Result, Witness, by_symptom, progress, replay_command, title
+from amp.lab.run import Result, Witness, by_symptom, printed, progress, replay_command, title
 from amp.machine.config import Mode
 from amp.report.counts import processes
 
@@ -21,6 +21,7 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
     if result.interrupted:
         console.print("[yellow]interrupted[/yellow]: what follows is of the runs that had ended")
     if result.holds:
+        _print(console, printed(plan, result.outcomes[-1]) if runs else [])
         console.print(
             f"[green]0 violations[/green] in {runs} run{'s' * (runs != 1)}{_work(result)}",
         )
@@ -54,6 +55,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
     if shown.not_repeated:
         render_unrepeated(console, plan, shown)
         return
+    _print(console, printed(plan, shown.outcome))
     which = f"seed {shown.seed}" if not plan.config.script else "the run of this schedule"
     console.print(f"\n[bold]{which}{progress(plan, shown)}[/bold]")
     replay = replay_command(plan, shown.seed)
@@ -74,5 +76,9 @@ def render_unrepeated(console: Console, plan: Plan, shown: Witness) -> None:
     console.print(f"\nFound by the {plan.program.part_names[finder]}: {escape(report.text)}")
     console.print(f"not repeated in {processes(len(plan.program.parts))}: {escape(shown.not_repeated)}")
     console.print("The explorer's execution, in an order in which it may happen:")
-    for number, step in enumerate(shown.story, 1):
-        console.print(f"{number:>6} {step}", markup=False, highlight=False)
+    _print(console, [f"{number:>6} {step}" for number, step in enumerate(shown.story, 1)])
+
+
+def _print(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False)

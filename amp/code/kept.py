@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from amp.code.engine import Engine
@@ -22,7 +23,7 @@ def keep(engine: Engine) -> None:
 def places(engine: Engine) -> tuple[list[tuple[str, int] | None], ...]:
     """(path, line) of the last run's loads, stores and barriers; None where nobody knows."""
     at = engine.listing.image.lines.at
-    return tuple([at(pc) for pc, _, _ in kind] for kind in engine.core.places())
+    return tuple([at(pc) for pc, *_ in kind] for kind in engine.core.places())
 
 
 def instructions(engine: Engine, entry: int) -> Instructions:
@@ -32,11 +33,21 @@ def instructions(engine: Engine, entry: int) -> Instructions:
     kept: dict[str, Any] = {
         name: tuple(
             (texts.setdefault(text_of(engine, pc), len(texts)), *(registers[slot] for slot in shown if registers))
-            for pc, _, registers in kind
+            for pc, _, registers, _ in kind
         )
         for name, kind in zip(KINDS, engine.core.places(), strict=True)
     }
     return Instructions(texts=tuple(texts), names=tuple(engine.isa.names[slot] for slot in shown), **kept)
+
+
+def standing(engine: Engine, kind: str, number: int) -> str:
+    """Where the `number`-th access of the last run stands: "ring.c:31 send: str w1, [x0]"; "" if it was not kept."""
+    kept = engine.core.places()[KINDS.index(kind)]
+    if not 0 <= number < len(kept):
+        return ""
+    place = engine.listing.image.lines.at(kept[number][0])
+    line = f"{Path(place[0]).name}:{place[1]} " if place is not None else ""
+    return line + text_of(engine, kept[number][0])
 
 
 def text_of(engine: Engine, pc: int) -> str:

@@ -318,6 +318,11 @@ class Explorer:
             raise UsageError(f"{raised_at(error.__traceback__)}a part raises {type(error).__name__}")
         return ending
 
+    @property
+    def bound(self) -> str | None:
+        """Which bound of its own a part has reached, in the runs since the exploration began; None: none has."""
+        return self._bound
+
     def finding(self, ending: Ending) -> Finding | None:
         """What the run just made found."""
         if ending not in (Ending.FAILED, Ending.STALL):

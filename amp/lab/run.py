@@ -207,6 +207,17 @@ def title(plan: Plan) -> str:
     return ", ".join([named, f"{plan.sites.name} barriers", config.mode.value, *sizes, *extras])
 
 
+def _shown(result: Result) -> list[Outcome]:
+    """The run that is shown: the first with a violation, else the last."""
+    return [result.witnesses[0].outcome] if result.witnesses else result.outcomes[-1:]
+
+
+def printed(plan: Plan, outcome: Outcome) -> list[str]:
+    """The lines that compiled code has printed, each with its part."""
+    reports = zip(plan.program.part_names, outcome.reports, strict=True)
+    return [f"{name} prints: {text}" for name, report in reports for text in report.said]
+
+
 def by_symptom(witnesses: list[Witness]) -> list[str]:
     """How many of each kind, most frequent first: "12 x S1: BadRing"."""
     counts = Counter(f"{w.symptom}: {w.outcome.finding.kind}" for w in witnesses if w.outcome.finding)
@@ -252,6 +263,7 @@ def as_data(result: Result) -> dict[str, Any]:
         "notifications": sum(report.notifications for outcome in result.outcomes for report in outcome.reports),
         "sleeps": sum(report.waits for outcome in result.outcomes for report in outcome.reports),
         "seconds": round(result.seconds, 3),
+        "printed": [line for outcome in _shown(result) for line in printed(plan, outcome)],
         "findings": [finding_data(plan, found) for found in result.witnesses],
     }
 
@@ -274,6 +286,7 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "events": found.outcome.events,
         "replay": None if found.not_repeated else replay_command(plan, found.seed),
         "not_repeated": found.not_repeated or None,
+        "printed": printed(plan, found.outcome),
         "story": list(found.story),
         "explanation": None if found.explanation is None else as_dict(found.explanation, found.trace),
     }

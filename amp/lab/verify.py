@@ -7,6 +7,7 @@ is that run.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 from amp.errors import AmpError, Stall, UsageError
 from amp.exploration.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
 from amp.exploration.follow import follow
-from amp.exploration.schedule import Execution
+from amp.exploration.schedule import READ, Event, Execution
 from amp.exploration.shrink import Shrunk, shrink, told
 from amp.exploration.story import story
 from amp.lab.descriptors import INTERRUPTED
@@ -214,14 +215,33 @@ def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Cou
             plan = plan.with_config(script=shrunk.script.token())
         witness = replay(plan, shrunk)
     except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
+        where = _standing(plan)
         with suppress(UsageError):  # the choices fitted a moment ago
             explorer.replay(shrunk.finding.choices)
             execution = Execution.of(explorer.core.events())
-        witness = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()))
+        witness = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()), where)
     return Counterexample(plan, shrunk, witness, smaller)
 
 
-def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:
+def _standing(plan: Plan) -> Callable[[Event], str]:
+    """Where in compiled code the events of the explorer's next run stand."""
+    functions: list[Any] = [getattr(part.load(), "function", None) for part in plan.program.parts]
+    if None in functions:
+        return lambda _: ""
+    from amp.code.kept import keep, standing  # noqa: PLC0415  (only where there is compiled code)
+
+    for function in functions:
+        keep(function.engine)
+
+    def where(event: Event) -> str:
+        return standing(functions[event.cpu].engine, "loads" if event.kind == READ else "stores", event.call)
+
+    return where
+
+
+def _unrepeated(
+    plan: Plan, finding: Finding, execution: Execution, why: str, where: Callable[[Event], str] = lambda _: ""
+) -> Witness:
     """The finding as the explorer has it. `why` says why processes did not repeat it."""
     found = Report(
         outcome="violation",
@@ -232,7 +252,7 @@ def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) ->
     done = Report(outcome="done")
     reports = tuple(found if cpu == finding.cpu else done for cpu in range(len(plan.program.parts)))
     outcome = Outcome(plan.config, reports, finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan.name_of, plan.program.part_names))
+    steps = tuple(story(execution, plan.name_of, plan.program.part_names, where))
     return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
 
 
