@@ -74,6 +74,7 @@ enum code_flag {
     CODE_CONDITIONAL = 256, /* does nothing where its condition does not hold */
     CODE_BEHIND = 1024,     /* exclusive store, atomic: what is behind it comes behind its store */
     CODE_BLOCK = 4096,      /* where `condition` holds, what is behind it may store: no look goes on into that */
+    CODE_ALIGNED = 8192,    /* an access that is not aligned to `atom` faults */
     CODE_NAMED = 2048,      /* the entry of a function that is a barrier: which one, says the row of the call */
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
@@ -184,7 +185,7 @@ struct code_said {
     char text[AMP_TEXT_BYTES];
 };
 
-enum code_fault { CODE_FAULT_WILD = 1, CODE_FAULT_TRAP, CODE_FAULT_UNDEFINED, CODE_FAULT_MODIFIED };
+enum code_fault { CODE_FAULT_WILD = 1, CODE_FAULT_TRAP, CODE_FAULT_UNDEFINED, CODE_FAULT_MODIFIED, CODE_FAULT_UNALIGNED };
 
 struct code_monitor {
     uint64_t address, value, pc;

@@ -25,6 +25,21 @@ static void refuse(struct code_engine *e, uint64_t address, unsigned size)
     code_stop(e, CODE_STOP_REFUSED);
 }
 
+/* An access that its row wants aligned, and that is not: true, and the part ends with a finding. */
+static bool faults(struct code_engine *e, unsigned type, uint64_t address, unsigned size)
+{
+    const struct code_row *row = e->now;
+
+    if (!(row->flags & CODE_ALIGNED) || !row->atom || address % row->atom == 0)
+        return false;
+    e->fault = CODE_FAULT_UNALIGNED;
+    e->fault_address = address;
+    e->fault_size = size;
+    e->fault_type = type;
+    code_stop(e, CODE_STOP_FAULT);
+    return true;
+}
+
 /* The call came to an end: is it to be made again? */
 static bool again(const struct code_engine *e, int *error)
 {
@@ -173,6 +188,8 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
         return;
     if (e->accesses++ == 0)
         e->first = address;
+    if (faults(e, UC_MEM_READ, address, size))
+        return;
     window = code_window_at(e, address);
     if (row->kind < CODE_LOAD || row->kind > CODE_EXCLUSIVE_STORE || (!window && code_window_at(e, address + size - 1))) {
         refuse(e, address, size); /* its row knows of no access, or it straddles */
@@ -388,6 +405,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     }
     if (e->accesses++ == 0)
         e->first = address;
+    if (faults(e, UC_MEM_WRITE, address, size))
+        return;
     window = code_window_at(e, address);
     if (!may_write(row) || (!window && code_window_at(e, address + size - 1))) {
         refuse(e, address, size);

@@ -259,10 +259,13 @@ static _Noreturn void end_with_fault(struct code_engine *e)
         amp_fail(e->port, "%s: %s of %u bytes at 0x%" PRIx64,
                  e->fault_address - stack + CODE_PAGE < 2 * CODE_PAGE ? "stack overflow" : "wild access",
                  way[type < sizeof way / sizeof way[0] ? type : 0], e->fault_size, e->fault_address);
+    case CODE_FAULT_UNALIGNED:
+        amp_fail(e->port, "unaligned access: %s of %u bytes at 0x%" PRIx64 ", which has to be aligned", way[type],
+                 e->fault_size, e->fault_address);
     case CODE_FAULT_UNDEFINED:
         amp_fail(e->port, "undefined instruction");
-    default:
-        amp_fail(e->port, "trap");
+    default: /* some accesses the emulator itself wants aligned, and does not say where they are */
+        amp_fail(e->port, e->now && e->now->flags & CODE_ALIGNED ? "unaligned access, which has to be aligned" : "trap");
     }
 }
 

@@ -151,6 +151,7 @@ def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None
         data = tuple(_registers(instruction, slots)[:count])
         kind = Kind.LOAD if name in _LOADS else Kind.STORE
         row = Row(kind, element=width, atom=width, data=data, address=address, flows=back, counts=bool(back))
+        row.flags |= Flag.ALIGNED if count == 2 else Flag(0)  # DDI 0406C, A3.2.1: of doublewords and multiples
         if kind is Kind.LOAD and NONE in data:
             row.ends, row.indirect = True, base != SP
         return row
@@ -174,7 +175,8 @@ def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None
     if name in _FLOATING:
         vector = instruction.reg_name(instruction.operands[0].reg)
         width = 8 if vector[0] == "d" else 4
-        return Row(_FLOATING[name], element=width, atom=4, data=(slots[vector],), address=address)
+        kind, data = _FLOATING[name], (slots[vector],)
+        return Row(kind, element=width, atom=4, data=data, address=address, flags=Flag.ALIGNED)
     if name.startswith(("ld", "st", "vld", "vst", "vpush", "vpop", "lda", "stl")):
         return Row(Kind.REFUSED, why="a load or store of an extension that is not modelled")
     return None
@@ -191,6 +193,7 @@ def _multiple(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:
         return Row(Kind.REFUSED, why="more registers than are followed")
     loads = name in _MULTIPLE_LOADS
     row = Row(Kind.LOAD if loads else Kind.STORE, element=4, atom=4, data=data, address=_set(base), counts=base != SP)
+    row.flags |= Flag.ALIGNED
     if loads and NONE in listed:
         row.ends, row.indirect = True, base != SP
     return row

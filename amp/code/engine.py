@@ -20,7 +20,7 @@ from amp.code.listing import Listing
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import AmpError, LoopBound, UsageError, Violation
 
-_WILD: Final = re.compile(r"wild access: .* at (0x[0-9a-f]+)$")
+_WILD: Final = re.compile(r"wild access: (\w+) .* at (0x[0-9a-f]+)$")
 STACK_BYTES: Final = 1 << 16
 MAX_LOOP: Final = 200
 MAX_STEPS: Final = 5_000_000
@@ -133,7 +133,7 @@ class Engine:
                 rows.append((address, line.row.pack()))
                 self._done.add(address)
         if not any(address == pc for address, _ in rows):
-            raise Violation(f"jump to {pc:#x}, where there is no code of {self.listing.image.path}")
+            raise Violation(f"jump to {pc:#x}, where there is no code")
         self.core.rows(rows)
 
     def ended(self, error: int, text: str, pc: int, before: int) -> AmpError:
@@ -142,7 +142,8 @@ class Engine:
         called = line is not None and (line.row.kind is Kind.SERVICE or bool(line.row.flags & Flag.NAMED))
         place = self.listing.place(before if called else pc)
         if error == _VIOLATED:
-            return Violation(f"{text} ({place}){self._beyond(text)}")
+            # What the code says itself stands where it says it; what the processor finds has an address as well.
+            return Violation(f"{text} ({place})" if called else f"{text} ({place}, pc {pc:#x}){self._beyond(text)}")
         if error == _ELOOP:
             return LoopBound(f"{text} ({place})")
         if error == _E2BIG:
@@ -156,9 +157,14 @@ class Engine:
         found = _WILD.match(text)
         if found is None:
             return ""
-        name = self.listing.image.name_at(int(found[1], 16))
+        image, at = self.listing.image, int(found[2], 16)
+        symbol = image.function_at(at)
+        name = image.name_at(at) or (symbol.name if symbol is not None else "")
+        if not name and any(each.start <= at < each.start + each.size for each in image.segments):
+            name = "a segment of the file"
+        why = "is no code" if found[1] == "fetch" else "is read-only"
         windows = ", ".join(f"{start:#x}:{size:#x}" for start, size in self._windows)
-        return f"; {f'{name} is there, read-only' if name else 'nothing is there'}, shared memory is {windows}"
+        return f"; {f'{name} {why}' if name else 'nothing is there'}, shared memory is {windows}"
 
 
 def _runs(pages: Mapping[int, tuple[bytearray, int]]) -> list[tuple[int, bytearray, int]]:

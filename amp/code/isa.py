@@ -18,7 +18,9 @@ class Isa:
 
     `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
     first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
-    `names` are those of the general registers, the first slots, and of the flags. `far_target` says where a jump leads
+    `names` are those of the general registers, the first slots, and of the flags. `strict`: atomics and ordered
+    accesses fault where they are not aligned (DDI 0487, B2.5.2, without FEAT_LSE2; DDI 0406C, A3.2.1; RISC-V, "A"
+    without Zam). `far_target` says where a jump leads
     whose address the instruction before it makes: of the two their words.
     """
 
@@ -40,6 +42,7 @@ class Isa:
     thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
     names: tuple[str, ...]
+    strict: bool
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
 
@@ -66,6 +69,7 @@ AARCH64: Final = Isa(
     thumb=0,
     slots=MappingProxyType(a64.register_slots()),
     names=(*(f"x{n}" for n in range(31)), "sp", "nzcv"),
+    strict=True,
     decode=a64.decode,
 )
 
@@ -93,6 +97,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         thumb=thumb,
         slots=MappingProxyType(arm32.register_slots()),
         names=(*(f"r{n}" for n in range(13)), "sp", "lr", "cpsr"),
+        strict=True,
         decode=decode,
     )
 
@@ -124,6 +129,7 @@ X86_64: Final = Isa(
     thumb=0,
     slots=MappingProxyType(x86.register_slots()),
     names=("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)), "rflags"),
+    strict=False,
     decode=x86.decode,
 )
 
@@ -149,6 +155,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         thumb=0,
         slots=MappingProxyType({"wide": int(wide)}),
         names=riscv.NAMES,
+        strict=True,
         decode=riscv.decode,
         far_target=riscv.far_target,
     )

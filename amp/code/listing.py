@@ -24,6 +24,8 @@ from amp.ordering.instructions import RISCV32, RISCV64
 
 T = TypeVar("T", Primitive, Service)
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
+_ACCESSES: Final = (Kind.LOAD, Kind.STORE)
+_PAIRED: Final = (Kind.ATOMIC, Kind.EXCLUSIVE_LOAD, Kind.EXCLUSIVE_STORE)
 _ALWAYS: Final = 14  # the condition that holds
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
 
@@ -156,6 +158,8 @@ class Listing:
         raw = code[: found.size if found is not None else 2 if thumb else 4 if self.isa.shift else 1]
         word = int.from_bytes(code[:4] if self.isa.shift == 1 else raw, "little")
         row = self.isa.decode(address, word, found, self.isa.slots)
+        if self.isa.strict and (row.kind in _PAIRED or (row.kind in _ACCESSES and (row.load_by or row.store_by))):
+            row.flags |= Flag.ALIGNED
         text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
         return Line(address, row, text)
 

@@ -50,6 +50,7 @@ class Flag(IntFlag):
     BEHIND = 1024
     NAMED = 2048
     BLOCK = 4096
+    ALIGNED = 8192
 
 
 NO_FLAGS: Final = Flag(0)
