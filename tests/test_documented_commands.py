@@ -128,6 +128,7 @@ def test_the_commands_of_a_document_run_one_after_the_other(document: str, tmp_p
     for name, text in _FILE.findall((ROOT / document).read_text()):
         (tmp_path / name).write_text(text)
     words = {word for each in documented() if each.document == document for word in each.words}
+    (tmp_path / "ring.c").write_text(dict(_FILE.findall((ROOT / "docs/code.md").read_text()))["ring.c"])
     for name, command in _COMPILERS.items():
         if any(word.startswith(name) for word in words):
             flags = ["-O2", "-g", "-ffreestanding", "-nostdlib", f"-I{ROOT}/amp/code/include", "-Wl,-Ttext=0x20000"]
