@@ -133,6 +133,11 @@ def read(path: str) -> Image:
         content = read_whole(path, FILE_LIMIT_BYTES)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+    return image_of(path, content)
+
+
+def image_of(path: str, content: bytes) -> Image:
+    """The same of what is in memory; `path` is what it is called."""
     try:
         return _read(path, content)
     except UsageError as error:

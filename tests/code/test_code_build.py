@@ -42,7 +42,7 @@ def said(path: str) -> list[str]:
     return [text for _, text in part.function.engine.core.said()]
 
 
-@pytest.mark.parametrize("compiler", [None, "clang"])
+@pytest.mark.parametrize("compiler", [None, pytest.param("clang", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_is_compiled_for_and_prints_the_same(tmp_path: Path, target: str, compiler: str | None) -> None:
     path = str(tmp_path / "prints.elf")

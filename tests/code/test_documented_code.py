@@ -12,16 +12,16 @@ PAGE = (Path(__file__).parents[2] / "docs" / "code.md").read_text()
 
 
 @pytest.fixture
-def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the page's ring.c; it is where commands run."""
+def _in_a_folder_with_ring_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is where commands run."""
     found = re.search(r"`ring\.c`:\n+```c\n(.*?)```", PAGE, re.DOTALL)
     assert found is not None
     (tmp_path / "ring.c").write_text(found[1])
     monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
-def test_the_page_s_commands_say_what_it_shows(there: Path) -> None:
+@pytest.mark.usefixtures("_in_a_folder_with_ring_c")
+def test_the_page_s_commands_say_what_it_shows() -> None:
     shown = re.search(r"```text\n(.*?)\n```", PAGE, re.DOTALL)
     commands = re.findall(r"^    amp (.*)$", PAGE, re.MULTILINE)[:5]
     assert shown is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import fuzz_code
 import fuzz_device_vring
 import fuzz_driver_vring
 import fuzz_elf_image
@@ -17,6 +18,7 @@ import fuzz_rpmsg_remote
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "resource_table": fuzz_resource_table.one_input,
     "elf_image": fuzz_elf_image.one_input,
+    "code": fuzz_code.one_input,
     "port_access": fuzz_port_access.one_input,
     "driver_vring": fuzz_driver_vring.one_input,
     "device_vring": fuzz_device_vring.one_input,

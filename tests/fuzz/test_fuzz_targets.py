@@ -38,7 +38,7 @@ def test_an_input_that_was_kept_does_no_harm(target: str, path: Path) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_input_does_harm(target: str) -> None:
     @given(st.binary(max_size=400))
-    @settings(max_examples=250, deadline=None)
+    @settings(max_examples=EXAMPLES.get(target, 250), deadline=None)
     def attempt(data: bytes) -> None:
         TARGETS[target](data)
 
@@ -89,6 +89,10 @@ IN_PYTHON = (
         *("elf_image", "amp.remoteproc.image", "_Reader.segments"),
         *('_CHECKS.between(f"{label} p_filesz", filesz, 0, memsz)', "pass"),
     ),
+    Planted("code", "amp.code.elf", "image_of", "except Exception as error:", "except ZeroDivisionError as error:"),
+    Planted(
+        "code", "amp.code.arm32", "Decoder._row", "except KeyError as error:", "except ZeroDivisionError as error:"
+    ),
     Planted(
         *("rpmsg_host", "amp.rpmsg.bus", "Bus._no_recipient"),
         *("no_recipient += 1\n        self.link.recycle(buffer)", "no_recipient += 1"),
@@ -106,6 +110,7 @@ IN_PYTHON = (
     ),
     Planted("name_service", "amp.rpmsg.wire", "Announcement.decode", "if addr == ADDR_ANY:", "if False:"),
 )
+EXAMPLES = {"code": 60}  # of hypothesis's, where one takes ten milliseconds
 INPUTS = 3000  # random ones, behind those that are kept
 
 
