@@ -185,7 +185,15 @@ struct code_said {
     char text[AMP_TEXT_BYTES];
 };
 
-enum code_fault { CODE_FAULT_WILD = 1, CODE_FAULT_TRAP, CODE_FAULT_UNDEFINED, CODE_FAULT_MODIFIED, CODE_FAULT_UNALIGNED };
+enum code_fault {
+    CODE_FAULT_NONE,
+    CODE_FAULT_WILD,
+    CODE_FAULT_TRAP,
+    CODE_FAULT_UNDEFINED,
+    CODE_FAULT_MODIFIED, /* refused: code is written over */
+    CODE_FAULT_UNALIGNED,
+    CODE_FAULT_STATUS, /* refused: a mailbox is read */
+};
 
 struct code_monitor {
     uint64_t address, value, pc;

@@ -170,12 +170,23 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
         code_set_register(e, slot, code_join(e, e->set[slot], carried));
 }
 
+static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *is)
+{
+    for (unsigned i = 0; i < e->mailboxes; i++)
+        if (e->mailbox[i].address == address) {
+            *is = true;
+            return e->mailbox[i].target;
+        }
+    return 0;
+}
+
 void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t value, void *user)
 {
     struct code_engine *e = user;
     const struct code_row *row = e->now;
     unsigned size = (unsigned)bytes, slot;
     const struct code_window *window;
+    bool is_mailbox = false;
     uint16_t set;
     int error;
 
@@ -197,6 +208,12 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
     }
     if (window) {
         read_shared(e, window, address, size);
+        return;
+    }
+    mailbox_at(e, address, &is_mailbox);
+    if (is_mailbox) { /* whether its doorbell has rung nobody could say: no engine has such a load */
+        e->fault = CODE_FAULT_STATUS;
+        refuse(e, address, size);
         return;
     }
     code_private_read(e, address, size);
@@ -366,16 +383,6 @@ fence:
     error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, 0) : 0;
     if (error)
         fail(e, error);
-}
-
-static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *is)
-{
-    for (unsigned i = 0; i < e->mailboxes; i++)
-        if (e->mailbox[i].address == address) {
-            *is = true;
-            return e->mailbox[i].target;
-        }
-    return 0;
 }
 
 static bool may_write(const struct code_row *row)

@@ -129,6 +129,8 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     memset(&e->monitor, 0, sizeof e->monitor);
     memset(e->places, 0, sizeof e->places);
     e->said_used = 0;
+    e->fault = CODE_FAULT_NONE;
+    e->fault_size = 0;
     memset(e->held, 0, sizeof e->held);
     code_memory_begin(e);
     code_taint_begin(e);
@@ -273,6 +275,9 @@ static _Noreturn void end_refused(struct code_engine *e)
 {
     if (e->fault == CODE_FAULT_MODIFIED)
         amp_give_up(e->port, -ENOTSUP, "code that has been executed is written over, at 0x%" PRIx64, e->fault_address);
+    if (e->fault == CODE_FAULT_STATUS)
+        amp_give_up(e->port, -ENOTSUP, "the status of a mailbox, 0x%" PRIx64 ", is not modelled: wfi, wfe and amp_wait() wait",
+                    e->fault_address);
     if (e->fault_size)
         amp_give_up(e->port, -ENOTSUP, "its access of %u bytes at 0x%" PRIx64 " is of a kind that is not modelled",
                     e->fault_size, e->fault_address);

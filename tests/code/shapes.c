@@ -251,6 +251,12 @@ void rings_by_mailbox(void)
     *(volatile uint32_t *)0x48000000 = 1;
 }
 
+void polls_mailbox(void)
+{
+    while (!(*(volatile uint32_t *)0x48000000 & 1))
+        ;
+}
+
 void sleeps_by_wfi(void)
 {
     __asm__ volatile("wfi");

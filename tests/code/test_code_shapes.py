@@ -104,6 +104,12 @@ def test_a_store_to_the_mailbox_rings_and_wfi_sleeps(shapes: dict[str, Path]) ->
     assert "every other processor has retired" in found.text
 
 
+def test_a_mailbox_whose_status_is_read_is_refused(shapes: dict[str, Path]) -> None:
+    said = r"polls_mailbox, shapes.c:\d+: `ldr .*`: the status of a mailbox, 0x48000000, is not modelled: wfi, wfe and amp_w"
+    with pytest.raises(UsageError, match=said):
+        verify(shapes["v8.0"], "rings_by_mailbox", "polls_mailbox", "&mailbox=0x48000000:1")
+
+
 @pytest.mark.parametrize("level", ["-O0", "-O1", "-O3", "-Os"])
 def test_a_wait_at_the_head_of_another_loop_is_a_wait_at_every_level(tmp_path: Path, level: str) -> None:
     verdict = verify(built(tmp_path, "shapes", level, OUTLINE), "ping,2", "pong,2")
