@@ -75,7 +75,11 @@ class Engine:
             isa.shift,
             isa.thumb,
         )
-        self._map(listing.image, windows, settings)
+        self._check(listing.image, windows, settings)
+        try:
+            self._map(listing.image, windows, settings)
+        except ValueError as error:  # more of them than the core has room for
+            raise UsageError(f"{listing.image.path}: {error}") from None
         return_at = isa.stack_top + PAGE
         self.core.map(return_at, isa.nothing * (PAGE // len(isa.nothing)), _READ | _EXEC)
         self.core.rows([(return_at, Row(Kind.SERVICE, detail=int(Service.RETURN)).pack())])
@@ -88,6 +92,20 @@ class Engine:
             self._emulator.set_register(isa.registers[isa.link], return_at | thumb)
         self._emulator.set_register(isa.pc, entry | thumb)
         self.core.open(settings.max_loop, settings.max_steps)
+
+    def _check(self, image: Image, windows: Sequence[Window], settings: Settings) -> None:
+        """Raises UsageError for memory that lies where the processor has no addresses, or where something else lies."""
+        top = self.isa.stack_top
+        stack = [(top - STACK_BYTES, STACK_BYTES + 2 * PAGE, "the stack")]
+        shared = [(each.start, each.size, "shared memory") for each in windows]
+        mailboxes = [(address & -PAGE, PAGE, "a mailbox") for address, _ in settings.mailboxes]
+        segments = [(each.start, each.size, "a segment") for each in image.segments]
+        for start, size, what in (*shared, *mailboxes, *segments):
+            if start < 0 or start + size > self.isa.space:
+                raise UsageError(f"{image.path}: {what} at {start:#x}: {self.isa.title} ends at {self.isa.space:#x}")
+            for other, length, name in stack + (shared if what == "a mailbox" else []):
+                if start < other + length and other < start + size:
+                    raise UsageError(f"{image.path}: {what} at {start:#x}, where {name} is")
 
     def _map(self, image: Image, windows: Sequence[Window], settings: Settings) -> None:
         pages: dict[int, tuple[bytearray, int]] = {}

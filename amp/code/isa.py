@@ -20,7 +20,7 @@ class Isa:
     first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
     `names` are those of the general registers, the first slots, and of the flags. `strict`: atomics and ordered
     accesses fault where they are not aligned (DDI 0487, B2.5.2, without FEAT_LSE2; DDI 0406C, A3.2.1; RISC-V, "A"
-    without Zam). `far_target` says where a jump leads
+    without Zam). `space` is where addresses end. `far_target` says where a jump leads
     whose address the instruction before it makes: of the two their words.
     """
 
@@ -43,6 +43,7 @@ class Isa:
     slots: Mapping[str, int]
     names: tuple[str, ...]
     strict: bool
+    space: int
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
 
@@ -70,6 +71,7 @@ AARCH64: Final = Isa(
     slots=MappingProxyType(a64.register_slots()),
     names=(*(f"x{n}" for n in range(31)), "sp", "nzcv"),
     strict=True,
+    space=1 << 48,
     decode=a64.decode,
 )
 
@@ -98,6 +100,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         slots=MappingProxyType(arm32.register_slots()),
         names=(*(f"r{n}" for n in range(13)), "sp", "lr", "cpsr"),
         strict=True,
+        space=1 << 32,
         decode=decode,
     )
 
@@ -130,6 +133,7 @@ X86_64: Final = Isa(
     slots=MappingProxyType(x86.register_slots()),
     names=("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)), "rflags"),
     strict=False,
+    space=1 << 48,
     decode=x86.decode,
 )
 
@@ -156,6 +160,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         slots=MappingProxyType({"wide": int(wide)}),
         names=riscv.NAMES,
         strict=True,
+        space=1 << (48 if wide else 32),
         decode=riscv.decode,
         far_target=riscv.far_target,
     )

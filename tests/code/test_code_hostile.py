@@ -63,6 +63,13 @@ def test_a_header_that_cannot_be_is_refused(ring: Path, tmp_path: Path, at: int,
         (f"?host=send&{SHARED}&{SHARED}", "overlaps another window"),
         (f"?host=send&{SHARED}&colour=red", "says nothing of a program"),
         (f"?host=send,1,x&{SHARED}", "an argument is 'x'"),
+        (
+            "?host=send&shared=0x1000000000000:0x1000",
+            "shared memory at 0x1000000000000: AArch64 ends at 0x1000000000000",
+        ),
+        ("?host=send&shared=0x7fffffeff000:0x1000", "shared memory at 0x7fffffeff000, where the stack is"),
+        (f"?host=send&{SHARED}&mailbox=0x40000010:1", "a mailbox at 0x40000000, where shared memory is"),
+        (f"?host=send&{SHARED}&mailbox=-4096:1", "a mailbox at -0x1000: AArch64 ends at"),
     ],
 )
 def test_what_makes_no_program_is_refused(ring: Path, query: str, said: str) -> None:
@@ -94,3 +101,10 @@ def test_a_segment_of_zeroes_alone_has_no_bytes_in_the_file(tmp_path: Path) -> N
     subprocess.run(["aarch64-linux-gnu-gcc", *flags, source, "-o", path], check=True)
     verdict = amp.verify(f"{path}?host=send&{SHARED}", platform="arm64")
     assert verdict.verified, verdict
+
+
+def test_more_mailboxes_than_there_is_room_for_are_refused_in_one_line(ring: Path) -> None:
+    many = "".join(f"&mailbox={0x48000000 + 0x1000 * number:#x}:1" for number in range(20))
+    with pytest.raises(UsageError, match="mailbox: more than 8") as refused:
+        explorer_of(make_plan(load(f"{ring}?host=send&{SHARED}{many}"), platform="arm64")).explore(Bounds(10))
+    assert "\n" not in str(refused.value)
