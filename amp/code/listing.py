@@ -7,7 +7,7 @@ That a loop is not found costs nothing but time: whoever goes round without end 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -22,6 +22,7 @@ from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
 from amp.ordering.instructions import RISCV32, RISCV64
 
+ReadBy = Callable[[int], frozenset[int]]
 T = TypeVar("T", Primitive, Service)
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
 _ACCESSES: Final = (Kind.LOAD, Kind.STORE)
@@ -70,6 +71,8 @@ class Listing:
         self.image = image
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
+        self._begun: set[int] = set()  # functions that are being listed
+        self._alive_at: dict[int, frozenset[int]] = {}
         self._symbolic = self._known(SYMBOLIC)
         self._services = self._known(SERVICES)
 
@@ -90,7 +93,9 @@ class Listing:
         symbol = self.image.function_at(address)
         start = symbol.start if symbol is not None else address
         if start not in self._functions:
+            self._begun.add(start)
             self._functions[start] = self._listed(start, symbol)
+            self._begun.discard(start)
         return self._functions[start]
 
     def at(self, address: int) -> Line | None:
@@ -121,8 +126,20 @@ class Listing:
                 line.row.named = int(self._symbolic[line.row.target])
         if self.isa.thumb:
             _find_blocks(list(lines.values()))
-        _find_loops(lines, self.isa)
+        _find_loops(lines, self.isa, self._read_by)
         return lines
+
+    def _read_by(self, target: int) -> frozenset[int]:
+        """The registers whose values may still be read when the function at `target` is called, by it or behind it."""
+        every = frozenset(range(len(self.isa.registers)))
+        symbol = self.image.function_at(target)
+        if symbol is None or symbol.start != target or target in self._begun:  # a call in a circle: nothing is known
+            return every
+        if target not in self._alive_at:
+            lines = self.function(target)
+            self._alive_at[target] = every  # meanwhile, should it come back here
+            self._alive_at[target] = _alive(lines, every, self._read_by).get(target, every)
+        return self._alive_at[target]
 
     def _find_far_target(self, before: Line, line: Line) -> None:
         """Where a jump leads whose address the instruction before has made."""
@@ -200,7 +217,7 @@ def _find_blocks(lines: list[Line]) -> None:
                 line.row.condition = conditions.pop() if len(conditions) == 1 else _ALWAYS
 
 
-def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
+def _find_loops(lines: dict[int, Line], isa: Isa, read_by: ReadBy) -> None:
     ends: dict[int, list[int]] = {}
     for line in list(lines.values()):
         target = line.row.target
@@ -216,7 +233,7 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
             line.row.flags |= Flag.LOOKS
-            alive = alive or _alive(lines, frozenset(range(len(isa.registers))))
+            alive = alive or _alive(lines, frozenset(range(len(isa.registers))), read_by)
             line.row.dead = frozenset(range(len(isa.registers))) - alive[line.address]
             body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
             pairs = zip([None, *body], body, strict=False)
@@ -231,15 +248,18 @@ def _counts(row: Row, before: Line | None) -> bool:
     return not (made and not made[0][1] and made[0][0] == row.flows[0][0])
 
 
-def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset[int]]:
-    """The registers whose values may still be read, before each instruction. Of what is elsewhere nothing is known."""
+def _alive(lines: dict[int, Line], every: frozenset[int], read_by: ReadBy) -> dict[int, frozenset[int]]:
+    """The registers whose values may still be read, before each instruction.
+
+    Of what is elsewhere nothing is known, but for functions that are called by their address: `read_by` says it.
+    """
     alive: dict[int, frozenset[int]] = {}
     changed = True
     while changed:
         changed = False
         for address in sorted(lines, reverse=True):
             row = lines[address].row
-            behind = every
+            behind = read_by(row.target) if row.calls and row.target is not None else every
             if row.kind not in (Kind.SERVICE, Kind.TRAP, Kind.REFUSED) and not row.calls and not row.indirect:
                 following = [] if row.ends else [address + row.length]
                 following += [row.target] if row.target is not None else []

@@ -105,3 +105,31 @@ void asks(void)
     amp_assert(at[2] == 1);
 }
 #endif
+
+static __attribute__((noinline)) int is_there(const volatile uint32_t *word)
+{
+    return *word == 1;
+}
+
+void receive_by_call(void)
+{
+    while (!is_there(&flag))
+        ;
+    amp_dma_rmb();
+    amp_assert(data == 42);
+}
+
+/* It remembers that it was called: no round is as the one before. */
+static __attribute__((noinline)) uint32_t counts_its_calls(const volatile uint32_t *word)
+{
+    static uint32_t calls;
+
+    calls++;
+    return *word == 1 || calls > 1000;
+}
+
+void receive_and_count(void)
+{
+    while (!counts_its_calls(&flag))
+        ;
+}

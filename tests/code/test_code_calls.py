@@ -70,3 +70,17 @@ def test_every_store_of_a_conditional_block_is_made(explored: Explore, target: s
     found = explored(target, "asks", "answers", "paranoid").finding
     assert found is not None
     assert "at[2] == 1" in str(found.error)
+
+
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("armv7a-thumb", "riscv32", "x86-64")]
+
+
+@pytest.mark.parametrize("target", ["aarch64", "cortex-m4", "riscv64", *SLOW])
+def test_a_loop_that_looks_by_a_call_is_a_wait(explored: Explore, target: str) -> None:
+    assert explored(target, "send", "receive_by_call", "omap4-2011").verified
+
+
+def test_a_loop_whose_call_remembers_is_none(explored: Explore) -> None:
+    bound = explored("aarch64", "send", "receive_and_count", "omap4-2011").bound
+    assert bound is not None
+    assert "200 rounds of a loop" in bound
