@@ -319,7 +319,7 @@ def _check_whole(content: WitnessFile, program: Program) -> None:
 def _check_reports(content: WitnessFile) -> None:
     """Raises UsageError unless the finder's report is of a violation."""
     for number, report in enumerate(content.reports):
-        longest = max(map(len, (report.text, report.kind, report.sha256)))
+        longest = max(map(len, (report.text, report.kind, report.sha256, *report.said)))
         if longest > TEXT_LIMIT:
             raise UsageError(f"reports[{number}] has a text of {longest} characters, expected at most {TEXT_LIMIT}")
     found = content.reports[content.finder]
