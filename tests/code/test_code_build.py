@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import here
+from slow_sizes import slow_unless
 
 import amp
 from amp.code import build as building
@@ -42,8 +43,11 @@ def said(path: str) -> list[str]:
     return [text for _, text in part.function.engine.core.said()]
 
 
+QUICK = {"aarch64", "cortex-m4", "riscv32"}  # of the default suite
+
+
 @pytest.mark.parametrize("compiler", [None, pytest.param("clang", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", slow_unless(QUICK.__contains__, TARGETS))
 def test_every_target_is_compiled_for_and_prints_the_same(tmp_path: Path, target: str, compiler: str | None) -> None:
     path = str(tmp_path / "prints.elf")
     build([SOURCE], path, target, flags=["-O2"], compiler=compiler)

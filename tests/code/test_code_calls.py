@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slow_sizes import slow_unless
 
 from amp.code.build import build
 from amp.code.program import load
+from amp.code.toolchains import TARGETS
 from amp.errors import UsageError
 from amp.exploration.explorer import Bounds, Exploration
 from amp.lab.plan import make_plan
@@ -42,7 +44,7 @@ def test_a_far_call_of_a_barrier_is_that_barrier(explored: Explore, target: str)
     assert explored(target, "send", "receive", "riscv", cc="clang").verified
 
 
-@pytest.mark.parametrize("target", ["x86-64", "aarch64", "riscv64"])
+@pytest.mark.parametrize("target", slow_unless({"aarch64"}.__contains__, ["x86-64", "aarch64", "riscv64"]))
 def test_a_barrier_that_is_called_by_a_pointer_is_refused(explored: Explore, target: str) -> None:
     said = (
         r"send_by_pointer, calls.c:\d+: .* amp_dma_wmb is called by a pointer, and no line says which barrier that is"
@@ -51,7 +53,7 @@ def test_a_barrier_that_is_called_by_a_pointer_is_refused(explored: Explore, tar
         explored(target, "send_by_pointer", "receive", "paranoid")
 
 
-@pytest.mark.parametrize("target", ["x86-64", "aarch64", "armv7a", "cortex-m4"])
+@pytest.mark.parametrize("target", slow_unless({"x86-64", "cortex-m4"}.__contains__, sorted(TARGETS)))
 @pytest.mark.parametrize(("wanted", "verified"), [(1, True), (0, False)])
 def test_a_barrier_that_is_jumped_to_on_a_condition_orders_only_then(
     explored: Explore, target: str, wanted: int, verified: bool
@@ -72,10 +74,7 @@ def test_every_store_of_a_conditional_block_is_made(explored: Explore, target: s
     assert "at[2] == 1" in str(found.error)
 
 
-SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("armv7a-thumb", "riscv32", "x86-64")]
-
-
-@pytest.mark.parametrize("target", ["aarch64", "cortex-m4", "riscv64", *SLOW])
+@pytest.mark.parametrize("target", slow_unless({"aarch64", "cortex-m4"}.__contains__, sorted({*TARGETS} - {"armv7a"})))
 def test_a_loop_that_looks_by_a_call_is_a_wait(explored: Explore, target: str) -> None:
     assert explored(target, "send", "receive_by_call", "omap4-2011").verified
 

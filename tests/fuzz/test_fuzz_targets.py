@@ -110,7 +110,7 @@ IN_PYTHON = (
     ),
     Planted("name_service", "amp.rpmsg.wire", "Announcement.decode", "if addr == ADDR_ANY:", "if False:"),
 )
-EXAMPLES = {"code": 60}  # of hypothesis's, where one takes ten milliseconds
+EXAMPLES = {"code": 40}  # of hypothesis's, where one takes ten milliseconds
 INPUTS = 3000  # random ones, behind those that are kept
 
 
