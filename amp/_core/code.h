@@ -74,6 +74,8 @@ enum code_flag {
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 
+enum code_places { CODE_AT_LOADS, CODE_AT_STORES, CODE_AT_BARRIERS };
+
 #define CODE_JUMPS 2 /* `detail` of a LOAD: what it loads is where it goes on */
 
 enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_FAIL_AT };
@@ -93,7 +95,8 @@ struct code_row {
     uint8_t element;   /* bytes of memory for each of `data` */
     uint8_t atom;      /* bytes of an access that happen at once, if aligned; 0: as the emulator makes it */
     uint16_t load_by, store_by; /* primitives that order the access, or that a barrier is; 0 none */
-    uint16_t site;
+    uint8_t site;  /* BARRIER, and what load_by or store_by order: of the program; 0 none */
+    uint8_t ahead; /* the site right before it, where the compiler put no barrier; 0 none */
     uint16_t loop; /* HEAD: its number. In what the engine is given: does nothing in the loop count? */
     uint8_t expected;
     uint8_t data[CODE_DATA]; /* registers, in the order of their memory; ATOMIC: the operand, the result */
@@ -144,7 +147,7 @@ struct code_undo {
 
 /* A store, or a kick, that a look has come to: made when the look has ended. */
 struct code_queued {
-    uint64_t address, value;
+    uint64_t address, value, pc;
     uint8_t size;
     bool kick;
     unsigned how;
@@ -278,7 +281,7 @@ struct code_engine {
     enum code_stop ended;
 
     /* where the accesses of this run stand, in the order of issue; NULL: not kept */
-    uint64_t *place[3]; /* loads, stores, barriers */
+    uint64_t *place[3]; /* CODE_AT_LOADS and so on */
     uint32_t places[3], places_room;
 };
 
@@ -320,6 +323,7 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int size, int64_t v
 void code_on_write(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 int code_make_queued(struct code_engine *e);
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
+void code_place(struct code_engine *e, unsigned kind, uint64_t address); /* keep where this access stands */
 
 /* code_step.c */
 void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user);

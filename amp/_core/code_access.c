@@ -36,11 +36,30 @@ static bool again(const struct code_engine *e, int *error)
     return *error == 0;
 }
 
-static void place(struct code_engine *e, unsigned kind)
+void code_place(struct code_engine *e, unsigned kind, uint64_t address)
 {
     if (e->place[kind] && e->places[kind] < e->places_room)
-        e->place[kind][e->places[kind]] = e->pc;
+        e->place[kind][e->places[kind]] = address;
     e->places[kind]++;
+}
+
+/* What stands at a site: AMP_AS_BUILT where the program says nothing else. */
+static unsigned at_site(const struct code_engine *e, unsigned site)
+{
+    const uint8_t *sites = e->port->seat->sites;
+
+    return site && sites ? sites[site] : AMP_AS_BUILT;
+}
+
+/* By which primitive the instruction's load is ordered; 0: it is a plain one, or has been made one. */
+static unsigned loads_by(const struct code_engine *e)
+{
+    return at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->load_by : 0;
+}
+
+static unsigned stores_by(const struct code_engine *e)
+{
+    return at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->store_by : 0;
 }
 
 /* Which of the row's registers has the bytes at `address`; CODE_NONE: none is followed. */
@@ -64,7 +83,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
                        uint16_t *carried)
 {
     const struct code_row *row = e->now;
-    unsigned how = AMP_TOLD | AMP_BY(row->load_by) | (row->flags & CODE_UNSEEN ? AMP_UNSEEN : 0);
+    unsigned how = AMP_TOLD | AMP_BY(loads_by(e)) | (row->flags & CODE_UNSEEN ? AMP_UNSEEN : 0);
     struct amp_word word = {0};
     uint64_t after;
     uint32_t number;
@@ -77,7 +96,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
         return;
     }
     after = code_time(e, e->sets[e->address_set].depends, &made);
-    place(e, 0);
+    code_place(e, CODE_AT_LOADS, e->pc);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
     while (again(e, &error));
@@ -203,7 +222,7 @@ static int store_piece(struct code_engine *e, const struct code_window *window, 
     from.value = code_time(e, what->depends, &made[1]);
     from.picked = code_time(e, picks, &made[2]);
     from.pair = pair ? e->time[pair - 1] : 0;
-    place(e, 1);
+    code_place(e, CODE_AT_STORES, e->pc);
     do
         error = e->port->ops->store(e->port, window->region + (address - window->start), size, value, how, from);
     while (again(e, &error));
@@ -220,7 +239,7 @@ static int kick(struct code_engine *e, uint64_t target)
 {
     int error;
 
-    place(e, 1);
+    code_place(e, CODE_AT_STORES, e->pc);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
     while (again(e, &error));
@@ -233,23 +252,27 @@ static void queue(struct code_engine *e, struct code_queued entry)
         fail(e, -E2BIG);
         return;
     }
+    entry.pc = e->pc;
     e->queue[e->queued++] = entry;
     e->stop = CODE_STOP_QUEUED; /* the emulator goes on to the next instruction: stopped here, it would leave this one half done */
 }
 
 int code_make_queued(struct code_engine *e)
 {
+    uint64_t pc = e->pc;
     int error = 0;
 
     for (unsigned i = 0; i < e->queued && !error; i++) {
         const struct code_queued *q = &e->queue[i];
 
+        e->pc = q->pc;
         if (q->kick)
             error = kick(e, q->value);
         else
             error = store_piece(e, code_window_at(e, q->address), q->address, q->size, q->value, q->how, q->address_set,
                                 q->value_set, q->pair);
     }
+    e->pc = pc;
     e->queued = 0;
     return error;
 }
@@ -276,12 +299,12 @@ static void write_shared(struct code_engine *e, const struct code_window *window
                 queue(e, (struct code_queued){.address = address + at,
                                               .value = value >> 8 * at,
                                               .size = (uint8_t)piece,
-                                              .how = AMP_TOLD | AMP_BY(row->store_by),
+                                              .how = AMP_TOLD | AMP_BY(stores_by(e)),
                                               .address_set = e->address_set,
                                               .value_set = set});
             return;
         }
-        error = store_piece(e, window, address + at, piece, value >> 8 * at, AMP_TOLD | AMP_BY(row->store_by),
+        error = store_piece(e, window, address + at, piece, value >> 8 * at, AMP_TOLD | AMP_BY(stores_by(e)),
                             e->address_set, set, 0);
         if (error)
             fail(e, error);
@@ -292,8 +315,9 @@ static void write_paired(struct code_engine *e, const struct code_window *window
                          uint64_t value)
 {
     const struct code_row *row = e->now;
-    unsigned how = AMP_TOLD | AMP_BY(row->store_by) | (row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
-                   (row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
+    bool built = at_site(e, row->site) == AMP_AS_BUILT; /* else it orders nothing any more */
+    unsigned how = AMP_TOLD | AMP_BY(stores_by(e)) | (built && row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
+                   (built && row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
     uint16_t set = e->data_set[0], loaded = pair && row->kind == CODE_ATOMIC ? code_set_of(e, pair - 1) : 0;
     uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
@@ -327,7 +351,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
     return;
 fence:
-    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, 0) : 0;
+    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, row->site) : 0;
     if (error)
         fail(e, error);
 }
@@ -386,7 +410,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
     if (row->kind == CODE_ATOMIC && row->flags & CODE_FENCES)
-        error = code_barrier(e, row->store_by, 0);
+        error = code_barrier(e, row->store_by, row->site);
     if (set && row->flags & CODE_MIXED)
         refuse(e, address, size);
     target = mailbox_at(e, address, &is_mailbox);
@@ -404,12 +428,12 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
 
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
 {
-    const uint8_t *sites = e->port->seat->sites;
+    unsigned stands = at_site(e, site);
     int error;
 
-    if (site && site < AMP_SITES_LIMIT && sites && sites[site] != AMP_AS_BUILT)
-        primitive = sites[site];
-    place(e, 2);
+    if (stands != AMP_AS_BUILT)
+        primitive = stands;
+    code_place(e, CODE_AT_BARRIERS, e->pc);
     do
         error = e->port->ops->barrier(e->port, primitive, site);
     while (again(e, &error));

@@ -190,6 +190,7 @@ static bool serve(struct code_engine *e)
         read_text(e, argument, text);
         amp_fail(port, "%s", text[0] ? text : "amp_fail");
     case CODE_KICK:
+        code_place(e, CODE_AT_STORES, e->before); /* the call of it */
         amp_kick(port, argument < AMP_CPUS ? (unsigned)argument : AMP_CPUS);
         go_back(e, 0);
         return false;

@@ -174,6 +174,8 @@ static void step(struct code_engine *e, const struct code_row *row)
 {
     if (row->flags & CODE_CONDITIONAL && !e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
         return;
+    if (row->ahead)
+        fail_on(e, code_barrier(e, 0, row->ahead));
     switch (row->kind) {
     case CODE_PLAIN:
         flow(e, row);

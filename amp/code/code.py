@@ -80,7 +80,9 @@ class Function:
 
     def __init__(self, code: Code, entry: int, name: str, arguments: Sequence[int]) -> None:
         self.code, self.entry, self.name, self.arguments = code, entry, name, tuple(arguments)
-        self.sites: dict[int, int] = {}  # site numbers by address: the program's, once it has any
+        # Site numbers by address, the program's, once it has any: of what stands there, and of what may right before.
+        self.sites: dict[int, int] = {}
+        self.ahead: dict[int, int] = {}
         self._engine: Engine | None = None
 
     @property
@@ -95,6 +97,7 @@ class Function:
                 windows=code.windows,
                 settings=code.settings,
                 sites=self.sites,
+                ahead=self.ahead,
             )
         return self._engine
 
@@ -108,8 +111,15 @@ class Function:
         try:
             of_core.run_code(self.engine.core)
         finally:
-            line_at = self.code.image.lines.at
-            take(tuple([line_at(address) for address in kind] for kind in self.engine.core.places()))
+            take(
+                tuple([self.code.listing.source_of(address) for address in kind] for kind in self.engine.core.places())
+            )
+
+    def place_at(self, address: int) -> str | None:
+        """The line of an access, as a site before it would name it; None where there can be none."""
+        from amp.code.sites import place_at  # noqa: PLC0415  (sites are made of functions)
+
+        return place_at(self.code.listing, address)
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.code.image.path}>"

@@ -47,7 +47,10 @@ class Settings:
 
 
 class Engine:
-    """Runs `entry` with `arguments`. `sites` are the numbers of barrier sites by address of the instruction."""
+    """Runs `entry` with `arguments`.
+
+    `sites` are the numbers of barrier sites by address of the instruction, `ahead` those of sites right before it.
+    """
 
     def __init__(
         self,
@@ -58,8 +61,9 @@ class Engine:
         windows: Sequence[Window],
         settings: Settings,
         sites: Mapping[int, int],
+        ahead: Mapping[int, int],
     ) -> None:
-        self.listing, self.sites = listing, sites
+        self.listing, self.sites, self.ahead = listing, sites, ahead
         self._done: set[int] = set()
         isa = self.isa = ISAS[listing.image.isa]
         self._emulator = emulator.Emulator(*isa.emulator)
@@ -126,7 +130,7 @@ class Engine:
         rows = []
         for address, line in self.listing.function(pc).items():
             if address not in self._done:
-                line.row.site = self.sites.get(address, 0)
+                line.row.site, line.row.ahead = self.sites.get(address, 0), self.ahead.get(address, 0)
                 rows.append((address, line.row.pack()))
                 self._done.add(address)
         if not any(address == pc for address, _ in rows):

@@ -143,11 +143,27 @@ class Listing:
                     left += [each.start for each in self.image.every if each.is_function]
         return [found[start] for start in sorted(found)]
 
+    def rings(self, row: Row) -> bool:
+        """Is it a call that rings a doorbell?"""
+        return row.target is not None and self._services.get(row.target) is Service.KICK
+
+    def source_of(self, address: int) -> tuple[str, int]:
+        """(path, line); of code without lines (function, offset), with no file: `line_name` has both in words."""
+        line: tuple[str, int] | None = self.image.lines.at(address)
+        symbol = self.image.function_at(address)
+        if line is not None:
+            return line
+        return (f"{symbol.name}+{address - symbol.start:#x}", 0) if symbol is not None else (f"{address:#x}", 0)
+
+    def line_name(self, address: int) -> str:
+        """Where an instruction stands, for a reader: "ring.c:31", without lines "send+0x1c"."""
+        path, line = self.source_of(address)
+        return f"{Path(path).name}:{line}" if line else path
+
     def place(self, address: int) -> str:
-        """Where an instruction stands: "send, ring.c:31"."""
-        symbol, line = self.image.function_at(address), self.image.lines.at(address)
-        where = f"{Path(line[0]).name}:{line[1]}" if line is not None else f"{address:#x}"
-        return f"{symbol.name}, {where}" if symbol is not None else where
+        """The same with its function: "send, ring.c:31"; without lines "send+0x1c"."""
+        symbol, name = self.image.function_at(address), self.line_name(address)
+        return f"{symbol.name}, {name}" if symbol is not None and self.image.lines.at(address) is not None else name
 
 
 def _find_loops(lines: dict[int, Line], isa: Isa) -> None:

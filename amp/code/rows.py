@@ -10,7 +10,7 @@ from typing import Final
 
 NONE: Final = 255  # no register
 DATA: Final = 15  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<BBHBBBB4HB15BQ14Q")
+_FORMAT: Final = struct.Struct("<BBHBBBB2H2BHB15BQ14Q")
 assert _FORMAT.size == 152, _FORMAT.size
 
 
@@ -76,7 +76,9 @@ class Row:
     """One instruction. Registers are slots of the instruction set's own numbering; `flows` are (to, from).
 
     `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself.
-    `counts`: it may be what a loop counts by. `why` says of a refused one what it is.
+    `counts`: it may be what a loop counts by. `why` says of a refused one what it is. `site` is the number of the site
+    that a barrier is, or an access that orders; `ahead` of one right before it, where the compiler put nothing.
+    `on_stack`: the memory is of its own frame.
     """
 
     kind: Kind
@@ -90,6 +92,7 @@ class Row:
     load_by: int = 0
     store_by: int = 0
     site: int = 0
+    ahead: int = 0
     loop_end: int = 0
     spins: bool = False
     counts: bool = False
@@ -102,6 +105,7 @@ class Row:
     calls: bool = False
     ends: bool = False
     indirect: bool = False
+    on_stack: bool = False
     why: str = ""
 
     @property
@@ -140,6 +144,7 @@ class Row:
             self.load_by,
             self.store_by,
             self.site,
+            self.ahead,
             int(self.spins),
             self.expected,
             *(*self.data, *(NONE,) * (DATA - len(self.data))),

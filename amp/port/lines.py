@@ -37,10 +37,10 @@ class LinedPort(ModelledPort):
             barriers=tuple(self._barriers),
         )
 
-    def take(self, places: tuple[Sequence[tuple[str, int] | None], ...]) -> None:
-        """Where compiled code has made its loads, stores and barriers: (path, line) each, None if nobody knows."""
+    def take(self, places: tuple[Sequence[tuple[str, int]], ...]) -> None:
+        """Where compiled code has made its loads, stores and barriers: (path, line), line 0 where there is none."""
         for kept, kind in zip((self._loads, self._stores, self._barriers), places, strict=True):
-            for path, line in (place or ("?", 0) for place in kind):
+            for path, line in kind:
                 _keep(kept, self._place(path, line))
 
     def _here(self) -> int:

@@ -229,18 +229,19 @@ TARGETS = {
     "rv32": ("riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32"), "gcc-riscv64-unknown-elf"),
     "aarch64-clang": ("clang", ("--target=aarch64-linux-gnu", "-fuse-ld=lld"), "clang lld"),
     "armv7-a-clang": ("clang", ("--target=armv7a-none-eabi", "-fuse-ld=lld"), "clang lld"),
+    "x86-64-clang": ("clang", ("-fcf-protection=none", "-fno-pic", "-fuse-ld=lld"), "clang lld"),
     "cortex-m4-clang": ("clang", ("--target=thumbv7em-none-eabi", "-fuse-ld=lld"), "clang lld"),
 }
 
 
-def built(directory: Path, source: str, *flags: str, target: str = "aarch64") -> Path:
-    """tests/code/<source>.c as an executable."""
+def built(directory: Path, source: str, *flags: str, target: str = "aarch64", at: Path = HERE) -> Path:
+    """<source>.c of tests/code, or that lies at `at`, as an executable."""
     compiler, own, package = TARGETS[target]
     found = shutil.which(compiler)
     assert found is not None, f"{compiler} is not installed (Debian: {package})"
     path = directory / f"{source}{''.join(flags).replace('/', '_')}-{target}.elf"
     plain = ("-g", "-ffreestanding", "-nostdlib", "-static", "-Wall", "-Werror", "-fno-stack-protector")
     command = [found, *own, *plain, f"-I{INCLUDE}", *flags, "-Wl,-Ttext=0x20000", "-Wl,--build-id=none"]
-    done = subprocess.run([*command, "-o", path, HERE / f"{source}.c"], check=False, capture_output=True, text=True)
+    done = subprocess.run([*command, "-o", path, at / f"{source}.c"], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path
