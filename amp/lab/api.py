@@ -31,6 +31,7 @@ from amp.programs.program import Program
 from amp.report.counts import count_of
 from amp.report.history import History
 from amp.report.matrix import Matrix
+from amp.report.repair import Repair
 from amp.report.words import Words
 
 Sizes = Mapping[str, int]
@@ -68,6 +69,11 @@ class Finding:
         if self._witness.not_repeated:
             lines.append(f"Not repeated in processes: {self._witness.not_repeated}")
         return "\n".join([*lines, f"Replay: {self.command}"] if self.command else lines)
+
+    @property
+    def repair(self) -> Repair | None:
+        """Of compiled code: the barriers that repair it, verified, or why there are none; None if not sought."""
+        return self._witness.repair
 
     def as_dict(self) -> dict[str, Any]:
         """The same object as `--json` prints."""

@@ -110,7 +110,7 @@ def verify_table(
                 cost = _cost(found)
                 if best is None or cost < best[0]:
                     best = cost, found
-        smallest = None if best is None else shown(*best[1])
+        smallest = None if best is None else shown(*best[1], stop)
     return Table(tuple(cells), smallest, time.monotonic() - started, stop.asked)
 
 

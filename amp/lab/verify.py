@@ -120,7 +120,7 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verd
         check_touched(plan, explorer, exploration)
         found = None
         if exploration.finding is not None:
-            found = shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
+            found = shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop), stop)
     return Verdict(plan, exploration, found, time.monotonic() - started, stop.asked)
 
 
@@ -204,8 +204,10 @@ def fewest_messages(
     return plan, explorer, finding, smaller
 
 
-def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
-    """The finding made small, and shown in processes."""
+def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str, stop: Stop | None = None) -> Counterexample:
+    """The finding made small, shown in processes, and with what repairs the program."""
+    from amp.lab.repair import repair  # noqa: PLC0415  (it explores, by what is here)
+
     execution = Execution.of(explorer.core.events())
     shrunk = told(finding, execution)
     try:
@@ -218,7 +220,7 @@ def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Cou
             explorer.replay(shrunk.finding.choices)
             execution = Execution.of(explorer.core.events())
         witness = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()))
-    return Counterexample(plan, shrunk, witness, smaller)
+    return Counterexample(plan, shrunk, witness.repaired(repair(plan, stop=stop)), smaller)
 
 
 def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:

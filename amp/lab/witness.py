@@ -21,6 +21,7 @@ from amp.errors import AmpError, UsageError
 from amp.files import open_regular, read_whole
 from amp.lab.machine import Machine, Outcome
 from amp.lab.plan import Plan, sites_for
+from amp.lab.repair import repair
 from amp.lab.run import Witness, check_ended, explain, trace_of
 from amp.machine.config import Lines, Mode, Report, RunConfig
 from amp.machine.script import Script
@@ -127,7 +128,8 @@ def load(path: str, program: str | None = None) -> tuple[Plan, Witness]:
 
     `program` says where its program is now, if not where it was.
     """
-    return _opened(path, program)[:2]
+    plan, found, _ = _opened(path, program)
+    return plan, found.repaired(repair(plan))
 
 
 def replay(path: str, program: str | None = None) -> tuple[Plan, Witness, Outcome, bool]:

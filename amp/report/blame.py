@@ -29,6 +29,7 @@ from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, Site, Sites
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.interleaving import is_sequential, lost_update
+from amp.report.repair import Repair
 from amp.report.shapes import (
     Cycle,
     Shape,
@@ -135,6 +136,7 @@ class Explanation:
     tried: bool = False
     sites: Sites = NO_SITES  # the program's
     names: tuple[str, ...] = ()  # the parts', if they are known
+    repair: Repair | None = None  # what was found to repair the program, if it was looked for
 
     @property
     def accesses(self) -> tuple[Event, ...]:

@@ -19,6 +19,7 @@ from amp.report.blame import OTHER_NEEDS, Explanation
 from amp.report.history import History, covers
 from amp.report.interleaving_words import in_order, interleaving
 from amp.report.places import place_text
+from amp.report.repair import paragraphs as repair_paragraphs
 from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 
@@ -235,10 +236,11 @@ class Words:
         e = self.explanation
         if e.shape is Shape.INTERLEAVED:
             what, order = ("What", interleaving(self)), ("Order", in_order(e))
-            return [what, *self._ends(), order, *cut_off(self.history.trace)]
+            return [what, *self._ends(), order, *self._repair(), *cut_off(self.history.trace)]
         if e.pair is None or e.other is None or e.needs is None or e.side is None:
             text = f"Not found: {e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
-            return [("Not explained", text), *self._ends(), ("Tried", self._tried()), *cut_off(self.history.trace)]
+            ends = [*self._ends(), ("Tried", self._tried()), *self._repair()]
+            return [("Not explained", text), *ends, *cut_off(self.history.trace)]
         said = [("What", self._what(e.pair, e.other)), *self._ends()]
         if e.site is not None:
             said.append(
@@ -247,10 +249,15 @@ class Words:
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
         if e.primitive not in (None, Primitive.NONE):
             said.append(("Why", e.why or ""))
-        said.append(("Cure", self._cure(e.side, e.needs)))
+        if e.repair is None or e.site is not None:
+            said.append(("Cure", self._cure(e.side, e.needs)))
         if e.also is not None:
             said.append(("Also", self._not_alone(e.also)))
-        return [*said, ("Tried", self._tried()), *cut_off(self.history.trace)]
+        return [*said, ("Tried", self._tried()), *self._repair(), *cut_off(self.history.trace)]
+
+    def _repair(self) -> list[tuple[str, str]]:
+        """What repairs the whole program, where it was looked for."""
+        return [] if self.explanation.repair is None else repair_paragraphs(self.explanation.repair)
 
     def _ends(self) -> list[tuple[str, str]]:
         """Of a stall: what each CPU waits for."""
