@@ -89,8 +89,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """One platform and class of barriers: its status ("verified", "violation", "inconclusive") and what it took.
+    """One platform and class of barriers: its status and what it took.
 
+    The status is "verified", "violation", "inconclusive", or "does not fit" of compiled code for another processor.
     `runs` counts also those cut short, `executions` the complete ones. `bound` says what limit was reached, None if
     none. `text` is what the finding says, "" without one.
     """

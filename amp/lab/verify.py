@@ -29,6 +29,7 @@ from amp.machine.script import Script
 from amp.programs.program import Code
 from amp.report.counts import count_of, processes
 
+UNFIT: Final = "does not fit"
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 
 
@@ -61,16 +62,19 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of it."""
+    """What came of it. `unfit`: nothing, for the code does not fit the platform; the exploration's bound says why."""
 
     plan: Plan
     exploration: Exploration
     counterexample: Counterexample | None
     seconds: float
     interrupted: bool = False  # Ctrl-C
+    unfit: bool = False
 
     @property
     def status(self) -> str:
+        if self.unfit:
+            return UNFIT
         if self.exploration.finding is not None:
             return "violation"
         return "verified" if self.exploration.bound is None else "inconclusive"

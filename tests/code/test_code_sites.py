@@ -104,6 +104,22 @@ def test_a_locked_instruction_is_listed_and_cannot_be_weakened_unless_it_is_a_fe
     assert not amp.verify(knocks, platform="x86-wb", weaken=[f"{fence}=none"]).verified
 
 
+def test_of_several_platforms_those_that_the_code_does_not_fit_say_so_and_the_others_are_explored(
+    tmp_path: Path,
+) -> None:
+    path = built(tmp_path, "ring", "-O2")
+    table = amp.verify(program(path), platform="omap4-2011,arm64,riscv")
+    assert [cell.status for cell in table.cells] == ["does not fit", "verified", "does not fit"]
+    assert table.status == "verified"
+    assert re.search("`dmb oshst` is AArch64's, and the host of riscv is riscv", str(table.cells[2].bound))
+    with pytest.raises(UsageError, match="is AArch64's, and the host of omap4-2011 is armv7-2011"):
+        amp.verify(program(path), platform="omap4-2011,riscv")
+    bare = program(built(tmp_path, "ring", "-O2", "-DSYMBOLIC"))
+    site = line("ring", "RING->avail_idx = ++avail")
+    with pytest.raises(UsageError, match=f"before:{site}=dmb-ish is aarch64's, and the host of omap4-2011 is armv7"):
+        amp.verify(f"{bare}&before={site}", platform="omap4-2011", weaken=[f"before:{site}=dmb-ish"])
+
+
 def test_code_without_lines_is_named_by_function_and_offset(tmp_path: Path) -> None:
     path = built(tmp_path, "ring", "-O2", "-DWITHOUT=1")
     subprocess.run(["aarch64-linux-gnu-strip", "-g", path], check=True)
