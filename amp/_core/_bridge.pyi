@@ -315,7 +315,8 @@ class Explorer:
         """Keys runs, executions, redundant, merged, states; of the last run: events, error (0 or a negative errno),
         trail, weight."""
 
-    def events(self) -> list[tuple[int, int, int, int, int, int, int, tuple[int, ...], int, bytes, int]]:
+    def passages(self) -> list[tuple[int, int, int, int]]: ...
+    def events(self) -> list[tuple[int, int, int, int, int, int, int, tuple[int, ...], int, bytes, int, bytes, int]]:
         """The run's accesses: amp.exploration.schedule.Event, in its order."""
 
 class ExploredPort(_Port):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from amp.errors import AmpError
 from amp.exploration.explorer import Bounds, Exploration
+from amp.lab.beyond import PLACES_LIMIT, compiled
 from amp.lab.plan import Plan, sites_for
 from amp.lab.search import Search, Strength
 from amp.lab.stopping import Stop, explore
@@ -28,7 +29,6 @@ from amp.report.repair import Remedy, Repair
 
 RUNS_LIMIT: Final = 200_000  # of all explorations together
 BOUNDS: Final = Bounds(RUNS_LIMIT, 60.0)  # of each
-PLACES_LIMIT: Final = 1 << 16
 BEFORE: Final = "before:"  # amp.code.sites
 
 
@@ -169,7 +169,7 @@ class _Repairing:
 
 def _functions(plan: Plan) -> list[Any]:
     """The compiled functions of the parts (amp.code.code.Function)."""
-    return [vars(part.code)["compiled"] for part in plan.program.parts]
+    return [function for function in compiled(plan) if function is not None]
 
 
 def _open_sites(plan: Plan) -> Iterable[Site]:

@@ -7,7 +7,7 @@ is that run.
 from __future__ import annotations
 
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from amp.exploration.explorer import Bounds, Chooser, Exploration, Explorer, Fin
 from amp.exploration.follow import follow
 from amp.exploration.schedule import Execution
 from amp.exploration.shrink import Shrunk, shrink, told
-from amp.exploration.story import story
+from amp.lab.beyond import unrepeated
 from amp.lab.descriptors import INTERRUPTED
 from amp.lab.machine import Machine as TwoProcesses
 from amp.lab.machine import Outcome
@@ -24,7 +24,7 @@ from amp.lab.plan import Plan
 from amp.lab.run import Witness, check_ended, finding_data
 from amp.lab.run import witness as explained_witness
 from amp.lab.stopping import Progress, Stop, explore, stoppable
-from amp.machine.config import Report, RunConfig, Tally
+from amp.machine.config import RunConfig, Tally
 from amp.machine.script import Script
 from amp.programs.program import Code
 from amp.report.counts import count_of, processes
@@ -175,7 +175,7 @@ def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counte
         if again is not None:
             return shown(plan, explorer, again, smaller)
     why = why or "the explorer itself found nothing along its schedule: a defect of amp"
-    return Counterexample(plan, as_it_is, _unrepeated(plan, finding, execution, why), smaller)
+    return Counterexample(plan, as_it_is, unrepeated(plan, explorer, finding, why), smaller)
 
 
 def along(plan: Plan, script: Script) -> Verdict:
@@ -212,34 +212,31 @@ def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str, stop: 
     """The finding made small, shown in processes, and with what repairs the program."""
     from amp.lab.repair import repair  # noqa: PLC0415  (it explores, by what is here)
 
-    execution = Execution.of(explorer.core.events())
-    shrunk = told(finding, execution)
+    shrunk = told(finding, Execution.of(explorer.core.events()))
     try:
         shrunk = shrink(explorer, finding)
         if shrunk.script is not None:
             plan = plan.with_config(script=shrunk.script.token())
         witness = replay(plan, shrunk)
     except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
-        with suppress(UsageError):  # the choices fitted a moment ago
-            explorer.replay(shrunk.finding.choices)
-            execution = Execution.of(explorer.core.events())
-        witness = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()))
+        witness = unrepeated(plan, explorer, shrunk.finding, " ".join(str(error).split()))
     return Counterexample(plan, shrunk, witness.repaired(repair(plan, stop=stop)), smaller)
 
 
-def _unrepeated(plan: Plan, finding: Finding, execution: Execution, why: str) -> Witness:
-    """The finding as the explorer has it. `why` says why processes did not repeat it."""
-    found = Report(
-        outcome="violation",
-        kind=type(finding.error).__name__,
-        text=str(finding.error),
-        address=getattr(finding.error, "address", None),
-    )
-    done = Report(outcome="done")
-    reports = tuple(found if cpu == finding.cpu else done for cpu in range(len(plan.program.parts)))
-    outcome = Outcome(plan.config, reports, finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan.name_of, plan.program.part_names))
-    return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
+def retold(plan: Plan, found: Witness) -> Witness:
+    """A saved finding that processes do not repeat, with its trace: explored once more.
+
+    As it was saved where that does not lead to it again, within what is allowed for it.
+    """
+    from amp.lab.repair import BOUNDS  # noqa: PLC0415
+
+    explorer = explorer_of(plan)
+    finding = explore(explorer, BOUNDS, Stop()).finding
+    report = found.outcome.finding
+    if finding is None or report is None or str(finding.error) != report.text:
+        return found
+    again = unrepeated(plan, explorer, shrink(explorer, finding).finding, found.not_repeated)
+    return replace(found, trace=again.trace, explanation=again.explanation)
 
 
 def replay(plan: Plan, shrunk: Shrunk) -> Witness:

@@ -107,7 +107,8 @@ class Explanation:
     whole execution is sequentially consistent. `elsewhere`: the pair was out of order before the step that decided.
 
     `deciding` is the step that decided the run, by the judge's trials; None where there was no judge, or none was
-    found. `tried` says whether there was one.
+    found. `tried` says whether there was one. `beyond` says why not, where the trace is the explorer's and no process
+    can show it.
     """
 
     finding: Finding
@@ -134,6 +135,7 @@ class Explanation:
     elsewhere: bool = False
     deciding: Event | None = None
     tried: bool = False
+    beyond: str = ""
     sites: Sites = NO_SITES  # the program's
     names: tuple[str, ...] = ()  # the parts', if they are known
     repair: Repair | None = None  # what was found to repair the program, if it was looked for
@@ -152,10 +154,12 @@ def blame(
     judge: Judge | None = None,
     *,
     names: Sequence[str] = (),
+    beyond: str = "",
 ) -> Explanation | None:
     """The two accesses that were not ordered, and the site between them. None only if the trace is empty.
 
-    `sides` names the machine of each CPU, `names` the part. With a judge only what decided the run is blamed.
+    `sides` names the machine of each CPU, `names` the part. With a judge only what decided the run is blamed. `beyond`
+    says why there can be none, of a trace that is the explorer's: there a load that came late is looked at first.
     """
     if not len(trace):
         return None
@@ -168,6 +172,7 @@ def blame(
         Shape.NOTHING,
         deciding=deciding,
         tried=judge is not None,
+        beyond=beyond,
         sites=trace.sites,
         names=tuple(names),
     )
@@ -175,7 +180,8 @@ def blame(
     if judge is not None:
         cycles = chain(_at(history, finding, deciding), _late_loads(history, finding, judge))
     else:
-        cycles = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
+        found = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
+        cycles = chain(_any_late(history, finding), found) if beyond else found
     cycle = next(cycles, None)
     if cycle is not None:
         return _explain(history, plain, cycle)
@@ -237,6 +243,14 @@ def _late_loads(history: History, finding: Finding, judge: Judge) -> Iterator[Cy
         cycle = next((cycle for cycle in late if cycle), None)
         if cycle is not None and judge.holds_if_performed(load, cycle.pair[1]):
             yield cycle
+
+
+def _any_late(history: History, finding: Finding) -> Iterator[Cycle]:
+    """Of an execution that is beyond processes: whichever load came too late, the last first."""
+    loads = [load for cpu in history.cpus for load in history.loads(cpu) if load.flags & EventFlag.DEFERRED]
+    for load in sorted(loads, key=lambda each: each.number, reverse=True):
+        for byte in _suspects(history, load, finding):
+            yield from some(late_load(history, load, byte))
 
 
 def _wrong_bytes(history: History, finding: Finding) -> Iterator[Cycle]:

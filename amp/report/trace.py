@@ -121,7 +121,8 @@ class Trace:
     """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all.
 
     `sites` are the program's: what the numbers in the events mean; `places` says where in the program
-    an event stands, (path, line) by its number (amp.report.places). `domains` says who is whose sibling, a number a
+    an event stands, (path, line) by its number (amp.report.places). `issued` says of deferred loads before which event
+    they stand in the program, where that is known. `domains` says who is whose sibling, a number a
     CPU, on a machine of siblings and others; else it is empty. None of these is part of the file, nor of equality.
     """
 
@@ -133,6 +134,7 @@ class Trace:
         self._records, self._first, self._digest, self.sites = bytes(records), first, digest, sites
         self.domains = domains
         self.places: Mapping[int, tuple[str, int]] = MappingProxyType({})
+        self.issued: Mapping[int, int] = MappingProxyType({})
 
     @classmethod
     def from_region(

@@ -22,6 +22,7 @@ from amp.report.places import place_text
 from amp.report.repair import paragraphs as repair_paragraphs
 from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.watched import watched
 
 Names = Callable[[int], str]
 
@@ -260,15 +261,18 @@ class Words:
         return [] if self.explanation.repair is None else repair_paragraphs(self.explanation.repair)
 
     def _ends(self) -> list[tuple[str, str]]:
-        """Of a stall: what each CPU waits for."""
+        """Of a stall: how each CPU's part ended, and what those that did not wait for."""
         finding = self.explanation.finding
         if not finding.stall or not finding.ends:
-            return []
-        return [("Ends", "; ".join(f"{self.cpu(cpu)}: {said}" for cpu, said in enumerate(finding.ends)))]
+            return watched(self)
+        ends = "; ".join(f"{self.cpu(cpu)}: {said}" for cpu, said in enumerate(finding.ends))
+        return [("Ends", ends), *watched(self)]
 
     def _tried(self) -> str:
         """What the judge's trials say."""
         e = self.explanation
+        if e.beyond:
+            return f"no: this is the explorer's own execution, for processes do not repeat it: {e.beyond}"
         if not e.tried:
             return "no: this run's trace does not tell enough to repeat it, so that this pair did it is not certain"
         if e.shape is Shape.LATE_LOAD:

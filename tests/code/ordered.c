@@ -52,8 +52,31 @@ void answer(void)
 }
 #endif
 
+/* The data are written again as soon as they are acknowledged; `take` lets the acknowledgement overtake its look. */
+void give(void)
+{
+    BOX->data = 1;
+    __atomic_store_n(&BOX->flag, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&BOX->seen, __ATOMIC_ACQUIRE) != 1)
+        ;
+    BOX->data = 2;
+}
+
+void take(void)
+{
+    uint32_t got;
+
+    while (!__atomic_load_n(&BOX->flag, __ATOMIC_ACQUIRE))
+        ;
+    got = BOX->data;
+    BOX->seen = 1;
+    amp_assert(got == 1);
+}
+
 void _start(void)
 {
+    give();
+    take();
     send();
     receive();
     announce();

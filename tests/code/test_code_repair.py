@@ -113,6 +113,23 @@ def test_two_missing_barriers_are_found_together(tmp_path: Path) -> None:
     assert verified_again(program(tmp_path / "both-O2-DWITHOUT=1-aarch64.elf"), "arm64-domains", second)
 
 
+def test_a_load_that_an_acknowledgement_overtook_has_its_lines_and_its_repair(tmp_path: Path) -> None:
+    path = built(tmp_path, "ordered", "-O2", "-march=armv8.1-a")
+    found = amp.verify(f"{path}?host=give&remote=take&{SHARED}", platform="arm64").finding
+    assert found is not None
+    assert found.command == ""  # no process repeats it
+    assert found.repair is not None
+    (remedy,) = found.repair.remedies
+    text = (HERE / "ordered.c").read_text().splitlines()
+    load, store = (next(n for n, each in enumerate(text, 1) if what in each) for what in ("got = BOX", "seen = 1;"))
+    assert remedy.where == f"before ordered.c:{store}"
+    assert (remedy.barrier, remedy.c11) == ("dmb ishld", "atomic_thread_fence(memory_order_acquire)")
+    said = dict(found.why)["What"]
+    assert (
+        f"read 0x40000000 at ordered.c:{load} (A), then handed it back with 0x40000008 at ordered.c:{store} (B)" in said
+    )
+
+
 # Of each target: the platform, the remote's target where it is another, what may be missing there, and the instruction
 # that stands for a write and for a read barrier.
 BUILDS = {
