@@ -11,7 +11,9 @@ from typing import Final, cast
 
 from amp.code.code import Code
 from amp.code.isa import RV64, X86_64
-from amp.exploration.explorer import Chooser, Ending, Explorer, Machine
+from amp.exploration.explorer import Bounds, Chooser, Ending, Explorer, Machine
+from amp.lab.plan import make_plan
+from amp.lab.verify import explorer_of
 from amp.litmus.compile import Compiled
 from amp.litmus.syntax import AsmThread, Label, RegisterName
 from amp.litmus.x86 import NAMES
@@ -207,6 +209,13 @@ def outcomes(
         if not explorer._start_again():
             return frozenset(found)
         found.clear()
+
+
+def holds(reference: str, platform: str, weaken: Sequence[str] = ()) -> bool:
+    """What exploring the program comes to; nothing is shown in processes."""
+    exploration = explorer_of(make_plan(reference, platform=platform, weaken=tuple(weaken))).explore(Bounds())
+    assert exploration.bound is None
+    return exploration.verified
 
 
 HERE = Path(__file__).parent

@@ -49,38 +49,43 @@ class Hang:
 """
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> str:
-    path = tmp_path / "beyond.py"
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("beyond") / "beyond.py"
     path.write_text(LATE)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def late(program: str) -> amp.Finding:
+    found = amp.verify(f"{program}:Late", platform="arm64", weaken=["release=none"]).finding
+    assert found is not None
+    return found
 
 
 def told(finding: amp.Finding) -> dict[str, str]:
     return dict(finding.why)
 
 
-def test_an_acknowledgement_that_overtook_the_load_has_its_pair_its_site_and_its_cure(program: str) -> None:
-    found = amp.verify(f"{program}:Late", platform="arm64", weaken=["release=none"]).finding
-    assert found is not None
-    said = told(found)
+def test_an_acknowledgement_that_overtook_the_load_has_its_pair_its_site_and_its_cure(
+    program: str, late: amp.Finding
+) -> None:
+    said = told(late)
     assert said["What"] == (
         "The remote read data (A), then handed it back with ack (B). A was performed after B: the host had written "
         "the buffer again."
     )
-    assert found.site == "release"
+    assert late.site == "release"
     assert said["Cure"] == "smp_mb (dmb ish) at release: the least of its kind that orders it here, class smp"
     assert said["Tried"].startswith("no: this is the explorer's own execution, for processes do not repeat it: a load")
     assert amp.verify(f"{program}:Late", platform="arm64", weaken=["release=smp"]).verified
 
 
-def test_it_is_drawn_and_what_was_saved_of_it_is_told_again(program: str, tmp_path: Path) -> None:
-    found = amp.verify(f"{program}:Late", platform="arm64", weaken=["release=none"]).finding
-    assert found is not None
+def test_it_is_drawn_and_what_was_saved_of_it_is_told_again(late: amp.Finding, tmp_path: Path) -> None:
     saved = tmp_path / "w.json"
-    found.save(str(saved))
+    late.save(str(saved))
     plan, again = witness.load(str(saved))
-    assert amp.explain(str(saved)).why == found.why
+    assert amp.explain(str(saved)).why == late.why
     assert again.trace is not None
     assert again.explanation is not None
     assert again.explanation.shape is Shape.LATE_LOAD
@@ -94,6 +99,7 @@ def test_a_barrier_that_orders_the_load_leaves_nothing_to_tell(program: str, bar
     assert amp.verify(f"{program}:Late", platform="arm64", barriers=barriers).verified
 
 
+@pytest.mark.slow
 def test_a_hang_says_what_was_watched_and_who_wrote_it_last(program: str) -> None:
     found = amp.verify(f"{program}:Hang", platform="arm64").finding
     assert found is not None
