@@ -42,7 +42,7 @@ def _barrier(search: Search, site: Site) -> Built:
     if none.verdict is Verdict.UNKNOWN:
         return replace(found, worth=Worth.UNKNOWN, weaken="", why=f"without it, stopped after {none.bound}")
     if none.verdict is Verdict.HOLDS:
-        return replace(found, worth=Worth.IDLE, weakest="none", why=search.note(site).removeprefix("needs "))
+        return replace(found, worth=Worth.IDLE, weakest="none", why=f"it {search.note(site)}")
     for barrier in _weaker(search, site):
         explored = search.explored({site: barrier})
         if explored.verdict is Verdict.HOLDS:

@@ -113,7 +113,7 @@ class _Repairing:
         # A store is announced as late as can be, news is acted upon as early: so these go first.
         places = [sites[BEFORE + name] for name, stores in self.lines.items() if stores]
         places += [sites[BEFORE + name] for name, stores in reversed(self.lines.items()) if not stores]
-        for site in (*places, *(site for site in at if not site.name.startswith(BEFORE))):
+        for site in (*places, *(site for site in at if not site.is_place)):
             fewer = {other: each for other, each in at.items() if other is not site}
             if search.explored(fewer).verdict is Verdict.HOLDS:
                 at = fewer
@@ -134,7 +134,7 @@ class _Repairing:
 
     def _verified(self, search: Search, at: Mapping[Site, Strength], needs: Mapping[Site, Orders]) -> Repair:
         """The repair by itself, at no more lines than it needs: explored once more, as the command has it."""
-        names = [site.name.removeprefix(BEFORE) for site in at if site.name.startswith(BEFORE)]
+        names = [site.name.removeprefix(BEFORE) for site in at if site.is_place]
         plan = _with_places(self.plan, names)
         alone = Search(plan, self._left(), None, self.stop)
         sites = plan.program.sites
@@ -189,7 +189,7 @@ def _with_places(plan: Plan, lines: Iterable[str]) -> Plan:
 
 
 def _where(site: Site) -> str:
-    if site.name.startswith(BEFORE):
+    if site.is_place:
         return f"before {site.name.removeprefix(BEFORE)}"
     return f"at {site.name}"
 
@@ -197,12 +197,12 @@ def _where(site: Site) -> str:
 def _remedy(search: Search, site: Site, barrier: Strength, needs: Orders) -> Remedy:
     assert isinstance(barrier, Primitive | Instruction), barrier
     _, _, inside = site.orders.rpartition(" in ")
-    linux = primitives(search, site, needs)
+    linux, stood = primitives(search, site, needs), search.plan.sites[site]
     shown = barrier.name if isinstance(barrier, Instruction) else search.named(site, barrier)
     return Remedy(
         _where(site),
         inside,
-        "" if site.name.startswith(BEFORE) else search.built(site),
+        "" if stood is Primitive.NONE or site.is_place else search.named(site, stood),
         needs,
         shown,
         linux[0].label if linux else "",

@@ -21,7 +21,7 @@ from amp.lab.stopping import BY_USER, Stop, explore
 from amp.lab.verify import explorer_of, fewest_messages
 from amp.lab.verify import replay as show_in_two_processes
 from amp.ordering.architectures import NO_INSTRUCTION
-from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primitive, orders_text, primitive_for
 from amp.ordering.instructions import Barrier, Instruction, barrier_of, number_of
 from amp.ordering.placement import Orders2, arrangement
 from amp.ordering.platforms import Platform, Side
@@ -276,7 +276,8 @@ class Search:
         row, program = site, self.plan.program
         sides = tuple(Side) if row.side is None else (row.side,)
         if all(row.needs in self.platform.implicit(side) for side in sides):
-            return f"needs no instruction here: the hardware keeps {row.orders}"
+            kept = orders_text(row.needs) if row.built else row.orders
+            return f"needs no instruction here: the hardware keeps {kept}"
         if site in program.idle:
             return f"needs no barrier of its own: {program.idle[site]}"
         return "needs no barrier of its own within these bounds: what else is coded is enough"

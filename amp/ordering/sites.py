@@ -125,6 +125,11 @@ class Site:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a Site does not change: {name}")
 
+    @property
+    def is_place(self) -> bool:
+        """Is it a place in compiled code at which nothing stands as built?"""
+        return self.built == (int(Primitive.NONE),)
+
     def __repr__(self) -> str:
         return f"Site({self.name!r}, {self.orders!r}, needs={orders_names(self.needs)!r}, kind={self.kind.value!r})"
 
@@ -256,8 +261,11 @@ class SiteMap(Mapping[Site, Barrier]):
 
     @classmethod
     def for_class(cls, barrier_class: BarrierClass, sites: Sites = NO_SITES) -> SiteMap:
-        """Every site calls the primitive of `barrier_class` for its kind; accesses that order stay as built."""
-        barriers = (Primitive.AS_BUILT if site.of_access else primitive_for(barrier_class, site.kind) for site in sites)
+        """Every site calls the primitive of `barrier_class` for its kind; what is no barrier stays as built."""
+        barriers = (
+            Primitive.AS_BUILT if site.of_access or site.is_place else primitive_for(barrier_class, site.kind)
+            for site in sites
+        )
         return cls(barrier_class.value, sites, tuple(barriers))
 
     def weaken(self, site: Site, to: BarrierClass | Barrier) -> SiteMap:

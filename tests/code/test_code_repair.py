@@ -100,6 +100,24 @@ def test_a_program_that_holds_needs_no_repair_and_one_that_no_barrier_mends_gets
     assert found.reason == "no barrier at any line of its path repairs it, nor all of them together"
 
 
+def test_a_barrier_that_was_weakened_is_asked_back_where_it_was(tmp_path: Path) -> None:
+    reference = program(built(tmp_path, "ring", "-O2"))
+    site = f"ring.c:{next(at for at, text in enumerate(SOURCE, 1) if 'WMB(); /* the entry' in text)}"
+    for weaken, instead in (("none", ""), ("dmb-ish", "dmb ish")):
+        found = repair(make_plan(reference, platform="arm64-domains", weaken=(f"{site}={weaken}",)))
+        assert found is not None
+        (remedy,) = found.remedies
+        assert (remedy.where, remedy.barrier, remedy.instead_of) == (f"at {site}", "dmb oshst", instead)
+
+
+def test_places_stay_empty_whatever_stands_at_the_barriers(tmp_path: Path) -> None:
+    reference = program(built(tmp_path, "ring", "-O2", "-DWITHOUT=1"))
+    found = repair(make_plan(reference, platform="arm64-domains", barriers="mandatory"))
+    assert found is not None
+    assert [each.where for each in found.remedies] == list(lines_after(1))
+    assert not holds(f"{reference}&before={found.remedies[0].where.removeprefix('before ')}", "arm64-domains")
+
+
 def test_two_missing_barriers_are_found_together(tmp_path: Path) -> None:
     path = built(tmp_path, "ring", "-O2", "-DWITHOUT=1")
     found = proposed(program(path), "arm64-domains")
