@@ -78,7 +78,7 @@ def necessity(
     rows = search.rows(replayed=replayed and not broken)
     assignment = search.assignment(rows) if coded.verdict is Verdict.HOLDS else None
     judged = tuple(built(search)) if coded.verdict is Verdict.HOLDS and plan.program.fits is not None else ()
-    mended = repair(plan, bounds, search.stop) if broken else None
+    mended = repair(plan, stop=search.stop) if broken else None
     unclear = [(site, why) for site in plan.program.stood_at if (why := unjudged(plan, site)) is not None]
     config, totals = plan.config, list(search.known.values())
     assert plan.platform_name is not None, plan

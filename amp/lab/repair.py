@@ -8,6 +8,7 @@ exploration: so what is left is verified, as one program, and nothing of it can 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -24,12 +25,17 @@ from amp.ordering.barriers import Orders, Primitive
 from amp.ordering.instructions import Barrier, Instruction
 from amp.ordering.sites import SITES_LIMIT, Site
 from amp.programs import load
-from amp.report.matrix import Verdict
+from amp.report.matrix import Explored, Verdict
 from amp.report.repair import Remedy, Repair
 
 RUNS_LIMIT: Final = 200_000  # of all explorations together
-BOUNDS: Final = Bounds(RUNS_LIMIT, 60.0)  # of each
+SECONDS_LIMIT: Final = 60.0
+BOUNDS: Final = Bounds(RUNS_LIMIT, SECONDS_LIMIT / 3)  # of each
 BEFORE: Final = "before:"  # amp.code.sites
+
+
+class _Spent(AmpError):
+    """The search has taken as much as it may."""
 
 
 def is_possible(plan: Plan) -> bool:
@@ -44,7 +50,7 @@ def repair(plan: Plan, bounds: Bounds = BOUNDS, stop: Stop | None = None) -> Rep
     search = _Repairing(plan.with_config(script=""), bounds, stop or Stop())
     try:
         return search.found()
-    except AmpError as error:  # with a barrier more it may be too large to explore; what was found stands
+    except AmpError as error:  # too much, or with a barrier more it is too large to explore; what was found stands
         return search.none(f"not known: {error}")
 
 
@@ -54,8 +60,9 @@ class _Repairing:
     bounds: Bounds
     stop: Stop
     lines: dict[str, bool] = field(default_factory=dict)  # those to try: does the line store?
-    runs: int = 0
-    explorations: int = 0
+    began: float = field(default_factory=time.monotonic)
+    searches: list[Search] = field(default_factory=list)
+    first: list[Exploration] = field(default_factory=list)  # those of no search
 
     def found(self) -> Repair | None:
         """See `repair`."""
@@ -83,14 +90,28 @@ class _Repairing:
         explorer = explorer_of(plan)
         for function in _functions(plan):
             function.engine.core.keep(PLACES_LIMIT)
-        exploration = explore(explorer, self._left(), self.stop)
-        self.runs += exploration.runs
-        self.explorations += 1
+        exploration = explore(explorer, self.bounds, self.stop)
+        self.first.append(exploration)
+        self._check()
         return exploration
 
-    def _left(self) -> Bounds:
-        """What of the limit is left, within the bounds of one exploration."""
-        return replace(self.bounds, executions=max(1, min(self.bounds.executions, RUNS_LIMIT - self.runs)))
+    def _search(self, plan: Plan) -> Search:
+        """The explorations of a plan, as long as there is something left for them."""
+        search = Search(plan, self.bounds, self._check, self.stop)
+        self.searches.append(search)
+        return search
+
+    def _check(self, *_: object) -> None:
+        """Raises _Spent."""
+        if self.runs > RUNS_LIMIT or time.monotonic() - self.began > SECONDS_LIMIT:
+            raise _Spent(f"the search ended after {self.runs:,} runs, of {RUNS_LIMIT:,} or {SECONDS_LIMIT:g} s")
+
+    @property
+    def runs(self) -> int:
+        return sum(each.runs for each in self.first) + sum(each.runs for each in self._known())
+
+    def _known(self) -> list[Explored]:
+        return [each for search in self.searches for each in search.known.values()]
 
     @staticmethod
     def _path(plan: Plan) -> dict[str, bool]:
@@ -107,7 +128,7 @@ class _Repairing:
     # --- as little as will do
 
     def _least(self, plan: Plan) -> Repair:
-        search = Search(plan, self._left(), None, self.stop)
+        search = self._search(plan)
         sites = plan.program.sites
         at: dict[Site, Strength] = dict.fromkeys(_open_sites(plan), Primitive.MB)
         # A store is announced as late as can be, news is acted upon as early: so these go first.
@@ -121,26 +142,23 @@ class _Repairing:
         for site in at:
             probe = needed(search, site, at)
             if probe is None:
-                return self.none(f"not known: how strong it has to be {_where(site)} could not be explored", search)
+                return self.none(f"not known: how strong it has to be {_where(site)} could not be explored")
             at[site], needs[site] = probe, probe.orders
         for site in at:
             found = weakest(search, site, needs[site], at)
             if found is None:
-                return self.none(
-                    f"no barrier that {plan.platform_name} has is as strong as is needed {_where(site)}", search
-                )
+                return self.none(f"no barrier that {plan.platform_name} has is as strong as is needed {_where(site)}")
             at[site] = found
-        return self._verified(search, at, needs)
+        return self._verified(at, needs)
 
-    def _verified(self, search: Search, at: Mapping[Site, Strength], needs: Mapping[Site, Orders]) -> Repair:
+    def _verified(self, at: Mapping[Site, Strength], needs: Mapping[Site, Orders]) -> Repair:
         """The repair by itself, at no more lines than it needs: explored once more, as the command has it."""
         names = [site.name.removeprefix(BEFORE) for site in at if site.is_place]
         plan = _with_places(self.plan, names)
-        alone = Search(plan, self._left(), None, self.stop)
+        alone = self._search(plan)
         sites = plan.program.sites
         chosen = {sites[site.name]: each for site, each in at.items()}
         explored = alone.explored(chosen)
-        self._count(search, alone)
         if explored.verdict is not Verdict.HOLDS:
             return self.none("not known: what holds among more places was not decided by itself")
         remedies = tuple(_remedy(alone, site, chosen[site], needs[old]) for old, site in zip(at, chosen, strict=True))
@@ -149,22 +167,16 @@ class _Repairing:
             "",
             str(plan.platform_name),
             len(self.lines),
-            self.explorations,
+            len(self.first) + len(self._known()),
             self.runs,
             explored.runs,
             alone.changed(chosen).verify_command(),
         )
 
-    def none(self, reason: str, search: Search | None = None) -> Repair:
+    def none(self, reason: str) -> Repair:
         """That none was found, and why."""
-        if search is not None:
-            self._count(search)
-        return Repair((), reason, str(self.plan.platform_name), len(self.lines), self.explorations, self.runs)
-
-    def _count(self, *searches: Search) -> None:
-        for explored in (each for search in searches for each in search.known.values()):
-            self.runs += explored.runs
-            self.explorations += 1
+        explorations = len(self.first) + len(self._known())
+        return Repair((), reason, str(self.plan.platform_name), len(self.lines), explorations, self.runs)
 
 
 def _functions(plan: Plan) -> list[Any]:

@@ -8,6 +8,7 @@ import pytest
 from machine_code import HERE, SHARED, built, holds
 
 import amp
+from amp.explore.explorer import Bounds
 from amp.lab.plan import make_plan
 from amp.lab.repair import repair
 from amp.report.repair import Repair, paragraphs
@@ -116,6 +117,14 @@ def test_places_stay_empty_whatever_stands_at_the_barriers(tmp_path: Path) -> No
     assert found is not None
     assert [each.where for each in found.remedies] == list(lines_after(1))
     assert not holds(f"{reference}&before={found.remedies[0].where.removeprefix('before ')}", "arm64-domains")
+
+
+def test_a_search_that_reaches_a_bound_says_so_and_proposes_nothing(tmp_path: Path) -> None:
+    reference = program(built(tmp_path, "ring", "-O2", "-DWITHOUT=1", "-DMESSAGES=3"))
+    found = repair(make_plan(reference, platform="arm64-domains"), Bounds(executions=8))
+    assert found is not None
+    assert found.remedies == ()
+    assert found.reason == "not known: with the strongest barrier everywhere, stopped after 8 runs"
 
 
 def test_two_missing_barriers_are_found_together(tmp_path: Path) -> None:
