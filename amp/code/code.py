@@ -112,7 +112,7 @@ class Function:
             of_core.run_code(self.engine.core)
         finally:
             take(
-                tuple([self.code.listing.source_of(address) for address in kind] for kind in self.engine.core.places())
+                tuple([self.code.listing.called_at(address) for address in kind] for kind in self.engine.core.places())
             )
 
     def place_at(self, address: int) -> str | None:

@@ -36,7 +36,7 @@ def _collect(dwarf: Any, rows: dict[int, tuple[str, int] | None]) -> None:
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
-        names = _files(program)
+        names = files_of(program)
         for entry in program.get_entries():
             state = entry.state
             if state is None:
@@ -47,7 +47,7 @@ def _collect(dwarf: Any, rows: dict[int, tuple[str, int] | None]) -> None:
                 rows[state.address] = (names.get(state.file, "?"), state.line)
 
 
-def _files(program: Any) -> dict[int, str]:
+def files_of(program: Any) -> dict[int, str]:
     """Paths by their number in this table: from 1 before DWARF 5, from 0 since."""
     header = program.header
     directories = [_text(each) for each in header["include_directory"]]

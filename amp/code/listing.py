@@ -17,9 +17,10 @@ from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.ordering.barriers import Primitive
-from amp.ordering.instructions import RISCV32, RISCV64
+from amp.ordering.instructions import RISCV32, RISCV64, X86
 
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
+_ACCESSES: Final = (Kind.LOAD, Kind.STORE, Kind.ATOMIC, Kind.EXCLUSIVE_LOAD)
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
 
 # Functions that the engine knows by their symbols: amp/_core/include/amp.h and amp/code/include/amp_code.h.
@@ -47,6 +48,11 @@ class Line:
     text: str
 
 
+def place_text(path: str, line: int) -> str:
+    """ "ring.c:31"; of a place without a line its name, "send+0x1c"."""
+    return f"{Path(path).name}:{line}" if line else path
+
+
 @cache
 def _disassembler(architecture: str, mode: str) -> Any:
     capstone = emulator.capstone()
@@ -62,6 +68,7 @@ class Listing:
         self.image = image
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
+        self._called: dict[int, tuple[str, int]] = {}
         self._symbolic = {each.start: SYMBOLIC[each.name] for each in image.every if each.name in SYMBOLIC}
         self._services = {each.start: SERVICES[each.name] for each in image.every if each.name in SERVICES}
 
@@ -143,10 +150,6 @@ class Listing:
                     left += [each.start for each in self.image.every if each.is_function]
         return [found[start] for start in sorted(found)]
 
-    def rings(self, row: Row) -> bool:
-        """Is it a call that rings a doorbell?"""
-        return row.target is not None and self._services.get(row.target) is Service.KICK
-
     def source_of(self, address: int) -> tuple[str, int]:
         """(path, line); of code without lines (function, offset), with no file: `line_name` has both in words."""
         line: tuple[str, int] | None = self.image.lines.at(address)
@@ -155,10 +158,40 @@ class Listing:
             return line
         return (f"{symbol.name}+{address - symbol.start:#x}", 0) if symbol is not None else (f"{address:#x}", 0)
 
+    def called_at(self, address: int) -> tuple[str, int]:
+        """Where the source asks for a barrier, or an access: `source_of`, but for what is wrapped in a function.
+
+        A function that was put into another one and makes no access but this is named by its call: always if it is for
+        a barrier, and of an access if it is of another file, as accessors in a header are.
+        """
+        if address not in self._called:
+            self._called[address] = self._unwrapped(address)
+        return self._called[address]
+
+    def _unwrapped(self, address: int) -> tuple[str, int]:
+        path, line = self.source_of(address)
+        own = self.at(address)
+        accesses = own is not None and self.may_share(own)
+        for each in sorted((each for each in self.image.inlined if each.covers(address)), key=lambda one: one.size):
+            lines = self.function(address).values()
+            others = (one for one in lines if one.address != address and each.covers(one.address))
+            if any(self.may_share(one) for one in others) or (accesses and each.call[0] == path):
+                break
+            path, line = each.call
+        return path, line
+
+    def may_share(self, line: Line) -> bool:
+        """May it access shared memory, or ring a doorbell? Not on its own stack, nor at a constant's address."""
+        row = line.row
+        if row.target is not None and self._services.get(row.target) is Service.KICK:
+            return True
+        if row.kind not in _ACCESSES or row.calls or row.ends:
+            return False
+        return not row.on_stack if self.isa.name == X86 else not row.address <= self.isa.frames
+
     def line_name(self, address: int) -> str:
         """Where an instruction stands, for a reader: "ring.c:31", without lines "send+0x1c"."""
-        path, line = self.source_of(address)
-        return f"{Path(path).name}:{line}" if line else path
+        return place_text(*self.source_of(address))
 
     def place(self, address: int) -> str:
         """The same with its function: "send, ring.c:31"; without lines "send+0x1c"."""

@@ -2,8 +2,8 @@
 
 A site is a line's barrier instructions, or its accesses that order by themselves (a load-acquire, a store-release, an
 atomic of those), or a place right before its accesses, where the compiler put nothing and somebody wants a barrier:
-`before:ring.c:77`. Several instructions of one line are one site; code without lines is named by function and offset,
-`send+0x1c`.
+`before:ring.c:77`. Several instructions of one line are one site. What an inlined function does for its caller, and
+nothing else, is of the caller's line. Code without lines is named by function and offset, `send+0x1c`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from amp.code.code import Function
-from amp.code.listing import Line, Listing
+from amp.code.listing import Line, Listing, place_text
 from amp.code.rows import Flag, Kind
 from amp.errors import UsageError
 from amp.ordering.barriers import ALL_ORDERS, PROMISES, Orders, Primitive
 from amp.ordering.barriers import Kind as SiteKind
-from amp.ordering.instructions import BY_NUMBER, X86
+from amp.ordering.instructions import BY_NUMBER
 from amp.ordering.platforms import Side
 from amp.ordering.sites import SITES_LIMIT, Site, Sites
 
 BEFORE: Final = "before:"
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
-_ACCESSES: Final = (Kind.LOAD, Kind.STORE, Kind.ATOMIC, Kind.EXCLUSIVE_LOAD)
 _LOCKED: Final = "a locked instruction of x86 orders whatever it is for: no plain one is atomic"
 
 
@@ -107,7 +106,7 @@ def _in_order(name: str) -> tuple[str, int]:
 
 def name_at(listing: Listing, address: int) -> str:
     """ "vring.c:48"; of code without lines "send+0x14"."""
-    name = re.sub(r"[^\w.:+-]", "_", listing.line_name(address), flags=re.ASCII)
+    name = re.sub(r"[^\w.:+-]", "_", place_text(*listing.called_at(address)), flags=re.ASCII)
     return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64 + len(BEFORE) :]
 
 
@@ -197,29 +196,17 @@ def _first_accesses(parts: Mapping[str, Function], line: str) -> list[_Found]:
 def place_at(listing: Listing, address: int) -> str | None:
     """What `before=` would call the access at that address; None if no site can stand before it."""
     line = listing.at(address)
-    return name_at(listing, address) if line is not None and accesses(listing, line) else None
+    return name_at(listing, address) if line is not None and listing.may_share(line) else None
 
 
 def _copies(listing: Listing, lines: Mapping[int, Line]) -> Iterator[tuple[str, Line]]:
     """Of each run of accesses that are of one line, its name and the first; what ends a path ends a run."""
     last = ""
     for line in lines.values():
-        if accesses(listing, line):
+        if listing.may_share(line):
             name = name_at(listing, line.address)
             if name != last:
                 yield name, line
             last = name
         elif line.row.ends:
             last = ""
-
-
-def accesses(listing: Listing, line: Line) -> bool:
-    """May it access shared memory, or ring a doorbell? Not on its own stack, nor at an address that is a constant."""
-    row = line.row
-    if listing.rings(row):
-        return True
-    if row.kind not in _ACCESSES or row.calls or row.ends:
-        return False
-    if listing.isa.name == X86:
-        return not row.on_stack
-    return not row.address <= listing.isa.frames

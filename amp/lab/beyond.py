@@ -64,5 +64,5 @@ def _lines(plan: Plan) -> Mapping[tuple[int, str, int], Place]:
             continue
         for kind, addresses in zip(("loads", "stores", "barriers"), function.engine.core.places(), strict=True):
             for number, address in enumerate(addresses):
-                found[cpu, kind, number] = function.code.listing.source_of(address)
+                found[cpu, kind, number] = function.code.listing.called_at(address)
     return found

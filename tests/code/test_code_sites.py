@@ -119,6 +119,56 @@ def test_of_several_platforms_those_that_the_code_does_not_fit_say_so_and_the_ot
         amp.verify(f"{bare}&before={site}", platform="omap4-2011", weaken=[f"before:{site}=dmb-ish"])
 
 
+WRAPPED = """
+#include <stdint.h>
+#include "amp_code.h"
+#include "wrapped.h"
+#define DATA ((volatile uint32_t *)0x40000000)
+#define FLAG ((volatile uint32_t *)0x40000004)
+void send(void)
+{
+    put(DATA, 1);
+    wmb();
+    put(FLAG, 1);
+    wmb();
+    put(DATA, 1);
+}
+void receive(void)
+{
+    while (!get(FLAG))
+        ;
+    __asm__ volatile("dmb oshld" : : : "memory");
+    amp_assert(get(DATA) == 1);
+}
+void _start(void) { send(); receive(); }
+"""
+WRAPPERS = """
+#define WRAPPER static inline __attribute__((always_inline))
+WRAPPER void wmb(void) { __asm__ volatile("dmb oshst" : : : "memory"); }
+WRAPPER void put(volatile uint32_t *at, uint32_t value) { *at = value; }
+WRAPPER uint32_t get(volatile uint32_t *at) { return *at; }
+"""
+
+
+@pytest.mark.parametrize("flags", [("-O2",), ("-O1", "-gdwarf-4"), ("-O0",)])
+@pytest.mark.parametrize("target", ["aarch64", "aarch64-clang"])
+def test_what_is_wrapped_in_an_inlined_function_is_of_the_line_that_calls_it(
+    tmp_path: Path, target: str, flags: tuple[str, ...]
+) -> None:
+    (tmp_path / "wrapped.h").write_text(WRAPPERS)
+    (tmp_path / "wrapped.c").write_text(WRAPPED)
+    path = built(tmp_path, "wrapped", *flags, target=target, at=tmp_path)
+    found = judged(program(path), "arm64-domains")
+    assert {name: each.worth for name, each in found.items()} == {
+        "wrapped.c:10": Worth.NEEDED,
+        "wrapped.c:12": Worth.IDLE,
+        "wrapped.c:19": Worth.NEEDED,
+    }
+    assert holds(
+        f"{program(path)}&before=wrapped.c:11", "arm64-domains", ["wrapped.c:10=none", "before:wrapped.c:11=dma"]
+    )
+
+
 def test_code_without_lines_is_named_by_function_and_offset(tmp_path: Path) -> None:
     path = built(tmp_path, "ring", "-O2", "-DWITHOUT=1")
     subprocess.run(["aarch64-linux-gnu-strip", "-g", path], check=True)
