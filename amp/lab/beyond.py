@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
 
 from amp.errors import AmpError
 from amp.exploration.explorer import Explorer
 from amp.exploration.explorer import Finding as Found
+from amp.exploration.lined import lines_along
 from amp.exploration.schedule import Execution
 from amp.exploration.story import story
 from amp.lab.machine import Outcome
@@ -19,14 +19,9 @@ from amp.machine.config import Report
 from amp.ordering.placement import arrangement
 from amp.report.blame import Finding, blame
 
-PLACES_LIMIT: Final = 1 << 16
-
 
 def unrepeated(plan: Plan, explorer: Explorer, found: Found, why: str) -> Witness:
     """The finding as the explorer has it. `why` says why processes did not repeat it."""
-    keeping = [function for function in compiled(plan) if function is not None]
-    for function in keeping:
-        function.engine.core.keep(PLACES_LIMIT)
     with suppress(AmpError):  # the choices fitted a moment ago; the run that stands there is that of the finding
         explorer.replay(found.choices)
     execution = Execution.of(explorer.core.events())
@@ -42,7 +37,7 @@ def unrepeated(plan: Plan, explorer: Explorer, found: Found, why: str) -> Witnes
     steps = tuple(story(execution, plan.name_of, plan.program.part_names))
     assert plan.platform is not None, plan
     placed = arrangement(plan.platform, plan.program.placement)
-    trace = traced(execution, explorer.core.passages(), plan.program.sites, placed, _lines(plan))
+    trace = traced(execution, explorer.core.passages(), plan.program.sites, placed, _places(explorer, found))
     explanation = None
     if trace is not None:
         finding = Finding.from_error(found.error, found.cpu)
@@ -51,18 +46,12 @@ def unrepeated(plan: Plan, explorer: Explorer, found: Found, why: str) -> Witnes
     return Witness(plan.config.seed, outcome, trace, explanation, not_repeated=why, story=steps)
 
 
-def compiled(plan: Plan) -> list[Any]:
-    """Of each part its compiled function (amp.code.code.Function), None of one that is not compiled."""
-    return [getattr(part.code, "compiled", None) for part in plan.program.parts]
-
-
-def _lines(plan: Plan) -> Mapping[tuple[int, str, int], Place]:
-    """Where the accesses of the run just made stand."""
-    found: dict[tuple[int, str, int], Place] = {}
-    for cpu, function in enumerate(compiled(plan)):
-        if function is None:
-            continue
-        for kind, addresses in zip(("loads", "stores", "barriers"), function.engine.core.places(), strict=True):
-            for number, address in enumerate(addresses):
-                found[cpu, kind, number] = function.code.listing.called_at(address)
-    return found
+def _places(explorer: Explorer, found: Found) -> Mapping[tuple[int, str, int], Place]:
+    """Where the accesses of the finding's execution stand: by (cpu, kind, number)."""
+    return {
+        (cpu, kind, number): place
+        for cpu, lines in enumerate(lines_along(explorer, found))
+        for kind in ("loads", "stores", "barriers")
+        for number in range(len(getattr(lines, kind)))
+        if (place := lines.place(kind, number)) is not None
+    }

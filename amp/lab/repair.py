@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from amp.errors import AmpError
 from amp.exploration.explorer import Bounds, Exploration
-from amp.lab.beyond import PLACES_LIMIT, compiled
 from amp.lab.plan import Plan, sites_for
 from amp.lab.search import Search, Strength
 from amp.lab.stopping import Stop, explore
@@ -31,6 +30,7 @@ from amp.report.repair import Remedy, Repair
 RUNS_LIMIT: Final = 200_000  # of all explorations together
 SECONDS_LIMIT: Final = 60.0
 BOUNDS: Final = Bounds(RUNS_LIMIT, SECONDS_LIMIT / 3)  # of each
+PLACES_LIMIT: Final = 1 << 16  # accesses of one run
 BEFORE: Final = "before:"  # amp.code.sites
 
 
@@ -181,7 +181,8 @@ class _Repairing:
 
 def _functions(plan: Plan) -> list[Any]:
     """The compiled functions of the parts (amp.code.code.Function)."""
-    return [function for function in compiled(plan) if function is not None]
+    found = (getattr(part.code, "compiled", None) for part in plan.program.parts)
+    return [function for function in found if function is not None]
 
 
 def _open_sites(plan: Plan) -> Iterable[Site]:

@@ -96,9 +96,8 @@ def explorer_of(plan: Plan) -> Explorer:
     machine = Machine(plan.platform, plan.sites, memory, program.placement)
     codes = [part.load() for part in program.parts]
     classes = [code.of_class for code in codes if hasattr(code, "of_class")]
-    explorer = Explorer(machine, [_part(code, plan.config) for code in codes], classes=classes)
-    explorer.core.set_hazards(all(getattr(code, "hazards", False) for code in codes))
-    return explorer
+    hazards = all(getattr(code, "hazards", False) for code in codes)
+    return Explorer(machine, [_part(code, plan.config) for code in codes], classes=classes, hazards=hazards)
 
 
 def _part(code: Code, config: RunConfig) -> Program:

@@ -72,8 +72,8 @@ def test_an_acknowledgement_that_overtook_the_load_has_its_pair_its_site_and_its
 ) -> None:
     said = told(late)
     assert said["What"] == (
-        "The remote read data (A), then handed it back with ack (B). A was performed after B: the host had written "
-        "the buffer again."
+        "The remote read data at beyond.py:20 (A), then handed it back with ack at beyond.py:22 (B). A was performed "
+        "after B: the host had written the buffer again."
     )
     assert late.site == "release"
     assert said["Cure"] == "smp_mb (dmb ish) at release: the least of its kind that orders it here, class smp"
