@@ -117,7 +117,14 @@ class _Telling:
             return
         address, size, value = _scalar(event)
         self.numbers[number] = self._add(
-            EventKind.STORE, number, event.cpu, place, address=address, size=size, value=value
+            EventKind.STORE,
+            number,
+            event.cpu,
+            place,
+            address=address,
+            size=size,
+            value=value,
+            flags=int(_atomic(event)),
         )
 
     def _arrive(self, number: int, event: Event) -> None:
@@ -136,7 +143,7 @@ class _Telling:
         own = source > 0 and self.execution.events[source - 1].cpu == event.cpu
         pending = own and source not in self.newest.values()
         later = [mine for at, mine in self.behind.get(event.cpu, []) if at > number]
-        flags = EventFlag(0)
+        flags = _atomic(event)
         if newest and newest != source and not pending:
             flags |= EventFlag.STALE
         if pending:
@@ -173,6 +180,10 @@ class _Telling:
             orders=int(orders.far[barrier]),
             value=int(orders.near[barrier]),
         )
+
+
+def _atomic(event: Event) -> EventFlag:
+    return EventFlag.ATOMIC if event.partner else EventFlag(0)
 
 
 def _bytes(event: Event) -> list[int]:

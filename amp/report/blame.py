@@ -181,7 +181,7 @@ def blame(
         cycles = chain(_at(history, finding, deciding), _late_loads(history, finding, judge))
     else:
         found = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
-        cycles = chain(_any_late(history, finding), found) if beyond else found
+        cycles = chain(_any_late(history, finding), found, _last_loads(history, finding)) if beyond else found
     cycle = next(cycles, None)
     if cycle is not None:
         return _explain(history, plain, cycle)
@@ -251,6 +251,13 @@ def _any_late(history: History, finding: Finding) -> Iterator[Cycle]:
     for load in sorted(loads, key=lambda each: each.number, reverse=True):
         for byte in _suspects(history, load, finding):
             yield from some(late_load(history, load, byte))
+
+
+def _last_loads(history: History, finding: Finding) -> Iterator[Cycle]:
+    """Of an execution that is beyond processes, and as small as can be: what the finder loaded last."""
+    for load in reversed(history.loads(finding.cpu)[-_STEPS_BACK:]):
+        for byte in _suspects(history, load, finding):
+            yield from some(message_passing(history, load, byte))
 
 
 def _wrong_bytes(history: History, finding: Finding) -> Iterator[Cycle]:

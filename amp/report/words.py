@@ -272,7 +272,8 @@ class Words:
         """What the judge's trials say."""
         e = self.explanation
         if e.beyond:
-            return f"no: this is the explorer's own execution, for processes do not repeat it: {e.beyond}"
+            sure = "" if e.shape in (Shape.LATE_LOAD, Shape.NOTHING) else "; that this pair did it is not certain"
+            return f"no: this is the explorer's own execution, for processes do not repeat it: {e.beyond}{sure}"
         if not e.tried:
             return "no: this run's trace does not tell enough to repeat it, so that this pair did it is not certain"
         if e.shape is Shape.LATE_LOAD:

@@ -76,7 +76,7 @@ class TestNoRoomForTwoProcesses:
         assert "not repeated in two processes: cannot create a region" in text
         assert "repeated in two processes: yes" not in text
         assert "early: the value it had at the start" in text
-        assert "Site S1, at the host (driver)" in text
+        assert "Site S1, at the host (driver, virtqueue.py:" in text
         assert "Replay" not in text
 
     def test_so_says_its_data(self) -> None:

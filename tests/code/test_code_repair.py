@@ -157,6 +157,21 @@ def test_a_load_that_an_acknowledgement_overtook_has_its_lines_and_its_repair(tm
     )
 
 
+def test_a_lock_that_releases_nothing_is_told_from_the_explorer_s_execution_and_repaired(tmp_path: Path) -> None:
+    path = built(tmp_path, "locks", "-O2", "-march=armv8.1-a", "-DUNLOCK_ORDER=__ATOMIC_RELAXED")
+    found = amp.verify(f"{path}?host=locked&remote=locked&{SHARED}", platform="arm64").finding
+    assert found is not None
+    said, lines = dict(found.why), (HERE / "locks.c").read_text().splitlines()
+    unlock = next(n for n, text in enumerate(lines, 1) if "UNLOCK_ORDER);" in text)
+    assert (
+        f"at locks.c:{unlock - 1} (A), then 0x40000000 at locks.c:{unlock} (B). B became visible first" in said["What"]
+    )
+    assert said["Tried"].endswith("that this pair did it is not certain")
+    assert found.repair is not None
+    (remedy,) = found.repair.remedies
+    assert (remedy.where, remedy.c11) == (f"before locks.c:{unlock}", "atomic_thread_fence(memory_order_release)")
+
+
 # Of each target: the platform, the remote's target where it is another, what may be missing there, and the instruction
 # that stands for a write and for a read barrier.
 BUILDS = {
