@@ -213,8 +213,8 @@ class _Parts:
 class Explorer:
     """One program on one machine. `programs` has one part for each CPU of the machine's placement, in its order.
 
-    What the parts' `classes` keep from one run to the next is refused (amp.exploration.keeping). `door` is the class of its
-    ports. `hazards`: reads of several widths are ordered as Arm has it.
+    What the parts' `classes` keep from one run to the next is refused (amp.exploration.keeping). `door` is the class of
+    its ports. `hazards`: reads of several widths are ordered as Arm has it.
 
     Without `merging` a run that comes to a state where an earlier one has been goes on all the same: every execution is
     met. That is what merging is checked against; it finds nothing more, and takes exponentially longer.

@@ -16,7 +16,7 @@ from amp.port.doors import ModelledPort
 
 LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
 _AMP: Final = Path(__file__).resolve().parent.parent
-_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "explore"))
+_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "exploration"))
 _WIDTHS: Final = (8, 16, 32, 64)
 
 
