@@ -28,7 +28,7 @@ from amp.report.matrix import Explored, Verdict
 from amp.report.repair import Remedy, Repair
 
 RUNS_LIMIT: Final = 200_000  # of all explorations together
-SECONDS_LIMIT: Final = 60.0
+SECONDS_LIMIT: Final = 30.0
 BOUNDS: Final = Bounds(RUNS_LIMIT, SECONDS_LIMIT / 3)  # of each
 PLACES_LIMIT: Final = 1 << 16  # accesses of one run
 BEFORE: Final = "before:"  # amp.code.sites
