@@ -17,7 +17,7 @@ from amp.ordering.c11 import fences
 from amp.ordering.instructions import FITS, RISCV, Barrier, Instruction, rows_of
 from amp.ordering.platforms import Side
 from amp.ordering.sites import Site
-from amp.report.blame import cure_for
+from amp.report.cure import cure_for
 from amp.report.matrix import Verdict
 
 _NOTHING: Final[Mapping[Site, Strength]] = MappingProxyType({})

@@ -23,10 +23,11 @@ from typing import Final, Protocol
 
 from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
-from amp.ordering.barriers import NO_ORDERS, PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.barriers import BarrierClass, Orders, Primitive
 from amp.ordering.instructions import Barrier, barrier_of
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, Site, Sites
+from amp.report.cure import cure_for
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.interleaving import is_sequential, lost_update
 from amp.report.repair import Repair
@@ -345,40 +346,6 @@ def _last_looks(history: History, cpu: int) -> list[Event]:
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
-
-_CLASSES = (BarrierClass.SMP, BarrierClass.DMA, BarrierClass.MANDATORY)
-_PAIR_KINDS = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}  # Linux's; other pairs take a full one
-
-
-def cure_for(
-    platform: Platform,
-    side: Side,
-    needs: Orders,
-    kind: Kind | None,
-    failed: Barrier | None = None,
-    *,
-    near: bool = False,
-) -> tuple[Primitive, BarrierClass | None] | None:
-    """The least that orders it, for the others or if `near` for siblings, and its class.
-
-    The class if the code's `kind` gives that barrier for it: else it goes by its name. Only of kinds that promise the
-    pair: that a read barrier's instruction orders stores here makes it no cure for them. Nor is the instruction of the
-    barrier that `failed` by another name, whatever a platform's rows say of that one.
-    """
-    rows = platform.processor(side).architecture.rows
-    tried = [kind] if kind is not None else []
-    tried += [each for each in (_PAIR_KINDS.get(needs, Kind.MB), Kind.MB) if each not in tried]
-    for each in tried:
-        for barrier_class in _CLASSES:
-            primitive = primitive_for(barrier_class, each)
-            if failed is not None and rows[primitive].instruction == platform.row(side, failed).instruction:
-                continue
-            row = rows[primitive]
-            kept = platform.orders(side, primitive)
-            kept |= platform.towards_siblings(side, row.orders, row.reach) if near else NO_ORDERS
-            if needs in PROMISES[primitive] and needs in kept:
-                return primitive, barrier_class if kind in (each, None) else None
-    return None
 
 
 def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:

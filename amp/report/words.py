@@ -20,6 +20,7 @@ from amp.report.history import History, covers
 from amp.report.interleaving_words import in_order, interleaving
 from amp.report.places import place_text
 from amp.report.repair import paragraphs as repair_paragraphs
+from amp.report.shape_words import shape_text
 from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
 from amp.report.watched import watched
@@ -242,7 +243,7 @@ class Words:
             text = f"Not found: {e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
             ends = [*self._ends(), ("Tried", self._tried()), *self._repair()]
             return [("Not explained", text), *ends, *cut_off(self.history.trace)]
-        said = [("What", self._what(e.pair, e.other)), *self._ends()]
+        said = [("What", shape_text(self, e.pair, e.other)), *self._ends()]
         if e.site is not None:
             said.append(
                 ("Site", _site_text(e.site, self.cpu(e.pair[0].cpu), self.where(e.barrier) if e.barrier else ""))
@@ -301,7 +302,7 @@ class Words:
     def looked(self, load: Event) -> str:
         """ "The host loaded flag at a.py:7 and got 0 (#4)"."""
         what = value_text(load.value) if load.size <= SCALAR_BYTES else f"{load.size} bytes"
-        return f"The {self.cpu(load.cpu)} loaded {self._short(load)} and got {what} (#{load.number})"
+        return f"The {self.cpu(load.cpu)} loaded {self.short(load)} and got {what} (#{load.number})"
 
     def placed(self, event: Event) -> str:
         """ "store flag = 1 at a.py:7 (#4)"."""
@@ -330,59 +331,7 @@ class Words:
             )
         return f"{said}, class {e.cure_class.value}"
 
-    def _what(self, pair: tuple[Event, Event], others: tuple[Event, Event]) -> str:
-        """One or two sentences for the shape."""
-        a, b = (self._short(event) for event in pair)
-        c, d = (self._short(event) for event in others)
-        side, other = self.cpu(pair[0].cpu), self.cpu(others[0].cpu)
-        match self.explanation.shape:
-            case Shape.STORES:
-                said = (
-                    f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
-                    "without A."
-                )
-            case Shape.DOORBELL:
-                said = (
-                    f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
-                    "looked, and found nothing new."
-                )
-            case Shape.LOADS:
-                said = (
-                    f"The {side} loaded {a} (A), then {b} (B). A returned the new value and B an old one: B was "
-                    f"performed before A. The {other}'s stores arrived in order."
-                )
-            case Shape.BUFFERED:
-                said = (
-                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
-                    f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value."
-                )
-            case Shape.RELAYED:
-                missed = self.explanation.missed
-                whose = "" if missed is None else f" of the {self.cpu(missed.cpu)}'s store"
-                said = (
-                    f"The {side} knew{whose} by {a} (A), then stored {b} (B). The {other} saw B, at {c}, and what A "
-                    f"knew of came to it later: {d} is the old value."
-                )
-            case Shape.LATE_LOAD:
-                said = (
-                    f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
-                    f"{other} had written the buffer again."
-                )
-            case Shape.WIPED_OUT:
-                said = (
-                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was visible. "
-                    f"The {other} stored {c}, which B missed, then {d}, and A landed on that."
-                )
-            case Shape.OVERWRITTEN:
-                said = (
-                    f"The {side} stored {a} (A), then {b} (B). B became visible first; the {other} saw it, stored {d}, "
-                    "and A landed on that."
-                )
-            case Shape.NOTHING | Shape.INTERLEAVED:
-                raise AssertionError("there is no pair to speak of")
-        return said
-
-    def _short(self, event: Event) -> str:
+    def short(self, event: Event) -> str:
         """The place that is accessed, and the line that does it."""
         rings = event.kind in (EventKind.KICK, EventKind.TAKEN)
         name, where = "the doorbell" if rings else self.name(event.address), self.where(event)
