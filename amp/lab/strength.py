@@ -67,13 +67,18 @@ def instructions(search: Search, site: Site) -> list[Instruction]:
 
 def primitives(search: Search, site: Site, needs: Orders) -> list[Primitive]:
     """Linux's name for it: the least that promises these pairs and keeps them on every side that stands there."""
-    found = {cure_for(search.platform, side, needs, None) for side in sides_of(site)}
-    only = found.pop() if len(found) == 1 else None
-    return [] if only is None else [only[0]]
+    sides = sides_of(site)
+    found = [cure[0] for side in sides if (cure := cure_for(search.platform, side, needs, None)) is not None]
+    return [each for each in found if all(needs in search.platform.orders(side, each) for side in sides)][:1]
 
 
-def c11_name(search: Search, site: Site, needs: Orders) -> str:
-    """The weakest of C11's fences that promises these pairs and keeps them here, "" if none does."""
+def c11_name(search: Search, site: Site, needs: Orders) -> str | None:
+    """The weakest of C11's fences that promises these pairs and keeps them here, "" if none does.
+
+    None where the code's compiler is another processor's: what its fences are there nobody knows.
+    """
+    if not instructions(search, site):
+        return None
     for fence in (fence for isa in site.isas[:1] for fence in fences(isa)):
         kept = (search.platform.towards_others(side, fence.orders, fence.reach) for side in sides_of(site))
         if needs in fence.orders | _implicit(search, site) and all(needs in each for each in kept):

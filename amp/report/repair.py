@@ -22,7 +22,7 @@ class Remedy:
     `where` is "before ring.c:77" or "at ring.c:75", `inside` the function, `instead_of` what stands there as built, ""
     if nothing. `needs` are the pairs of accesses that it has to keep, no fewer will do. `barrier` is the weakest that
     does, as an assembler writes it; `linux` and `c11` are the weakest of those names that promise it and keep it on
-    this platform, "" if none does.
+    this platform, "" if none does; `c11` is None for code that was compiled for another processor.
     """
 
     where: str
@@ -31,7 +31,7 @@ class Remedy:
     needs: Orders
     barrier: str
     linux: str
-    c11: str
+    c11: str | None
 
     @property
     def text(self) -> str:
@@ -81,6 +81,8 @@ def verified_text(repair: Repair) -> str:
 
 def _names(repair: Repair, remedy: Remedy) -> str:
     linux = f"{remedy.linux}()" if remedy.linux else "no barrier"
+    if remedy.c11 is None:
+        return f"in Linux {linux}"
     c11 = f"in C11 {remedy.c11}" if remedy.c11 else f"no fence of C11 is as strong on {repair.platform}"
     return f"in Linux {linux}; {c11}"
 

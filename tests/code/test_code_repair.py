@@ -223,4 +223,6 @@ def test_symbolic_barriers_are_proposed_to_code_that_has_those(tmp_path: Path, t
         found = proposed(reference, "omap4-2011")
         (remedy,) = found.remedies
         assert remedy.where in lines_after(missing)
+        assert remedy.c11 is None
+        assert "C11" not in str(paragraphs(found))
         assert verified_again(reference.partition("?")[0], "omap4-2011", found)
