@@ -38,6 +38,8 @@ static bool again(const struct code_engine *e, int *error)
 
 static void place(struct code_engine *e, unsigned kind)
 {
+    if (kind != 2)
+        e->settled.drained = 0; /* an access that no barrier has waited for */
     if (e->place[kind] && e->places[kind] < e->places_room)
         e->place[kind][e->places[kind]] = e->pc;
     e->places[kind]++;
@@ -155,6 +157,7 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
     (void)uc;
     (void)type;
     (void)value;
+    code_forget_block(e);
     if (e->stop)
         return;
     if (e->accesses++ == 0)
@@ -223,6 +226,17 @@ static int kick(struct code_engine *e, uint64_t target)
     place(e, 1);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
+    while (again(e, &error));
+    return error;
+}
+
+static int barrier(struct code_engine *e, unsigned primitive, unsigned site)
+{
+    int error;
+
+    place(e, 2);
+    do
+        error = e->port->ops->barrier(e->port, primitive, site);
     while (again(e, &error));
     return error;
 }
@@ -342,6 +356,20 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
     return 0;
 }
 
+static bool is_drain(const struct code_engine *e, uint64_t address)
+{
+    for (unsigned i = 0; i < e->drains; i++)
+        if (e->drain[i] == address)
+            return true;
+    return false;
+}
+
+/* What has not arrived at the outer cache, a drain does not find there: without a barrier before it, it is worth nothing. */
+static int drain(struct code_engine *e)
+{
+    return e->settled.drained ? barrier(e, e->settled.drained, e->settled.site) : 0;
+}
+
 /* A barrier that is called by its symbol may push where to return to. */
 static bool may_write(const struct code_row *row, const struct code_window *window)
 {
@@ -363,6 +391,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
 
     (void)uc;
     (void)type;
+    code_forget_block(e);
     if (e->stop && e->stop != CODE_STOP_QUEUED) {
         code_private_write(e, address, size, 0); /* its page is to be restored */
         return;
@@ -394,6 +423,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         queue(e, (struct code_queued){.value = target, .kick = true});
     else if (is_mailbox && !error)
         error = kick(e, target);
+    else if (!error && is_drain(e, address))
+        error = drain(e);
     else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
@@ -402,16 +433,26 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         fail(e, error);
 }
 
-int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
+/* What stands at a site in place of what the compiler put there; AMP_AS_BUILT: that. */
+static unsigned standing_at(const struct code_engine *e, unsigned site)
 {
     const uint8_t *sites = e->port->seat->sites;
-    int error;
 
-    if (site && site < AMP_SITES_LIMIT && sites && sites[site] != AMP_AS_BUILT)
-        primitive = sites[site];
-    place(e, 2);
-    do
-        error = e->port->ops->barrier(e->port, primitive, site);
-    while (again(e, &error));
+    return site && site < AMP_SITES_LIMIT && sites ? sites[site] : AMP_AS_BUILT;
+}
+
+int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
+{
+    unsigned standing = standing_at(e, site);
+
+    return barrier(e, standing == AMP_AS_BUILT ? primitive : standing, site);
+}
+
+int code_barrier_of(struct code_engine *e, const struct code_row *row)
+{
+    int error = code_barrier(e, row->load_by, row->site);
+
+    if (row->store_by && standing_at(e, row->site) == AMP_AS_BUILT)
+        e->settled = (struct code_settled){row->store_by, row->site};
     return error;
 }

@@ -54,6 +54,7 @@ static void save(struct code_engine *e)
     saved->loads = e->loads;
     saved->sets_used = e->sets_used;
     saved->monitor = e->monitor;
+    saved->settled = e->settled;
     memcpy(saved->places, e->places, sizeof saved->places);
 }
 
@@ -77,6 +78,7 @@ static void restore(struct code_engine *e)
     e->sets_used = saved->sets_used;
     e->epoch++; /* sets were made anew */
     e->monitor = saved->monitor;
+    e->settled = saved->settled;
     memcpy(e->places, saved->places, sizeof e->places);
     e->address_set = 0;
     memset(e->data_set, 0, sizeof e->data_set);

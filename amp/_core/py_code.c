@@ -193,6 +193,20 @@ static PyObject *code_mailbox(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* drain(address): a store there drains the outer cache */
+static PyObject *code_drain(PyObject *object, PyObject *number)
+{
+    struct code_engine *e = engine_of(object);
+    unsigned long long address = PyLong_AsUnsignedLongLong(number);
+
+    if (PyErr_Occurred())
+        return NULL;
+    if (e->drains == CODE_DRAINS)
+        return PyErr_Format(PyExc_ValueError, "drain: more than %d", CODE_DRAINS);
+    e->drain[e->drains++] = address;
+    Py_RETURN_NONE;
+}
+
 static PyObject *code_open_engine(PyObject *object, PyObject *args)
 {
     struct code_engine *e = engine_of(object);
@@ -387,6 +401,7 @@ PyObject *py_run_code(PyObject *self, PyObject *object)
 static PyMethodDef code_methods[] = {
     {"map", code_map, METH_VARARGS, "map(address, bytes, permissions): private memory, whole pages"},
     {"window", code_window, METH_VARARGS, "window(address, size, region): shared memory"},
+    {"drain", code_drain, METH_O, "drain(address): a store there drains the outer cache"},
     {"mailbox", code_mailbox, METH_VARARGS, "mailbox(address, cpu): a store there rings that CPU's doorbell"},
     {"open", code_open_engine, METH_VARARGS, "open(max_loop, max_steps): registers and memory are now as every run finds them"},
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},

@@ -9,8 +9,8 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 NONE: Final = 255  # no register
-DATA: Final = 15  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<BBHBBBB4HB15BQ14Q")
+DATA: Final = 14  # registers that one instruction moves to or from memory, at most
+_FORMAT: Final = struct.Struct("<BBHBBBB4HBB14BQ14Q")
 assert _FORMAT.size == 152, _FORMAT.size
 
 
@@ -48,6 +48,7 @@ class Flag(IntFlag):
     CONDITIONAL = 256
     FENCES = 512
     BEHIND = 1024
+    LEAVES = 2048
 
 
 NO_FLAGS: Final = Flag(0)
@@ -75,8 +76,10 @@ def mask(slots: Iterable[int]) -> tuple[int, int]:
 class Row:
     """One instruction. Registers are slots of the instruction set's own numbering; `flows` are (to, from).
 
-    `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself.
-    `counts`: it may be what a loop counts by. `why` says of a refused one what it is.
+    `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself,
+    `returns` whether it goes back to who has called the function.
+    `block` is the ITSTATE of an instruction in an IT block of Thumb. `counts`: it may be what a loop counts by. `why`
+    says of a refused one what it is.
     """
 
     kind: Kind
@@ -87,6 +90,7 @@ class Row:
     element: int = 0
     atom: int = 0
     expected: int = NONE
+    block: int = 0
     load_by: int = 0
     store_by: int = 0
     site: int = 0
@@ -102,6 +106,7 @@ class Row:
     calls: bool = False
     ends: bool = False
     indirect: bool = False
+    returns: bool = False
     why: str = ""
 
     @property
@@ -142,6 +147,7 @@ class Row:
             self.site,
             int(self.spins),
             self.expected,
+            self.block,
             *(*self.data, *(NONE,) * (DATA - len(self.data))),
             self.loop_end,
             *(word for pair in masks for word in pair),
