@@ -104,6 +104,13 @@ class Image:
 
         return Lines.of(ELFFile(io.BytesIO(self._content)))
 
+    @cached_property
+    def inlined(self) -> Any:
+        """Where inlined functions were called (amp.code.inlined.Inlined)."""
+        from amp.code.inlined import Inlined  # noqa: PLC0415  (the same)
+
+        return Inlined(ELFFile(io.BytesIO(self._content)))
+
 
 def read(path: str) -> Image:
     """Raises UsageError for a file that is no executable of an instruction set that is known."""

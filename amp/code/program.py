@@ -18,6 +18,7 @@ from typing import Final
 
 from amp.code.code import Code, Function
 from amp.code.engine import MAX_LOOP, Window
+from amp.code.lines import Place
 from amp.code.listing import Line, Listing
 from amp.code.rows import Kind
 from amp.errors import UsageError
@@ -36,6 +37,7 @@ from amp.region import Layout as RegionLayout
 AS_BUILT: Final = "as-built"
 DIGEST_CHARACTERS: Final = 64
 _PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
+_HEADERS: Final = (".h", ".hh", ".hpp", ".hxx")
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
 
@@ -186,22 +188,33 @@ def _barriers(part: Function) -> dict[int, Line]:
     }
 
 
-def _in_order(name: str) -> tuple[str, int]:
-    """By file and line."""
-    file, _, line = name.rpartition(":")
-    return (file, int(line)) if line.isdigit() else (name, 0)
+def _in_order(name: str) -> tuple[str, int, str]:
+    """By the file and the line that called it, if it was inlined."""
+    inner, _, outer = name.rpartition("@")
+    file, _, line = outer.rpartition(":")
+    return (file, int(line), inner) if line.isdigit() else (name, 0, inner)
 
 
 def _site_name(listing: Listing, address: int) -> str:
-    """ "vring.c:48"; of code without lines "send.0x14"."""
+    """ "vring.c:48"; of code without lines "send.0x14"; what a header has inlined "barrier.h:12@vring.c:48"."""
     place = listing.image.lines.at(address)
     if place is not None:
-        name = f"{Path(place[0]).name}:{place[1]}"
+        name = "@".join(f"{Path(path).name}:{line}" for path, line in _from_source(listing, address, place))
     else:
         symbol = listing.image.function_at(address)
         name = f"{symbol.name}.{address - symbol.start:#x}" if symbol is not None else f"at.{address:#x}"
-    name = re.sub(r"[^\w.:-]", "_", name, flags=re.ASCII)
+    name = re.sub(r"[^\w.:@-]", "_", name, flags=re.ASCII)
     return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64:]
+
+
+def _from_source(listing: Listing, address: int, place: Place) -> list[Place]:
+    """Of a line in a header that was inlined also the one that called it, and so on, up to one of a source file."""
+    chain = [place]
+    for caller in listing.image.inlined.callers(address) if place[0].endswith(_HEADERS) else ():
+        if not chain[-1][0].endswith(_HEADERS):
+            break
+        chain.append(caller)
+    return chain
 
 
 def _orders(line: Line) -> Orders:

@@ -20,7 +20,7 @@ from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primiti
 from amp.ordering.platforms import Side
 
 SITES_LIMIT: Final = 255  # of one program: a trace has a byte for the number, and 0 is no site
-_NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,63}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_][\w.:@-]{0,63}", re.ASCII)
 
 
 class Site:

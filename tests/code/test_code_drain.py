@@ -1,4 +1,4 @@
-"""`dsb; outer_sync` in compiled code: a DSB, and a store that drains the outer cache of what has reached it. drain.c."""
+"""`dsb; outer_sync` in compiled code: a DSB, and a store that drains the outer cache of what has got there. drain.c."""
 
 from __future__ import annotations
 

@@ -1,0 +1,45 @@
+"""A barrier that a header has inlined is a site for each line that calls it. fences.h, inlined.c."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from machine_code import HERE, SHARED, built
+
+import amp
+from amp.code.program import load
+
+TARGETS = ["aarch64", "aarch64-clang"]
+
+
+def line(file: str, text: str) -> str:
+    (found,) = (n for n, each in enumerate((HERE / file).read_text().splitlines(), 1) if text in each)
+    return f"{file}:{found}"
+
+
+def program(path: Path) -> str:
+    return f"{path}?host=send&remote=receive&{SHARED}"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-O2", "-gdwarf-4")], ids="".join)
+def test_each_call_of_an_inlined_barrier_is_a_site(tmp_path: Path, target: str, flags: tuple[str, ...]) -> None:
+    instruction = line("fences.h", "dmb osh")
+    inner = line("fences.h", "    order();")
+    assert [site.name for site in load(program(built(tmp_path, "inlined", *flags, target=target))).sites] == [
+        f"{instruction}@{line('inlined.c', 'order(); /* consumes */')}",
+        f"{instruction}@{inner}@{line('inlined.c', '/* publishes */')}",
+        f"{instruction}@{line('inlined.c', '/* rare */')}",
+        f"{instruction}@{line('inlined.c', '/* gives back */')}",
+    ]
+
+
+def test_one_of_them_is_weakened_alone(tmp_path: Path) -> None:
+    reference = program(built(tmp_path, "inlined", "-O2"))
+    sites = {site.name.split("@")[-1]: site.name for site in load(reference).sites}
+    publishes, rare = (sites[line("inlined.c", text)] for text in ("/* publishes */", "/* rare */"))
+    found = amp.verify(reference, platform="arm64-domains", weaken=(f"{publishes}=none",)).finding
+    assert found is not None
+    assert found.site == publishes
+    assert amp.verify(reference, platform="arm64-domains", weaken=(f"{rare}=none",)).verified
