@@ -264,6 +264,7 @@ struct code_engine {
     uint64_t expected; /* COMPARES: what is in that register */
     uint16_t expected_set;
     struct code_settled settled;
+    uint8_t reached[AMP_SITES_LIMIT]; /* sites that any run has come to, until somebody has asked */
 
     struct code_set *sets;
     uint32_t sets_used;

@@ -445,6 +445,8 @@ int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
 {
     unsigned standing = standing_at(e, site);
 
+    if (site < AMP_SITES_LIMIT)
+        e->reached[site] = 1;
     return barrier(e, standing == AMP_AS_BUILT ? primitive : standing, site);
 }
 

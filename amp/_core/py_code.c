@@ -277,6 +277,23 @@ static PyObject *code_rows(PyObject *object, PyObject *list)
     Py_RETURN_NONE;
 }
 
+/* reached(): the numbers of the sites that runs have come to since it was last asked */
+static PyObject *code_reached(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct code_engine *e = engine_of(object);
+    PyObject *list = PyList_New(0);
+
+    for (unsigned site = 1; list && site < AMP_SITES_LIMIT; site++) {
+        PyObject *number = e->reached[site] ? PyLong_FromUnsignedLong(site) : NULL;
+
+        if (e->reached[site] && (!number || PyList_Append(list, number)))
+            Py_CLEAR(list);
+        Py_XDECREF(number);
+    }
+    memset(e->reached, 0, sizeof e->reached);
+    return list;
+}
+
 /* keep(n): from now on where the last run's accesses stand is kept, n of each kind */
 static PyObject *code_keep(PyObject *object, PyObject *number)
 {
@@ -401,6 +418,7 @@ PyObject *py_run_code(PyObject *self, PyObject *object)
 static PyMethodDef code_methods[] = {
     {"map", code_map, METH_VARARGS, "map(address, bytes, permissions): private memory, whole pages"},
     {"window", code_window, METH_VARARGS, "window(address, size, region): shared memory"},
+    {"reached", code_reached, METH_NOARGS, "reached(): the sites that runs have come to since it was last asked"},
     {"drain", code_drain, METH_O, "drain(address): a store there drains the outer cache"},
     {"mailbox", code_mailbox, METH_VARARGS, "mailbox(address, cpu): a store there rings that CPU's doorbell"},
     {"open", code_open_engine, METH_VARARGS, "open(max_loop, max_steps): registers and memory are now as every run finds them"},

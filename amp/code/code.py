@@ -111,6 +111,10 @@ class Function:
             )
         return self._engine
 
+    def reached(self) -> frozenset[int]:
+        """The numbers of the sites that its runs have come to since this was last asked."""
+        return frozenset(self.engine.core.reached())
+
     def __call__(self, port: Port, _at: Any = None, /) -> None:
         of_core: Any = port
         take = getattr(port, "take", None)

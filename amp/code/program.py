@@ -153,6 +153,7 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
 
     run.__module__, run.__qualname__ = function.code.image.path, function.name
     vars(run)["hazards"] = function.hazards
+    vars(run)["reached"] = function.reached
     return run
 
 

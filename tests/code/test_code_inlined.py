@@ -9,6 +9,10 @@ from machine_code import HERE, SHARED, built
 
 import amp
 from amp.code.program import load
+from amp.explore.explorer import Bounds
+from amp.lab.necessity import necessity
+from amp.lab.plan import make_plan
+from amp.lab.verify import explorer_of
 
 TARGETS = ["aarch64", "aarch64-clang"]
 
@@ -43,3 +47,17 @@ def test_one_of_them_is_weakened_alone(tmp_path: Path) -> None:
     assert found is not None
     assert found.site == publishes
     assert amp.verify(reference, platform="arm64-domains", weaken=(f"{rare}=none",)).verified
+
+
+def test_sites_that_no_execution_comes_to_are_not_explored_and_the_matrix_is_the_same(tmp_path: Path) -> None:
+    compiled = load(program(built(tmp_path, "inlined", "-O2")))
+    matrix = necessity(make_plan(compiled, platform="arm64-domains"), Bounds(), replayed=False)
+    for row in matrix.rows:
+        for cell in row.cells:
+            weaken = (f"{row.site.name}={cell.barrier_class.value}",)
+            again = explorer_of(make_plan(compiled, platform="arm64-domains", weaken=weaken)).explore(Bounds())
+            assert (cell.explored.verdict.value == "holds") is again.verified, weaken
+            assert cell.explored.runs == again.runs
+    unreached = {row.site.name.split("@")[-1] for row in matrix.rows if "no execution comes to it" in str(row.note)}
+    assert unreached == {line("inlined.c", "/* rare */")}
+    assert matrix.explorations < sum(len(row.cells) for row in matrix.rows)
