@@ -224,6 +224,7 @@ struct code_engine {
     unsigned windows;
     struct code_mailbox mailbox[CODE_MAILBOXES];
     unsigned mailboxes;
+    uint64_t stack_start, red_zone; /* from here to so far below the stack pointer nothing is kept for anybody */
     uint64_t drain[CODE_DRAINS];
     unsigned drains;
     struct code_row *row;

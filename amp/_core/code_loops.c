@@ -2,8 +2,8 @@
 /*
  * code_loops.c - loops: which of them wait. A look goes once round, from the loop's head. In vain is one that comes back to
  * the head and finds everything as it was: the registers, the private memory, and what they carry. A register that nobody
- * reads any more does not count; nor does memory that is written before it is read, ahead of any branch: it is written anew
- * whichever way the next round goes.
+ * reads any more does not count; nor does memory below the stack pointer, nor such as is written before it is read, ahead of
+ * any branch: it is written anew whichever way the next round goes.
  */
 #include <errno.h>
 #include <string.h>

@@ -107,6 +107,7 @@ class Engine:
             self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
         for address in (*(address for address, _ in settings.mailboxes), *settings.drains):
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
+        self.core.stack(top - STACK_BYTES, self.isa.red_zone)
         for start, data, flags in _runs(pages):
             permissions = _READ | (_WRITE if flags & _PF_W else 0) | (_EXEC if flags & _PF_X else 0)
             self.core.map(start, bytes(data), permissions)

@@ -39,6 +39,7 @@ class Isa:
     nothing: bytes
     thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
+    red_zone: int  # bytes below the stack pointer that a function may use
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
 
 
@@ -64,6 +65,7 @@ AARCH64: Final = Isa(
     nothing=bytes.fromhex("1f2003d5"),
     thumb=0,
     slots=MappingProxyType(a64.register_slots()),
+    red_zone=0,
     decode=a64.decode,
 )
 
@@ -91,6 +93,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         nothing=bytes.fromhex("00bf"),
         thumb=thumb,
         slots=MappingProxyType(arm32.register_slots()),
+        red_zone=0,
         decode=decode,
     )
 
@@ -122,6 +125,7 @@ X86_64: Final = Isa(
     nothing=b"\x90",
     thumb=0,
     slots=MappingProxyType(x86.register_slots()),
+    red_zone=128,  # System V ABI, 3.2.2
     decode=x86.decode,
 )
 
@@ -147,6 +151,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         nothing=bytes.fromhex("0100"),
         thumb=0,
         slots=MappingProxyType({"wide": int(wide)}),
+        red_zone=0,
         decode=riscv.decode,
     )
 
