@@ -185,10 +185,10 @@ class Search:
 
     def _reached_sites(self) -> frozenset[int]:
         """The places, in `sites`, of those that the exploration just made has come to; all where nobody knows."""
-        codes = [vars(part.load()).get("reached") for part in self.plan.program.parts]
-        if not all(codes):
+        asks = [getattr(part.load(), "reached", None) for part in self.plan.program.parts]
+        if None in asks:
             return frozenset(range(len(self.sites)))
-        numbers = frozenset().union(*(reached() for reached in codes if reached is not None))
+        numbers = frozenset[int]().union(*(reached() for reached in asks if reached is not None))
         number = self.plan.program.sites.number
         return frozenset(place for place, site in enumerate(self.sites) if number(site) in numbers)
 
