@@ -38,26 +38,29 @@ static bool again(const struct code_engine *e, int *error)
 
 void code_place(struct code_engine *e, unsigned kind, uint64_t address)
 {
+    if (kind != CODE_AT_BARRIERS)
+        e->settled.drained = 0; /* an access that no barrier has waited for */
     if (e->place[kind] && e->places[kind] < e->places_room)
         e->place[kind][e->places[kind]] = address;
     e->places[kind]++;
 }
 
-/* What stands at a site: AMP_AS_BUILT where the program says nothing else. */
-static unsigned at_site(const struct code_engine *e, unsigned site)
+/* What stands at a site: AMP_AS_BUILT where the program says nothing else. Whoever asks has come to it. */
+static unsigned at_site(struct code_engine *e, unsigned site)
 {
     const uint8_t *sites = e->port->seat->sites;
 
+    e->reached[site] = 1;
     return site && sites ? sites[site] : AMP_AS_BUILT;
 }
 
 /* By which primitive the instruction's load is ordered; 0: it is a plain one, or has been made one. */
-static unsigned loads_by(const struct code_engine *e)
+static unsigned loads_by(struct code_engine *e)
 {
     return at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->load_by : 0;
 }
 
-static unsigned stores_by(const struct code_engine *e)
+static unsigned stores_by(struct code_engine *e)
 {
     return at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->store_by : 0;
 }
@@ -174,6 +177,7 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
     (void)uc;
     (void)type;
     (void)value;
+    code_forget_block(e);
     if (e->stop)
         return;
     if (e->accesses++ == 0)
@@ -242,6 +246,17 @@ static int kick(struct code_engine *e, uint64_t target)
     code_place(e, CODE_AT_STORES, e->pc);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
+    while (again(e, &error));
+    return error;
+}
+
+static int barrier(struct code_engine *e, unsigned primitive, unsigned site)
+{
+    int error;
+
+    code_place(e, CODE_AT_BARRIERS, e->pc);
+    do
+        error = e->port->ops->barrier(e->port, primitive, site);
     while (again(e, &error));
     return error;
 }
@@ -366,6 +381,20 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
     return 0;
 }
 
+static bool is_drain(const struct code_engine *e, uint64_t address)
+{
+    for (unsigned i = 0; i < e->drains; i++)
+        if (e->drain[i] == address)
+            return true;
+    return false;
+}
+
+/* What has not arrived at the outer cache, a drain does not find there: without a barrier before it, it is worth nothing. */
+static int drain(struct code_engine *e)
+{
+    return e->settled.drained ? barrier(e, e->settled.drained, e->settled.site) : 0;
+}
+
 /* A barrier that is called by its symbol may push where to return to. */
 static bool may_write(const struct code_row *row, const struct code_window *window)
 {
@@ -387,6 +416,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
 
     (void)uc;
     (void)type;
+    code_forget_block(e);
     if (e->stop && e->stop != CODE_STOP_QUEUED) {
         code_private_write(e, address, size, 0); /* its page is to be restored */
         return;
@@ -418,6 +448,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         queue(e, (struct code_queued){.value = target, .kick = true});
     else if (is_mailbox && !error)
         error = kick(e, target);
+    else if (!error && is_drain(e, address))
+        error = drain(e);
     else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
@@ -428,14 +460,16 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
 
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
 {
-    unsigned stands = at_site(e, site);
-    int error;
+    unsigned standing = at_site(e, site);
 
-    if (stands != AMP_AS_BUILT)
-        primitive = stands;
-    code_place(e, CODE_AT_BARRIERS, e->pc);
-    do
-        error = e->port->ops->barrier(e->port, primitive, site);
-    while (again(e, &error));
+    return barrier(e, standing == AMP_AS_BUILT ? primitive : standing, site);
+}
+
+int code_barrier_of(struct code_engine *e, const struct code_row *row)
+{
+    int error = code_barrier(e, row->load_by, row->site);
+
+    if (row->store_by && at_site(e, row->site) == AMP_AS_BUILT)
+        e->settled = (struct code_settled){row->store_by, row->site};
     return error;
 }

@@ -92,6 +92,7 @@ void code_emulate(struct code_engine *e)
         e->stop = CODE_RUNNING;
         e->error = 0;
         e->again = true;
+        code_set_block(e, code_row_at(e, e->pc));
         result = e->functions.emu_start(e->uc, e->pc | is_thumb(e), NOWHERE, 0, 0);
         if (!e->stop && result == UC_ERR_INSN_INVALID) {
             e->stop = CODE_STOP_FAULT;
@@ -125,6 +126,7 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     e->address_set = 0;
     memset(e->data_set, 0, sizeof e->data_set);
     memset(&e->monitor, 0, sizeof e->monitor);
+    memset(&e->settled, 0, sizeof e->settled);
     memset(e->places, 0, sizeof e->places);
     memset(e->held, 0, sizeof e->held);
     code_memory_begin(e);

@@ -17,7 +17,8 @@ class Isa:
     """One instruction set.
 
     `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
-    first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
+    first arguments are in, `scratch` those that it may leave anything in, `stack_top` is where a part's stack ends,
+    `nothing` an instruction that does nothing.
     """
 
     name: str
@@ -32,11 +33,13 @@ class Isa:
     frames: frozenset[int]  # what a frame on the stack may be found by
     link: int
     arguments: tuple[int, ...]
+    scratch: frozenset[int]
     shift: int
     stack_top: int
     nothing: bytes
     thumb: int  # 1: always, 2: by the T bit
     slots: Mapping[str, int]
+    red_zone: int  # bytes below the stack pointer that a function may use
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
 
 
@@ -56,11 +59,13 @@ AARCH64: Final = Isa(
     frames=frozenset({a64.SP, a64.FRAME}),
     link=a64.LINK,
     arguments=tuple(range(8)),
+    scratch=frozenset(range(2, 18)),  # AAPCS64, 6.1.1; x0 and x1 hold a result
     shift=2,
     stack_top=0x7FFF_FFF0_0000,
     nothing=bytes.fromhex("1f2003d5"),
     thumb=0,
     slots=MappingProxyType(a64.register_slots()),
+    red_zone=0,
     decode=a64.decode,
 )
 
@@ -82,11 +87,13 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         frames=frozenset({arm32.SP, 7, 11}),  # AAPCS: r11, and r7 of Thumb
         link=arm32.LR,
         arguments=tuple(range(4)),
+        scratch=frozenset({2, 3, 12}),  # AAPCS32, 6.1.1; r0 and r1 hold a result
         shift=1,
         stack_top=0x7FF00000,
         nothing=bytes.fromhex("00bf"),
         thumb=thumb,
         slots=MappingProxyType(arm32.register_slots()),
+        red_zone=0,
         decode=decode,
     )
 
@@ -111,12 +118,14 @@ X86_64: Final = Isa(
     frame=x86.BP,
     frames=frozenset({x86.SP, x86.BP}),
     link=-1,  # on the stack
-    arguments=(7, 6, 2, 1, 8, 9),  # System V ABI: rdi, rsi, rdx, rcx, r8, r9
+    arguments=(7, 6, 2, 1, 8, 9),  # System V ABI, 3.2.3: rdi, rsi, rdx, rcx, r8, r9
+    scratch=frozenset({1, 6, 7, 8, 9, 10, 11}),  # the same, 3.2.1; rax and rdx hold a result
     shift=0,
     stack_top=0x7FFF_FFF0_0000,
     nothing=b"\x90",
     thumb=0,
     slots=MappingProxyType(x86.register_slots()),
+    red_zone=128,  # System V ABI, 3.2.2
     decode=x86.decode,
 )
 
@@ -136,11 +145,13 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         frames=frozenset({riscv.SP, riscv.S0}),
         link=riscv.RA,
         arguments=tuple(range(10, 18)),
+        scratch=frozenset({5, 6, 7, *range(12, 18), *range(28, 32)}),  # RISC-V psABI: t0-t6, a2-a7; a0, a1: a result
         shift=1,
         stack_top=0x7FF00000,
         nothing=bytes.fromhex("0100"),
         thumb=0,
         slots=MappingProxyType({"wide": int(wide)}),
+        red_zone=0,
         decode=riscv.decode,
     )
 

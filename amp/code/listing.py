@@ -12,15 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from amp.code import emulator
+from amp.code import arm32, emulator
 from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
+from amp.code.lines import Place
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.ordering.barriers import Primitive
 from amp.ordering.instructions import RISCV32, RISCV64, X86
 
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
 _ACCESSES: Final = (Kind.LOAD, Kind.STORE, Kind.ATOMIC, Kind.EXCLUSIVE_LOAD)
+_HEADERS: Final = (".h", ".hh", ".hpp", ".hxx")
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
 
 # Functions that the engine knows by their symbols: amp/_core/include/amp.h and amp/code/include/amp_code.h.
@@ -68,26 +70,31 @@ class Listing:
         self.image = image
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
-        self._called: dict[int, tuple[str, int]] = {}
+        self._called: dict[int, tuple[Place, ...]] = {}
         self._symbolic = {each.start: SYMBOLIC[each.name] for each in image.every if each.name in SYMBOLIC}
         self._services = {each.start: SERVICES[each.name] for each in image.every if each.name in SERVICES}
 
     def function(self, address: int) -> dict[int, Line]:
         """All instructions of the function that `address` is in, by address; none where there is no code."""
-        symbol = self.image.function_at(address)
-        start = symbol.start if symbol is not None else address
+        start = self._start(address)
         if start not in self._functions:
-            self._functions[start] = self._listed(start, symbol)
+            self._functions[start] = self._listed(start, self.image.function_at(start))
         return self._functions[start]
 
     def at(self, address: int) -> Line | None:
         return self.function(address).get(address)
+
+    def _start(self, address: int) -> int:
+        symbol = self.image.function_at(address)
+        return symbol.start if symbol is not None else address
 
     def _listed(self, start: int, symbol: Symbol | None) -> dict[int, Line]:
         size = min(symbol.size, FUNCTION_LIMIT_BYTES) if symbol is not None else 0
         code = self.image.bytes_at(start, size or _UNKNOWN_FUNCTION_BYTES)
         thumb = symbol.thumb if symbol is not None else self.isa.thumb == 1
         lines = {line.address: line for line in self._decoded(start, code, whole=bool(size), thumb=thumb)}
+        if self.isa.thumb:
+            arm32.find_blocks(line.row for line in lines.values())
         name = symbol.name if symbol is not None else ""
         if start in self._services:
             lines[start].row.kind, lines[start].row.detail = Kind.SERVICE, int(self._services[start])
@@ -137,8 +144,7 @@ class Listing:
         found: dict[int, dict[int, Line]] = {}
         left = [entry]
         while left:
-            symbol = self.image.function_at(address := left.pop())
-            start = symbol.start if symbol is not None else address
+            start = self._start(left.pop())
             if start in found or not self.image.bytes_at(start, 4):
                 continue
             found[start] = self.function(start)
@@ -164,21 +170,28 @@ class Listing:
         A function that was put into another one and makes no access but this is named by its call: always if it is for
         a barrier, and of an access if it is of another file, as accessors in a header are.
         """
+        return self.calls_at(address)[0]
+
+    def calls_at(self, address: int) -> tuple[Place, ...]:
+        """The same; of a place in a header behind it the calls that put it there, up to that of a source file."""
         if address not in self._called:
             self._called[address] = self._unwrapped(address)
         return self._called[address]
 
-    def _unwrapped(self, address: int) -> tuple[str, int]:
-        path, line = self.source_of(address)
-        own = self.at(address)
-        accesses = own is not None and self.may_share(own)
+    def _unwrapped(self, address: int) -> tuple[Place, ...]:
+        chain = [self.source_of(address)]
+        own, lines = self.at(address), self.function(address).values()
+        accesses, wraps = own is not None and self.may_share(own), True
         for each in sorted((each for each in self.image.inlined if each.covers(address)), key=lambda one: one.size):
-            lines = self.function(address).values()
             others = (one for one in lines if one.address != address and each.covers(one.address))
-            if any(self.may_share(one) for one in others) or (accesses and each.call[0] == path):
+            wraps = wraps and not any(map(self.may_share, others)) and not (accesses and each.call[0] == chain[0][0])
+            if wraps:
+                chain = [each.call]
+            elif chain[-1][0].endswith(_HEADERS):
+                chain.append(each.call)
+            else:
                 break
-            path, line = each.call
-        return path, line
+        return tuple(chain)
 
     def may_share(self, line: Line) -> bool:
         """May it access shared memory, or ring a doorbell? Not on its own stack, nor at a constant's address."""
@@ -205,21 +218,37 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
         target = line.row.target
         if target is None or line.row.calls or target > line.address or target not in lines:
             continue
+        if not _leads(lines, target, line.address):
+            continue  # a way back to the code that returns, and the like
         ends.setdefault(target, []).append(line.address)
     for target, back in ends.items():
         head = lines[target].row
         head.flags |= Flag.HEAD
         # A wait may share its head with a loop around it: the largest that may be one counts.
         head.loop_end = max([end for end in back if _may_wait(lines, target, end, isa)] or back)
-    alive: dict[int, frozenset[int]] = {}
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
             line.row.flags |= Flag.LOOKS
-            alive = alive or _alive(lines, frozenset(range(len(isa.registers))))
-            line.row.dead = frozenset(range(len(isa.registers))) - alive[line.address]
             body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
             pairs = zip([None, *body], body, strict=False)
             line.row.spins = not any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+
+
+def _leads(lines: dict[int, Line], start: int, to: int) -> bool:
+    """May `to` be reached from `start` inside of the function?"""
+    left, seen = [start], set[int]()
+    while left:
+        if (address := left.pop()) == to:
+            return True
+        if address in seen or address not in lines:
+            continue
+        seen.add(address)
+        row = lines[address].row
+        left += [] if row.ends else [address + row.length]
+        left += [row.target] if row.target is not None and not row.calls else []
+        if row.ends and row.target is None and not row.returns and row.kind not in (Kind.TRAP, Kind.REFUSED):
+            return True  # a jump of which nobody knows where it leads
+    return False
 
 
 def _counts(row: Row, before: Line | None) -> bool:
@@ -228,27 +257,6 @@ def _counts(row: Row, before: Line | None) -> bool:
         return row.counts
     made = before.row.flows[:1]
     return not (made and not made[0][1] and made[0][0] == row.flows[0][0])
-
-
-def _alive(lines: dict[int, Line], every: frozenset[int]) -> dict[int, frozenset[int]]:
-    """The registers whose values may still be read, before each instruction. Of what is elsewhere nothing is known."""
-    alive: dict[int, frozenset[int]] = {}
-    changed = True
-    while changed:
-        changed = False
-        for address in sorted(lines, reverse=True):
-            row = lines[address].row
-            behind = every
-            if row.kind not in (Kind.SERVICE, Kind.TRAP, Kind.REFUSED) and not row.calls and not row.indirect:
-                following = [] if row.ends else [address + row.length]
-                following += [row.target] if row.target is not None else []
-                # Nothing is known to be read by who has not been looked at yet: it is looked at again.
-                known = [alive.get(each, frozenset()) if each in lines else every for each in following]
-                behind = frozenset().union(*known) if known else every
-            before = (behind - row.writes) | row.reads if behind is not every else every
-            if alive.get(address) != before:
-                alive[address], changed = before, True
-    return alive
 
 
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:

@@ -79,13 +79,14 @@ def load(reference: str) -> Program:
     if not shared:
         raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES")
     mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
+    drains = [_number(path, "drain", each) for each in asked["drain"]]
     loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
     files: dict[str, Code] = {}
 
     def of_file(name: str) -> Code:
         where = str(Path(name).resolve())
         if where not in files:
-            files[where] = Code(where, shared=shared, mailboxes=mailboxes, max_loop=loops[-1])
+            files[where] = Code(where, shared=shared, mailboxes=mailboxes, drains=drains, max_loop=loops[-1])
         return files[where]
 
     code, parts = of_file(path), dict[str, Function]()
@@ -94,6 +95,8 @@ def load(reference: str) -> Program:
             file, colon, text = texts[-1].rpartition(":")
             parts[name] = _function(of_file(file if colon else path), text)
             texts[-1] = f"{Path(file).resolve()}:{text}" if colon else text
+    if drains and not any(each.settings.drains for each in files.values()):
+        raise UsageError(f"{path}: --drain is for code of Armv7-A, whose outer cache a DSB does not drain")
     if not parts:
         raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
     query = "&".join(f"{name}={text}" for name, texts in asked.items() for text in texts)
@@ -190,12 +193,13 @@ def _native(listing: Listing, entry: int) -> Line | None:
 
 
 def _parsed(path: str, query: str) -> dict[str, list[str]]:
-    asked: dict[str, list[str]] = {"shared": [], "mailbox": [], "max-loop": [], "before": []}
+    asked: dict[str, list[str]] = {"shared": [], "mailbox": [], "drain": [], "max-loop": [], "before": []}
     for word in filter(None, query.split("&")):
         name, equals, value = word.partition("=")
         if not equals or (name not in asked and not _PART.fullmatch(name)):
             raise UsageError(
-                f"{path}: {word!r:.80} says nothing of a program (host, remote, shared, mailbox, max-loop, before)"
+                f"{path}: {word!r:.80} says nothing of a program "
+                "(host, remote, shared, mailbox, drain, max-loop, before)"
             )
         asked.setdefault(name, []).append(value)
     return asked

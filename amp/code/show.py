@@ -53,7 +53,8 @@ def _shown(code: Code, line: Line) -> Shown | None:
         kind = "loop that may wait"
     if kind is None:
         return None
-    orders = ", ".join(dict.fromkeys(_orders(number) for number in (row.load_by, row.store_by) if number))
+    numbers = (row.load_by,) if row.kind is Kind.BARRIER else (row.load_by, row.store_by)
+    orders = ", ".join(dict.fromkeys(_orders(number) for number in numbers if number))
     return Shown(line.address, code.listing.place(line.address), line.text, kind, row.why or orders)
 
 

@@ -43,8 +43,10 @@ class _Found:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The barriers that it is."""
+        """The barriers that it is; of a DSB not what a drain behind it makes of it."""
         row = self.line.row
+        if row.kind is Kind.BARRIER:
+            return (row.load_by,)
         return tuple(dict.fromkeys(number for number in (row.load_by, row.store_by) if number))
 
 
@@ -98,15 +100,17 @@ def _of_access(line: Line) -> bool:
     return row.kind is not Kind.BARRIER and not (row.flags & Flag.FENCES and row.on_stack)
 
 
-def _in_order(name: str) -> tuple[str, int]:
-    """By file and line."""
-    file, _, line = name.rpartition(":")
-    return (file, int(line)) if line.isdigit() else (name, 0)
+def _in_order(name: str) -> tuple[str, int, str]:
+    """By file and line, of what was inlined by those of the call."""
+    inner, _, outer = name.rpartition("@")
+    file, _, line = outer.rpartition(":")
+    return (file, int(line), inner) if line.isdigit() else (name, 0, inner)
 
 
 def name_at(listing: Listing, address: int) -> str:
-    """ "vring.c:48"; of code without lines "send+0x14"."""
-    name = re.sub(r"[^\w.:+-]", "_", place_text(*listing.called_at(address)), flags=re.ASCII)
+    """ "vring.c:48"; of a header's code that was inlined "ring.h:12@vring.c:48"; without lines "send+0x14"."""
+    name = "@".join(place_text(*place) for place in listing.calls_at(address))
+    name = re.sub(r"[^\w.:+@-]", "_", name, flags=re.ASCII)
     return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64 + len(BEFORE) :]
 
 

@@ -151,6 +151,7 @@ def _branch(name: str, instruction: Any, flows: list[Any], *, conditional: bool)
             calls=calls,
             ends=not calls,
             indirect=calls and not direct,
+            returns=not calls,
         )
     loads = operand is not None and operand.type == 128
     kind = Kind.PLAIN if direct else Kind.LOAD if loads else Kind.BRANCH

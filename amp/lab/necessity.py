@@ -2,7 +2,8 @@
 
 Every site of a scenario with every class, all others as coded, is explored exhaustively; then all sites at once are
 made as weak as they can be together. Classes that give the same orders at a site are the same machine to the explorer,
-and explored once. Nothing is concluded from one cell for another: each machine that differs is explored.
+and explored once; so are machines that differ only where no execution of compiled code comes to. Nothing is concluded
+from one cell for another: each machine that differs is explored.
 """
 
 from __future__ import annotations

@@ -74,13 +74,17 @@ def unjudged(plan: Plan, site: Site) -> str | None:
 
 @dataclass(slots=True)
 class Search:
-    """The explorations of one matrix, each made once. `known` has them by the orders that every site gives."""
+    """The explorations of one matrix, each made once. `known` has them by the orders that every site gives.
+
+    Of compiled code is known which sites an exploration has come to. What stands at the others made no difference.
+    """
 
     plan: Plan
     bounds: Bounds
     progress: CellsDone | None
     stop: Stop = field(default_factory=Stop)
     known: dict[Key, Explored] = field(default_factory=dict)
+    _reached: list[tuple[frozenset[int], Key, Explored]] = field(default_factory=list)
     _small: dict[Key, tuple[int, Shrunk]] = field(default_factory=dict)
     _arrangement: tuple[Orders2, ...] = field(init=False)
     _what: str = "as coded"
@@ -174,13 +178,32 @@ class Search:
         """What the exploration with these comes to; from memory if one of the same orders has been made."""
         plan = self.changed(at)
         key = self.key(plan.sites)
-        if key not in self.known and self.stop.asked:
+        found = self.known.get(key) or self._alike(key)
+        if found is not None:
+            return found
+        if self.stop.asked:
             return _told(Exploration(bound=BY_USER))
-        if key not in self.known:
-            self.known[key] = _told(explore(explorer_of(plan), self.bounds, self.stop))
-            if self.progress is not None:
-                self.progress(self._what, len(self.known), max(self._of, len(self.known)))
-        return self.known[key]
+        found = self.known[key] = _told(explore(explorer_of(plan), self.bounds, self.stop))
+        self._reached.append((self._reached_sites(), key, found))
+        if self.progress is not None:
+            self.progress(self._what, len(self.known), max(self._of, len(self.known)))
+        return found
+
+    def _alike(self, key: Key) -> Explored | None:
+        """An exploration that differs only at sites that it has not come to: it would be made again, step by step."""
+        for reached, other, found in self._reached:
+            if all(key[place] == other[place] for place in reached):
+                return found
+        return None
+
+    def _reached_sites(self) -> frozenset[int]:
+        """The places, in a key, of those that the exploration just made has come to; all where nobody knows."""
+        compiled = [getattr(part.load(), "compiled", None) for part in self.plan.program.parts]
+        if None in compiled:
+            return frozenset(range(len(self.plan.program.stood_at)))
+        numbers = frozenset[int]().union(*(function.reached() for function in compiled if function is not None))
+        number = self.plan.program.sites.number
+        return frozenset(place for place, site in enumerate(self.plan.program.stood_at) if number(site) in numbers)
 
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
         """The smallest one of a broken assignment; run in processes if `replayed`, and if those can show it."""
@@ -280,6 +303,8 @@ class Search:
             return f"needs no instruction here: the hardware keeps {kept}"
         if site in program.idle:
             return f"needs no barrier of its own: {program.idle[site]}"
+        if self._reached and program.stood_at.index(site) not in self._reached[0][0]:
+            return "needs no barrier within these bounds: no execution comes to it"
         return "needs no barrier of its own within these bounds: what else is coded is enough"
 
     # --- all sites at once

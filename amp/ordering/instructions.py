@@ -97,6 +97,25 @@ def _armv7(first: int) -> list[Instruction]:
     return rows
 
 
+# A DSB and, behind it, a store to the register of an outer cache that drains it: what Linux's mb() and wmb() are there.
+_DRAIN: Final = (
+    "Linux v6.1 arch/arm/include/asm/barrier.h, __arm_heavy_mb; arch/arm/mm/cache-l2x0.c, l2c210_sync; L2C-310 TRM "
+    "DDI 0246, Cache Sync: drains the store buffer"
+)
+DRAINED: Final = "; outer_sync"  # behind the name of the DSB
+
+
+def _drained(first: int) -> list[Instruction]:
+    """Only of what has reached the outer cache: a DSB of a nearer domain has waited for less."""
+    rows: list[Instruction] = []
+    for each in _armv7(0):
+        if each.isa == ARMV7_A and each.name.startswith("dsb") and each.reach >= Reach.OUTER:
+            rows.append(
+                Instruction(first + len(rows), ARMV7_A, f"{each.name}{DRAINED}", each.orders, Reach.SYSTEM, _DRAIN)
+            )
+    return rows
+
+
 _SDM: Final = "Intel SDM vol. 3A, 8.2 and 8.3; vol. 2, MFENCE, SFENCE, LFENCE"
 _X86: Final = (
     ("mfence", ALL_ORDERS),
@@ -139,7 +158,7 @@ def _riscv(first: int) -> list[Instruction]:
 def _all() -> tuple[Instruction, ...]:
     """In this order for good: numbers never change meaning."""
     rows = _a64()
-    for more in (_armv7, _x86, _riscv):
+    for more in (_armv7, _x86, _riscv, _drained):
         rows += more(FIRST + len(rows))
     return tuple(rows)
 

@@ -22,7 +22,7 @@ from amp.ordering.platforms import Side
 
 PLAIN: Final = "plain"  # an access that has lost what it orders
 SITES_LIMIT: Final = 255  # of one program: a trace has a byte for the number, and 0 is no site
-_NAME: Final = re.compile(r"[A-Za-z_][\w.:+-]{0,63}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_][\w.:+@-]{0,63}", re.ASCII)
 
 
 class Site:

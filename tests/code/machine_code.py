@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from amp.code.code import Code
 from amp.code.isa import RV64, X86_64
+from amp.code.program import load
 from amp.exploration.explorer import Bounds, Chooser, Ending, Explorer, Machine
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
@@ -254,3 +255,10 @@ def built(directory: Path, source: str, *flags: str, target: str = "aarch64", at
     done = subprocess.run([*command, "-o", path, at / f"{source}.c"], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path
+
+
+def finding(reference: str, platform: str) -> str | None:
+    """What an exploration finds, in the program's words, and no story of it; None: nothing, without any bound."""
+    found = explorer_of(make_plan(load(reference), platform=platform)).explore(Bounds())
+    assert found.bound is None, found.bound
+    return str(found.finding.error) if found.finding is not None else None
