@@ -74,6 +74,9 @@ def test_each_missing_barrier_is_cured_where_it_was_by_the_weakest_that_reaches(
         assert remedy.where in lines_after(missing)
         assert (remedy.barrier, remedy.linux, remedy.c11) == (barrier, linux, "")
         assert "no fence of C11 is as strong on arm64-domains" in str(paragraphs(found))
+        line = remedy.where.removeprefix("before ")
+        for less in ("none", "dmb-ish", "dmb-oshld" if missing == 1 else "dmb-oshst"):
+            assert not holds(f"{reference}&before={line}", "arm64-domains", [f"before:{line}={less}"]), less
         again = rebuilt(tmp_path, found, *flags, target=target)
         assert repair(make_plan(program(again), platform="arm64-domains")) is None
 
