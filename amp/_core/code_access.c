@@ -26,7 +26,7 @@ static void refuse(struct code_engine *e, uint64_t address, unsigned size)
 }
 
 /* The call came to an end: is it to be made again? */
-static bool again(const struct code_engine *e, int *error)
+bool code_again(const struct code_engine *e, int *error)
 {
     struct amp_seat *seat = e->port->seat;
 
@@ -36,7 +36,7 @@ static bool again(const struct code_engine *e, int *error)
     return *error == 0;
 }
 
-static void place(struct code_engine *e, unsigned kind)
+void code_place(struct code_engine *e, unsigned kind)
 {
     if (kind != 2)
         e->settled.drained = 0; /* an access that no barrier has waited for */
@@ -79,10 +79,10 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
         return;
     }
     after = code_time(e, e->sets[e->address_set].depends, &made);
-    place(e, 0);
+    code_place(e, 0);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
-    while (again(e, &error));
+    while (code_again(e, &error));
     if (made)
         e->port->ops->drop(e->port, after);
     if (error) {
@@ -206,10 +206,10 @@ static int store_piece(struct code_engine *e, const struct code_window *window, 
     from.value = code_time(e, what->depends, &made[1]);
     from.picked = code_time(e, picks, &made[2]);
     from.pair = pair ? e->time[pair - 1] : 0;
-    place(e, 1);
+    code_place(e, 1);
     do
         error = e->port->ops->store(e->port, window->region + (address - window->start), size, value, how, from);
-    while (again(e, &error));
+    while (code_again(e, &error));
     if (made[0])
         e->port->ops->drop(e->port, from.address);
     if (made[1])
@@ -223,21 +223,10 @@ static int kick(struct code_engine *e, uint64_t target)
 {
     int error;
 
-    place(e, 1);
+    code_place(e, 1);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
-    while (again(e, &error));
-    return error;
-}
-
-static int barrier(struct code_engine *e, unsigned primitive, unsigned site)
-{
-    int error;
-
-    place(e, 2);
-    do
-        error = e->port->ops->barrier(e->port, primitive, site);
-    while (again(e, &error));
+    while (code_again(e, &error));
     return error;
 }
 
@@ -356,20 +345,6 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
     return 0;
 }
 
-static bool is_drain(const struct code_engine *e, uint64_t address)
-{
-    for (unsigned i = 0; i < e->drains; i++)
-        if (e->drain[i] == address)
-            return true;
-    return false;
-}
-
-/* What has not arrived at the outer cache, a drain does not find there: without a barrier before it, it is worth nothing. */
-static int drain(struct code_engine *e)
-{
-    return e->settled.drained ? barrier(e, e->settled.drained, e->settled.site) : 0;
-}
-
 /* A barrier that is called by its symbol may push where to return to. */
 static bool may_write(const struct code_row *row, const struct code_window *window)
 {
@@ -423,38 +398,12 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         queue(e, (struct code_queued){.value = target, .kick = true});
     else if (is_mailbox && !error)
         error = kick(e, target);
-    else if (!error && is_drain(e, address))
-        error = drain(e);
+    else if (!error && code_is_drain(e, address))
+        error = code_drain(e);
     else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
         error = code_private_write(e, address, size, code_join(e, set, e->address_set));
     if (error)
         fail(e, error);
-}
-
-/* What stands at a site in place of what the compiler put there; AMP_AS_BUILT: that. */
-static unsigned standing_at(const struct code_engine *e, unsigned site)
-{
-    const uint8_t *sites = e->port->seat->sites;
-
-    return site && site < AMP_SITES_LIMIT && sites ? sites[site] : AMP_AS_BUILT;
-}
-
-int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
-{
-    unsigned standing = standing_at(e, site);
-
-    if (site < AMP_SITES_LIMIT)
-        e->reached[site] = 1;
-    return barrier(e, standing == AMP_AS_BUILT ? primitive : standing, site);
-}
-
-int code_barrier_of(struct code_engine *e, const struct code_row *row)
-{
-    int error = code_barrier(e, row->load_by, row->site);
-
-    if (row->store_by && standing_at(e, row->site) == AMP_AS_BUILT)
-        e->settled = (struct code_settled){row->store_by, row->site};
-    return error;
 }
