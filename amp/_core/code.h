@@ -341,9 +341,16 @@ void code_memory_undo(struct code_engine *e);
 void code_on_read(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 void code_on_write(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 int code_make_queued(struct code_engine *e);
+bool code_again(const struct code_engine *e, int *error); /* a call came to an end: is it to be made again? */
+void code_place(struct code_engine *e, unsigned kind, uint64_t address); /* an access, or a barrier, stands there */
+
+/* code_barrier.c */
+/* What stands at a site: AMP_AS_BUILT where the program says nothing else. Whoever asks has come to it. */
+unsigned code_at_site(struct code_engine *e, unsigned site);
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
-void code_place(struct code_engine *e, unsigned kind, uint64_t address); /* keep where this access stands */
 int code_barrier_of(struct code_engine *e, const struct code_row *row); /* that a drain may follow */
+bool code_is_drain(const struct code_engine *e, uint64_t address);
+int code_drain(struct code_engine *e);
 
 /* code_step.c */
 void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user);

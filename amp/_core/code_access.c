@@ -26,7 +26,7 @@ static void refuse(struct code_engine *e, uint64_t address, unsigned size)
 }
 
 /* The call came to an end: is it to be made again? */
-static bool again(const struct code_engine *e, int *error)
+bool code_again(const struct code_engine *e, int *error)
 {
     struct amp_seat *seat = e->port->seat;
 
@@ -45,24 +45,15 @@ void code_place(struct code_engine *e, unsigned kind, uint64_t address)
     e->places[kind]++;
 }
 
-/* What stands at a site: AMP_AS_BUILT where the program says nothing else. Whoever asks has come to it. */
-static unsigned at_site(struct code_engine *e, unsigned site)
-{
-    const uint8_t *sites = e->port->seat->sites;
-
-    e->reached[site] = 1;
-    return site && sites ? sites[site] : AMP_AS_BUILT;
-}
-
 /* By which primitive the instruction's load is ordered; 0: it is a plain one, or has been made one. */
 static unsigned loads_by(struct code_engine *e)
 {
-    return at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->load_by : 0;
+    return code_at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->load_by : 0;
 }
 
 static unsigned stores_by(struct code_engine *e)
 {
-    return at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->store_by : 0;
+    return code_at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->store_by : 0;
 }
 
 /* Which of the row's registers has the bytes at `address`; CODE_NONE: none is followed. */
@@ -102,7 +93,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
     code_place(e, CODE_AT_LOADS, e->pc);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
-    while (again(e, &error));
+    while (code_again(e, &error));
     if (made)
         e->port->ops->drop(e->port, after);
     if (error) {
@@ -229,7 +220,7 @@ static int store_piece(struct code_engine *e, const struct code_window *window, 
     code_place(e, CODE_AT_STORES, e->pc);
     do
         error = e->port->ops->store(e->port, window->region + (address - window->start), size, value, how, from);
-    while (again(e, &error));
+    while (code_again(e, &error));
     if (made[0])
         e->port->ops->drop(e->port, from.address);
     if (made[1])
@@ -246,18 +237,7 @@ static int kick(struct code_engine *e, uint64_t target)
     code_place(e, CODE_AT_STORES, e->pc);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
-    while (again(e, &error));
-    return error;
-}
-
-static int barrier(struct code_engine *e, unsigned primitive, unsigned site)
-{
-    int error;
-
-    code_place(e, CODE_AT_BARRIERS, e->pc);
-    do
-        error = e->port->ops->barrier(e->port, primitive, site);
-    while (again(e, &error));
+    while (code_again(e, &error));
     return error;
 }
 
@@ -330,7 +310,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
                          uint64_t value)
 {
     const struct code_row *row = e->now;
-    bool built = at_site(e, row->site) == AMP_AS_BUILT; /* else it orders nothing any more */
+    bool built = code_at_site(e, row->site) == AMP_AS_BUILT; /* else it orders nothing any more */
     unsigned how = AMP_TOLD | AMP_BY(stores_by(e)) | (built && row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
                    (built && row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
@@ -379,20 +359,6 @@ static uint32_t mailbox_at(const struct code_engine *e, uint64_t address, bool *
             return e->mailbox[i].target;
         }
     return 0;
-}
-
-static bool is_drain(const struct code_engine *e, uint64_t address)
-{
-    for (unsigned i = 0; i < e->drains; i++)
-        if (e->drain[i] == address)
-            return true;
-    return false;
-}
-
-/* What has not arrived at the outer cache, a drain does not find there: without a barrier before it, it is worth nothing. */
-static int drain(struct code_engine *e)
-{
-    return e->settled.drained ? barrier(e, e->settled.drained, e->settled.site) : 0;
 }
 
 /* A barrier that is called by its symbol may push where to return to. */
@@ -448,28 +414,12 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         queue(e, (struct code_queued){.value = target, .kick = true});
     else if (is_mailbox && !error)
         error = kick(e, target);
-    else if (!error && is_drain(e, address))
-        error = drain(e);
+    else if (!error && code_is_drain(e, address))
+        error = code_drain(e);
     else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
         error = code_private_write(e, address, size, code_join(e, set, e->address_set));
     if (error)
         fail(e, error);
-}
-
-int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
-{
-    unsigned standing = at_site(e, site);
-
-    return barrier(e, standing == AMP_AS_BUILT ? primitive : standing, site);
-}
-
-int code_barrier_of(struct code_engine *e, const struct code_row *row)
-{
-    int error = code_barrier(e, row->load_by, row->site);
-
-    if (row->store_by && at_site(e, row->site) == AMP_AS_BUILT)
-        e->settled = (struct code_settled){row->store_by, row->site};
-    return error;
 }

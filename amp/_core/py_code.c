@@ -194,7 +194,7 @@ static PyObject *code_mailbox(PyObject *object, PyObject *args)
 }
 
 /* drain(address): a store there drains the outer cache */
-static PyObject *code_drain(PyObject *object, PyObject *number)
+static PyObject *code_add_drain(PyObject *object, PyObject *number)
 {
     struct code_engine *e = engine_of(object);
     unsigned long long address = PyLong_AsUnsignedLongLong(number);
@@ -433,7 +433,7 @@ static PyMethodDef code_methods[] = {
     {"window", code_window, METH_VARARGS, "window(address, size, region): shared memory"},
     {"stack", code_stack, METH_VARARGS, "stack(start, red_zone): the part's own stack"},
     {"reached", code_reached, METH_NOARGS, "reached(): the sites that runs have come to since it was last asked"},
-    {"drain", code_drain, METH_O, "drain(address): a store there drains the outer cache"},
+    {"drain", code_add_drain, METH_O, "drain(address): a store there drains the outer cache"},
     {"mailbox", code_mailbox, METH_VARARGS, "mailbox(address, cpu): a store there rings that CPU's doorbell"},
     {"open", code_open_engine, METH_VARARGS, "open(max_loop, max_steps): registers and memory are now as every run finds them"},
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},
