@@ -25,13 +25,14 @@
 #define AMP_AS_BUILT 25    /* at a site: what the compiled code has there; amp.ordering.barriers.Primitive */
 #define CODE_SLOTS 96       /* registers, flags among them, that are followed */
 #define CODE_NONE 255       /* no register */
-#define CODE_DATA 15        /* registers that one instruction moves to or from memory, at most */
+#define CODE_DATA 14        /* registers that one instruction moves to or from memory, at most */
 #define CODE_LOADS 1024     /* shared loads of one run: explore.h has room for no more */
 #define CODE_WORDS (CODE_LOADS / 64)
 #define CODE_SETS 8192      /* different sets of loads in one run */
 #define CODE_SEGMENTS 64
 #define CODE_WINDOWS 8
 #define CODE_MAILBOXES 8
+#define CODE_DRAINS 4
 #define CODE_PAGE 4096
 #define CODE_UNDO 512       /* private writes of one look */
 #define CODE_LOOK_LOADS 48  /* shared loads of one look; explore.h has room for 64 */
@@ -73,11 +74,13 @@ enum code_flag {
     CODE_LOOKS = 128,      /* HEAD: the loop may be a wait */
     CODE_CONDITIONAL = 256, /* does nothing where its condition does not hold */
     CODE_BEHIND = 1024,     /* exclusive store, atomic: what is behind it comes behind its store */
-    CODE_BLOCK = 4096,      /* where `condition` holds, what is behind it may store: no look goes on into that */
+    CODE_LEAVES = 2048,     /* an IT whose block, if `condition` holds, has what no look may have */
+    CODE_NAMED = 4096,      /* the entry of a function that is a barrier: which one, says the row of the call */
     CODE_ALIGNED = 8192,    /* an access that is not aligned to `atom` faults */
-    CODE_NAMED = 2048,      /* the entry of a function that is a barrier: which one, says the row of the call */
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
+
+enum code_places { CODE_AT_LOADS, CODE_AT_STORES, CODE_AT_BARRIERS };
 
 #define CODE_JUMPS 2 /* `detail` of a LOAD: what it loads is where it goes on */
 
@@ -97,10 +100,14 @@ struct code_row {
     uint8_t detail;    /* 1 is a call; SERVICE: which */
     uint8_t element;   /* bytes of memory for each of `data` */
     uint8_t atom;      /* bytes of an access that happen at once, if aligned; 0: as the emulator makes it */
-    uint16_t load_by, store_by; /* primitives that order the access, or that a barrier is, or a function called; 0 none */
-    uint16_t site;
+    /* Primitives that order the access; 0 none. BARRIER: load_by is what it is, store_by what it is with a drain behind it;
+     * of a call of a barrier's function load_by is that one. */
+    uint16_t load_by, store_by;
+    uint8_t site;  /* BARRIER, and what load_by or store_by order: of the program; 0 none */
+    uint8_t ahead; /* the site right before it, where the compiler put no barrier; 0 none */
     uint16_t loop; /* HEAD: its number. In what the engine is given: does nothing in the loop count? */
     uint8_t expected;
+    uint8_t block; /* Thumb: ITSTATE of an instruction in an IT block */
     uint8_t data[CODE_DATA]; /* registers, in the order of their memory; ATOMIC: the operand, the result */
     uint64_t loop_end;
     struct code_mask address; /* registers of which the address is computed */
@@ -132,6 +139,13 @@ struct code_mailbox {
     uint32_t target;
 };
 
+/* The register of an outer cache whose store drains it. It has only what has arrived there: the barrier that waits until all
+ * has, and that no shared access has followed yet, is `settled`. */
+struct code_settled {
+    uint16_t drained; /* what it is with the drain; 0: there is none */
+    uint16_t site;
+};
+
 /* Eight bytes of private memory that carry something. */
 struct code_shade {
     uint64_t granule; /* address / 8 + 1; 0: free */
@@ -149,7 +163,7 @@ struct code_undo {
 
 /* A store, or a kick, that a look has come to: made when the look has ended. */
 struct code_queued {
-    uint64_t pc, address, value;
+    uint64_t address, value, pc;
     uint8_t size;
     bool kick;
     unsigned how;
@@ -210,6 +224,7 @@ struct code_saved {
     uint64_t pc;
     uint32_t loads, sets_used, places[3];
     struct code_monitor monitor;
+    struct code_settled settled;
 };
 
 struct code_head {
@@ -238,6 +253,9 @@ struct code_engine {
     unsigned windows;
     struct code_mailbox mailbox[CODE_MAILBOXES];
     unsigned mailboxes;
+    uint64_t stack_start, red_zone; /* from here to so far below the stack pointer nothing is kept for anybody */
+    uint64_t drain[CODE_DRAINS];
+    unsigned drains;
     struct code_row *row;
     uint32_t rows, rows_room;
     struct code_head *head;
@@ -275,6 +293,8 @@ struct code_engine {
     uint64_t atomic_value;
     uint64_t expected; /* COMPARES: what is in that register */
     uint16_t expected_set;
+    struct code_settled settled;
+    uint8_t reached[AMP_SITES_LIMIT]; /* sites that any run has come to, until somebody has asked */
 
     struct code_set *sets;
     uint32_t sets_used;
@@ -303,8 +323,8 @@ struct code_engine {
     unsigned queued;
     enum code_stop ended;
 
-    /* Loads, stores and barriers of this run, in the order of issue; NULL: not kept. Of the first CODE_KEPT_REGISTERS of
-     * each also the first `general` registers, as they were before the instruction. */
+    /* Loads, stores and barriers of this run (CODE_AT_LOADS and so on), in the order of issue; NULL: not kept. Of the first
+     * CODE_KEPT_REGISTERS of each also the first `general` registers, as they were before the instruction. */
     struct code_kept *place[3];
     uint64_t *registers_at[3];
     uint32_t places[3], places_room;
@@ -320,9 +340,10 @@ void code_part(const struct amp_port *port, void *engine); /* a part for amp_run
 void code_stop(struct code_engine *e, enum code_stop why);
 void code_emulate(struct code_engine *e); /* until it stops */
 
-/* code_arm.c: does the condition hold, by these flags? */
+/* code_arm.c: does the condition hold, by these flags? And Thumb's IT blocks. */
 bool code_arm_holds(const struct code_engine *e, uint64_t flags, unsigned condition);
-void code_arm_settle(struct code_engine *e); /* at an access of a conditional instruction */
+void code_set_block(struct code_engine *e, const struct code_row *row); /* the emulator's, before that instruction */
+void code_forget_block(struct code_engine *e);
 
 /* code_taint.c */
 void code_taint_begin(struct code_engine *e);
@@ -350,9 +371,17 @@ void code_memory_undo(struct code_engine *e);
 /* code_access.c */
 void code_on_read(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 void code_on_write(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
-void code_place(struct code_engine *e, unsigned kind, uint64_t value); /* an access at `pc`: 0 load, 1 store, 2 barrier */
 int code_make_queued(struct code_engine *e);
+bool code_again(const struct code_engine *e, int *error); /* a call came to an end: is it to be made again? */
+void code_place(struct code_engine *e, unsigned kind, uint64_t pc, uint64_t value); /* an access, or a barrier, stands there */
+
+/* code_barrier.c */
+/* What stands at a site: AMP_AS_BUILT where the program says nothing else. Whoever asks has come to it. */
+unsigned code_at_site(struct code_engine *e, unsigned site);
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
+int code_barrier_of(struct code_engine *e, const struct code_row *row); /* that a drain may follow */
+bool code_is_drain(const struct code_engine *e, uint64_t address);
+int code_drain(struct code_engine *e);
 
 /* code_step.c */
 void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user);

@@ -41,7 +41,7 @@ static bool faults(struct code_engine *e, unsigned type, uint64_t address, unsig
 }
 
 /* The call came to an end: is it to be made again? */
-static bool again(const struct code_engine *e, int *error)
+bool code_again(const struct code_engine *e, int *error)
 {
     struct amp_seat *seat = e->port->seat;
 
@@ -51,13 +51,15 @@ static bool again(const struct code_engine *e, int *error)
     return *error == 0;
 }
 
-void code_place(struct code_engine *e, unsigned kind, uint64_t value)
+void code_place(struct code_engine *e, unsigned kind, uint64_t pc, uint64_t value)
 {
     uint32_t before = e->places[0] + e->places[1] + e->places[2], number = e->places[kind]++;
 
+    if (kind != CODE_AT_BARRIERS)
+        e->settled.drained = 0; /* an access that no barrier has waited for */
     if (!e->place[kind] || number >= e->places_room)
         return;
-    e->place[kind][number] = (struct code_kept){.pc = e->pc, .value = value, .before = before};
+    e->place[kind][number] = (struct code_kept){.pc = pc, .value = value, .before = before};
     for (unsigned slot = 0; number < CODE_KEPT_REGISTERS && slot < e->general; slot++)
         e->registers_at[kind][number * e->general + slot] = e->register_id[slot] < 0 ? 0 : code_register(e, slot);
 }
@@ -67,6 +69,17 @@ static void place_value(struct code_engine *e, uint64_t value)
 {
     if (e->place[0] && e->places[0] <= e->places_room)
         e->place[0][e->places[0] - 1].value = value;
+}
+
+/* By which primitive the instruction's load is ordered; 0: it is a plain one, or has been made one. */
+static unsigned loads_by(struct code_engine *e)
+{
+    return code_at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->load_by : 0;
+}
+
+static unsigned stores_by(struct code_engine *e)
+{
+    return code_at_site(e, e->now->site) == AMP_AS_BUILT ? e->now->store_by : 0;
 }
 
 /* Which of the row's registers has the bytes at `address`; CODE_NONE: none is followed. */
@@ -90,7 +103,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
                        uint16_t *carried)
 {
     const struct code_row *row = e->now;
-    unsigned how = AMP_TOLD | AMP_BY(row->load_by) | (row->flags & CODE_UNSEEN ? AMP_UNSEEN : 0);
+    unsigned how = AMP_TOLD | AMP_BY(loads_by(e)) | (row->flags & CODE_UNSEEN ? AMP_UNSEEN : 0);
     struct amp_word word = {0};
     uint64_t after;
     uint32_t number;
@@ -103,10 +116,10 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
         return;
     }
     after = code_time(e, e->sets[e->address_set].depends, &made);
-    code_place(e, 0, 0);
+    code_place(e, CODE_AT_LOADS, e->pc, 0);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
-    while (again(e, &error));
+    while (code_again(e, &error));
     if (made)
         e->port->ops->drop(e->port, after);
     if (error) {
@@ -193,8 +206,7 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
     (void)uc;
     (void)type;
     (void)value;
-    if (row && row->flags & CODE_CONDITIONAL)
-        code_arm_settle(e);
+    code_forget_block(e);
     if (e->stop)
         return;
     if (e->accesses++ == 0)
@@ -251,10 +263,10 @@ static int store_piece(struct code_engine *e, const struct code_window *window, 
     from.value = code_time(e, what->depends, &made[1]);
     from.picked = code_time(e, picks, &made[2]);
     from.pair = pair ? e->time[pair - 1] : 0;
-    code_place(e, 1, size < sizeof value ? value & ((UINT64_C(1) << 8 * size) - 1) : value);
+    code_place(e, CODE_AT_STORES, e->pc, size < sizeof value ? value & ((UINT64_C(1) << 8 * size) - 1) : value);
     do
         error = e->port->ops->store(e->port, window->region + (address - window->start), size, value, how, from);
-    while (again(e, &error));
+    while (code_again(e, &error));
     if (made[0])
         e->port->ops->drop(e->port, from.address);
     if (made[1])
@@ -268,10 +280,10 @@ static int kick(struct code_engine *e, uint64_t target)
 {
     int error;
 
-    code_place(e, 1, target);
+    code_place(e, CODE_AT_STORES, e->pc, target);
     do
         error = e->port->ops->kick(e->port, (unsigned)target);
-    while (again(e, &error));
+    while (code_again(e, &error));
     return error;
 }
 
@@ -288,7 +300,7 @@ static void queue(struct code_engine *e, struct code_queued entry)
 
 int code_make_queued(struct code_engine *e)
 {
-    uint64_t here = e->pc;
+    uint64_t pc = e->pc;
     int error = 0;
 
     for (unsigned i = 0; i < e->queued && !error; i++) {
@@ -301,9 +313,8 @@ int code_make_queued(struct code_engine *e)
             error = store_piece(e, code_window_at(e, q->address), q->address, q->size, q->value, q->how, q->address_set,
                                 q->value_set, q->pair);
     }
+    e->pc = pc;
     e->queued = 0;
-    if (!error)
-        e->pc = here;
     return error;
 }
 
@@ -329,12 +340,12 @@ static void write_shared(struct code_engine *e, const struct code_window *window
                 queue(e, (struct code_queued){.address = address + at,
                                               .value = value >> 8 * at,
                                               .size = (uint8_t)piece,
-                                              .how = AMP_TOLD | AMP_BY(row->store_by),
+                                              .how = AMP_TOLD | AMP_BY(stores_by(e)),
                                               .address_set = e->address_set,
                                               .value_set = set});
             return;
         }
-        error = store_piece(e, window, address + at, piece, value >> 8 * at, AMP_TOLD | AMP_BY(row->store_by),
+        error = store_piece(e, window, address + at, piece, value >> 8 * at, AMP_TOLD | AMP_BY(stores_by(e)),
                             e->address_set, set, 0);
         if (error)
             fail(e, error);
@@ -345,8 +356,9 @@ static void write_paired(struct code_engine *e, const struct code_window *window
                          uint64_t value)
 {
     const struct code_row *row = e->now;
-    unsigned how = AMP_TOLD | AMP_BY(row->store_by) | (row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
-                   (row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
+    bool built = code_at_site(e, row->site) == AMP_AS_BUILT; /* else it orders nothing any more */
+    unsigned how = AMP_TOLD | AMP_BY(stores_by(e)) | (built && row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
+                   (built && row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
     uint16_t set = e->data_set[0], loaded = pair && row->kind == CODE_ATOMIC ? code_set_of(e, pair - 1) : 0;
     uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
@@ -380,7 +392,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
     return;
 fence:
-    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, 0) : 0;
+    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, row->site) : 0;
     if (error)
         fail(e, error);
 }
@@ -404,8 +416,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
 
     (void)uc;
     (void)type;
-    if (row && row->flags & CODE_CONDITIONAL)
-        code_arm_settle(e);
+    code_forget_block(e);
     if (e->stop && e->stop != CODE_STOP_QUEUED) {
         code_private_write(e, address, size, 0); /* its page is to be restored */
         return;
@@ -431,7 +442,7 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
     if (row->kind == CODE_ATOMIC && row->flags & CODE_FENCES)
-        error = code_barrier(e, row->store_by, 0);
+        error = code_barrier(e, row->store_by, row->site);
     if (set && row->flags & CODE_MIXED)
         refuse(e, address, size);
     target = mailbox_at(e, address, &is_mailbox);
@@ -439,24 +450,12 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         queue(e, (struct code_queued){.value = target, .kick = true});
     else if (is_mailbox && !error)
         error = kick(e, target);
+    else if (!error && code_is_drain(e, address))
+        error = code_drain(e);
     else if (!error)
         error = code_hang(e, e->address_set);
     if (!error)
         error = code_private_write(e, address, size, code_join(e, set, e->address_set));
     if (error)
         fail(e, error);
-}
-
-int code_barrier(struct code_engine *e, unsigned primitive, unsigned site)
-{
-    const uint8_t *sites = e->port->seat->sites;
-    int error;
-
-    if (site && site < AMP_SITES_LIMIT && sites && sites[site] != AMP_AS_BUILT)
-        primitive = sites[site];
-    code_place(e, 2, 0);
-    do
-        error = e->port->ops->barrier(e->port, primitive, site);
-    while (again(e, &error));
-    return error;
 }

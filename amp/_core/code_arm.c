@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * code_arm.c - Arm's conditions, by the flags N, Z, C, V in bits 31 to 28 (DDI 0487, C1.2.4, "Condition code").
+ * code_arm.c - Arm's conditions, by the flags N, Z, C, V in bits 31 to 28 (DDI 0487, C1.2.4, "Condition code"); and the
+ * state of Thumb's IT blocks (DDI 0406C, A2.5.2, "ITSTATE").
+ *
+ * The emulator knows the state of a block when it translates its instructions, and has it right wherever a translation
+ * ends. Whoever is told of an access in between finds the state of that instruction left behind, where it counts as that
+ * of the next translation: it would make conditional what is not. So it is taken away there, and put back where the
+ * emulator goes on inside of a block.
  */
 #include "code.h"
 
@@ -22,20 +28,27 @@ bool code_arm_holds(const struct code_engine *e, uint64_t flags, unsigned condit
     return holds != (condition & 1);
 }
 
-#define IT_BITS UINT64_C(0x0600fc00) /* DDI 0406C, B1.3.3 */
+/* ITSTATE[1:0] is CPSR[26:25], ITSTATE[7:2] is CPSR[15:10] (DDI 0406C, B1.3.3). */
+#define BLOCK_BITS UINT64_C(0x0600fc00)
 
-/* The emulator (Unicorn 2.1) brings its state up to date for a hook of an access, the bits of an IT block included, and
- * does not take these back: what is behind the block would be conditional, too. In the block it goes by what it has
- * translated, and needs no bits. */
-void code_arm_settle(struct code_engine *e)
+static void put(struct code_engine *e, uint64_t block)
 {
-    uint64_t flags;
+    uint64_t flags = code_register(e, (unsigned)e->flags_slot), bits = (block & 3) << 25 | (block >> 2) << 10;
 
-    if (!e->thumb)
+    if ((flags & BLOCK_BITS) == bits)
         return;
-    flags = code_register(e, (unsigned)e->flags_slot);
-    if (!(flags & IT_BITS))
-        return;
-    flags &= ~IT_BITS;
+    flags = (flags & ~BLOCK_BITS) | bits;
     e->functions.reg_write(e->uc, e->register_id[e->flags_slot], &flags);
+}
+
+void code_set_block(struct code_engine *e, const struct code_row *row)
+{
+    if (e->thumb)
+        put(e, row ? row->block : 0);
+}
+
+void code_forget_block(struct code_engine *e)
+{
+    if (e->now && e->now->block)
+        put(e, 0);
 }

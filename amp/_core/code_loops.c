@@ -2,8 +2,8 @@
 /*
  * code_loops.c - loops: which of them wait. A look goes once round, from the loop's head. In vain is one that comes back to
  * the head and finds everything as it was: the registers, the private memory, and what they carry. A register that nobody
- * reads any more does not count; nor does memory that is written before it is read, ahead of any branch: it is written anew
- * whichever way the next round goes.
+ * reads any more does not count; nor does memory below the stack pointer, nor such as is written before it is read, ahead of
+ * any branch: it is written anew whichever way the next round goes.
  */
 #include <errno.h>
 #include <string.h>
@@ -54,6 +54,7 @@ static void save(struct code_engine *e)
     saved->loads = e->loads;
     saved->sets_used = e->sets_used;
     saved->monitor = e->monitor;
+    saved->settled = e->settled;
     memcpy(saved->places, e->places, sizeof saved->places);
 }
 
@@ -77,6 +78,7 @@ static void restore(struct code_engine *e)
     e->sets_used = saved->sets_used;
     e->epoch++; /* sets were made anew */
     e->monitor = saved->monitor;
+    e->settled = saved->settled;
     memcpy(e->places, saved->places, sizeof e->places);
     e->address_set = 0;
     memset(e->data_set, 0, sizeof e->data_set);

@@ -176,6 +176,12 @@ void code_private_read(struct code_engine *e, uint64_t address, unsigned size)
     }
 }
 
+/* Below the stack pointer are the frames of functions that have returned. */
+static bool is_dead(const struct code_engine *e, uint64_t address, uint64_t stack)
+{
+    return address >= e->stack_start && address + e->red_zone < stack;
+}
+
 /* Is the byte part of an earlier write of this look? What was there before that one counts. */
 static bool is_again(const struct code_engine *e, unsigned number, uint64_t address)
 {
@@ -188,6 +194,7 @@ static bool is_again(const struct code_engine *e, unsigned number, uint64_t addr
 bool code_memory_changed(const struct code_engine *engine)
 {
     struct code_engine *e = (struct code_engine *)engine; /* finding a segment remembers it */
+    uint64_t stack = code_register(e, (unsigned)e->stack_slot);
 
     for (unsigned i = 0; i < e->undos; i++) {
         const struct code_undo *undo = &e->undo[i];
@@ -196,7 +203,7 @@ bool code_memory_changed(const struct code_engine *engine)
         for (unsigned byte = 0; !undo->fresh && byte < undo->size; byte++) {
             uint64_t at = undo->address + byte;
 
-            if (is_again(e, i, at))
+            if (is_dead(e, at, stack) || is_again(e, i, at))
                 continue;
             if (segment->host[at - segment->start] != undo->old[byte] || byte_shade(e, at) != undo->old_set[byte])
                 return true;

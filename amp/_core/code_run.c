@@ -94,6 +94,7 @@ void code_emulate(struct code_engine *e)
         e->stop = CODE_RUNNING;
         e->error = 0;
         e->again = true;
+        code_set_block(e, code_row_at(e, e->pc));
         result = e->functions.emu_start(e->uc, e->pc | is_thumb(e), NOWHERE, 0, 0);
         if (!e->stop && result == UC_ERR_INSN_INVALID) {
             e->stop = CODE_STOP_FAULT;
@@ -127,6 +128,7 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     e->address_set = 0;
     memset(e->data_set, 0, sizeof e->data_set);
     memset(&e->monitor, 0, sizeof e->monitor);
+    memset(&e->settled, 0, sizeof e->settled);
     memset(e->places, 0, sizeof e->places);
     e->said_used = 0;
     e->fault = CODE_FAULT_NONE;
@@ -206,7 +208,7 @@ static bool serve(struct code_engine *e)
 {
     const struct amp_port *port = e->port;
     const struct code_row *row = e->now;
-    uint64_t argument = code_register(e, (unsigned)e->argument_slot), here = e->pc;
+    uint64_t argument = code_register(e, (unsigned)e->argument_slot);
     char text[AMP_TEXT_BYTES];
     unsigned which = 0;
 
@@ -223,9 +225,7 @@ static bool serve(struct code_engine *e)
         read_text(e, argument, text);
         amp_fail(port, "%s", text[0] ? text : "amp_fail");
     case CODE_KICK:
-        e->pc = e->before; /* it stands where it is called */
-        code_place(e, 1, argument);
-        e->pc = here;
+        code_place(e, CODE_AT_STORES, e->before, argument); /* the call of it */
         amp_kick(port, argument < AMP_CPUS ? (unsigned)argument : AMP_CPUS);
         go_back(e, 0);
         return false;

@@ -162,16 +162,14 @@ static bool leaves_loop(struct code_engine *e)
     return false;
 }
 
-static bool stores_in_block(const struct code_engine *e, const struct code_row *row)
-{
-    return row->flags & CODE_BLOCK && e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition);
-}
-
-/* Is a look over before this instruction? */
+/* Is a look over before this instruction? In the middle of an IT block the emulator does not stop in time. */
 static bool leaves_look(struct code_engine *e, const struct code_row *row)
 {
-    return leaves_loop(e) || stores_in_block(e, row) || (row->kind == CODE_ATOMIC && !(row->flags & CODE_COMPARES)) ||
-           row->kind == CODE_EXCLUSIVE_STORE ||
+    if (row->block)
+        return false;
+    if (row->flags & CODE_LEAVES && e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
+        return true;
+    return leaves_loop(e) || (row->kind == CODE_ATOMIC && !(row->flags & CODE_COMPARES)) || row->kind == CODE_EXCLUSIVE_STORE ||
            row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
            e->looked >= CODE_LOOK_LOADS - 8 || e->undos >= CODE_UNDO - 16;
 }
@@ -198,6 +196,8 @@ static void step(struct code_engine *e, const struct code_row *row)
         named_barrier(e);
     if (row->flags & CODE_CONDITIONAL && !e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
         return;
+    if (row->ahead)
+        fail_on(e, code_barrier(e, 0, row->ahead));
     switch (row->kind) {
     case CODE_PLAIN:
         flow(e, row);
@@ -224,7 +224,7 @@ static void step(struct code_engine *e, const struct code_row *row)
         break;
     case CODE_BARRIER:
         flow(e, row);
-        fail_on(e, code_barrier(e, row->load_by, row->site));
+        fail_on(e, code_barrier_of(e, row));
         break;
     case CODE_ISB:
         fail_on(e, e->port->ops->isb ? e->port->ops->isb(e->port) : 0);
@@ -257,6 +257,12 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
         if (e->stop == CODE_STOP_QUEUED) {
             e->before = e->pc;
             e->pc = address;
+            row = code_row_at(e, address);
+            if (row && row->block) { /* the block's end comes first: it only computes */
+                e->now = row;
+                step(e, row);
+                return;
+            }
         }
         e->functions.emu_stop(e->uc);
         return;

@@ -28,8 +28,10 @@ int xp_program_open(struct xp_program *program, unsigned cpus, unsigned levels, 
     memset(program->granule, 0xff, granules * sizeof *program->granule);
     program->x->merging = true;
     program->x->live = xp_tags_live;
-    for (unsigned i = 0; i < cpus; i++) /* the mailboxes come first */
+    for (unsigned i = 0; i < cpus; i++) { /* the mailboxes come first: of each the number is its address */
         program->x->graph.cell[i] = (struct xp_cell){.mask = 0xff, .writes = 1};
+        program->cell_at[i] = i;
+    }
     program->x->graph.cells = cpus;
     return 0;
 }
@@ -56,6 +58,7 @@ void xp_program_begin(struct xp_program *program, bool again)
     memset(program->steps, 0, sizeof program->steps);
     memset(program->open, 0, sizeof program->open);
     memset(program->unwound, 0, sizeof program->unwound);
+    program->passages = 0;
     program->thread = pthread_self();
 }
 
@@ -229,8 +232,20 @@ int xp_part_begin_look(struct xp_part *part)
         return error;
     xp_look_begin(program->x, part->id);
     program->loads_before_look = program->loads[part->id];
+    program->passages_before_look = program->passages;
     program->look_used_bytes = false;
     return 0;
+}
+
+/* The barriers that the look came to are those of nothing. */
+static void forget_passages(struct xp_program *program, unsigned cpu)
+{
+    unsigned kept = program->passages_before_look;
+
+    for (unsigned i = kept; i < program->passages; i++)
+        if (program->passage[i].cpu != cpu)
+            program->passage[kept++] = program->passage[i];
+    program->passages = kept;
 }
 
 /* The look's loads are undone. Let others run: the look is worth repeating when this returns 0. */
@@ -240,6 +255,7 @@ static int after_look(struct xp_part *part)
 
     xp_tags_forget_events(part->id, program->x->look.events);
     program->loads[part->id] = program->loads_before_look;
+    forget_passages(program, part->id);
     if (program->look_used_bytes && !program->x->over)
         return xp_break_rule(part,
                              "a look of poll() that finds nothing uses bytes that were read before it: use them first");

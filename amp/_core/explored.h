@@ -25,6 +25,13 @@ struct xp_granule {
     uint16_t cell[AMP_GRANULE];
 };
 
+/* A barrier that a CPU came to: before the event of that number, in its program order. */
+struct xp_passage {
+    xp_event_id event;
+    uint8_t cpu, primitive, site;
+};
+#define XP_PASSAGES 1024 /* those that are told of one run */
+
 struct xp_program {
     struct explorer *x;
     uint64_t start, end;        /* the shared memory, as addresses */
@@ -34,6 +41,8 @@ struct xp_program {
     /* Which call of its CPU an event belongs to (loads and stores are counted apart), and its place among that call's. */
     uint16_t call[XP_EVENTS], part[XP_EVENTS];
     uint16_t loads[AMP_CPUS], stores[AMP_CPUS], loads_before_look;
+    struct xp_passage passage[XP_PASSAGES];
+    unsigned passages, passages_before_look;
     uint64_t number[XP_EVENTS], numbers; /* of events, in the order in which they were made, of all runs and looks */
     pthread_t thread;                    /* that runs the parts */
     uint16_t unwound[AMP_CPUS];          /* how often a CPU was told that its run is over */

@@ -178,6 +178,15 @@ int xp_part_write(struct xp_part *part, uint64_t address, const uint8_t *bytes, 
     return 0;
 }
 
+static void keep_passage(struct xp_part *part, unsigned primitive, unsigned site)
+{
+    struct xp_program *program = part->program;
+
+    if (program->passages < XP_PASSAGES)
+        program->passage[program->passages++] = (struct xp_passage){
+            (xp_event_id)program->x->graph.events, (uint8_t)part->id, (uint8_t)primitive, (uint8_t)site};
+}
+
 int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site)
 {
     struct explorer *x = part->program->x;
@@ -188,6 +197,7 @@ int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site)
     if (primitive >= AMP_PRIMITIVES)
         return -EINVAL;
     xp_log(x, part->id, xp_did(DID_BARRIER, primitive, site));
+    keep_passage(part, primitive, site);
     if (xp_orders_of(part, primitive)->level[0] & (AMP_RR | AMP_RW))
         xp_perform_open(part->program, part->id, NULL, 0);
     xp_barrier_seen(part, xp_orders_of(part, primitive));

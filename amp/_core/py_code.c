@@ -193,6 +193,20 @@ static PyObject *code_mailbox(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* drain(address): a store there drains the outer cache */
+static PyObject *code_add_drain(PyObject *object, PyObject *number)
+{
+    struct code_engine *e = engine_of(object);
+    unsigned long long address = PyLong_AsUnsignedLongLong(number);
+
+    if (PyErr_Occurred())
+        return NULL;
+    if (e->drains == CODE_DRAINS)
+        return PyErr_Format(PyExc_ValueError, "drain: more than %d", CODE_DRAINS);
+    e->drain[e->drains++] = address;
+    Py_RETURN_NONE;
+}
+
 static PyObject *code_open_engine(PyObject *object, PyObject *args)
 {
     struct code_engine *e = engine_of(object);
@@ -261,6 +275,36 @@ static PyObject *code_rows(PyObject *object, PyObject *list)
     if (n < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* stack(start, red_zone): where the stack begins, and how many bytes below its pointer a function may use */
+static PyObject *code_stack(PyObject *object, PyObject *args)
+{
+    struct code_engine *e = engine_of(object);
+    unsigned long long start, zone;
+
+    if (!PyArg_ParseTuple(args, "KK:stack", &start, &zone))
+        return NULL;
+    e->stack_start = start;
+    e->red_zone = zone;
+    Py_RETURN_NONE;
+}
+
+/* reached(): the numbers of the sites that runs have come to since it was last asked */
+static PyObject *code_reached(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    struct code_engine *e = engine_of(object);
+    PyObject *list = PyList_New(0);
+
+    for (unsigned site = 1; list && site < AMP_SITES_LIMIT; site++) {
+        PyObject *number = e->reached[site] ? PyLong_FromUnsignedLong(site) : NULL;
+
+        if (e->reached[site] && (!number || PyList_Append(list, number)))
+            Py_CLEAR(list);
+        Py_XDECREF(number);
+    }
+    memset(e->reached, 0, sizeof e->reached);
+    return list;
 }
 
 /* keep(n, general): from now on the last run's accesses are kept, n of each kind, with the first `general` registers */
@@ -427,6 +471,9 @@ PyObject *py_run_code(PyObject *self, PyObject *object)
 static PyMethodDef code_methods[] = {
     {"map", code_map, METH_VARARGS, "map(address, bytes, permissions): private memory, whole pages"},
     {"window", code_window, METH_VARARGS, "window(address, size, region): shared memory"},
+    {"stack", code_stack, METH_VARARGS, "stack(start, red_zone): the part's own stack"},
+    {"reached", code_reached, METH_NOARGS, "reached(): the sites that runs have come to since it was last asked"},
+    {"drain", code_add_drain, METH_O, "drain(address): a store there drains the outer cache"},
     {"mailbox", code_mailbox, METH_VARARGS, "mailbox(address, cpu): a store there rings that CPU's doorbell"},
     {"open", code_open_engine, METH_VARARGS, "open(max_loop, max_steps): registers and memory are now as every run finds them"},
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},

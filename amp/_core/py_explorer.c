@@ -307,8 +307,22 @@ static PyObject *row_bytes(const struct xp_graph *g, unsigned event, unsigned le
     return PyBytes_FromStringAndSize((const char *)row, (Py_ssize_t)(g->words * 8));
 }
 
+/* The bytes of an event in their granule: what it stores, or what it has read. */
+static uint64_t value_of(const struct xp_graph *g, const struct xp_event *e)
+{
+    uint64_t value = 0;
+
+    if (e->kind != XP_READ)
+        return e->value;
+    for (unsigned i = 0; i < e->cells; i++)
+        for (unsigned byte = 0; e->source[i] && e->source[i] < g->events && byte < AMP_GRANULE; byte++)
+            if (g->cell[e->cell[i]].mask >> byte & 1)
+                value |= g->event[e->source[i]].value & UINT64_C(0xFF) << 8 * byte;
+    return value;
+}
+
 /* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1, before it as the others see it)] from event 1 on; see struct xp_program for at, call and
+ * of the run it was resolved or -1, before it as the others see it, its bytes)] from event 1 on; see struct xp_program for at, call and
  * part. With two levels the bits are of nodes, two for each event. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
@@ -319,9 +333,26 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (unsigned i = 1; list && i < g->events; i++) {
         const struct xp_event *e = &g->event[i];
         uint64_t at = e->cells ? self->program.cell_at[e->cell[0]] : 0;
-        PyObject *item = Py_BuildValue("(iiiKiiiNiNiN)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNK)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
                                        (int)e->mask, (int)self->program.call[i], (int)self->program.part[i], source_tuple(e),
-                                       (int)e->partner, row_bytes(g, i, 0), (int)e->choice, row_bytes(g, i, 1));
+                                       (int)e->partner, row_bytes(g, i, 0), (int)e->choice, row_bytes(g, i, 1), (unsigned long long)value_of(g, e));
+
+        if (!item || PyList_Append(list, item))
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+/* [(cpu, event, primitive, site)]: the barriers that the run came to, each before the event of that number */
+static PyObject *explorer_passages(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct xp_program *program = &self_of(object)->program;
+    PyObject *list = PyList_New(0);
+
+    for (unsigned i = 0; list && i < program->passages; i++) {
+        const struct xp_passage *p = &program->passage[i];
+        PyObject *item = Py_BuildValue("(iiii)", (int)p->cpu, (int)p->event, (int)p->primitive, (int)p->site);
 
         if (!item || PyList_Append(list, item))
             Py_CLEAR(list);
@@ -396,6 +427,7 @@ static PyMethodDef explorer_methods[] = {
     {"fail", explorer_fail, METH_O, "fail(cpu): its program found a violation"},
     {"stats", explorer_stats, METH_NOARGS, "counts"},
     {"events", explorer_events, METH_NOARGS, "the run's graph"},
+    {"passages", explorer_passages, METH_NOARGS, "the barriers that the run came to"},
     {NULL, NULL, 0, NULL},
 };
 

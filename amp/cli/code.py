@@ -57,10 +57,7 @@ def _passed_on(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("-v", "--verbose", is_flag=True, help="Print each command that runs.")
 @_passed_on
 def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **given: Any) -> int:
-    """Compile and link FILEs (C, assembly, objects) for TARGET, as `amp verify` takes them.
-
-    -O, -D, -U, -I, -f, -m, -W and -std=, with what follows them, go to the compiler.
-    """
+    """Compile and link FILEs for TARGET, as `amp verify` takes them; -O -D -U -I -f -m -W -std= go to the compiler."""
     from amp.code.build import build as built  # noqa: PLC0415
 
     flags = [f"-{letter}{each}" for letter in PASSED_ON for each in given.pop(f"flag_{letter}")]
@@ -75,12 +72,11 @@ def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **
 @json_option
 def run(*, program: str, seed: int, as_json: bool) -> int:
     """One execution of ELF in order, each access as it happens: exit status 1 for a violation, 3 for a bound."""
-    from amp.lab import traced  # noqa: PLC0415
+    from amp.lab import in_order  # noqa: PLC0415
 
-    ran = traced.trace_in_order(program, seed)
+    ran = in_order.trace_in_order(program, seed)
     if as_json:
-        print_json(traced.as_data(ran))
-        return ran.exit_status
-    for line in ran.told():
+        print_json(in_order.as_data(ran))
+    for line in () if as_json else ran.told():
         echo(line)
     return ran.exit_status

@@ -10,22 +10,26 @@ import click
 
 from amp.code.reference import program_of
 
+_OPTIONS = (
+    click.option("--max-loop", metavar="N", type=click.IntRange(1), help="ELF: rounds of a loop that is no wait."),
+    click.option("--drain", metavar="ADDRESS", multiple=True, help="ELF: a store there drains the outer cache."),
+    click.option("--mailbox", metavar="ADDRESS:CPU", multiple=True, help="ELF: a store there rings that doorbell."),
+    click.option("--shared", metavar="ADDRESS:BYTES", multiple=True, help="ELF: shared memory; repeatable."),
+    click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs."),
+    click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs."),
+)
+_NAMES = ("host", "remote", "shared", "mailbox", "drain", "max_loop")
+
 
 def code_options(command: Callable[..., int]) -> Callable[..., int]:
-    """`--host`, `--remote`, `--shared`, `--mailbox`, `--max-loop`: the command is given the program that they make."""
+    """The options above: the command is given the program that they make."""
 
     @wraps(command)
     def with_program(*, program: str, **given: Any) -> int:
-        asked = {name: given.pop(name) for name in ("host", "remote", "shared", "mailbox", "max_loop")}
+        asked = {name: given.pop(name) for name in _NAMES}
         return command(program=program_of(program, **asked), **given)
 
     made: Callable[..., int] = with_program
-    for option in (
-        click.option("--max-loop", metavar="N", type=click.IntRange(1), help="ELF: rounds of a loop that is no wait."),
-        click.option("--mailbox", metavar="ADDRESS:CPU", multiple=True, help="ELF: a store there rings that doorbell."),
-        click.option("--shared", metavar="ADDRESS:BYTES", multiple=True, help="ELF: shared memory; repeatable."),
-        click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs."),
-        click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs."),
-    ):
+    for option in _OPTIONS:
         made = option(made)
     return made

@@ -13,7 +13,16 @@ from rich.text import Text
 from amp.cli.terminal import say
 from amp.ordering.barriers import BarrierClass
 from amp.report.matrix import Matrix, Verdict
-from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, totals_text
+from amp.report.matrix_text import (
+    built_lines,
+    cell_text,
+    coded_text,
+    legend,
+    reasons,
+    together_text,
+    together_title,
+    totals_text,
+)
 
 WIDE_COLUMNS: Final = 100  # below, a long cell goes to two lines
 CELL_COLUMNS: Final = 8
@@ -33,9 +42,11 @@ def render_matrix(console: Console, matrix: Matrix) -> None:
     say(console, legend(matrix), style="dim")
     for site, weaker, stronger in matrix.inversions:
         say(console, f"Odd: {site.name} holds with {weaker.value} and not with {stronger.value}.", style="yellow")
+    for line in built_lines(matrix):
+        say(console, line)
     _render_together(console, matrix)
-    if matrix.coded.verdict is not Verdict.BROKEN:  # else every site's story is the same
-        _render_reasons(console, matrix)
+    for line, is_command in reasons(matrix):
+        say(console, line, whole=is_command)
     say(console, totals_text(matrix), style="dim")
 
 
@@ -64,21 +75,5 @@ def _table(matrix: Matrix, *, wide: bool) -> Table:
 def _render_together(console: Console, matrix: Matrix) -> None:
     say(console, together_title(matrix), style="bold")
     say(console, together_text(matrix))
-    if matrix.assignment is not None:
-        say(console, f"  {matrix.assignment.command}", whole=True)
-
-
-def _render_reasons(console: Console, matrix: Matrix) -> None:
-    """A line for each site: why one class less is not enough, or why nothing is needed."""
-    for row in matrix.rows:
-        cell = row.decisive
-        if cell is not None and cell.counterexample is not None:
-            shown = cell.counterexample
-            text = Text.assemble(
-                (f"{row.site.name}={cell.barrier_class.value}", "bold red"),
-                f" is not enough ({cell.barrier}). Seen by the {shown.side}: {shown.text}",
-            )
-            console.print(text, soft_wrap=not console.is_terminal)
-            say(console, f"  {shown.command}", whole=True)
-        elif row.note is not None:
-            say(console, f"{row.site.name} {row.note}")
+    if matrix.command:
+        say(console, f"  {matrix.command}", whole=True)

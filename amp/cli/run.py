@@ -73,8 +73,11 @@ def render_unrepeated(console: Console, plan: Plan, shown: Witness) -> None:
     report, finder = shown.outcome.finding, shown.outcome.finder
     assert report is not None, shown
     assert finder is not None, shown
-    console.print(f"\nFound by the {plan.program.part_names[finder]}: {escape(report.text)}")
-    console.print(f"not repeated in {processes(len(plan.program.parts))}: {escape(shown.not_repeated)}")
+    console.print(f"\nnot repeated in {processes(len(plan.program.parts))}: {escape(shown.not_repeated)}")
+    if shown.trace is not None and shown.explanation is not None:
+        render_timeline(console, shown.trace, shown.explanation, plan.name_of)
+        return
+    console.print(f"Found by the {plan.program.part_names[finder]}: {escape(report.text)}")
     console.print("The explorer's execution, in an order in which it may happen:")
     _print(console, [f"{number:>6} {step}" for number, step in enumerate(shown.story, 1)])
 

@@ -41,6 +41,8 @@ def render_timeline(
         console.print(Text("The last events before that, none of them seen to be out of order:"), width=width)
     console.print(drawing.picture(width), width=width)
     console.print(drawing.story(), width=width)
+    if explanation.repair is not None and explanation.repair.command:
+        console.print(Text(f"Repaired: {explanation.repair.command}"), soft_wrap=True)
     if replay is not None:
         console.print(Text(f"Replay: {replay}", style="bold"), soft_wrap=True)  # one line, to be copied
 

@@ -23,7 +23,7 @@ from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, smal
 from amp.machine.script import Script
 from amp.report.counts import count_of
 
-_STYLES = {"verified": "green", "violation": "red", "inconclusive": "yellow"}
+_STYLES = {"verified": "green", "violation": "red", "inconclusive": "yellow", "does not fit": "dim"}
 
 
 def main(

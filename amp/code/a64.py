@@ -304,7 +304,8 @@ def branch(word: int, address: int) -> Row | None:  # noqa: PLR0911  (a table of
             return refused("an unallocated branch")
         calls = what == 0b01
         flows = [(_set(LINK) if calls else _set(), _set()), (_set(), _set(_x(rn)))]
-        return Row(Kind.BRANCH, flows=flows, calls=calls, ends=not calls, indirect=what != 0b10)
+        returns = what == 0b10
+        return Row(Kind.BRANCH, flows=flows, calls=calls, ends=not calls, indirect=not returns, returns=returns)
     if word & 0xFF000000 == 0xD4000000:
         if word & 0xFFE0001F in (0xD4200000, 0xD4400000):  # BRK, HLT
             return Row(Kind.TRAP, ends=True)

@@ -10,12 +10,12 @@ cp15's barriers are those that Armv6 had, and Armv7 still has (DDI 0406C, B4.2.5
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from amp.code.rows import DATA, NONE, Flag, Kind, Row
-from amp.ordering.instructions import ARMV7_A, ARMV7_M, BY_NAME
+from amp.ordering.instructions import ARMV7_A, ARMV7_M, BY_NAME, DRAINED
 
 SP, LR, CPSR, D0 = 13, 14, 15, 16
 SLOTS: Final = D0 + 32
@@ -36,7 +36,7 @@ _EXCLUSIVE_STORES: Final = MappingProxyType({"strex": 4, "strexb": 1, "strexh": 
 _MULTIPLE_LOADS: Final = ("ldm", "ldmda", "ldmdb", "ldmib", "pop")
 _MULTIPLE_STORES: Final = ("stm", "stmda", "stmdb", "stmib", "push")
 _FLOATING: Final = MappingProxyType({"vldr": Kind.LOAD, "vstr": Kind.STORE})
-_HINTS: Final = ("nop", "yield", "sev", "sevl", "pld", "pldw", "pli", "it", "hint", "cps", "clrex", "dbg")
+_HINTS: Final = ("nop", "yield", "sev", "sevl", "pld", "pldw", "pli", "hint", "cps", "clrex", "dbg")
 _CP15: Final = MappingProxyType({("c10", "#5"): "dmb", ("c10", "#4"): "dsb", ("c5", "#4"): "isb"})
 _REFUSED: Final = MappingProxyType(
     {
@@ -84,6 +84,8 @@ class Decoder:
             return self._barrier(name, instruction)
         if name in ("wfi", "wfe"):
             return Row(Kind.WAIT)
+        if name == "it":
+            return Row(Kind.PLAIN, condition=instruction.bytes[0])  # DDI 0406C, A8.8.54: firstcond and mask
         if name in _HINTS:
             return Row(Kind.PLAIN)
         if name in ("udf", "bkpt", "trap"):
@@ -109,7 +111,31 @@ class Decoder:
             return Row(Kind.ISB)
         # DDI 0403E, A7.7.33: of Armv7-M SY is the only option. DDI 0406C, A8.8.43: reserved options are SY.
         wanted = f"{name} {option}" if (self.isa, f"{name} {option}") in BY_NAME else f"{name} sy"
-        return Row(Kind.BARRIER, load_by=BY_NAME[self.isa, wanted].number)
+        drained = BY_NAME.get((self.isa, wanted + DRAINED))
+        return Row(
+            Kind.BARRIER,
+            load_by=BY_NAME[self.isa, wanted].number,
+            store_by=drained.number if drained is not None else 0,
+        )
+
+
+def find_blocks(rows: Iterable[Row]) -> None:
+    """Gives the instructions in IT blocks their ITSTATE (DDI 0406C, A2.5.2). `rows` are in the order of addresses.
+
+    A look of a wait ends behind its first store. Inside of a block nothing ends: a block whose condition holds for a
+    store, and that has more to do than to compute behind it, is no part of a look.
+    """
+    state, stored, begins = 0, set[int](), Row(Kind.PLAIN)
+    for row in rows:
+        if state:
+            row.block = state
+            if row.kind is Kind.EXCLUSIVE_STORE or (row.condition in stored and row.kind is not Kind.PLAIN):
+                begins.condition = row.condition if not begins.flags & Flag.LEAVES else _ALWAYS
+                begins.flags |= Flag.LEAVES
+            stored |= {row.condition} if row.kind is Kind.STORE else set()
+            state = state & 0xE0 | state << 1 & 0x1F if state & 7 else 0
+        elif row.kind is Kind.PLAIN and row.condition and not row.flags & Flag.CONDITIONAL:
+            state, stored, begins = row.condition, set(), row
 
 
 def _registers(instruction: Any, slots: Mapping[str, int]) -> list[int]:
@@ -144,6 +170,8 @@ def _plain(instruction: Any, slots: Mapping[str, int]) -> Row:
 def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None:  # noqa: PLR0911  (a table)
     """A load or a store; None: it is none."""
     address, base = _memory(instruction, slots)
+    if instruction.mnemonic.startswith(("push", "pop")):  # of one register: a load or store whose base is no operand
+        address, base = _set(SP), SP
     # What is written back is computed from what the address is; so is a base that a register is added to afterwards.
     back = [(_set(base), address)] if instruction.writeback and base != NONE else []
     if name in _LOADS or name in _STORES:
@@ -153,7 +181,7 @@ def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None
         row = Row(kind, element=width, atom=width, data=data, address=address, flows=back, counts=bool(back))
         row.flags |= Flag.ALIGNED if count == 2 else Flag(0)  # DDI 0406C, A3.2.1: of doublewords and multiples
         if kind is Kind.LOAD and NONE in data:
-            row.ends, row.indirect = True, base != SP
+            row.ends, row.indirect, row.returns = True, base != SP, base == SP
         return row
     if name in _EXCLUSIVE_LOADS or name in _EXCLUSIVE_STORES:
         data = tuple(_registers(instruction, slots))
@@ -195,7 +223,7 @@ def _multiple(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:
     row = Row(Kind.LOAD if loads else Kind.STORE, element=4, atom=4, data=data, address=_set(base), counts=base != SP)
     row.flags |= Flag.ALIGNED
     if loads and NONE in listed:
-        row.ends, row.indirect = True, base != SP
+        row.ends, row.indirect, row.returns = True, base != SP, base == SP
     return row
 
 
@@ -221,6 +249,7 @@ def _branch(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:
             calls=calls,
             ends=not calls and not conditional,
             indirect=not returns,
+            returns=returns,
         )
     return Row(
         Kind.BRANCH if conditional else Kind.PLAIN,

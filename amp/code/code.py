@@ -7,7 +7,7 @@ shared memory of the code is the program's, from its first byte on: `shared` say
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from amp.code.elf import PAGE, Image, read
 from amp.code.engine import MAX_LOOP, Engine, Settings, Window
@@ -15,19 +15,23 @@ from amp.code.kept import instructions, keep, places
 from amp.code.listing import Listing
 from amp.errors import UsageError
 from amp.machine.wiring import VRINGS_AT
-from amp.ordering.instructions import A64
+from amp.ordering.instructions import A64, ARMV7_A
 from amp.port.port import Port
 
+T = TypeVar("T")
 ARGUMENTS_LIMIT: Final = 8
 SHARED_LIMIT_BYTES: Final = 1 << 20
+MAILBOXES_LIMIT: Final = 8  # as amp/_core/code.h has room
+DRAINS_LIMIT: Final = 4
 
 
 class Code:
     """An executable file: its path, or what was read of it.
 
     `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind
-    the other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `max_loop` is
-    how often a part may go round a loop that does not only wait.
+    the other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `drains` are
+    addresses at which a store drains the outer cache, of Armv7-A code: with the `dsb` before it, it is Linux's `dsb;
+    outer_sync`. `max_loop` is how often a part may go round a loop that does not only wait.
 
     Raises UsageError for a file that cannot be used.
     """
@@ -38,18 +42,27 @@ class Code:
         *,
         shared: Iterable[tuple[int, int]] = (),
         mailboxes: Iterable[tuple[int, int]] = (),
+        drains: Iterable[int] = (),
         max_loop: int = MAX_LOOP,
     ) -> None:
         self.image: Image = read(file) if isinstance(file, str) else file
         self.listing = Listing(self.image)
         self.windows = placed(shared)
-        self.settings = Settings(max_loop=max_loop, mailboxes=tuple(mailboxes))
+        registers = _limited("drain", tuple(drains) if self.listing.isa.name == ARMV7_A else (), DRAINS_LIMIT)
+        doors = _limited("mailbox", tuple(mailboxes), MAILBOXES_LIMIT)
+        self.settings = Settings(max_loop=max_loop, mailboxes=doors, drains=registers)
 
     def function(self, name: str, *arguments: int) -> Function:
         """The function as a part, called with these numbers. Raises UsageError if the file has none of that name."""
         if len(arguments) > ARGUMENTS_LIMIT:
             raise UsageError(f"{name}: {len(arguments)} arguments, expected at most {ARGUMENTS_LIMIT}")
         return Function(self, self.image.function(name).start, name, arguments)
+
+
+def _limited(what: str, given: tuple[T, ...], limit: int) -> tuple[T, ...]:
+    if len(given) > limit:
+        raise UsageError(f"{len(given)} addresses of a {what}, expected at most {limit}")
+    return given
 
 
 def placed(shared: Iterable[tuple[int, int]]) -> tuple[Window, ...]:
@@ -80,7 +93,9 @@ class Function:
 
     def __init__(self, code: Code, entry: int, name: str, arguments: Sequence[int]) -> None:
         self.code, self.entry, self.name, self.arguments = code, entry, name, tuple(arguments)
-        self.sites: dict[int, int] = {}  # site numbers by address: the program's, once it has any
+        # Site numbers by address, the program's, once it has any: of what stands there, and of what may right before.
+        self.sites: dict[int, int] = {}
+        self.ahead: dict[int, int] = {}
         self._engine: Engine | None = None
 
     @property
@@ -95,8 +110,13 @@ class Function:
                 windows=code.windows,
                 settings=code.settings,
                 sites=self.sites,
+                ahead=self.ahead,
             )
         return self._engine
+
+    def reached(self) -> frozenset[int]:
+        """The numbers of the sites that its runs have come to since this was last asked."""
+        return frozenset(self.engine.core.reached())
 
     def __call__(self, port: Port, _at: Any = None, /) -> None:
         of_core: Any = port
@@ -109,6 +129,12 @@ class Function:
             of_core.run_code(self.engine.core)
         finally:
             take(places(self.engine), instructions(self.engine, self.entry))
+
+    def place_at(self, address: int) -> str | None:
+        """The line of an access, as a site before it would name it; None where there can be none."""
+        from amp.code.sites import place_at  # noqa: PLC0415  (sites are made of functions)
+
+        return place_at(self.code.listing, address)
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.code.image.path}>"

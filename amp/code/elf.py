@@ -126,6 +126,13 @@ class Image:
 
         return Lines.of(ELFFile(io.BytesIO(self._content)))
 
+    @cached_property
+    def inlined(self) -> Any:
+        """Functions that the compiler has put into others (amp.code.inlined.Inlined)."""
+        from amp.code.inlined import inlined  # noqa: PLC0415  (as the lines)
+
+        return inlined(ELFFile(io.BytesIO(self._content)))
+
 
 def read(path: str) -> Image:
     """Raises UsageError for a file that is no executable of an instruction set that is known."""

@@ -10,6 +10,7 @@ import re
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from amp._core import _bridge
@@ -17,6 +18,7 @@ from amp.code import emulator
 from amp.code.elf import PAGE, Image
 from amp.code.isa import ISAS
 from amp.code.listing import Listing
+from amp.code.liveness import Liveness
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import AmpError, LoopBound, UsageError, Violation
 
@@ -41,15 +43,21 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a part may do before nothing more is known of it. `mailboxes` are addresses, each with the CPU it rings."""
+    """What a part may do before nothing more is known of it. `mailboxes` are addresses, each with the CPU it rings,
+    `drains` the addresses of registers whose store drains an outer cache.
+    """
 
     max_loop: int = MAX_LOOP
     max_steps: int = MAX_STEPS
     mailboxes: tuple[tuple[int, int], ...] = ()
+    drains: tuple[int, ...] = ()
 
 
 class Engine:
-    """Runs `entry` with `arguments`. `sites` are the numbers of barrier sites by address of the instruction."""
+    """Runs `entry` with `arguments`.
+
+    `sites` are the numbers of barrier sites by address of the instruction, `ahead` those of sites right before it.
+    """
 
     def __init__(
         self,
@@ -60,8 +68,9 @@ class Engine:
         windows: Sequence[Window],
         settings: Settings,
         sites: Mapping[int, int],
+        ahead: Mapping[int, int],
     ) -> None:
-        self.listing, self.sites = listing, sites
+        self.listing, self.entry, self.sites, self.ahead = listing, entry, sites, ahead
         self._windows = [(each.start, each.size) for each in windows]
         self._done: set[int] = set()
         isa = self.isa = ISAS[listing.image.isa]
@@ -121,8 +130,9 @@ class Engine:
         self._take(pages, top - STACK_BYTES, b"", STACK_BYTES, _PF_R | _PF_W)
         if self.isa.link < 0:  # the return address lies on the stack
             self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
-        for address, _ in settings.mailboxes:
+        for address in (*(address for address, _ in settings.mailboxes), *settings.drains):
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
+        self.core.stack(top - STACK_BYTES, self.isa.red_zone)
         for start, data, flags in _runs(pages):
             permissions = _READ | (_WRITE if flags & _PF_W else 0) | (_EXEC if flags & _PF_X else 0)
             self.core.map(start, bytes(data), permissions)
@@ -130,6 +140,8 @@ class Engine:
             self.core.window(window.start, window.size, window.region)
         for address, cpu in settings.mailboxes:
             self.core.mailbox(address, cpu)
+        for address in settings.drains:
+            self.core.drain(address)
 
     @staticmethod
     def _take(pages: dict[int, tuple[bytearray, int]], start: int, data: bytes, size: int, flags: int) -> None:
@@ -147,12 +159,18 @@ class Engine:
         rows = []
         for address, line in self.listing.function(pc).items():
             if address not in self._done:
-                line.row.site = self.sites.get(address, 0)
+                line.row.site, line.row.ahead = self.sites.get(address, 0), self.ahead.get(address, 0)
+                if line.row.flags & Flag.LOOKS:
+                    line.row.dead = self._liveness.dead(address)
                 rows.append((address, line.row.pack()))
                 self._done.add(address)
         if not any(address == pc for address, _ in rows):
             raise Violation(f"jump to {pc:#x}, where there is no code")
         self.core.rows(rows)
+
+    @cached_property
+    def _liveness(self) -> Liveness:
+        return Liveness(self.listing.reachable(self.entry), self.isa)
 
     def ended(self, error: int, text: str, pc: int, before: int) -> AmpError:
         """The exception for a part that has ended early, at `pc`; `before` is the instruction that it came from."""

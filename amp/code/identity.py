@@ -8,7 +8,7 @@ which instructions are which site: of a file without lines the sites have other 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,11 +44,10 @@ def _idle(elf: Any) -> list[tuple[int, int]]:
     ]
 
 
-def program_digest(parts: Mapping[str, Function], sites: Iterable[Sequence[tuple[str, int]]]) -> str:
-    """Of a program. `sites` are, in the order of their numbers, the parts and addresses that each stands at."""
+def program_digest(parts: Mapping[str, Function]) -> str:
+    """Of a program whose parts have been told their sites."""
     found = sha256()
     for name, part in sorted(parts.items()):
         found.update(f"{name} {part.code.image.digest} {part.entry:#x} {part.arguments}\n".encode())
-    for places in sites:
-        found.update(f"{sorted(places)}\n".encode())
+        found.update(f"{sorted(part.sites.items())} {sorted(part.ahead.items())}\n".encode())
     return found.hexdigest()

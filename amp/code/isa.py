@@ -17,10 +17,10 @@ class Isa:
     """One instruction set.
 
     `registers` are the emulator's numbers (unicorn's *_const.h), by slot. `arguments` are the slots that a function's
-    first arguments are in, `stack_top` is where a part's stack ends, `nothing` an instruction that does nothing.
-    `names` are those of the general registers, the first slots, and of the flags. `strict`: atomics and ordered
-    accesses fault where they are not aligned (DDI 0487, B2.5.2, without FEAT_LSE2; DDI 0406C, A3.2.1; RISC-V, "A"
-    without Zam). `space` is where addresses end. `far_target` says where a jump leads
+    first arguments are in, `scratch` those that it may leave anything in, `stack_top` is where a part's stack ends,
+    `nothing` an instruction that does nothing. `names` are those of the general registers, the first slots, and of the
+    flags. `strict`: atomics and ordered accesses fault where they are not aligned (DDI 0487, B2.5.2, without FEAT_LSE2;
+    DDI 0406C, A3.2.1; RISC-V, "A" without Zam). `space` is where addresses end. `far_target` says where a jump leads
     whose address the instruction before it makes: of the two their words.
     """
 
@@ -36,6 +36,7 @@ class Isa:
     frames: frozenset[int]  # what a frame on the stack may be found by
     link: int
     arguments: tuple[int, ...]
+    scratch: frozenset[int]
     shift: int
     stack_top: int
     nothing: bytes
@@ -44,6 +45,7 @@ class Isa:
     names: tuple[str, ...]
     strict: bool
     space: int
+    red_zone: int  # bytes below the stack pointer that a function may use
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
 
@@ -64,6 +66,7 @@ AARCH64: Final = Isa(
     frames=frozenset({a64.SP, a64.FRAME}),
     link=a64.LINK,
     arguments=tuple(range(8)),
+    scratch=frozenset(range(2, 18)),  # AAPCS64, 6.1.1; x0 and x1 hold a result
     shift=2,
     stack_top=0x7FFF_FFF0_0000,
     nothing=bytes.fromhex("1f2003d5"),
@@ -72,6 +75,7 @@ AARCH64: Final = Isa(
     names=(*(f"x{n}" for n in range(31)), "sp", "nzcv"),
     strict=True,
     space=1 << 48,
+    red_zone=0,
     decode=a64.decode,
 )
 
@@ -93,6 +97,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         frames=frozenset({arm32.SP, 7, 11}),  # AAPCS: r11, and r7 of Thumb
         link=arm32.LR,
         arguments=tuple(range(4)),
+        scratch=frozenset({2, 3, 12}),  # AAPCS32, 6.1.1; r0 and r1 hold a result
         shift=1,
         stack_top=0x7FF00000,
         nothing=bytes.fromhex("00bf"),
@@ -101,6 +106,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         names=(*(f"r{n}" for n in range(13)), "sp", "lr", "cpsr"),
         strict=True,
         space=1 << 32,
+        red_zone=0,
         decode=decode,
     )
 
@@ -125,7 +131,8 @@ X86_64: Final = Isa(
     frame=x86.BP,
     frames=frozenset({x86.SP, x86.BP}),
     link=-1,  # on the stack
-    arguments=(7, 6, 2, 1, 8, 9),  # System V ABI: rdi, rsi, rdx, rcx, r8, r9
+    arguments=(7, 6, 2, 1, 8, 9),  # System V ABI, 3.2.3: rdi, rsi, rdx, rcx, r8, r9
+    scratch=frozenset({1, 6, 7, 8, 9, 10, 11}),  # the same, 3.2.1; rax and rdx hold a result
     shift=0,
     stack_top=0x7FFF_FFF0_0000,
     nothing=b"\x90",
@@ -134,6 +141,7 @@ X86_64: Final = Isa(
     names=("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)), "rflags"),
     strict=False,
     space=1 << 48,
+    red_zone=128,  # System V ABI, 3.2.2
     decode=x86.decode,
 )
 
@@ -153,6 +161,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         frames=frozenset({riscv.SP, riscv.S0}),
         link=riscv.RA,
         arguments=tuple(range(10, 18)),
+        scratch=frozenset({5, 6, 7, *range(12, 18), *range(28, 32)}),  # RISC-V psABI: t0-t6, a2-a7; a0, a1: a result
         shift=1,
         stack_top=0x7FF00000,
         nothing=bytes.fromhex("0100"),
@@ -161,6 +170,7 @@ def _riscv(name: str, title: str, *, wide: bool) -> Isa:
         names=riscv.NAMES,
         strict=True,
         space=1 << (48 if wide else 32),
+        red_zone=0,
         decode=riscv.decode,
         far_target=riscv.far_target,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from amp.code.engine import Engine
@@ -20,9 +19,9 @@ def keep(engine: Engine) -> None:
     engine.core.keep(PLACES_LIMIT, len(engine.isa.names))
 
 
-def places(engine: Engine) -> tuple[list[tuple[str, int] | None], ...]:
-    """(path, line) of the last run's loads, stores and barriers; None where nobody knows."""
-    at = engine.listing.image.lines.at
+def places(engine: Engine) -> tuple[list[tuple[str, int]], ...]:
+    """(path, line) of the last run's loads, stores and barriers; line 0 where there is none."""
+    at = engine.listing.called_at
     return tuple([at(pc) for pc, *_ in kind] for kind in engine.core.places())
 
 
@@ -38,16 +37,6 @@ def instructions(engine: Engine, entry: int) -> Instructions:
         for name, kind in zip(KINDS, engine.core.places(), strict=True)
     }
     return Instructions(texts=tuple(texts), names=tuple(engine.isa.names[slot] for slot in shown), **kept)
-
-
-def standing(engine: Engine, kind: str, number: int) -> str:
-    """Where the `number`-th access of the last run stands: "ring.c:31 send: str w1, [x0]"; "" if it was not kept."""
-    kept = engine.core.places()[KINDS.index(kind)]
-    if not 0 <= number < len(kept):
-        return ""
-    place = engine.listing.image.lines.at(kept[number][0])
-    line = f"{Path(place[0]).name}:{place[1]} " if place is not None else ""
-    return line + text_of(engine, kept[number][0])
 
 
 def text_of(engine: Engine, pc: int) -> str:

@@ -6,18 +6,20 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
+Place = tuple[str, int]  # path, line
+
 
 @dataclass(frozen=True)
 class Lines:
-    """Rows of the table by address: (path, line), None behind the end of a sequence."""
+    """Rows of the table by address; None behind the end of a sequence."""
 
     starts: tuple[int, ...]
-    places: tuple[tuple[str, int] | None, ...]
+    places: tuple[Place | None, ...]
 
     @classmethod
     def of(cls, elf: Any) -> Lines:
         """What the file knows; nothing of one without debug information, or whose information lies."""
-        rows: dict[int, tuple[str, int] | None] = {}
+        rows: dict[int, Place | None] = {}
         try:
             if elf.has_dwarf_info():
                 _collect(elf.get_dwarf_info(), rows)
@@ -26,17 +28,17 @@ class Lines:
         ordered = sorted(rows.items())
         return cls(tuple(address for address, _ in ordered), tuple(place for _, place in ordered))
 
-    def at(self, address: int) -> tuple[str, int] | None:
+    def at(self, address: int) -> Place | None:
         number = bisect_right(self.starts, address) - 1
         return self.places[number] if number >= 0 else None
 
 
-def _collect(dwarf: Any, rows: dict[int, tuple[str, int] | None]) -> None:
+def _collect(dwarf: Any, rows: dict[int, Place | None]) -> None:
     for unit in dwarf.iter_CUs():
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
-        names = _files(program)
+        names = files_of(program)
         for entry in program.get_entries():
             state = entry.state
             if state is None:
@@ -47,7 +49,7 @@ def _collect(dwarf: Any, rows: dict[int, tuple[str, int] | None]) -> None:
                 rows[state.address] = (names.get(state.file, "?"), state.line)
 
 
-def _files(program: Any) -> dict[int, str]:
+def files_of(program: Any) -> dict[int, str]:
     """Paths by their number in this table: from 1 before DWARF 5, from 0 since."""
     header = program.header
     directories = [_text(each) for each in header["include_directory"]]

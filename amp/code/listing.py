@@ -6,28 +6,28 @@ That a loop is not found costs nothing but time: whoever goes round without end 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from amp.code import emulator
+from amp.code import arm32, emulator
 from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
+from amp.code.lines import Place
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
-from amp.ordering.instructions import RISCV32, RISCV64
+from amp.ordering.instructions import RISCV32, RISCV64, X86
 
-ReadBy = Callable[[int], frozenset[int]]
 T = TypeVar("T", Primitive, Service)
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
-_ACCESSES: Final = (Kind.LOAD, Kind.STORE)
+_ACCESSES: Final = (Kind.LOAD, Kind.STORE, Kind.ATOMIC, Kind.EXCLUSIVE_LOAD)
+_ORDERED: Final = (Kind.LOAD, Kind.STORE)
 _PAIRED: Final = (Kind.ATOMIC, Kind.EXCLUSIVE_LOAD, Kind.EXCLUSIVE_STORE)
-_ALWAYS: Final = 14  # the condition that holds
+_HEADERS: Final = (".h", ".hh", ".hpp", ".hxx")
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
 
 # Functions that the engine knows by their symbols: amp/_core/include/amp.h and amp/code/include/amp_code.h.
@@ -56,6 +56,11 @@ class Line:
     text: str
 
 
+def place_text(path: str, line: int) -> str:
+    """ "ring.c:31"; of a place without a line its name, "send+0x1c"."""
+    return f"{Path(path).name}:{line}" if line else path
+
+
 @cache
 def _disassembler(architecture: str, mode: str) -> Any:
     capstone = emulator.capstone()
@@ -71,8 +76,7 @@ class Listing:
         self.image = image
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
-        self._begun: set[int] = set()  # functions that are being listed
-        self._alive_at: dict[int, frozenset[int]] = {}
+        self._called: dict[int, tuple[Place, ...]] = {}
         self._symbolic = self._known(SYMBOLIC)
         self._services = self._known(SERVICES)
 
@@ -90,22 +94,25 @@ class Listing:
 
     def function(self, address: int) -> dict[int, Line]:
         """All instructions of the function that `address` is in, by address; none where there is no code."""
-        symbol = self.image.function_at(address)
-        start = symbol.start if symbol is not None else address
+        start = self._start(address)
         if start not in self._functions:
-            self._begun.add(start)
-            self._functions[start] = self._listed(start, symbol)
-            self._begun.discard(start)
+            self._functions[start] = self._listed(start, self.image.function_at(start))
         return self._functions[start]
 
     def at(self, address: int) -> Line | None:
         return self.function(address).get(address)
+
+    def _start(self, address: int) -> int:
+        symbol = self.image.function_at(address)
+        return symbol.start if symbol is not None else address
 
     def _listed(self, start: int, symbol: Symbol | None) -> dict[int, Line]:
         size = min(symbol.size, FUNCTION_LIMIT_BYTES) if symbol is not None else 0
         code = self.image.bytes_at(start, size or _UNKNOWN_FUNCTION_BYTES)
         thumb = symbol.thumb if symbol is not None else self.isa.thumb == 1
         lines = {line.address: line for line in self._decoded(start, code, whole=bool(size), thumb=thumb)}
+        if self.isa.thumb:
+            arm32.find_blocks(line.row for line in lines.values())
         name = symbol.name if symbol is not None else ""
         if start in self._services and start in lines:
             lines[start].row.kind, lines[start].row.detail = Kind.SERVICE, int(self._services[start])
@@ -124,22 +131,8 @@ class Listing:
                 line.row.detail = 2
             if line.row.target in self._symbolic:
                 line.row.named = int(self._symbolic[line.row.target])
-        if self.isa.thumb:
-            _find_blocks(list(lines.values()))
-        _find_loops(lines, self.isa, self._read_by)
+        _find_loops(lines, self.isa)
         return lines
-
-    def _read_by(self, target: int) -> frozenset[int]:
-        """The registers whose values may still be read when the function at `target` is called, by it or behind it."""
-        every = frozenset(range(len(self.isa.registers)))
-        symbol = self.image.function_at(target)
-        if symbol is None or symbol.start != target or target in self._begun:  # a call in a circle: nothing is known
-            return every
-        if target not in self._alive_at:
-            lines = self.function(target)
-            self._alive_at[target] = every  # meanwhile, should it come back here
-            self._alive_at[target] = _alive(lines, every, self._read_by).get(target, every)
-        return self._alive_at[target]
 
     def _find_far_target(self, before: Line, line: Line) -> None:
         """Where a jump leads whose address the instruction before has made."""
@@ -175,7 +168,7 @@ class Listing:
         raw = code[: found.size if found is not None else 2 if thumb else 4 if self.isa.shift else 1]
         word = int.from_bytes(code[:4] if self.isa.shift == 1 else raw, "little")
         row = self.isa.decode(address, word, found, self.isa.slots)
-        if self.isa.strict and (row.kind in _PAIRED or (row.kind in _ACCESSES and (row.load_by or row.store_by))):
+        if self.isa.strict and (row.kind in _PAIRED or (row.kind in _ORDERED and (row.load_by or row.store_by))):
             row.flags |= Flag.ALIGNED
         text = f"{found.mnemonic} {found.op_str}".strip() if found is not None else f".inst {raw[::-1].hex()}"
         return Line(address, row, text)
@@ -185,8 +178,7 @@ class Listing:
         found: dict[int, dict[int, Line]] = {}
         left = [entry]
         while left:
-            symbol = self.image.function_at(address := left.pop())
-            start = symbol.start if symbol is not None else address
+            start = self._start(left.pop())
             if start in found or not self.image.bytes_at(start, 4):
                 continue
             found[start] = self.function(start)
@@ -198,46 +190,99 @@ class Listing:
                     left += [each.start for each in self.image.every if each.is_function]
         return [found[start] for start in sorted(found)]
 
+    def source_of(self, address: int) -> tuple[str, int]:
+        """(path, line); of code without lines (function, offset), with no file: `line_name` has both in words."""
+        line: tuple[str, int] | None = self.image.lines.at(address)
+        symbol = self.image.function_at(address)
+        if line is not None:
+            return line
+        return (f"{symbol.name}+{address - symbol.start:#x}", 0) if symbol is not None else (f"{address:#x}", 0)
+
+    def called_at(self, address: int) -> tuple[str, int]:
+        """Where the source asks for a barrier, or an access: `source_of`, but for what is wrapped in a function.
+
+        A function that was put into another one and makes no access but this is named by its call: always if it is for
+        a barrier, and of an access if it is of another file, as accessors in a header are.
+        """
+        return self.calls_at(address)[0]
+
+    def calls_at(self, address: int) -> tuple[Place, ...]:
+        """The same; of a place in a header behind it the calls that put it there, up to that of a source file."""
+        if address not in self._called:
+            self._called[address] = self._unwrapped(address)
+        return self._called[address]
+
+    def _unwrapped(self, address: int) -> tuple[Place, ...]:
+        chain = [self.source_of(address)]
+        own, lines = self.at(address), self.function(address).values()
+        accesses, wraps = own is not None and self.may_share(own), True
+        for each in sorted((each for each in self.image.inlined if each.covers(address)), key=lambda one: one.size):
+            others = (one for one in lines if one.address != address and each.covers(one.address))
+            wraps = wraps and not any(map(self.may_share, others)) and not (accesses and each.call[0] == chain[0][0])
+            if wraps:
+                chain = [each.call]
+            elif chain[-1][0].endswith(_HEADERS):
+                chain.append(each.call)
+            else:
+                break
+        return tuple(chain)
+
+    def may_share(self, line: Line) -> bool:
+        """May it access shared memory, or ring a doorbell? Not on its own stack, nor at a constant's address."""
+        row = line.row
+        if row.target is not None and self._services.get(row.target) is Service.KICK:
+            return True
+        if row.kind not in _ACCESSES or row.calls or row.ends:
+            return False
+        return not row.on_stack if self.isa.name == X86 else not row.address <= self.isa.frames
+
+    def line_name(self, address: int) -> str:
+        """Where an instruction stands, for a reader: "ring.c:31", without lines "send+0x1c"."""
+        return place_text(*self.source_of(address))
+
     def place(self, address: int) -> str:
-        """Where an instruction stands: "send, ring.c:31"."""
-        symbol, line = self.image.function_at(address), self.image.lines.at(address)
-        where = f"{Path(line[0]).name}:{line[1]}" if line is not None else f"{address:#x}"
-        return f"{symbol.name}, {where}" if symbol is not None else where
+        """The same with its function: "send, ring.c:31"; without lines "send+0x1c"."""
+        symbol, name = self.image.function_at(address), self.line_name(address)
+        return f"{symbol.name}, {name}" if symbol is not None and self.image.lines.at(address) is not None else name
 
 
-def _find_blocks(lines: list[Line]) -> None:
-    """The IT instructions whose block may store: the emulator does not stop inside of one, and a look may have to."""
-    for number, line in enumerate(lines):
-        name = line.text.split()[0]
-        if re.fullmatch("it[te]{0,3}", name):
-            block = lines[number + 1 : number + len(name)]
-            if any(each.row.kind not in (Kind.PLAIN, Kind.LOAD, Kind.BRANCH) for each in block):
-                line.row.flags |= Flag.BLOCK
-                conditions = {each.row.condition for each in block}
-                line.row.condition = conditions.pop() if len(conditions) == 1 else _ALWAYS
-
-
-def _find_loops(lines: dict[int, Line], isa: Isa, read_by: ReadBy) -> None:
+def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
     ends: dict[int, list[int]] = {}
     for line in list(lines.values()):
         target = line.row.target
         if target is None or line.row.calls or target > line.address or target not in lines:
             continue
+        if not _leads(lines, target, line.address):
+            continue  # a way back to the code that returns, and the like
         ends.setdefault(target, []).append(line.address)
     for target, back in ends.items():
         head = lines[target].row
         head.flags |= Flag.HEAD
         # A wait may share its head with a loop around it: the largest that may be one counts.
         head.loop_end = max([end for end in back if _may_wait(lines, target, end, isa)] or back)
-    alive: dict[int, frozenset[int]] = {}
     for line in lines.values():
         if line.row.flags & Flag.HEAD and _may_wait(lines, line.address, line.row.loop_end, isa):
             line.row.flags |= Flag.LOOKS
-            alive = alive or _alive(lines, frozenset(range(len(isa.registers))), read_by)
-            line.row.dead = frozenset(range(len(isa.registers))) - alive[line.address]
             body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
             pairs = zip([None, *body], body, strict=False)
             line.row.spins = not any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+
+
+def _leads(lines: dict[int, Line], start: int, to: int) -> bool:
+    """May `to` be reached from `start` inside of the function?"""
+    left, seen = [start], set[int]()
+    while left:
+        if (address := left.pop()) == to:
+            return True
+        if address in seen or address not in lines:
+            continue
+        seen.add(address)
+        row = lines[address].row
+        left += [] if row.ends else [address + row.length]
+        left += [row.target] if row.target is not None and not row.calls else []
+        if row.ends and row.target is None and not row.returns and row.kind not in (Kind.TRAP, Kind.REFUSED):
+            return True  # a jump of which nobody knows where it leads
+    return False
 
 
 def _counts(row: Row, before: Line | None) -> bool:
@@ -246,30 +291,6 @@ def _counts(row: Row, before: Line | None) -> bool:
         return row.counts
     made = before.row.flows[:1]
     return not (made and not made[0][1] and made[0][0] == row.flows[0][0])
-
-
-def _alive(lines: dict[int, Line], every: frozenset[int], read_by: ReadBy) -> dict[int, frozenset[int]]:
-    """The registers whose values may still be read, before each instruction.
-
-    Of what is elsewhere nothing is known, but for functions that are called by their address: `read_by` says it.
-    """
-    alive: dict[int, frozenset[int]] = {}
-    changed = True
-    while changed:
-        changed = False
-        for address in sorted(lines, reverse=True):
-            row = lines[address].row
-            behind = read_by(row.target) if row.calls and row.target is not None else every
-            if row.kind not in (Kind.SERVICE, Kind.TRAP, Kind.REFUSED) and not row.calls and not row.indirect:
-                following = [] if row.ends else [address + row.length]
-                following += [row.target] if row.target is not None else []
-                # Nothing is known to be read by who has not been looked at yet: it is looked at again.
-                known = [alive.get(each, frozenset()) if each in lines else every for each in following]
-                behind = frozenset().union(*known) if known else every
-            before = (behind - row.writes) | row.reads
-            if alive.get(address) != before:
-                alive[address], changed = before, True
-    return alive
 
 
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:

@@ -1,16 +1,17 @@
 """An ELF file as a program: `ring.elf?host=send&remote=receive,3&shared=0x40000000:0x1000`.
 
-A part may be of another file: `host=send&remote=m3.elf:receive`.
+A part may be of another file: `host=send&remote=m3.elf:receive`. `before=ring.c:77` makes a site right before that
+line's accesses, where nothing stands as built: a place to try a barrier at.
 
-The parts are functions, the sites are the barrier instructions that they may come to, named by the source line; several
-of one line are one site. As built, at each site stands what the compiler put there.
+The parts are functions, the sites are what orders of the code that they may come to (amp.code.sites). As built, at each
+site stands what the compiler put there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -20,14 +21,14 @@ from amp.code.elf import Image, read
 from amp.code.engine import MAX_LOOP, Window
 from amp.code.identity import program_digest
 from amp.code.listing import Line, Listing
+from amp.code.sites import side_of, sites_of
 from amp.errors import UsageError
 from amp.machine.config import RunConfig, Tally
 from amp.machine.wiring import VRINGS_AT
-from amp.ordering.barriers import PROMISES, BarrierClass, Orders, Primitive, primitive_for
-from amp.ordering.barriers import Kind as SiteKind
+from amp.ordering.barriers import BarrierClass, Primitive, primitive_for
 from amp.ordering.instructions import BY_NUMBER, FITS
-from amp.ordering.platforms import Platform, Side
-from amp.ordering.sites import SITES_LIMIT, Site, SiteMap, Sites
+from amp.ordering.platforms import Platform
+from amp.ordering.sites import SiteMap, Sites
 from amp.port.port import Port
 from amp.programs.program import Part, Program, Source
 from amp.programs.room import small_region
@@ -35,8 +36,6 @@ from amp.region import Layout as RegionLayout
 
 AS_BUILT: Final = "as-built"
 _PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
-_LOADS: Final = Orders.RR | Orders.RW
-_STORES: Final = Orders.WW | Orders.WR | Orders.WD
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ def load(reference: str) -> Program:
     path, _, query = reference.partition("?")
     asked = _parsed(path, query)
     mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
+    drains = [_number(path, "drain", each) for each in asked["drain"]]
     loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
     named = {name: texts[-1].rpartition(":") for name, texts in asked.items() if _PART.fullmatch(name)}
     whole = {name: (str(Path(file if colon else path).resolve()), text) for name, (file, colon, text) in named.items()}
@@ -85,11 +85,14 @@ def load(reference: str) -> Program:
     shared = [_two_numbers(path, "shared", each) for each in asked["shared"]] or _own_windows(path, images)
     _check_inside(images, shared)
     codes = {
-        file: Code(image, shared=shared, mailboxes=mailboxes, max_loop=loops[-1]) for file, image in images.items()
+        file: Code(image, shared=shared, mailboxes=mailboxes, drains=drains, max_loop=loops[-1])
+        for file, image in images.items()
     }
+    if drains and not any(each.settings.drains for each in codes.values()):
+        raise UsageError(f"{path}: --drain is for code of Armv7-A, whose outer cache a DSB does not drain")
     parts = {name: _function(codes[file], text) for name, (file, text) in whole.items()}
     query = "&".join(f"{name}={text}" for name, texts in asked.items() for text in texts)
-    return program_of(codes[first], parts, ElfSource(images[first].path, query, _digest(parts)))
+    return program_of(codes[first], parts, ElfSource(images[first].path, query, ""), asked["before"])
 
 
 def _own_windows(path: str, images: Mapping[str, Image]) -> list[tuple[int, int]]:
@@ -112,21 +115,18 @@ def _check_inside(images: Mapping[str, Image], shared: list[tuple[int, int]]) ->
         )
 
 
-def _digest(parts: Mapping[str, Function]) -> str:
-    return program_digest(parts, ([(name, at) for name, at, _ in found] for _, found in _sited(parts)))
-
-
-def program_of(code: Code, parts: Mapping[str, Function], source: Source | None) -> Program:
-    """A program whose parts are functions of one file."""
-    sites = Sites(sites_of(parts))
-    bind(parts, sites)
+def program_of(code: Code, parts: Mapping[str, Function], source: Source | None, before: Sequence[str] = ()) -> Program:
+    """A program whose parts are functions of one file; `before` are lines that get a site of their own."""
+    sites = sites_of(parts, before)
+    if source is not None:
+        source = replace(source, sha256=program_digest(parts))
     ordered = sorted(parts, key=lambda name: (name.startswith("remote"), name))
     memory = Windows(code)
     return Program(
         name=Path(code.image.path).name,
         summary=f"compiled code, {code.listing.isa.title}: "
         + ", ".join(f"{name} runs {parts[name].name}" for name in ordered),
-        parts=tuple(Part(name, _side(name), _run(parts[name])) for name in ordered),
+        parts=tuple(Part(name, side_of(name), _run(parts[name])) for name in ordered),
         memory=lambda _: memory,
         sites=sites,
         violations="a failed amp_assert, a wild access, an undefined instruction, or all parts asleep with work left",
@@ -146,10 +146,6 @@ def as_built(sites: Sites) -> SiteMap:
     )
 
 
-def _side(part: str) -> Side:
-    return Side.HOST if part.startswith("host") else Side.REMOTE
-
-
 def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
     def run(port: Port, _config: RunConfig, tally: Tally) -> None:
         try:
@@ -158,95 +154,8 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
             tally.said = tuple(text for _, text in function.engine.core.said())
 
     run.__module__, run.__qualname__ = function.code.image.path, function.name
-    vars(run).update(hazards=function.hazards, function=function)
+    vars(run).update(hazards=function.hazards, compiled=function)
     return run
-
-
-# --- sites
-
-
-def sites_of(parts: Mapping[str, Function]) -> list[Site]:
-    """The sites of the parts' code: by source line, whichever file the line was compiled into. Raises UsageError."""
-    sited = _sited(parts)
-    if len(sited) > SITES_LIMIT:
-        path = next(iter(parts.values())).code.image.path
-        raise UsageError(f"{path}: {len(sited)} lines with barriers can be reached, expected at most {SITES_LIMIT}")
-    return [_site(name, [(parts[part], line, _side(part)) for part, _, line in found]) for name, found in sited]
-
-
-def _sited(parts: Mapping[str, Function]) -> list[tuple[str, list[tuple[str, int, Line]]]]:
-    """The sites by name, in their order, each with its barriers: (part, address, line)."""
-    grouped: dict[str, list[tuple[str, int, Line]]] = {}
-    for name, part in parts.items():
-        for address, line in _barriers(part).items():
-            grouped.setdefault(_site_name(part.code.listing, address), []).append((name, address, line))
-    return sorted(grouped.items(), key=lambda item: _in_order(item[0]))
-
-
-def bind(parts: Mapping[str, Function], sites: Sites) -> None:
-    """Tell each part the numbers of its sites, before it is run."""
-    for part in parts.values():
-        for address in _barriers(part):
-            part.sites[address] = sites.number(sites[_site_name(part.code.listing, address)])
-
-
-def _barriers(part: Function) -> dict[int, Line]:
-    """The barriers that a part may come to, by address."""
-    return {
-        address: line
-        for function in part.code.listing.reachable(part.entry)
-        for address, line in function.items()
-        if line.row.barrier
-    }
-
-
-def _in_order(name: str) -> tuple[str, int]:
-    """By file and line."""
-    file, _, line = name.rpartition(":")
-    return (file, int(line)) if line.isdigit() else (name, 0)
-
-
-def _site_name(listing: Listing, address: int) -> str:
-    """ "vring.c:48"; of code without lines "send.0x14"."""
-    place = listing.image.lines.at(address)
-    if place is not None:
-        name = f"{Path(place[0]).name}:{place[1]}"
-    else:
-        symbol = listing.image.function_at(address)
-        name = f"{symbol.name}.{address - symbol.start:#x}" if symbol is not None else f"at.{address:#x}"
-    name = re.sub(r"[^\w.:-]", "_", name, flags=re.ASCII)
-    return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64:]
-
-
-def _orders(line: Line) -> Orders:
-    number = line.row.barrier
-    return BY_NUMBER[number].orders if number in BY_NUMBER else PROMISES[Primitive(number)]
-
-
-def _site(name: str, found: list[tuple[Function, Line, Side]]) -> Site:
-    orders = Orders(0)
-    for _, line, _ in found:
-        orders |= _orders(line)
-    kind = SiteKind.MB if orders & _LOADS and orders & _STORES else SiteKind.RMB if orders & _LOADS else SiteKind.WMB
-    part, first, _ = found[0]
-    symbol = part.code.image.function_at(first.address)
-    texts = ", ".join(dict.fromkeys(_said(line) for _, line, _ in found))
-    sides = {side for _, _, side in found}
-    return Site(
-        name,
-        f"{texts} in {symbol.name if symbol is not None else 'code without a symbol'}",
-        needs=orders & ~Orders.RCSC or Orders.WW,
-        kind=kind,
-        side=sides.pop() if len(sides) == 1 else None,
-        built=dict.fromkeys(line.row.barrier for _, line, _ in found),
-        symptom="what the code itself checks",
-        source=part.code.image.path,
-    )
-
-
-def _said(line: Line) -> str:
-    number = line.row.barrier
-    return BY_NUMBER[number].name if number in BY_NUMBER else f"amp_{Primitive(number).label}()"
 
 
 # --- does the code fit a platform?
@@ -259,7 +168,7 @@ def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
         native: list[str] = []
         for name, part in parts.items():
             code, isa = part.code, part.code.listing.isa
-            side = _side(name)
+            side = side_of(name)
             architecture = platform.processor(side).architecture.name
             found = _native(code.listing, part.entry)
             if found is None:
@@ -273,7 +182,7 @@ def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
             native.append(isa.title)
         if native:
             return f"barriers as compiled ({', '.join(dict.fromkeys(native))})"
-        if not any(_barriers(part) for part in parts.values()):
+        if not any(part.sites for part in parts.values()):
             return "no barrier in the code"
         return f"symbolic barriers, as {platform.name} has them"
 
@@ -294,12 +203,13 @@ def _native(listing: Listing, entry: int) -> Line | None:
 
 
 def _parsed(path: str, query: str) -> dict[str, list[str]]:
-    asked: dict[str, list[str]] = {"shared": [], "mailbox": [], "max-loop": []}
+    asked: dict[str, list[str]] = {"shared": [], "mailbox": [], "drain": [], "max-loop": [], "before": []}
     for word in filter(None, query.split("&")):
         name, equals, value = word.partition("=")
         if not equals or (name not in asked and not _PART.fullmatch(name)):
             raise UsageError(
-                f"{path}: {word!r:.80} says nothing of a program (host, remote, shared, mailbox, max-loop)"
+                f"{path}: {word!r:.80} says nothing of a program "
+                "(host, remote, shared, mailbox, drain, max-loop, before)"
             )
         asked.setdefault(name, []).append(value)
     return asked

@@ -15,19 +15,22 @@ def program_of(
     remote: Sequence[str],
     shared: Sequence[str],
     mailbox: Sequence[str],
+    drain: Sequence[str],
     max_loop: int | None,
 ) -> str:
     """The program's reference, with what the options say. Raises UsageError for another program than an ELF file."""
     functions = (("host", host), ("remote", remote))
     words = [f"{side}{n or ''}={each}" for side, names in functions for n, each in _numbered(names)]
-    words += [f"shared={each}" for each in shared] + [f"mailbox={each}" for each in mailbox]
+    for name, given in (("shared", shared), ("mailbox", mailbox), ("drain", drain)):
+        words += [f"{name}={each}" for each in given]
     words += [f"max-loop={max_loop}"] if max_loop is not None else []
     if not words:
         if "?" not in program and _is_elf(program):
             raise UsageError(f"{program} is an ELF file: --host, --remote and --shared say what of it runs")
         return program
     if program.endswith(".py") or "?" in program:
-        raise UsageError(f"--host, --remote, --shared, --mailbox and --max-loop are for an ELF file, not for {program}")
+        options = "--host, --remote, --shared, --mailbox, --drain and --max-loop"
+        raise UsageError(f"{options} are for an ELF file, not for {program}")
     return f"{program}?{'&'.join(words)}"
 
 

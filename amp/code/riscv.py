@@ -85,7 +85,8 @@ def _jump(address: int, offset: int, rd: int) -> Row:
 def _jump_by(rs1: int, rd: int) -> Row:
     calls = rd == RA
     flows = [(_set(rd), _set()), (_set(), _set(rs1))]
-    return Row(Kind.BRANCH, flows=flows, calls=calls, ends=not calls, indirect=not (rs1 == RA and rd == 0))
+    returns = rs1 == RA and rd == 0
+    return Row(Kind.BRANCH, flows=flows, calls=calls, ends=not calls, indirect=not returns, returns=returns)
 
 
 def far_target(address: int, first: int, second: int) -> int | None:

@@ -9,8 +9,8 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 NONE: Final = 255  # no register
-DATA: Final = 15  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<BBHBBBB4HB15BQ14Q")
+DATA: Final = 14  # registers that one instruction moves to or from memory, at most
+_FORMAT: Final = struct.Struct("<BBHBBBB2H2BHBB14BQ14Q")
 assert _FORMAT.size == 152, _FORMAT.size
 
 
@@ -48,8 +48,8 @@ class Flag(IntFlag):
     CONDITIONAL = 256
     FENCES = 512
     BEHIND = 1024
-    NAMED = 2048
-    BLOCK = 4096
+    LEAVES = 2048
+    NAMED = 4096
     ALIGNED = 8192
 
 
@@ -79,9 +79,12 @@ def mask(slots: Iterable[int]) -> tuple[int, int]:
 class Row:
     """One instruction. Registers are slots of the instruction set's own numbering; `flows` are (to, from).
 
-    `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself.
-    `counts`: it may be what a loop counts by. `why` says of a refused one what it is. `named` is the primitive whose
-    function a direct branch leads to; 0: none.
+    `target` is where a direct branch leads, `calls` whether it comes back, `ends` whether nothing follows it by itself,
+    `returns` whether it goes back to who has called the function.
+    `block` is the ITSTATE of an instruction in an IT block of Thumb. `counts`: it may be what a loop counts by. `why`
+    says of a refused one what it is. `named` is the primitive whose function a direct branch leads to; 0: none. `site`
+    is the number of the site that a barrier is, or an access that orders; `ahead` of one right before it, where the
+    compiler put nothing. `on_stack`: the memory is of its own frame.
     """
 
     kind: Kind
@@ -92,9 +95,11 @@ class Row:
     element: int = 0
     atom: int = 0
     expected: int = NONE
+    block: int = 0
     load_by: int = 0
     store_by: int = 0
     site: int = 0
+    ahead: int = 0
     loop_end: int = 0
     spins: bool = False
     counts: bool = False
@@ -107,6 +112,8 @@ class Row:
     calls: bool = False
     ends: bool = False
     indirect: bool = False
+    on_stack: bool = False
+    returns: bool = False
     why: str = ""
     named: int = 0
 
@@ -151,8 +158,10 @@ class Row:
             self.named or self.load_by,
             self.store_by,
             self.site,
+            self.ahead,
             int(self.spins),
             self.expected,
+            self.block,
             *(*self.data, *(NONE,) * (DATA - len(self.data))),
             self.loop_end,
             *(word for pair in masks for word in pair),

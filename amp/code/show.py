@@ -53,7 +53,8 @@ def _shown(code: Code, line: Line) -> Shown | None:
         kind = "loop that may wait"
     if kind is None:
         return None
-    orders = ", ".join(dict.fromkeys(_orders(number) for number in (row.barrier, *_orderings(row)) if number))
+    numbers = (row.barrier,) if row.barrier else _orderings(row)
+    orders = ", ".join(dict.fromkeys(_orders(number) for number in numbers if number))
     return Shown(line.address, code.listing.place(line.address), line.text, kind, row.why or orders)
 
 

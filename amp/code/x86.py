@@ -77,6 +77,10 @@ def decode(_address: int, _word: int, instruction: Any, slots: Mapping[str, int]
     except KeyError as error:
         row = Row(Kind.REFUSED, why=f"an instruction that works on {error.args[0]}")
     row.length = instruction.size
+    row.on_stack = name in _IMPLICIT or any(
+        each.type == 128 and each.mem.base and slots.get(instruction.reg_name(each.mem.base)) in (SP, BP)
+        for each in instruction.operands
+    )
     row.counts = name in _COUNTS and row.kind is Kind.PLAIN
     return row
 
@@ -149,6 +153,7 @@ def _branch(name: str, instruction: Any, flows: list[Any], *, conditional: bool)
             calls=calls,
             ends=not calls,
             indirect=calls and not direct,
+            returns=not calls,
         )
     loads = operand is not None and operand.type == 128
     kind = Kind.PLAIN if direct else Kind.LOAD if loads else Kind.BRANCH

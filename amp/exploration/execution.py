@@ -44,7 +44,8 @@ class Event(NamedTuple):
     say which load or store of the program it belongs to. `sources` are event numbers, 0 the initial write, -1 none yet.
     `before` has a bit for every event that comes before it. `choice` says at which of the run's choices a load was
     resolved; -1: at none. With siblings and others, each event has two nodes (graph.h), and `before` has a bit for
-    every node that comes before it as the siblings see it, `before_far` as the others do.
+    every node that comes before it as the siblings see it, `before_far` as the others do. `value` has the event's bytes
+    in their granule, little endian.
     """
 
     cpu: int
@@ -59,6 +60,7 @@ class Event(NamedTuple):
     before: bytes
     choice: int
     before_far: bytes = b""
+    value: int = 0
 
 
 def _bits(row: bytes) -> Iterator[int]:

@@ -213,7 +213,8 @@ class _Parts:
 class Explorer:
     """One program on one machine. `programs` has one part for each CPU of the machine's placement, in its order.
 
-    What the parts' `classes` keep from one run to the next is refused (amp.exploration.keeping).
+    What the parts' `classes` keep from one run to the next is refused (amp.exploration.keeping). `door` is the class of
+    its ports. `hazards`: reads of several widths are ordered as Arm has it.
 
     Without `merging` a run that comes to a state where an earlier one has been goes on all the same: every execution is
     met. That is what merging is checked against; it finds nothing more, and takes exponentially longer.
@@ -223,6 +224,8 @@ class Explorer:
     programs: Sequence[Program]
     merging: bool = True
     classes: Sequence[type] = ()
+    door: type[ExploredPort] = ExploredPort
+    hazards: bool = False
     core: _bridge.Explorer = field(init=False)
     _broken: Broken = field(init=False, default_factory=Broken)
     _bound: str | None = field(init=False, default=None)
@@ -243,13 +246,14 @@ class Explorer:
         )
         self.core = _bridge.Explorer(*self.machine.memory, placement.levels, rows, Unlook, RunOver, self._broken)
         self.core.set_merging(self.merging)
+        self.core.set_hazards(self.hazards)
         hub = getcurrent()
         sites, numbers = site_bytes(self.machine.sites), self.machine.sites.sites.numbers
 
         def wait() -> object:
             return hub.switch() if getcurrent().parent is hub else False
 
-        ports = self._ports = [ExploredPort(self.core, cpu, sites, wait, numbers) for cpu in range(len(self.programs))]
+        ports = self._ports = [self.door(self.core, cpu, sites, wait, numbers) for cpu in range(len(self.programs))]
         self._parts = _Parts(self.core, Guard(lambda: _is_below(hub)), idle=[True for _ in self.programs])
         for port in ports:
             port.looks = self._parts.looks

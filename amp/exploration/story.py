@@ -9,15 +9,10 @@ from amp.exploration.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.port.port import CPU_NAMES
 
 
-def story(
-    execution: Execution,
-    name_of: Callable[[int], str],
-    names: Sequence[str] = CPU_NAMES,
-    where: Callable[[Event], str] = lambda _: "",
-) -> Iterator[str]:
+def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[str] = CPU_NAMES) -> Iterator[str]:
     """A line for each step, in an order in which it may happen.
 
-    `name_of` gives an address its name, `names` are the processors', `where` says where in the program an event stands.
+    `name_of` gives an address its name, `names` are the processors'.
     """
     steps: dict[int, int] = {}  # by event
     for step, number in enumerate(order_of(execution), 1):
@@ -25,12 +20,11 @@ def story(
         event = execution.events[number - 1]
         who = side_name(event.cpu, names)
         if event.kind == READ:
-            told = f"{who}: {_read(execution, event, steps, name_of, names)}{_late(execution, number, steps)}"
+            yield f"{who}: {_read(execution, event, steps, name_of, names)}{_late(execution, number, steps)}"
         elif event.kind == DOORBELL:
-            told = f"{who}: its doorbell rings"
+            yield f"{who}: its doorbell rings"
         else:
-            told = f"{who}: store {event.call} is visible: {name_of(_address(event))}"
-        yield f"{told}  {where(event)}".rstrip()
+            yield f"{who}: store {event.call} is visible: {name_of(_address(event))}"
 
 
 def _address(event: Event) -> int:

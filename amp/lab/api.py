@@ -31,6 +31,7 @@ from amp.programs.program import Program
 from amp.report.counts import count_of
 from amp.report.history import History
 from amp.report.matrix import Matrix
+from amp.report.repair import Repair
 from amp.report.words import Words
 
 Sizes = Mapping[str, int]
@@ -69,6 +70,11 @@ class Finding:
             lines.append(f"Not repeated in processes: {self._witness.not_repeated}")
         return "\n".join([*lines, f"Replay: {self.command}"] if self.command else lines)
 
+    @property
+    def repair(self) -> Repair | None:
+        """Of compiled code: the barriers that repair it, verified, or why there are none; None if not sought."""
+        return self._witness.repair
+
     def as_dict(self) -> dict[str, Any]:
         """The same object as `--json` prints."""
         return finding_data(self._plan, self._witness)
@@ -83,8 +89,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """One platform and class of barriers: its status ("verified", "violation", "inconclusive") and what it took.
+    """One platform and class of barriers: its status and what it took.
 
+    The status is "verified", "violation", "inconclusive", or "does not fit" of compiled code for another processor.
     `runs` counts also those cut short, `executions` the complete ones. `bound` says what limit was reached, None if
     none. `text` is what the finding says, "" without one.
     """

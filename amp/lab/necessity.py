@@ -2,7 +2,8 @@
 
 Every site of a scenario with every class, all others as coded, is explored exhaustively; then all sites at once are
 made as weak as they can be together. Classes that give the same orders at a site are the same machine to the explorer,
-and explored once. Nothing is concluded from one cell for another: each machine that differs is explored.
+and explored once; so are machines that differ only where no execution of compiled code comes to. Nothing is concluded
+from one cell for another: each machine that differs is explored.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import time
 from collections.abc import Mapping
 
 from amp.exploration.explorer import Bounds
+from amp.lab.built import built
 from amp.lab.plan import NOTHING, Plan, make_plan
+from amp.lab.repair import repair
 from amp.lab.search import CellsDone, Search, unjudged
 from amp.lab.stopping import Stop
 from amp.lab.verify import title
@@ -75,6 +78,8 @@ def necessity(
     shown = search.counterexample({}, replayed=replayed) if broken else None
     rows = search.rows(replayed=replayed and not broken)
     assignment = search.assignment(rows) if coded.verdict is Verdict.HOLDS else None
+    judged = tuple(built(search)) if coded.verdict is Verdict.HOLDS and plan.program.fits is not None else ()
+    mended = repair(plan, stop=search.stop) if broken else None
     unclear = [(site, why) for site in plan.program.stood_at if (why := unjudged(plan, site)) is not None]
     config, totals = plan.config, list(search.known.values())
     assert plan.platform_name is not None, plan
@@ -91,6 +96,8 @@ def necessity(
         coded_counterexample=shown,
         rows=rows,
         assignment=assignment,
+        built=judged,
+        repair=mended,
         explorations=len(totals),
         runs=sum(each.runs for each in totals),
         executions=sum(each.executions for each in totals),

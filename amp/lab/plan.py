@@ -20,7 +20,8 @@ import msgspec
 from amp.errors import UsageError
 from amp.machine.config import HEADER_BYTES, Mode, RunConfig
 from amp.ordering import platform as find_platform
-from amp.ordering.platforms import PLATFORMS, Platform
+from amp.ordering.instructions import FITS, Instruction
+from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import SiteMap, Sites, parse_policy, parse_weaken
 from amp.programs import load
 from amp.programs.program import Program
@@ -138,10 +139,12 @@ def make_plan(
     ring_size: int | None = None,
     sizes: Mapping[str, int] = NOTHING,
     options: Mapping[str, Any] = NOTHING,
+    fitted: bool = True,
 ) -> Plan:
     """Check everything, and fill in what depends on other options. Raises UsageError.
 
-    `sizes` are the program's own, by name; `options` are further fields of RunConfig.
+    `sizes` are the program's own, by name; `options` are further fields of RunConfig. Unless `fitted` nobody has looked
+    whether compiled code fits the platform: check_fit does.
     """
     found = load(program) if isinstance(program, str) else program
     if found.bare:
@@ -155,7 +158,32 @@ def make_plan(
         config, chosen = _with_file(config, chosen)
     config = found.settle(found.sized(config, chosen))
     wanted = barriers or found.barriers or BARRIERS
-    return _resolved(found, program, config, platform=platform, barriers=wanted, weaken=weaken)
+    plan = _resolved(found, program, config, platform=platform, barriers=wanted, weaken=weaken)
+    if fitted:
+        check_fit(plan)
+    return plan
+
+
+def check_fit(plan: Plan) -> None:
+    """Raises UsageError for compiled code of which the platform's processors can make nothing.
+
+    So it is where an instruction is to stand at a site, and the processor there is of another kind.
+    """
+    machine, program = plan.platform, plan.program
+    if machine is None:
+        return
+    if program.fits is not None:
+        program.fits(machine)
+    for site, barrier in plan.sites.items():
+        if not isinstance(barrier, Instruction):
+            continue
+        for side in Side if site.side is None else (site.side,):
+            architecture = machine.processor(side).architecture.name
+            if architecture not in FITS[barrier.isa]:
+                raise UsageError(
+                    f"weaken: {site.name}={barrier.label} is {barrier.isa}'s, and the {side} of {machine.name} is "
+                    f"{architecture}"
+                )
 
 
 def _resolved(
@@ -180,8 +208,6 @@ def _resolved(
     if config.mode is not Mode.DIRECT:
         wanted = PLATFORM if platform is None else platform
         machine = find_platform(wanted) if isinstance(wanted, str) else wanted
-    if machine is not None and program.fits is not None:
-        program.fits(machine)
     named = platform if isinstance(platform, str) else None if machine is None else machine.name
     shown = asked if isinstance(asked, str) else program.reference or program.name
     sites = sites_for(program, barriers, weaken)

@@ -20,6 +20,7 @@ from amp.machine.config import Lines, Mode, RunConfig
 from amp.report.blame import Explanation, Finding, blame
 from amp.report.explanation_data import as_dict
 from amp.report.places import place
+from amp.report.repair import Repair, repair_data
 from amp.report.shapes import Shape
 from amp.report.trace import Trace
 
@@ -47,6 +48,12 @@ class Witness:
     not_repeated: str = ""
     story: tuple[str, ...] = ()
     lines: tuple[Lines | None, ...] = ()
+    repair: Repair | None = None  # what was found to repair the program, if it was looked for
+
+    def repaired(self, by: Repair | None) -> Witness:
+        """The same with what repairs its program."""
+        explanation = None if self.explanation is None else replace(self.explanation, repair=by)
+        return replace(self, repair=by, explanation=explanation)
 
     @property
     def site(self) -> str | None:
@@ -289,4 +296,5 @@ def finding_data(plan: Plan, found: Witness) -> dict[str, Any]:
         "printed": printed(plan, found.outcome),
         "story": list(found.story),
         "explanation": None if found.explanation is None else as_dict(found.explanation, found.trace),
+        "repair": None if found.repair is None else repair_data(found.repair),
     }

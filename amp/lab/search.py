@@ -21,11 +21,11 @@ from amp.lab.stopping import BY_USER, Stop, explore
 from amp.lab.verify import explorer_of, fewest_messages
 from amp.lab.verify import replay as show_in_two_processes
 from amp.ordering.architectures import NO_INSTRUCTION
-from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive, primitive_for
-from amp.ordering.instructions import Instruction, barrier_of
+from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primitive, orders_text, primitive_for
+from amp.ordering.instructions import Barrier, Instruction, barrier_of, number_of
 from amp.ordering.placement import Orders2, arrangement
 from amp.ordering.platforms import Platform, Side
-from amp.ordering.sites import Site, SiteMap, parse_weaken
+from amp.ordering.sites import Site, SiteMap, label_at, parse_weaken
 from amp.report.history import History
 from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Row, Trial, Verdict
 from amp.report.words import Words
@@ -33,6 +33,7 @@ from amp.report.words import Words
 CLASSES: Final = tuple(BarrierClass)  # weakest first
 CellsDone = Callable[[str, int, int], None]  # (what is explored, cells done, of how many)
 Key = tuple[tuple[Orders, ...], ...]
+Strength = BarrierClass | Barrier
 
 # The class whose barriers a primitive belongs to. virt_* are SMP barriers whatever the build is (Linux
 # include/asm-generic/barrier.h); a release, an acquire and virtio_store_mb are made of them. writel() and readl() hold
@@ -73,13 +74,17 @@ def unjudged(plan: Plan, site: Site) -> str | None:
 
 @dataclass(slots=True)
 class Search:
-    """The explorations of one matrix, each made once. `known` has them by the orders that every site gives."""
+    """The explorations of one matrix, each made once. `known` has them by the orders that every site gives.
+
+    Of compiled code is known which sites an exploration has come to. What stands at the others made no difference.
+    """
 
     plan: Plan
     bounds: Bounds
     progress: CellsDone | None
     stop: Stop = field(default_factory=Stop)
     known: dict[Key, Explored] = field(default_factory=dict)
+    _reached: list[tuple[frozenset[int], Key, Explored]] = field(default_factory=list)
     _small: dict[Key, tuple[int, Shrunk]] = field(default_factory=dict)
     _arrangement: tuple[Orders2, ...] = field(init=False)
     _what: str = "as coded"
@@ -95,20 +100,23 @@ class Search:
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        return self.plan.program.stood_at
+        """Those of barriers."""
+        return tuple(site for site in self.plan.program.stood_at if not site.of_access)
 
     def primitive(self, site: Site, barrier_class: BarrierClass) -> Primitive:
         return primitive_for(barrier_class, site.kind)
 
-    def orders(self, site: Site, primitive: Primitive) -> tuple[Orders, ...]:
-        """What `primitive` orders at `site`, for each part that may stand there: towards siblings, and the others."""
+    def orders(self, site: Site, barrier: Barrier) -> tuple[Orders, ...]:
+        """What `barrier` orders at `site`, for each part that may stand there: towards siblings, and the others."""
         found: list[Orders] = []
-        numbers = site.built if primitive is Primitive.AS_BUILT else (int(primitive),)
+        built = barrier is Primitive.AS_BUILT
+        numbers = site.built if built else (number_of(barrier),)
         for place, orders in zip(self.plan.program.placement.places, self._arrangement, strict=True):
             if site.side in (None, place.side):
                 for number in numbers:
                     found += (orders.near[number], orders.far[number])
-        return tuple(found)
+        # An access that orders is more than a barrier and an access: nothing else is the same as it.
+        return (NO_ORDERS, *found) if built and site.of_access else tuple(found)
 
     def distinct(self, site: Site) -> tuple[BarrierClass, ...]:
         """The weakest class of each set of classes that give the same orders at `site`."""
@@ -135,10 +143,10 @@ class Search:
 
     def _coded(self, site: Site) -> int:
         """The place of what is coded among the classes. Of an instruction: that of the first that orders as much."""
-        primitive = self.plan.sites[site]
-        if primitive is not Primitive.AS_BUILT:
-            return CLASSES.index(_CLASS_OF[primitive])
-        built = self.orders(site, primitive)
+        barrier = self.plan.sites[site]
+        if isinstance(barrier, Primitive) and barrier is not Primitive.AS_BUILT:
+            return CLASSES.index(_CLASS_OF[barrier])
+        built = self.orders(site, barrier)
         for place, each in enumerate(CLASSES):
             orders = self.orders(site, self.primitive(site, each))
             if all(one in other for one, other in zip(built, orders * len(built), strict=False)):
@@ -147,27 +155,55 @@ class Search:
 
     # --- explorations
 
-    def changed(self, classes: Mapping[Site, BarrierClass]) -> Plan:
-        """The plan with these classes at these sites."""
+    def changed(self, at: Mapping[Site, Strength]) -> Plan:
+        """The plan with these classes, or barriers, at these sites."""
         program = self.plan.program
-        kept = [text for text in self.plan.weaken if parse_weaken(text, program.sites)[0] not in classes]
-        weaken = (*kept, *(f"{site.name}={each.value}" for site, each in classes.items()))
-        return replace(self.plan, weaken=weaken, sites=sites_for(program, self.plan.barriers, weaken))
+        kept = [text for text in self.plan.weaken if parse_weaken(text, program.sites)[0] not in at]
+        barriers = {
+            site: self.primitive(site, each) if isinstance(each, BarrierClass) else each for site, each in at.items()
+        }
+        said = (
+            each.value if isinstance(each, BarrierClass) else label_at(barriers[site], site)
+            for site, each in at.items()
+        )
+        weaken = (*kept, *(f"{site.name}={each}" for site, each in zip(at, said, strict=True)))
+        name = ", ".join((self.plan.barriers, *weaken))
+        sites = sites_for(program, self.plan.barriers, tuple(kept)).put(barriers, name)
+        return replace(self.plan, weaken=weaken, sites=sites)
 
     def key(self, sites: SiteMap) -> Key:
-        return tuple(self.orders(site, sites[site]) for site in self.sites)
+        return tuple(self.orders(site, sites[site]) for site in self.plan.program.stood_at)
 
-    def explored(self, classes: Mapping[Site, BarrierClass]) -> Explored:
-        """What the exploration with these classes comes to; from memory if one of the same orders has been made."""
-        plan = self.changed(classes)
+    def explored(self, at: Mapping[Site, Strength]) -> Explored:
+        """What the exploration with these comes to; from memory if one of the same orders has been made."""
+        plan = self.changed(at)
         key = self.key(plan.sites)
-        if key not in self.known and self.stop.asked:
+        found = self.known.get(key) or self._alike(key)
+        if found is not None:
+            return found
+        if self.stop.asked:
             return _told(Exploration(bound=BY_USER))
-        if key not in self.known:
-            self.known[key] = _told(explore(explorer_of(plan), self.bounds, self.stop))
-            if self.progress is not None:
-                self.progress(self._what, len(self.known), max(self._of, len(self.known)))
-        return self.known[key]
+        found = self.known[key] = _told(explore(explorer_of(plan), self.bounds, self.stop))
+        self._reached.append((self._reached_sites(), key, found))
+        if self.progress is not None:
+            self.progress(self._what, len(self.known), max(self._of, len(self.known)))
+        return found
+
+    def _alike(self, key: Key) -> Explored | None:
+        """An exploration that differs only at sites that it has not come to: it would be made again, step by step."""
+        for reached, other, found in self._reached:
+            if all(key[place] == other[place] for place in reached):
+                return found
+        return None
+
+    def _reached_sites(self) -> frozenset[int]:
+        """The places, in a key, of those that the exploration just made has come to; all where nobody knows."""
+        compiled = [getattr(part.load(), "compiled", None) for part in self.plan.program.parts]
+        if None in compiled:
+            return frozenset(range(len(self.plan.program.stood_at)))
+        numbers = frozenset[int]().union(*(function.reached() for function in compiled if function is not None))
+        number = self.plan.program.sites.number
+        return frozenset(place for place, site in enumerate(self.plan.program.stood_at) if number(site) in numbers)
 
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
         """The smallest one of a broken assignment; run in processes if `replayed`, and if those can show it."""
@@ -220,9 +256,9 @@ class Search:
             primitive = self.primitive(site, each)
             same = first.setdefault(self.orders(site, primitive), each)
             explored = self.explored({site: each})
-            cells.append(Cell(each, self._named(site, primitive), explored, None if same is each else same, None))
+            cells.append(Cell(each, self.named(site, primitive), explored, None if same is each else same, None))
         why = unjudged(self.plan, site)
-        coded, least = self._named(site, self.plan.sites[site]), self.least(site)
+        coded, least = self.named(site, self.plan.sites[site]), self.least(site)
         row = Row(site, coded, tuple(cells), None, why is None, least)
         decisive = row.decisive if replayed and not self.stop.asked else None
         shown = tuple(
@@ -234,13 +270,14 @@ class Search:
         if why is not None:
             return replace(row, cells=shown, note=f"is not judged: {why}")
         needless = row.weakest is not None and row.weakest.barrier_class in (BarrierClass.NONE, BarrierClass.COMPILER)
-        return replace(row, cells=shown, note=self._note(site) if needless else None)
+        return replace(row, cells=shown, note=self.note(site) if needless else None)
 
-    def _named(self, site: Site, primitive: Primitive) -> str:
+    def named(self, site: Site, primitive: Barrier) -> str:
         """What stands there: "smp_wmb: dmb"; for two sides that differ, "mb: host dsb; outer_sync, remote dmb"."""
         if primitive is Primitive.AS_BUILT:
-            barriers = map(barrier_of, site.built)
-            return ", ".join(each.name if isinstance(each, Instruction) else each.label for each in barriers)
+            return self.built(site)
+        if isinstance(primitive, Instruction):
+            return primitive.name
         if primitive in _NO_INSTRUCTION:
             return _NO_INSTRUCTION[primitive]
         side = site.side
@@ -252,14 +289,22 @@ class Search:
             said = compiled[sides[0]]
         return f"{primitive.label}: {said}"
 
-    def _note(self, site: Site) -> str:
+    def built(self, site: Site) -> str:
+        """What the compiler put there, in the words of an assembler."""
+        barriers = [barrier_of(number) for number in site.built if number]
+        return ", ".join(each.name if isinstance(each, Instruction) else each.label for each in barriers) or "nothing"
+
+    def note(self, site: Site) -> str:
         """Why no instruction is needed at `site`."""
         row, program = site, self.plan.program
         sides = tuple(Side) if row.side is None else (row.side,)
         if all(row.needs in self.platform.implicit(side) for side in sides):
-            return f"needs no instruction here: the hardware keeps {row.orders}"
+            kept = orders_text(row.needs) if row.built else row.orders
+            return f"needs no instruction here: the hardware keeps {kept}"
         if site in program.idle:
             return f"needs no barrier of its own: {program.idle[site]}"
+        if self._reached and program.stood_at.index(site) not in self._reached[0][0]:
+            return "needs no barrier within these bounds: no execution comes to it"
         return "needs no barrier of its own within these bounds: what else is coded is enough"
 
     # --- all sites at once

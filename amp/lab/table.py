@@ -12,9 +12,10 @@ from amp.errors import UsageError
 from amp.exploration.explorer import Bounds, Exploration, Explorer, Finding
 from amp.exploration.shrink import Cost, NotAgain, shrink
 from amp.lab.descriptors import INTERRUPTED
-from amp.lab.plan import BARRIERS, PLATFORM, Plan, make_plan
+from amp.lab.plan import BARRIERS, PLATFORM, Plan, check_fit, make_plan
 from amp.lab.stopping import Progress, Stop, explore, stoppable
 from amp.lab.verify import (
+    UNFIT,
     Counterexample,
     Verdict,
     as_data,
@@ -47,7 +48,7 @@ class Table:
 
     @property
     def status(self) -> str:
-        """The worst of the cells'."""
+        """The worst of the cells' that were explored."""
         found = {cell.status for cell in self.cells}
         return next(each for each in ("violation", "inconclusive", "verified") if each in found)
 
@@ -78,14 +79,21 @@ def plans_of(
     barriers: str | Sequence[str] | None,
     **asked: Any,
 ) -> list[Plan]:
-    """A plan for each platform and each class of barriers. `asked` as make_plan takes it. Raises UsageError."""
+    """A plan for each platform and each class of barriers. `asked` as make_plan takes it. Raises UsageError.
+
+    That compiled code does not fit one of several platforms is found when they are explored.
+    """
     where: list[str | Platform] = []
     for each in [platforms] if platforms is None or isinstance(platforms, str | Platform) else platforms:
         where += [each] if isinstance(each, Platform) else choices(each, tuple(PLATFORMS), PLATFORM)
     known = load(program) if isinstance(program, str) and (barriers is None or barriers == "all") else program
     default = (known.barriers if isinstance(known, Program) else "") or BARRIERS
     classes = choices(barriers, tuple(each.value for each in BarrierClass), default)
-    return [make_plan(program, platform=name, barriers=each, **asked) for name, each in product(where, classes)]
+    several = len(where) > 1
+    return [
+        make_plan(program, platform=name, barriers=each, fitted=not several, **asked)
+        for name, each in product(where, classes)
+    ]
 
 
 def verify_table(
@@ -93,8 +101,8 @@ def verify_table(
 ) -> Table:
     """Explore every plan, `bounds` for each; make the smallest counterexample small and show it in processes.
 
-    Of several, one whose platform cannot show so many processors is inconclusive, with the reason; a single one raises
-    UsageError.
+    Of several, one whose platform cannot show so many processors is inconclusive, with the reason, and one that does
+    not fit its platform says so; a single one, or if none fits, raises UsageError.
     """
     started, cells = time.monotonic(), list[Verdict]()
     if len(plans) == 1:
@@ -110,7 +118,9 @@ def verify_table(
                 cost = _cost(found)
                 if best is None or cost < best[0]:
                     best = cost, found
-        smallest = None if best is None else shown(*best[1])
+        smallest = None if best is None else shown(*best[1], stop)
+    if all(cell.unfit for cell in cells):
+        raise UsageError(cells[0].exploration.bound or UNFIT)
     return Table(tuple(cells), smallest, time.monotonic() - started, stop.asked)
 
 
@@ -125,6 +135,10 @@ def _cost(found: Found) -> tuple[bool, int, Cost]:
 
 def _explored(plan: Plan, bounds: Bounds, stop: Stop, runs: Progress | None) -> tuple[Verdict, Found | None]:
     started = time.monotonic()
+    try:
+        check_fit(plan)
+    except UsageError as error:
+        return Verdict(plan, Exploration(bound=str(error)), None, 0.0, unfit=True), None
     try:
         check_observers(_platform(plan), plan.program.placement)
     except UsageError as error:

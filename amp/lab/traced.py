@@ -1,185 +1,197 @@
-"""One execution of compiled code, in order: each access with its line, its instruction and its value, as it happens.
+"""An explorer's execution as a trace: what no run of processes shows can be drawn and explained as one that they do.
 
-It is the explorer's, on a machine that reorders nothing (`sc`), so atomics are in it as well. Whose turn it is, a seed
-decides.
+The execution is told in an order in which it may happen (amp.exploration.schedule.order_of). A store is issued before
+whatever of its processor comes behind it in the program; a load that comes later than that is a deferred one, and
+`Trace.issued` says where it stood in the program. With siblings and others on a machine there is no trace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from itertools import islice
-from operator import itemgetter
-from typing import Any, Final
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
-from amp.code.code import Function
-from amp.code.kept import keep, text_of
-from amp.errors import UsageError
-from amp.exploration.execution import DOORBELL, READ, Event, Execution, is_wait
-from amp.exploration.explorer import Chooser
-from amp.exploration.schedule import order_of
-from amp.lab.plan import Plan, make_plan
-from amp.lab.verify import explorer_of
-from amp.ordering.sites import Site
-from amp.report.places import place_text
+from amp.exploration.schedule import DOORBELL, READ, Event, Execution, order_of
+from amp.ordering.placement import Orders2
+from amp.ordering.sites import Sites
+from amp.report.trace import EventFlag, EventKind, Trace
 
-IN_ORDER: Final = "sc"
-ATTEMPTS: Final = 64
-_LOAD, _STORE, _BARRIER = range(3)
+_RECORD: Final = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
+Place = tuple[str, int]
+Passage = tuple[int, int, int, int]  # (cpu, the event it stands before, barrier, site)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a part does. `kind` is load, store, barrier, doorbell, interrupt or print.
+def traced(
+    execution: Execution,
+    passages: Sequence[Passage],
+    sites: Sites,
+    arrangement: Sequence[Orders2],
+    lines: Mapping[tuple[int, str, int], Place],
+) -> Trace | None:
+    """The trace; None of an execution with siblings and others.
 
-    `where` is the variable, the site, or the CPU that is rung; `value` of a load and a store.
+    `lines` says where the accesses stand: by (cpu, "loads" or "stores" or "barriers", number).
     """
-
-    part: str
-    kind: str
-    where: str
-    value: int | None = None
-    line: str = ""
-    function: str = ""
-    instruction: str = ""
-
-    def __str__(self) -> str:
-        gives = {"load": " -> ", "store": " = "}.get(self.kind, "")
-        return f"{self.kind} {self.where}{gives}{self.value if gives else ''}".rstrip()
+    return None if execution.staged else _Telling(execution, passages, sites, arrangement, lines).trace()
 
 
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """The execution. `finding` is what a part found, with its name; `bound` the bound that a part has reached."""
+@dataclass(slots=True)
+class _Telling:
+    execution: Execution
+    passages: Sequence[Passage]
+    sites: Sites
+    arrangement: Sequence[Orders2]
+    lines: Mapping[tuple[int, str, int], Place]
+    records: list[bytes] = field(default_factory=list)
+    places: dict[int, Place] = field(default_factory=dict)
+    issued: dict[int, int] = field(default_factory=dict)  # by load: of the first thing behind it in the program
+    numbers: dict[int, int] = field(default_factory=dict)  # of stores, by event
+    behind: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by CPU: (event, number) of what is told
+    newest: dict[tuple[int, int], int] = field(default_factory=dict)  # by granule and byte: the last visible event
+    waiting: dict[int, list[tuple[int, int, Passage | None]]] = field(default_factory=dict)
 
-    plan: Plan
-    steps: tuple[Step, ...]
-    finding: tuple[str, str] | None
-    bound: str | None
+    def trace(self) -> Trace:
+        """See `traced`."""
+        counts: dict[int, int] = {}
+        for passage in self.passages:
+            self.waiting.setdefault(passage[0], []).append((passage[1], 0, passage))
+        for at, each in enumerate(self.execution.events, 1):
+            if each.kind != READ:
+                self.waiting.setdefault(each.cpu, []).append((at, 1, None))
+        for queue in self.waiting.values():
+            queue.sort(key=lambda item: item[:2])
+        for number in order_of(self.execution):
+            event = self.execution.events[number - 1]
+            self._issue(event.cpu, number, counts)
+            self._load(number, event) if event.kind == READ else self._arrive(number, event)
+        for cpu in list(self.waiting):
+            self._issue(cpu, len(self.execution.events) + 1, counts)
+        found = Trace(b"".join(self.records), first=1, digest=0, sites=self.sites)
+        found.places = MappingProxyType(self.places)
+        found.issued = MappingProxyType(self.issued)
+        return found
 
-    @property
-    def status(self) -> str:
-        return "violation" if self.finding else "inconclusive" if self.bound else "holds"
+    def _issue(self, cpu: int, up_to: int, counts: dict[int, int]) -> None:
+        """What stands in the CPU's program up to that event, and is no load."""
+        queue = self.waiting.get(cpu, [])
+        while queue and queue[0][0] <= up_to:
+            event, _, passage = queue.pop(0)
+            if passage is None:
+                self._store(event, self.execution.events[event - 1])
+            else:
+                number = counts.get(cpu, 0)
+                counts[cpu] = number + 1
+                self._barrier(passage, number)
 
-    @property
-    def exit_status(self) -> int:
-        return {"violation": 1, "inconclusive": 3, "holds": 0}[self.status]
+    def _add(self, kind: EventKind, event: int, cpu: int, place: tuple[str, int] | None = None, **fields: int) -> int:
+        """An event of the trace: its number. `place`: which access of its kind it is."""
+        record = _RECORD.pack(
+            fields.get("value", 0),
+            fields.get("store", 0),
+            fields.get("newest", 0),
+            fields.get("address", 0),
+            fields.get("size", 0),
+            cpu,
+            kind,
+            fields.get("site", 0),
+            fields.get("primitive", 0),
+            fields.get("orders", 0),
+            fields.get("flags", 0),
+            fields.get("load", 0),
+        )
+        self.records.append(record)
+        number = len(self.records)
+        line = None if place is None else self.lines.get((cpu, *place))
+        if line is not None:
+            self.places[number] = line
+        if kind not in (EventKind.VISIBLE, EventKind.RUNG):
+            self.behind.setdefault(cpu, []).append((event, number))
+        return number
 
-    def told(self) -> Iterator[str]:
-        """A line a step, and how it ended."""
-        for number, each in enumerate(self.steps, 1):
-            code = f"{each.function}: {each.instruction}" if each.function else ""
-            yield f"{number:>4} {each.part:<8} {each!s:<34} {each.line:<16} {code}".rstrip()
-        yield self.ending
-
-    @property
-    def ending(self) -> str:
-        """How it ended, in a line."""
-        if self.finding is not None:
-            return f"violation by the {self.finding[0]}: {self.finding[1]}"
-        return f"stopped after {self.bound}" if self.bound else "every part has ended"
-
-
-def trace_in_order(program: str, seed: int) -> Traced:
-    """Run `program`, an ELF file's reference, once. Raises UsageError for any other."""
-    plan = make_plan(program, platform=IN_ORDER)
-    codes = [getattr(part.load(), "function", None) for part in plan.program.parts]
-    parts = [code for code in codes if isinstance(code, Function)]
-    if len(parts) < len(codes):
-        raise UsageError(f"{program} has parts that are not compiled: `amp run` traces those")
-    explorer = explorer_of(plan)
-    for part in parts:
-        keep(part.engine)
-    found = None
-    with closing(explorer.samples(Chooser.SC, seed)) as samples:
-        for found in islice(samples, ATTEMPTS):  # one that could not go on is made anew
-            if found is not None or explorer.bound or int(explorer.core.stats()["executions"]):
-                break
-    names = plan.program.part_names
-    steps = _Steps(plan, parts, Execution.of(explorer.core.events()))
-    finding = None if found is None else (names[found.cpu], str(found.error))
-    return Traced(plan, tuple(steps.all()), finding, explorer.bound if finding is None else None)
-
-
-def as_data(traced: Traced) -> dict[str, Any]:
-    """As one JSON object."""
-    return {
-        "command": "code run",
-        "status": traced.status,
-        "program": traced.plan.program.name,
-        "violations": int(traced.finding is not None),
-        "executions": 1,
-        "states": len(traced.steps),
-        "seconds": 0.0,
-        "finding": None if traced.finding is None else {"part": traced.finding[0], "text": traced.finding[1]},
-        "bound": traced.bound,
-        "steps": [
-            {
-                **{"part": each.part, "kind": each.kind, "where": each.where, "value": each.value},
-                **{"line": each.line, "function": each.function, "instruction": each.instruction},
-            }
-            for each in traced.steps
-        ],
-    }
-
-
-class _Steps:
-    """The steps of one execution: accesses in their order, what else a part does before its next access."""
-
-    def __init__(self, plan: Plan, parts: list[Function], execution: Execution) -> None:
-        self._plan, self._parts, self._execution = plan, parts, execution
-        self._kept = [part.engine.core.places() for part in parts]
-        # What is no access, by part: (behind how many accesses and barriers, the step), the next one last.
-        self._others = [self._of_part(cpu)[::-1] for cpu in range(len(parts))]
-
-    def all(self) -> Iterator[Step]:
-        events = self._execution.events
-        for number in order_of(self._execution):
-            event = events[number - 1]
-            if event.part:
-                continue
-            if event.kind == READ and is_wait(self._execution, event):
-                yield Step(self._name(event.cpu), "interrupt", "its doorbell has rung")
-                continue
-            kept = self._kept[event.cpu][_LOAD if event.kind == READ else _STORE]
-            if event.call < len(kept):
-                pc, value, _, before = kept[event.call]
-                yield from self._until(event.cpu, before)
-                yield self._access(event, pc, value)
-        for cpu in range(len(self._parts)):
-            yield from self._until(cpu, None)
-
-    def _access(self, event: Event, pc: int, value: int) -> Step:
+    def _store(self, number: int, event: Event) -> None:
+        place = ("stores", event.call)
         if event.kind == DOORBELL:
-            return self._step(event.cpu, "doorbell", f"of the {self._name(value)}", pc)
-        first = event.address + (event.mask & -event.mask).bit_length() - 1
-        return self._step(event.cpu, "load" if event.kind == READ else "store", self._plan.name_of(first), pc, value)
+            self.numbers[number] = self._add(EventKind.KICK, number, event.cpu, place, address=event.address)
+            return
+        address, size, value = _scalar(event)
+        self.numbers[number] = self._add(
+            EventKind.STORE,
+            number,
+            event.cpu,
+            place,
+            address=address,
+            size=size,
+            value=value,
+            flags=int(_atomic(event)),
+        )
 
-    def _until(self, cpu: int, before: int | None) -> Iterator[Step]:
-        others = self._others[cpu]
-        while others and (before is None or others[-1][0] <= before):
-            yield others.pop()[1]
+    def _arrive(self, number: int, event: Event) -> None:
+        kind = EventKind.RUNG if event.kind == DOORBELL else EventKind.VISIBLE
+        self._add(kind, number, event.cpu, address=event.address, size=event.mask, store=self.numbers[number])
+        for byte in _bytes(event):
+            self.newest[event.address, byte] = number
 
-    def _of_part(self, cpu: int) -> list[tuple[int, Step]]:
-        part = self._parts[cpu]
-        said = [(at, Step(self._name(cpu), "print", text)) for at, text in part.engine.core.said()]
-        barriers = [
-            (before, self._step(cpu, "barrier", self._site(part, pc), pc))
-            for pc, _, _, before in self._kept[cpu][_BARRIER]
-        ]
-        return sorted([*said, *barriers], key=itemgetter(0))
+    def _load(self, number: int, event: Event) -> None:
+        sources = [source for source in event.sources if source > 0]
+        if sources and self.execution.events[sources[0] - 1].kind == DOORBELL:
+            self._add(EventKind.TAKEN, number, event.cpu)
+            return
+        source = max(sources, default=0)
+        newest = max((self.newest.get((event.address, byte), 0) for byte in _bytes(event)), default=0)
+        own = source > 0 and self.execution.events[source - 1].cpu == event.cpu
+        pending = own and source not in self.newest.values()
+        later = [mine for at, mine in self.behind.get(event.cpu, []) if at > number]
+        flags = _atomic(event)
+        if newest and newest != source and not pending:
+            flags |= EventFlag.STALE
+        if pending:
+            flags |= EventFlag.FORWARDED
+        if later:
+            flags |= EventFlag.DEFERRED
+        address, size, value = _scalar(event)
+        mine = self._add(
+            EventKind.LOAD,
+            number,
+            event.cpu,
+            ("loads", event.call),
+            address=address,
+            size=size,
+            value=value,
+            store=self.numbers.get(source, 0),
+            newest=self.numbers.get(newest, 0) if flags & EventFlag.STALE else 0,
+            flags=int(flags),
+            load=event.call & 0xFFFF,
+        )
+        if later:
+            self.issued[mine] = min(later)
 
-    def _site(self, part: Function, pc: int) -> str:
-        site: Site | None = self._plan.program.sites.at(part.sites.get(pc, 0))
-        return "" if site is None else site.orders.partition(" in ")[0]
+    def _barrier(self, passage: Passage, number: int) -> None:
+        cpu, event, barrier, site = passage
+        orders = self.arrangement[cpu]
+        self._add(
+            EventKind.BARRIER,
+            event,
+            cpu,
+            ("barriers", number),
+            site=site,
+            primitive=barrier,
+            orders=int(orders.far[barrier]),
+            value=int(orders.near[barrier]),
+        )
 
-    def _step(self, cpu: int, kind: str, where: str, pc: int, value: int | None = None) -> Step:
-        engine = self._parts[cpu].engine
-        place = engine.listing.image.lines.at(pc)
-        function, _, text = text_of(engine, pc).partition(": ")
-        return Step(self._name(cpu), kind, where, value, place_text(place) if place else "", function, text)
 
-    def _name(self, cpu: int) -> str:
-        names = self._plan.program.part_names
-        return names[cpu] if cpu < len(names) else f"CPU {cpu}"
+def _atomic(event: Event) -> EventFlag:
+    return EventFlag.ATOMIC if event.partner else EventFlag(0)
+
+
+def _bytes(event: Event) -> list[int]:
+    return [byte for byte in range(8) if event.mask >> byte & 1]
+
+
+def _scalar(event: Event) -> tuple[int, int, int]:
+    """(address of the first byte, bytes, value)"""
+    found = _bytes(event)
+    first, size = found[0], found[-1] - found[0] + 1
+    return event.address + first, size, event.value >> 8 * first & (1 << 8 * size) - 1

@@ -7,17 +7,16 @@ is that run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from amp.errors import AmpError, Stall, UsageError
 from amp.exploration.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
 from amp.exploration.follow import follow
-from amp.exploration.schedule import READ, Event, Execution
+from amp.exploration.schedule import Execution
 from amp.exploration.shrink import Shrunk, shrink, told
-from amp.exploration.story import story
+from amp.lab.beyond import unrepeated
 from amp.lab.descriptors import INTERRUPTED
 from amp.lab.machine import Machine as TwoProcesses
 from amp.lab.machine import Outcome
@@ -25,11 +24,12 @@ from amp.lab.plan import Plan
 from amp.lab.run import Witness, check_ended, finding_data
 from amp.lab.run import witness as explained_witness
 from amp.lab.stopping import Progress, Stop, explore, stoppable
-from amp.machine.config import Report, RunConfig, Tally
+from amp.machine.config import RunConfig, Tally
 from amp.machine.script import Script
 from amp.programs.program import Code
 from amp.report.counts import count_of, processes
 
+UNFIT: Final = "does not fit"
 LOOK_EVERY: Final = 64  # runs by chance between two looks at the clock
 
 
@@ -62,16 +62,19 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of it."""
+    """What came of it. `unfit`: nothing, for the code does not fit the platform; the exploration's bound says why."""
 
     plan: Plan
     exploration: Exploration
     counterexample: Counterexample | None
     seconds: float
     interrupted: bool = False  # Ctrl-C
+    unfit: bool = False
 
     @property
     def status(self) -> str:
+        if self.unfit:
+            return UNFIT
         if self.exploration.finding is not None:
             return "violation"
         return "verified" if self.exploration.bound is None else "inconclusive"
@@ -93,9 +96,8 @@ def explorer_of(plan: Plan) -> Explorer:
     machine = Machine(plan.platform, plan.sites, memory, program.placement)
     codes = [part.load() for part in program.parts]
     classes = [code.of_class for code in codes if hasattr(code, "of_class")]
-    explorer = Explorer(machine, [_part(code, plan.config) for code in codes], classes=classes)
-    explorer.core.set_hazards(all(getattr(code, "hazards", False) for code in codes))
-    return explorer
+    hazards = all(getattr(code, "hazards", False) for code in codes)
+    return Explorer(machine, [_part(code, plan.config) for code in codes], classes=classes, hazards=hazards)
 
 
 def _part(code: Code, config: RunConfig) -> Program:
@@ -121,7 +123,7 @@ def verify(plan: Plan, bounds: Bounds, progress: Progress | None = None) -> Verd
         check_touched(plan, explorer, exploration)
         found = None
         if exploration.finding is not None:
-            found = shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop))
+            found = shown(*fewest_messages(plan, explorer, exploration.finding, bounds, stop), stop)
     return Verdict(plan, exploration, found, time.monotonic() - started, stop.asked)
 
 
@@ -172,7 +174,7 @@ def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counte
         if again is not None:
             return shown(plan, explorer, again, smaller)
     why = why or "the explorer itself found nothing along its schedule: a defect of amp"
-    return Counterexample(plan, as_it_is, _unrepeated(plan, finding, execution, why), smaller)
+    return Counterexample(plan, as_it_is, unrepeated(plan, explorer, finding, why), smaller)
 
 
 def along(plan: Plan, script: Script) -> Verdict:
@@ -205,55 +207,35 @@ def fewest_messages(
     return plan, explorer, finding, smaller
 
 
-def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str) -> Counterexample:
-    """The finding made small, and shown in processes."""
-    execution = Execution.of(explorer.core.events())
-    shrunk = told(finding, execution)
+def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str, stop: Stop | None = None) -> Counterexample:
+    """The finding made small, shown in processes, and with what repairs the program."""
+    from amp.lab.repair import repair  # noqa: PLC0415  (it explores, by what is here)
+
+    shrunk = told(finding, Execution.of(explorer.core.events()))
     try:
         shrunk = shrink(explorer, finding)
         if shrunk.script is not None:
             plan = plan.with_config(script=shrunk.script.token())
         witness = replay(plan, shrunk)
     except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
-        where = _standing(plan)
-        with suppress(UsageError):  # the choices fitted a moment ago
-            explorer.replay(shrunk.finding.choices)
-            execution = Execution.of(explorer.core.events())
-        witness = _unrepeated(plan, shrunk.finding, execution, " ".join(str(error).split()), where)
-    return Counterexample(plan, shrunk, witness, smaller)
+        witness = unrepeated(plan, explorer, shrunk.finding, " ".join(str(error).split()))
+    return Counterexample(plan, shrunk, witness.repaired(repair(plan, stop=stop)), smaller)
 
 
-def _standing(plan: Plan) -> Callable[[Event], str]:
-    """Where in compiled code the events of the explorer's next run stand."""
-    functions: list[Any] = [getattr(part.load(), "function", None) for part in plan.program.parts]
-    if None in functions:
-        return lambda _: ""
-    from amp.code.kept import keep, standing  # noqa: PLC0415  (only where there is compiled code)
+def retold(plan: Plan, found: Witness) -> Witness:
+    """A saved finding that processes do not repeat, with its trace: explored once more.
 
-    for function in functions:
-        keep(function.engine)
+    As it was saved where that does not lead to it again, within what is allowed for it.
+    """
+    from amp.lab.repair import BOUNDS  # noqa: PLC0415
 
-    def where(event: Event) -> str:
-        return standing(functions[event.cpu].engine, "loads" if event.kind == READ else "stores", event.call)
-
-    return where
-
-
-def _unrepeated(
-    plan: Plan, finding: Finding, execution: Execution, why: str, where: Callable[[Event], str] = lambda _: ""
-) -> Witness:
-    """The finding as the explorer has it. `why` says why processes did not repeat it."""
-    found = Report(
-        outcome="violation",
-        kind=type(finding.error).__name__,
-        text=str(finding.error),
-        address=getattr(finding.error, "address", None),
-    )
-    done = Report(outcome="done")
-    reports = tuple(found if cpu == finding.cpu else done for cpu in range(len(plan.program.parts)))
-    outcome = Outcome(plan.config, reports, finding.cpu, 0, 0)
-    steps = tuple(story(execution, plan.name_of, plan.program.part_names, where))
-    return Witness(plan.config.seed, outcome, None, None, not_repeated=why, story=steps)
+    explorer = explorer_of(plan)
+    finding = explore(explorer, BOUNDS, Stop()).finding
+    report = found.outcome.finding
+    if finding is None or report is None or str(finding.error) != report.text:
+        return found
+    again = unrepeated(plan, explorer, shrink(explorer, finding).finding, found.not_repeated)
+    return replace(found, trace=again.trace, explanation=again.explanation)
 
 
 def replay(plan: Plan, shrunk: Shrunk) -> Witness:

@@ -21,7 +21,9 @@ from amp.errors import AmpError, UsageError
 from amp.files import open_regular, read_whole
 from amp.lab.machine import Machine, Outcome
 from amp.lab.plan import Plan, sites_for
+from amp.lab.repair import repair
 from amp.lab.run import Witness, check_ended, explain, trace_of
+from amp.lab.verify import retold
 from amp.machine.config import Lines, Mode, Report, RunConfig
 from amp.machine.script import Script
 from amp.ordering import platform as find_platform
@@ -97,7 +99,7 @@ def content(plan: Plan, found: Witness) -> bytes:
         digest=f"{outcome.digest:016x}",
         events=outcome.events,
         story=found.story or tuple(story_of(plan, found)),
-        trace=b"" if found.trace is None else zlib.compress(found.trace.to_bytes()),
+        trace=b"" if found.trace is None or found.not_repeated else zlib.compress(found.trace.to_bytes()),
         not_repeated=found.not_repeated,
         lines=found.lines,
     )
@@ -127,7 +129,8 @@ def load(path: str, program: str | None = None) -> tuple[Plan, Witness]:
 
     `program` says where its program is now, if not where it was.
     """
-    return _opened(path, program)[:2]
+    plan, found, _ = _opened(path, program)
+    return plan, (retold(plan, found) if found.not_repeated else found).repaired(repair(plan))
 
 
 def replay(path: str, program: str | None = None, *, stale: bool = False) -> tuple[Plan, Witness, Outcome, bool]:

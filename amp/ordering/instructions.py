@@ -21,7 +21,10 @@ RR, RW, WR, WW, WD = Orders.RR, Orders.RW, Orders.WR, Orders.WW, Orders.WD
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One row. `isa` is the instruction set; `name` is how an assembler writes it."""
+    """One row. `isa` is the instruction set; `name` is how an assembler writes it.
+
+    `of_access`: it is no instruction of its own, but what an access orders that is made in this way.
+    """
 
     number: int
     isa: str
@@ -29,11 +32,12 @@ class Instruction:
     orders: Orders
     reach: Reach
     source: str
+    of_access: bool = False
 
     @property
     def label(self) -> str:
-        """The name in option values: "dmb-ish"."""
-        return self.name.replace(" ", "-")
+        """The name in option values: "dmb-ish", "fence-w-w"."""
+        return self.name.replace(" ", "-").replace(",", "-")
 
 
 A64: Final = "aarch64"
@@ -43,6 +47,7 @@ X86: Final = "x86-64"
 RISCV: Final = "riscv"  # rows of both widths
 RISCV32: Final = "riscv32"
 RISCV64: Final = "riscv64"
+ISA_OF_ROWS: Final[Mapping[str, str]] = MappingProxyType({RISCV32: RISCV, RISCV64: RISCV})
 
 _V8: Final = "Arm ARM DDI 0487, B2.3; C6.2, DMB and DSB: the options name a domain and the accesses"
 _V8_DSB: Final = f"{_V8}; a DSB also holds back every later instruction"
@@ -69,7 +74,7 @@ def _a64() -> list[Instruction]:
         # Between an atomic operation's acquire and release nothing that is before or after it comes through.
         ("acquire-release", ALL_ORDERS | Orders.RCSC),
     ):
-        rows.append(Instruction(FIRST + len(rows), A64, name, orders, Reach.OUTER, _V8_ACCESS))
+        rows.append(Instruction(FIRST + len(rows), A64, name, orders, Reach.OUTER, _V8_ACCESS, of_access=True))
     return rows
 
 
@@ -92,6 +97,25 @@ def _armv7(first: int) -> list[Instruction]:
     return rows
 
 
+# A DSB and, behind it, a store to the register of an outer cache that drains it: what Linux's mb() and wmb() are there.
+_DRAIN: Final = (
+    "Linux v6.1 arch/arm/include/asm/barrier.h, __arm_heavy_mb; arch/arm/mm/cache-l2x0.c, l2c210_sync; L2C-310 TRM "
+    "DDI 0246, Cache Sync: drains the store buffer"
+)
+DRAINED: Final = "; outer_sync"  # behind the name of the DSB
+
+
+def _drained(first: int) -> list[Instruction]:
+    """Only of what has reached the outer cache: a DSB of a nearer domain has waited for less."""
+    rows: list[Instruction] = []
+    for each in _armv7(0):
+        if each.isa == ARMV7_A and each.name.startswith("dsb") and each.reach >= Reach.OUTER:
+            rows.append(
+                Instruction(first + len(rows), ARMV7_A, f"{each.name}{DRAINED}", each.orders, Reach.SYSTEM, _DRAIN)
+            )
+    return rows
+
+
 _SDM: Final = "Intel SDM vol. 3A, 8.2 and 8.3; vol. 2, MFENCE, SFENCE, LFENCE"
 _X86: Final = (
     ("mfence", ALL_ORDERS),
@@ -102,7 +126,10 @@ _X86: Final = (
 
 
 def _x86(first: int) -> list[Instruction]:
-    return [Instruction(first + n, X86, name, orders, Reach.SYSTEM, _SDM) for n, (name, orders) in enumerate(_X86)]
+    return [
+        Instruction(first + n, X86, name, orders, Reach.SYSTEM, _SDM, of_access=name == "lock")
+        for n, (name, orders) in enumerate(_X86)
+    ]
 
 
 # A fence names what is before and after it: r, w memory; o a device's output. What it names of input (i), and of output
@@ -123,7 +150,7 @@ def _riscv(first: int) -> list[Instruction]:
     rows.append(("fence.tso", RR | RW | WW))
     rows += [("aq", RR | RW | Orders.RCSC), ("rl", RW | WW | Orders.RCSC), ("aq.rl", ALL_ORDERS | Orders.RCSC)]
     return [
-        Instruction(first + number, RISCV, name, orders, Reach.SYSTEM, _RVWMO)
+        Instruction(first + number, RISCV, name, orders, Reach.SYSTEM, _RVWMO, of_access=not name.startswith("fence"))
         for number, (name, orders) in enumerate(rows)
     ]
 
@@ -131,7 +158,7 @@ def _riscv(first: int) -> list[Instruction]:
 def _all() -> tuple[Instruction, ...]:
     """In this order for good: numbers never change meaning."""
     rows = _a64()
-    for more in (_armv7, _x86, _riscv):
+    for more in (_armv7, _x86, _riscv, _drained):
         rows += more(FIRST + len(rows))
     return tuple(rows)
 
@@ -147,6 +174,25 @@ Barrier = Primitive | Instruction
 def barrier_of(number: int) -> Barrier:
     """The barrier that a trace has the number of. Raises ValueError."""
     return BY_NUMBER[number] if number in BY_NUMBER else Primitive(number)
+
+
+def number_of(barrier: Barrier) -> int:
+    """The way back: what traces, and the core, have of a barrier."""
+    return barrier.number if isinstance(barrier, Instruction) else int(barrier)
+
+
+def cost(row: Instruction) -> tuple[bool, int, int]:
+    """Cheaper is what holds less back: a dmb before a dsb, then what orders fewer pairs, then what reaches less far."""
+    return row.name.startswith("dsb"), (row.orders & ~Orders.RCSC).bit_count(), row.reach
+
+
+def rows_of(isa: str) -> tuple[Instruction, ...]:
+    """The barrier instructions of an instruction set, the cheapest first: what may be put where a barrier is wanted.
+
+    Both widths of RISC-V have the same.
+    """
+    found = [row for row in INSTRUCTIONS if row.isa == ISA_OF_ROWS.get(isa, isa) and not row.of_access]
+    return tuple(sorted(found, key=cost))
 
 
 def promise_of(barrier: Barrier) -> Orders:

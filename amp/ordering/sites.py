@@ -17,10 +17,12 @@ from typing import Any, Final
 
 from amp.errors import UsageError
 from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.instructions import Barrier, rows_of
 from amp.ordering.platforms import Side
 
+PLAIN: Final = "plain"  # an access that has lost what it orders
 SITES_LIMIT: Final = 255  # of one program: a trace has a byte for the number, and 0 is no site
-_NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,63}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_][\w.:+@-]{0,63}", re.ASCII)
 
 
 class Site:
@@ -32,17 +34,24 @@ class Site:
     `symptom` says what is seen when the barrier is missing, `role` who stands there in the protocol's words ("driver"),
     `side` on which machine (None: on both). `mailbox` is the barrier half of a mailbox access that may stand there:
     WRITEL before a doorbell (so where `needs` has WD), READL behind an interrupt. `source` cites the rule's origin.
-    `built`: the barriers that stand there in compiled code, by their numbers (amp.ordering.instructions).
+
+    Of compiled code: `built` are the barriers that stand there, by their numbers (amp.ordering.instructions), `isas`
+    the instruction sets whose barriers may stand there instead. A site `of_access` is no barrier but accesses that
+    order by themselves, a load-acquire or a store-release: they may be made plain ones, and nothing else. `fixed` says
+    why not even that can be.
 
     Raises UsageError for a name that is no word, for unknown pairs and kinds.
     """
 
     __slots__ = (
         "built",
+        "fixed",
+        "isas",
         "kind",
         "mailbox",
         "name",
         "needs",
+        "of_access",
         "orders",
         "pairs_with",
         "role",
@@ -62,6 +71,9 @@ class Site:
     mailbox: Primitive | None
     source: str
     built: tuple[int, ...]
+    isas: tuple[str, ...]
+    of_access: bool
+    fixed: str
 
     def __init__(
         self,
@@ -77,9 +89,14 @@ class Site:
         mailbox: Primitive | None = None,
         source: str = "",
         built: Iterable[int] = (),
+        isas: Iterable[str] = (),
+        of_access: bool = False,
+        fixed: str = "",
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise UsageError(f"site name is {name!r:.80}, expected a word of letters, digits, '_', '-', '.' and ':'")
+            raise UsageError(
+                f"site name is {name!r:.80}, expected a word of letters, digits, '_', '-', '+', '.' and ':'"
+            )
         pairs = _orders(name, needs)
         if mailbox is None and pairs & Orders.WD:
             mailbox = Primitive.WRITEL
@@ -95,6 +112,9 @@ class Site:
             "mailbox": mailbox,
             "source": source,
             "built": tuple(built),
+            "isas": tuple(isas),
+            "of_access": of_access,
+            "fixed": fixed,
         }
         for field_name, value in values.items():
             object.__setattr__(self, field_name, value)
@@ -104,6 +124,11 @@ class Site:
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a Site does not change: {name}")
+
+    @property
+    def is_place(self) -> bool:
+        """Is it a place in compiled code at which nothing stands as built?"""
+        return self.built == (int(Primitive.NONE),)
 
     def __repr__(self) -> str:
         return f"Site({self.name!r}, {self.orders!r}, needs={orders_names(self.needs)!r}, kind={self.kind.value!r})"
@@ -210,39 +235,51 @@ NO_SITES: Final = Sites()
 
 
 @dataclass(frozen=True, slots=True)
-class SiteMap(Mapping[Site, Primitive]):
-    """Which primitive stands at each of `sites`. A value: `weaken` gives a new one. `name` is how a report calls it."""
+class SiteMap(Mapping[Site, Barrier]):
+    """Which barrier stands at each of `sites`: a primitive, or of compiled code an instruction.
+
+    A value: `weaken` gives a new one. `name` is how a report calls it.
+    """
 
     name: str
     sites: Sites
-    primitives: tuple[Primitive, ...]  # by site number, that of number 1 first
+    barriers: tuple[Barrier, ...]  # by site number, that of number 1 first
     numbers: Mapping[Site, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        assert len(self.primitives) == len(self.sites), self.primitives
+        assert len(self.barriers) == len(self.sites), self.barriers
         object.__setattr__(self, "numbers", self.sites.numbers)
 
-    def __getitem__(self, site: Site) -> Primitive:
-        return self.primitives[self.numbers[site] - 1]
+    def __getitem__(self, site: Site) -> Barrier:
+        return self.barriers[self.numbers[site] - 1]
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self.sites)
 
     def __len__(self) -> int:
-        return len(self.primitives)
+        return len(self.barriers)
 
     @classmethod
     def for_class(cls, barrier_class: BarrierClass, sites: Sites = NO_SITES) -> SiteMap:
-        """Every site calls the primitive of `barrier_class` for its kind."""
-        return cls(barrier_class.value, sites, tuple(primitive_for(barrier_class, site.kind) for site in sites))
+        """Every site calls the primitive of `barrier_class` for its kind; what is no barrier stays as built."""
+        barriers = (
+            Primitive.AS_BUILT if site.of_access or site.is_place else primitive_for(barrier_class, site.kind)
+            for site in sites
+        )
+        return cls(barrier_class.value, sites, tuple(barriers))
 
-    def weaken(self, site: Site, to: BarrierClass | Primitive) -> SiteMap:
-        """This map with `to` at `site`: a primitive, or the one of that class for the site's kind."""
-        primitive = to if isinstance(to, Primitive) else primitive_for(to, site.kind)
-        assert stands_at(primitive, site), f"{primitive.label} at {site.name}"
-        primitives = list(self.primitives)
-        primitives[self.numbers[site] - 1] = primitive
-        return SiteMap(f"{self.name}, {site.name}={primitive.label}", self.sites, tuple(primitives))
+    def weaken(self, site: Site, to: BarrierClass | Barrier) -> SiteMap:
+        """This map with `to` at `site`: a barrier, or the primitive of that class for the site's kind."""
+        barrier = primitive_for(to, site.kind) if isinstance(to, BarrierClass) else to
+        assert not isinstance(barrier, Primitive) or stands_at(barrier, site), f"{barrier.label} at {site.name}"
+        return self.put({site: barrier}, f"{self.name}, {site.name}={label_at(barrier, site)}")
+
+    def put(self, at: Mapping[Site, Barrier], name: str | None = None) -> SiteMap:
+        """This map with these barriers, under that name."""
+        barriers = list(self.barriers)
+        for site, barrier in at.items():
+            barriers[self.numbers[site] - 1] = barrier
+        return SiteMap(self.name if name is None else name, self.sites, tuple(barriers))
 
 
 # writel() and readl() are accesses to the mailbox: their barrier halves mean nothing at any other site.
@@ -254,7 +291,25 @@ def stands_at(primitive: Primitive, site: Site) -> bool:
     """May the code at `site` call `primitive`?"""
     if primitive is Primitive.AS_BUILT:
         return bool(site.built)
+    if site.of_access:
+        return primitive is Primitive.NONE and not site.fixed
     return primitive not in _MAILBOX_HALVES or primitive is site.mailbox
+
+
+def label_at(barrier: Barrier, site: Site) -> str:
+    """What `--weaken` calls it there: an access that orders, and does not any more, is plain."""
+    return PLAIN if site.of_access and barrier is Primitive.NONE else barrier.label
+
+
+def barriers_at(site: Site) -> dict[str, Barrier]:
+    """All that may stand at `site`, by the names that `--weaken` takes: classes, instructions, primitives."""
+    if site.of_access:
+        kept: dict[str, Barrier] = {Primitive.AS_BUILT.label: Primitive.AS_BUILT}
+        return kept if site.fixed else {PLAIN: Primitive.NONE, BarrierClass.NONE.value: Primitive.NONE, **kept}
+    rows = [{row.label: row for row in rows_of(isa)} for isa in site.isas]
+    common = {label: row for label, row in rows[0].items() if all(label in other for other in rows)} if rows else {}
+    primitives = {each.label: each for each in Primitive if stands_at(each, site)}
+    return {**{cls.value: primitive_for(cls, site.kind) for cls in BarrierClass}, **common, **primitives}
 
 
 def _unknown(what: str, given: str, known: Collection[str]) -> UsageError:
@@ -273,10 +328,12 @@ def parse_policy(text: str, sites: Sites, policies: Mapping[str, SiteMap] = NO_P
     return policies[name] if name in policies else SiteMap.for_class(BarrierClass(name), sites)
 
 
-def parse_weaken(text: str, sites: Sites) -> tuple[Site, Primitive]:
-    """What `--weaken` asks for: "S1=none", "publish=dma", or a primitive by name, "S1=smp_rmb".
+def parse_weaken(text: str, sites: Sites) -> tuple[Site, Barrier]:
+    """What `--weaken` asks for: "S1=none", "publish=dma", or a barrier by name, "S1=smp_rmb", "ring.c:75=dmb-ish".
 
-    Raises UsageError if there is no "=", the site or the barrier is unknown, or the primitive has no meaning there.
+    Of accesses that order by themselves: "ring.c:51=plain".
+
+    Raises UsageError if there is no "=", the site or the barrier is unknown, or the barrier has no meaning there.
     """
     name, equals, barrier = text.partition("=")
     if not equals:
@@ -290,10 +347,9 @@ def parse_weaken(text: str, sites: Sites) -> tuple[Site, Primitive]:
     if found is None:
         raise _unknown("weaken: site", name, sites.names)
     site = sites[found]
-    label = barrier.strip().lower()
-    classes = {cls.value: primitive_for(cls, site.kind) for cls in BarrierClass}
-    primitives = {primitive.label: primitive for primitive in Primitive if stands_at(primitive, site)}
-    known = primitives | classes
+    known, label = barriers_at(site), barrier.strip().lower()
+    if label not in known and site.fixed:
+        raise UsageError(f"weaken: {site.name}: {site.fixed}")
     if label not in known:
-        raise _unknown(f"weaken: barrier for {site.name}", barrier, classes | primitives)
+        raise _unknown(f"weaken: barrier for {site.name}", barrier, known)
     return site, known[label]

@@ -10,6 +10,7 @@ from typing import Any
 from amp._core import _bridge
 from amp.errors import AccessFault
 from amp.ordering.barriers import Primitive
+from amp.ordering.instructions import Instruction, barrier_of, number_of
 from amp.ordering.sites import SiteMap, Sites
 from amp.port.cells import CellAccess
 from amp.port.port import CPU_NAMES, Polling, Port, cpu_name
@@ -103,13 +104,13 @@ _REAL_FENCES: Mapping[Primitive, Primitive] = MappingProxyType(
 
 
 def site_bytes(sites: SiteMap) -> bytes:
-    """The site map as the core has it: byte n is the primitive at site n; site 0 is no site."""
-    return bytes([0, *(int(primitive) for primitive in sites.primitives)])
+    """The site map as the core has it: byte n is the number of the barrier at site n; site 0 is no site."""
+    return bytes([0, *map(number_of, sites.barriers)])
 
 
 def site_map(numbers: bytes, sites: Sites) -> SiteMap:
     """The way back: what `site_bytes` gave of a map of these sites."""
-    return SiteMap("run", sites, tuple(Primitive(number) for number in numbers[1:]))
+    return SiteMap("run", sites, tuple(map(barrier_of, numbers[1:])))
 
 
 def open_modelled(region: Region, cpu: int, sites: SiteMap, *, door: type[ModelledPort] = ModelledPort) -> ModelledPort:
@@ -121,8 +122,8 @@ def open_direct(region: Region, cpu: int, sites: SiteMap, *, cpus: int = len(CPU
     """The port of `cpu`, one of `cpus`, on the bare region."""
     start, end = region.layout.shared
     board = region.layout["mailbox"].offset
-    primitives = tuple(_REAL_FENCES.get(primitive, primitive) for primitive in sites.primitives)
-    real = SiteMap(sites.name, sites.sites, primitives)
+    barriers = tuple(each if isinstance(each, Instruction) else _REAL_FENCES.get(each, each) for each in sites.barriers)
+    real = SiteMap(sites.name, sites.sites, barriers)
     return DirectPort(region.memory, start, end, board, cpu, cpus, site_bytes(real), sites.sites.numbers)
 
 

@@ -1,4 +1,4 @@
-"""Where in a program its accesses stand: a modelled port that keeps, access by access, the caller's file and line.
+"""Where in a program its accesses stand: a port that keeps, access by access, the caller's file and line.
 
 Loads, stores and barriers are counted as schedules and traces do (amp.machine.script): a kick is a store, an atomic is
 a load and, if it stores, a store. Lines of the product's own ports do not count: the line that called them does.
@@ -15,12 +15,13 @@ from amp.machine.config import LINE_BITS, Instructions, Lines
 from amp.port.doors import ModelledPort
 
 LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
-_HERE: Final = str(Path(__file__).resolve().parent)
+_AMP: Final = Path(__file__).resolve().parent.parent
+_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "exploration"))
 _WIDTHS: Final = (8, 16, 32, 64)
 
 
-class LinedPort(ModelledPort):
-    """A ModelledPort that keeps lines. `lines` gives them."""
+class Keeping:
+    """What a port keeps, whose methods `keeping` has made. `lines` gives it."""
 
     def __init__(self, *_: Any) -> None:
         self._files: dict[str, int] = {}
@@ -39,16 +40,20 @@ class LinedPort(ModelledPort):
             code=self._code,
         )
 
-    def take(self, places: tuple[Sequence[tuple[str, int] | None], ...], code: Instructions) -> None:
-        """Where compiled code has made its loads, stores and barriers: (path, line) each, None if nobody knows."""
+    def forget(self, loads: int, stores: int, barriers: int) -> None:
+        """All but the first so many."""
+        del self._loads[loads:], self._stores[stores:], self._barriers[barriers:]
+
+    def take(self, places: tuple[Sequence[tuple[str, int]], ...], code: Instructions) -> None:
+        """Where compiled code has made its loads, stores and barriers: (path, line), line 0 where there is none."""
         self._code = code
         for kept, kind in zip((self._loads, self._stores, self._barriers), places, strict=True):
-            for path, line in (place or ("?", 0) for place in kind):
+            for path, line in kind:
                 _keep(kept, self._place(path, line))
 
     def _here(self) -> int:
         frame = sys._getframe(2)
-        while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+        while frame.f_code.co_filename.startswith(_PORTS) and frame.f_back is not None:
             frame = frame.f_back
         return self._place(frame.f_code.co_filename, frame.f_lineno)
 
@@ -62,21 +67,16 @@ def _keep(places: list[int], place: int) -> None:
         places.append(place)
 
 
-def _kept(name: str, list_name: str) -> Callable[..., Any]:
-    plain = getattr(ModelledPort, name)
-
-    def method(self: LinedPort, *arguments: Any) -> Any:
+def _kept(plain: Callable[..., Any], list_name: str) -> Callable[..., Any]:
+    def method(self: Any, *arguments: Any) -> Any:
         _keep(getattr(self, list_name), self._here())
         return plain(self, *arguments)
 
-    method.__name__ = name
     return method
 
 
-def _kept_atomic(name: str) -> Callable[..., Any]:
-    plain = getattr(ModelledPort, name)
-
-    def method(self: LinedPort, address: int, *operands: int) -> Any:
+def _kept_atomic(plain: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, address: int, *operands: int) -> Any:
         place = self._here()
         _keep(self._loads, place)
         old = plain(self, address, *operands)
@@ -84,18 +84,18 @@ def _kept_atomic(name: str) -> Callable[..., Any]:
             _keep(self._stores, place)
         return old
 
-    method.__name__ = name
     return method
 
 
-def _methods() -> Iterator[tuple[str, Callable[..., Any]]]:
+def keeping(door: type) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The accesses of `door`, by name, as methods that keep their caller's line: for a class of both kinds."""
     for width in _WIDTHS:
         for name in (f"load_u{width}", f"load_acquire_u{width}"):
-            yield name, _kept(name, "_loads")
+            yield name, _kept(getattr(door, name), "_loads")
         for name in (f"store_u{width}", f"store_release_u{width}"):
-            yield name, _kept(name, "_stores")
+            yield name, _kept(getattr(door, name), "_stores")
         for name in (f"xchg_u{width}", f"cmpxchg_u{width}", f"fetch_add_u{width}"):
-            yield name, _kept_atomic(name)
+            yield name, _kept_atomic(getattr(door, name))
     for name, list_name in (
         ("read", "_loads"),
         ("write", "_stores"),
@@ -103,8 +103,12 @@ def _methods() -> Iterator[tuple[str, Callable[..., Any]]]:
         ("barrier", "_barriers"),
         ("fence", "_barriers"),
     ):
-        yield name, _kept(name, list_name)
+        yield name, _kept(getattr(door, name), list_name)
 
 
-for _name, _method in _methods():
+class LinedPort(Keeping, ModelledPort):
+    """A ModelledPort that keeps lines."""
+
+
+for _name, _method in keeping(ModelledPort):
     setattr(LinedPort, _name, _method)

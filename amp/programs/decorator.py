@@ -117,10 +117,9 @@ def _compiled(cls: type, names: list[str], sites: Sites) -> tuple[Sites, dict[st
     if not parts:
         return sites, {}
     from amp.code import program as code  # noqa: PLC0415  (who has no compiled code loads none of it)
+    from amp.code.sites import sites_of  # noqa: PLC0415
 
-    own = {site.name for site in sites}
-    both = Sites((*sites, *(site for site in code.sites_of(parts) if site.name not in own)))
-    code.bind(parts, both)
+    both = sites_of(parts, own=sites)
     policies = MappingProxyType({code.AS_BUILT: code.as_built(both)})
     return both, {"policies": policies, "barriers": code.AS_BUILT, "fits": code.fits(parts)}
 

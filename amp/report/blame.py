@@ -23,12 +23,14 @@ from typing import Final, Protocol
 
 from amp.errors import AmpError, Stall
 from amp.ordering.architectures import NO_INSTRUCTION
-from amp.ordering.barriers import NO_ORDERS, PROMISES, BarrierClass, Kind, Orders, Primitive, primitive_for
+from amp.ordering.barriers import BarrierClass, Orders, Primitive
 from amp.ordering.instructions import Barrier, barrier_of
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import NO_SITES, Site, Sites
+from amp.report.cure import cure_for
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.interleaving import is_sequential, lost_update
+from amp.report.repair import Repair
 from amp.report.shapes import (
     Cycle,
     Shape,
@@ -106,7 +108,8 @@ class Explanation:
     whole execution is sequentially consistent. `elsewhere`: the pair was out of order before the step that decided.
 
     `deciding` is the step that decided the run, by the judge's trials; None where there was no judge, or none was
-    found. `tried` says whether there was one.
+    found. `tried` says whether there was one. `beyond` says why not, where the trace is the explorer's and no process
+    can show it.
     """
 
     finding: Finding
@@ -133,8 +136,10 @@ class Explanation:
     elsewhere: bool = False
     deciding: Event | None = None
     tried: bool = False
+    beyond: str = ""
     sites: Sites = NO_SITES  # the program's
     names: tuple[str, ...] = ()  # the parts', if they are known
+    repair: Repair | None = None  # what was found to repair the program, if it was looked for
 
     @property
     def accesses(self) -> tuple[Event, ...]:
@@ -150,10 +155,12 @@ def blame(
     judge: Judge | None = None,
     *,
     names: Sequence[str] = (),
+    beyond: str = "",
 ) -> Explanation | None:
     """The two accesses that were not ordered, and the site between them. None only if the trace is empty.
 
-    `sides` names the machine of each CPU, `names` the part. With a judge only what decided the run is blamed.
+    `sides` names the machine of each CPU, `names` the part. With a judge only what decided the run is blamed. `beyond`
+    says why there can be none, of a trace that is the explorer's: there a load that came late is looked at first.
     """
     if not len(trace):
         return None
@@ -166,6 +173,7 @@ def blame(
         Shape.NOTHING,
         deciding=deciding,
         tried=judge is not None,
+        beyond=beyond,
         sites=trace.sites,
         names=tuple(names),
     )
@@ -173,7 +181,8 @@ def blame(
     if judge is not None:
         cycles = chain(_at(history, finding, deciding), _late_loads(history, finding, judge))
     else:
-        cycles = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
+        found = _stalled(history) if finding.stall else _wrong_bytes(history, finding)
+        cycles = chain(_any_late(history, finding), found, _last_loads(history, finding)) if beyond else found
     cycle = next(cycles, None)
     if cycle is not None:
         return _explain(history, plain, cycle)
@@ -235,6 +244,21 @@ def _late_loads(history: History, finding: Finding, judge: Judge) -> Iterator[Cy
         cycle = next((cycle for cycle in late if cycle), None)
         if cycle is not None and judge.holds_if_performed(load, cycle.pair[1]):
             yield cycle
+
+
+def _any_late(history: History, finding: Finding) -> Iterator[Cycle]:
+    """Of an execution that is beyond processes: whichever load came too late, the last first."""
+    loads = [load for cpu in history.cpus for load in history.loads(cpu) if load.flags & EventFlag.DEFERRED]
+    for load in sorted(loads, key=lambda each: each.number, reverse=True):
+        for byte in _suspects(history, load, finding):
+            yield from some(late_load(history, load, byte))
+
+
+def _last_loads(history: History, finding: Finding) -> Iterator[Cycle]:
+    """Of an execution that is beyond processes, and as small as can be: what the finder loaded last."""
+    for load in reversed(history.loads(finding.cpu)[-_STEPS_BACK:]):
+        for byte in _suspects(history, load, finding):
+            yield from some(message_passing(history, load, byte))
 
 
 def _wrong_bytes(history: History, finding: Finding) -> Iterator[Cycle]:
@@ -322,40 +346,6 @@ def _last_looks(history: History, cpu: int) -> list[Event]:
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
-
-_CLASSES = (BarrierClass.SMP, BarrierClass.DMA, BarrierClass.MANDATORY)
-_PAIR_KINDS = {Orders.RR: Kind.RMB, Orders.WW: Kind.WMB, Orders.WD: Kind.WMB}  # Linux's; other pairs take a full one
-
-
-def cure_for(
-    platform: Platform,
-    side: Side,
-    needs: Orders,
-    kind: Kind | None,
-    failed: Barrier | None = None,
-    *,
-    near: bool = False,
-) -> tuple[Primitive, BarrierClass | None] | None:
-    """The least that orders it, for the others or if `near` for siblings, and its class.
-
-    The class if the code's `kind` gives that barrier for it: else it goes by its name. Only of kinds that promise the
-    pair: that a read barrier's instruction orders stores here makes it no cure for them. Nor is the instruction of the
-    barrier that `failed` by another name, whatever a platform's rows say of that one.
-    """
-    rows = platform.processor(side).architecture.rows
-    tried = [kind] if kind is not None else []
-    tried += [each for each in (_PAIR_KINDS.get(needs, Kind.MB), Kind.MB) if each not in tried]
-    for each in tried:
-        for barrier_class in _CLASSES:
-            primitive = primitive_for(barrier_class, each)
-            if failed is not None and rows[primitive].instruction == platform.row(side, failed).instruction:
-                continue
-            row = rows[primitive]
-            kept = platform.orders(side, primitive)
-            kept |= platform.towards_siblings(side, row.orders, row.reach) if near else NO_ORDERS
-            if needs in PROMISES[primitive] and needs in kept:
-                return primitive, barrier_class if kind in (each, None) else None
-    return None
 
 
 def _explain(history: History, plain: Explanation, cycle: Cycle) -> Explanation:

@@ -32,6 +32,7 @@ def render_html(trace: Trace, explanation: Explanation, names: Names, *, verdict
         opening=words.opening(),
         verdict=verdict,
         replay=replay,
+        repaired=explanation.repair.command if explanation.repair else "",
         explained=explanation.pair is not None,
         paragraphs=words.paragraphs(),
         cpus=[words.cpu(cpu) for cpu in range(len(explanation.sides))],

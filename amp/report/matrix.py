@@ -14,6 +14,7 @@ from typing import Any
 
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
+from amp.report.repair import Repair, repair_data
 
 
 class Verdict(StrEnum):
@@ -132,6 +133,32 @@ class Row:
                     yield weaker.barrier_class, stronger.barrier_class
 
 
+class Worth(StrEnum):
+    """What a barrier that the compiler put somewhere is there for."""
+
+    NEEDED = "needed"
+    STRONG = "too strong"
+    IDLE = "shows nothing when removed"
+    FIXED = "not judged"
+    UNKNOWN = "unknown"  # a bound was reached first
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A site of compiled code, with what stands there, all others as built.
+
+    `text` is what stands there. Where something weaker holds `weakest` names it: an instruction, "plain" for an access
+    that orders, "none". `weaken` is the option that shows it, or what is seen without. `why` is the reason in words.
+    """
+
+    site: Site
+    text: str
+    worth: Worth
+    weakest: str
+    weaken: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """The assignment with one site weaker still."""
@@ -166,7 +193,8 @@ class Assignment:
 class Matrix:
     """The whole answer. `title` says what was explored, with its bounds; `caution`, what these bounds cannot show.
 
-    The totals count each exploration once. `assignment` is None where the program as coded is not known to hold.
+    The totals count each exploration once. `assignment` is None where the program as coded is not known to hold; then
+    `repair` is what was found to mend compiled code. `built` judges what the compiler put at each site, if that holds.
     """
 
     scenario: str
@@ -186,6 +214,8 @@ class Matrix:
     executions: int
     states: int
     seconds: float
+    built: tuple[Built, ...] = ()
+    repair: Repair | None = None
 
     @property
     def status(self) -> str:
@@ -214,6 +244,13 @@ class Matrix:
         return "\n".join(lines)
 
     @property
+    def command(self) -> str:
+        """The command that verifies what is enough, "" if nothing is known to be."""
+        if self.assignment is not None:
+            return self.assignment.command
+        return "" if self.repair is None else self.repair.command
+
+    @property
     def inversions(self) -> tuple[tuple[Site, BarrierClass, BarrierClass], ...]:
         return tuple((row.site, *pair) for row in self.rows for pair in row.inversions())
 
@@ -239,6 +276,8 @@ def matrix_data(matrix: Matrix) -> dict[str, Any]:
         "as_coded": {**_explored(matrix.coded), "counterexample": _counterexample(matrix.coded_counterexample)},
         "matrix": [_row(row) for row in matrix.rows],
         "assignment": None if matrix.assignment is None else _assignment(matrix.assignment),
+        "built": [_built(each) for each in matrix.built],
+        "repair": None if matrix.repair is None else repair_data(matrix.repair),
         "inversions": [
             {"site": site.name, "holds": weaker.value, "broken": stronger.value}
             for site, weaker, stronger in matrix.inversions
@@ -260,6 +299,17 @@ def _row(row: Row) -> dict[str, Any]:
         "judged": row.judged,
         "note": row.note,
         "cells": {cell.barrier_class.value: _cell(cell) for cell in row.cells},
+    }
+
+
+def _built(built: Built) -> dict[str, Any]:
+    return {
+        "site": built.site.name,
+        "built": built.text,
+        "worth": built.worth.value,
+        "weakest": built.weakest or None,
+        "weaken": built.weaken or None,
+        "why": built.why,
     }
 
 

@@ -14,7 +14,16 @@ from amp import __version__
 from amp.ordering.barriers import BarrierClass
 from amp.report.counts import count_of
 from amp.report.matrix import Cell, Matrix, Row, Verdict
-from amp.report.matrix_text import cell_text, coded_text, legend, together_text, together_title, totals_text, who_text
+from amp.report.matrix_text import (
+    built_lines,
+    cell_text,
+    coded_text,
+    legend,
+    together_text,
+    together_title,
+    totals_text,
+    who_text,
+)
 from amp.report.page import asset, source_hash, template
 
 
@@ -31,6 +40,7 @@ def render_matrix_html(matrix: Matrix) -> str:
         together_title=together_title(matrix),
         together=together_text(matrix),
         classes=[barrier_class.value for barrier_class in BarrierClass],
+        built=built_lines(matrix),
         rows=rows,
         totals=totals_text(matrix),
         counterexamples=[cell for row in rows for cell in row["cells"] if cell["found"] is not None],

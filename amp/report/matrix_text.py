@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
 from amp.report.counts import count_of
-from amp.report.matrix import Assignment, Cell, Explored, Matrix, Row, Verdict
+from amp.report.matrix import Assignment, Built, Cell, Explored, Matrix, Row, Verdict, Worth
+from amp.report.repair import paragraphs
 
 
 def coded_text(matrix: Matrix) -> str:
@@ -30,6 +33,8 @@ def together_title(matrix: Matrix) -> str:
         return "Enough together: " + ", ".join(filter(None, [" ".join(assignment.weaken), kept_text]))
     if matrix.coded.verdict is Verdict.UNKNOWN:
         return "Enough together: unknown"
+    if matrix.repair is not None and matrix.repair.remedies:
+        return "Enough to repair it: " + ", and ".join(each.text for each in matrix.repair.remedies)
     repairs = [f"{row.site.name}={row.weakest.barrier_class.value}" for row in matrix.rows if row.weakest]
     return f"Enough to repair it: {', or '.join(repairs)}" if repairs else "No single site repairs it"
 
@@ -37,6 +42,8 @@ def together_title(matrix: Matrix) -> str:
 def together_text(matrix: Matrix) -> str:
     """What is known of it."""
     assignment = matrix.assignment
+    if matrix.repair is not None:
+        return " ".join(f"{text}." for _, text in paragraphs(matrix.repair))
     if assignment is None:
         return "Only what holds as coded can be weakened. --barriers mandatory starts from the strongest."
     said = [f"{assignment.explored.verdict.value} with all of these at once, {_runs(assignment.explored)}."]
@@ -68,6 +75,33 @@ def _unlike_alone(rows: tuple[Row, ...], assignment: Assignment, *, less: bool) 
         if more < 0 if less else more > 0:
             found.append(f"{row.site.name}={chosen.value} (alone {row.weakest.barrier_class.value})")
     return ", ".join(found)
+
+
+def built_lines(matrix: Matrix) -> list[str]:
+    """What each barrier of a binary is worth, a line each."""
+    return [_built(each) for each in matrix.built]
+
+
+def _built(built: Built) -> str:
+    said = f"{built.site.name}, {built.text}: {built.worth.value}"
+    if built.worth is Worth.STRONG:
+        return f"{said}: {built.weakest} holds as well ({built.weaken})"
+    return f"{said}: {built.why}" + (f" ({built.weaken})" if built.weaken else "")
+
+
+def reasons(matrix: Matrix) -> Iterator[tuple[str, bool]]:
+    """Of each site why one class less is not enough, or why nothing is needed: lines; True is a command."""
+    if matrix.coded.verdict is Verdict.BROKEN:
+        return  # every site's story is the same
+    for row in matrix.rows:
+        cell = row.decisive
+        if cell is not None and cell.counterexample is not None:
+            shown = cell.counterexample
+            less = f"{row.site.name}={cell.barrier_class.value} is not enough ({cell.barrier})"
+            yield f"{less}. Seen by the {shown.side}: {shown.text}", False
+            yield f"  {shown.command}", True
+        elif row.note is not None:
+            yield f"{row.site.name} {row.note}", False
 
 
 def legend(matrix: Matrix) -> str:

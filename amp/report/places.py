@@ -58,6 +58,6 @@ def _numbered(trace: Trace) -> Iterator[tuple[Event, str, int]]:
 
 
 def place_text(place: Place) -> str:
-    """As a reader is told: "handover.py:12"."""
+    """As a reader is told: "handover.py:12"; a place without a line is named by itself: "send+0x1c"."""
     path, line = place
-    return f"{Path(path).name}:{line}"
+    return f"{Path(path).name}:{line}" if line else path

@@ -186,6 +186,8 @@ def late_load(history: History, load: Event, byte: int) -> Cycle | None:
     if handed is None or handed[0].number > load.number:
         return None
     back, look = handed
+    if load.number in history.trace.issued:
+        return _late_behind(history, (load, back), (look, origin), byte)
     barriers = [
         barrier
         for barrier in history.of_kind(load.cpu, EventKind.BARRIER, before=back.number)
@@ -196,6 +198,16 @@ def late_load(history: History, load: Event, byte: int) -> Cycle | None:
     return Cycle(
         Shape.LATE_LOAD, Orders.RW, (load, back), (look, origin), load, byte, None, barriers[-1] if barriers else None
     )
+
+
+def _late_behind(history: History, pair: _Pair, other: _Pair, byte: int) -> Cycle | None:
+    """The same where it is known what stands between the load and the store in the program."""
+    (load, back), (_, origin) = pair, other
+    issued = history.trace.issued[load.number]
+    between = history.of_kind(load.cpu, EventKind.BARRIER, after=issued - 1, before=back.number)
+    if back.number < issued or ordered(history, between, Orders.RW, origin.cpu):
+        return None
+    return Cycle(Shape.LATE_LOAD, Orders.RW, pair, other, load, byte, None, between[-1] if between else None)
 
 
 def some(cycle: Cycle | None) -> Iterator[Cycle]:

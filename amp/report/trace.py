@@ -123,9 +123,9 @@ class Trace:
     """The last events of one run, oldest first. `first` is the first kept number, `digest` the core's over all.
 
     `sites` are the program's: what the numbers in the events mean; `places` says where in the program an event stands,
-    (path, line) by its number, and `code` by which instruction (amp.report.places). `domains` says who is whose
-    sibling, a number a CPU, on a machine of siblings and others; else it is empty. None of these is part of the file,
-    nor of equality.
+    (path, line) by its number, and `code` by which instruction (amp.report.places). `issued` says of deferred loads
+    before which event they stand in the program, where that is known. `domains` says who is whose sibling, a number a
+    CPU, on a machine of siblings and others; else it is empty. None of these is part of the file, nor of equality.
     """
 
     def __init__(
@@ -137,6 +137,7 @@ class Trace:
         self.domains = domains
         self.places: Mapping[int, tuple[str, int]] = MappingProxyType({})
         self.code: Mapping[int, Instruction] = MappingProxyType({})
+        self.issued: Mapping[int, int] = MappingProxyType({})
 
     @classmethod
     def from_region(

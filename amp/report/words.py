@@ -19,8 +19,11 @@ from amp.report.blame import OTHER_NEEDS, Explanation
 from amp.report.history import History, covers
 from amp.report.interleaving_words import in_order, interleaving
 from amp.report.places import place_text
+from amp.report.repair import paragraphs as repair_paragraphs
+from amp.report.shape_words import shape_text
 from amp.report.shapes import Shape
 from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.watched import watched
 
 Names = Callable[[int], str]
 
@@ -247,11 +250,12 @@ class Words:
         e = self.explanation
         if e.shape is Shape.INTERLEAVED:
             what, order = ("What", interleaving(self)), ("Order", in_order(e))
-            return [what, *self._ends(), order, *cut_off(self.history.trace)]
+            return [what, *self._ends(), order, *self._repair(), *cut_off(self.history.trace)]
         if e.pair is None or e.other is None or e.needs is None or e.side is None:
             text = f"Not found: {e.shape}, events {self.history.trace.first} to {self.history.trace.last}."
-            return [("Not explained", text), *self._ends(), ("Tried", self._tried()), *cut_off(self.history.trace)]
-        said = [("What", self._what(e.pair, e.other)), *self._ends()]
+            ends = [*self._ends(), ("Tried", self._tried()), *self._repair()]
+            return [("Not explained", text), *ends, *cut_off(self.history.trace)]
+        said = [("What", shape_text(self, e.pair, e.other)), *self._ends()]
         if e.site is not None:
             said.append(
                 ("Site", _site_text(e.site, self.cpu(e.pair[0].cpu), self.where(e.barrier) if e.barrier else ""))
@@ -259,21 +263,30 @@ class Words:
         said.append(("Barrier", self._barrier_text(e.side, e.needs, self.cpu(e.other[0].cpu))))
         if e.primitive not in (None, Primitive.NONE):
             said.append(("Why", e.why or ""))
-        said.append(("Cure", self._cure(e.side, e.needs)))
+        if e.repair is None or e.site is not None:
+            said.append(("Cure", self._cure(e.side, e.needs)))
         if e.also is not None:
             said.append(("Also", self._not_alone(e.also)))
-        return [*said, ("Tried", self._tried()), *cut_off(self.history.trace)]
+        return [*said, ("Tried", self._tried()), *self._repair(), *cut_off(self.history.trace)]
+
+    def _repair(self) -> list[tuple[str, str]]:
+        """What repairs the whole program, where it was looked for."""
+        return [] if self.explanation.repair is None else repair_paragraphs(self.explanation.repair)
 
     def _ends(self) -> list[tuple[str, str]]:
-        """Of a stall: what each CPU waits for."""
+        """Of a stall: how each CPU's part ended, and what those that did not wait for."""
         finding = self.explanation.finding
         if not finding.stall or not finding.ends:
-            return []
-        return [("Ends", "; ".join(f"{self.cpu(cpu)}: {said}" for cpu, said in enumerate(finding.ends)))]
+            return watched(self)
+        ends = "; ".join(f"{self.cpu(cpu)}: {said}" for cpu, said in enumerate(finding.ends))
+        return [("Ends", ends), *watched(self)]
 
     def _tried(self) -> str:
         """What the judge's trials say."""
         e = self.explanation
+        if e.beyond:
+            sure = "" if e.shape in (Shape.LATE_LOAD, Shape.NOTHING) else "; that this pair did it is not certain"
+            return f"no: this is the explorer's own execution, for processes do not repeat it: {e.beyond}{sure}"
         if not e.tried:
             return "no: this run's trace does not tell enough to repeat it, so that this pair did it is not certain"
         if e.shape is Shape.LATE_LOAD:
@@ -301,7 +314,7 @@ class Words:
     def looked(self, load: Event) -> str:
         """ "The host loaded flag at a.py:7 and got 0 (#4)"."""
         what = value_text(load.value) if load.size <= SCALAR_BYTES else f"{load.size} bytes"
-        return f"The {self.cpu(load.cpu)} loaded {self._short(load)} and got {what} (#{load.number})"
+        return f"The {self.cpu(load.cpu)} loaded {self.short(load)} and got {what} (#{load.number})"
 
     def placed(self, event: Event) -> str:
         """ "store flag = 1 at a.py:7 (#4)"."""
@@ -330,59 +343,7 @@ class Words:
             )
         return f"{said}, class {e.cure_class.value}"
 
-    def _what(self, pair: tuple[Event, Event], others: tuple[Event, Event]) -> str:
-        """One or two sentences for the shape."""
-        a, b = (self._short(event) for event in pair)
-        c, d = (self._short(event) for event in others)
-        side, other = self.cpu(pair[0].cpu), self.cpu(others[0].cpu)
-        match self.explanation.shape:
-            case Shape.STORES:
-                said = (
-                    f"The {side} stored {a} (A), then {b} (B). B became visible first, so the {other} could see B "
-                    "without A."
-                )
-            case Shape.DOORBELL:
-                said = (
-                    f"The {side} stored {a} (A), then rang (B). The doorbell arrived first: the {other} woke, "
-                    "looked, and found nothing new."
-                )
-            case Shape.LOADS:
-                said = (
-                    f"The {side} loaded {a} (A), then {b} (B). A returned the new value and B an old one: B was "
-                    f"performed before A. The {other}'s stores arrived in order."
-                )
-            case Shape.BUFFERED:
-                said = (
-                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was "
-                    f"visible; the {other} stored {c} and looked at {d}. Each saw the other's old value."
-                )
-            case Shape.RELAYED:
-                missed = self.explanation.missed
-                whose = "" if missed is None else f" of the {self.cpu(missed.cpu)}'s store"
-                said = (
-                    f"The {side} knew{whose} by {a} (A), then stored {b} (B). The {other} saw B, at {c}, and what A "
-                    f"knew of came to it later: {d} is the old value."
-                )
-            case Shape.LATE_LOAD:
-                said = (
-                    f"The {side} read {a} (A), then handed it back with {b} (B). A was performed after B: the "
-                    f"{other} had written the buffer again."
-                )
-            case Shape.WIPED_OUT:
-                said = (
-                    f"The {side} stored {a} (A) and then looked at {b} (B), but B was performed before A was visible. "
-                    f"The {other} stored {c}, which B missed, then {d}, and A landed on that."
-                )
-            case Shape.OVERWRITTEN:
-                said = (
-                    f"The {side} stored {a} (A), then {b} (B). B became visible first; the {other} saw it, stored {d}, "
-                    "and A landed on that."
-                )
-            case Shape.NOTHING | Shape.INTERLEAVED:
-                raise AssertionError("there is no pair to speak of")
-        return said
-
-    def _short(self, event: Event) -> str:
+    def short(self, event: Event) -> str:
         """The place that is accessed, and the line that does it."""
         rings = event.kind in (EventKind.KICK, EventKind.TAKEN)
         name, where = "the doorbell" if rings else self.name(event.address), self.where(event)

@@ -104,6 +104,8 @@ SCHEMA = closed(
                 ),
             ]
         },
+        "built": {"type": "array"},
+        "repair": {"type": "null"},
         "inversions": {"type": "array"},
     }
 )

@@ -1,135 +1,176 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How code comes to a barrier that is a function, and what Thumb makes of conditions. See test_code_calls.py. */
+/* Waits by a function that is called, and what such a loop may remember. See test_code_calls.py. */
 #include <stdint.h>
 
 #include "amp_code.h"
 
-AMP_SHARED volatile uint32_t flag, data;
+#define SHARED(offset) (*(volatile uint32_t *)(0x40000000ul + (offset)))
+#define CALLED __attribute__((noinline, noclone))
 
-void send(void)
+void counts_to_three(void)
 {
-    data = 42;
-    amp_dma_wmb();
-    flag = 1;
+    SHARED(0) = 1;
+    SHARED(0) = 2;
+    SHARED(0) = 3;
 }
 
-static void wait_for_flag(void)
+void sets_flag(void)
 {
-    while (!flag)
+    SHARED(4) = 43;
+    SHARED(0) = 42;
+}
+
+/* It leaves what it has loaded in scratch registers, and on the stack below its caller's. */
+CALLED static int look(uint32_t *value)
+{
+    volatile uint32_t here[2];
+
+    if (SHARED(16))
+        return 0;
+    here[0] = SHARED(0);
+    here[1] = here[0] + 1;
+    if (here[1] == 1)
+        return 0;
+    *value = here[0];
+    return 1;
+}
+
+void waits_by_a_call(void)
+{
+    uint32_t value;
+
+    while (!look(&value))
+        ;
+    amp_assert(value == 42);
+}
+
+static uint32_t load(unsigned offset)
+{
+    return SHARED(offset);
+}
+
+static uint32_t (*volatile loads)(unsigned) = load;
+
+void waits_by_a_pointer(void)
+{
+    uint32_t (*function)(unsigned) = loads;
+
+    while (!function(0))
         ;
 }
 
-void receive(void)
+/* The inner loop waits; the head of both is one. */
+void waits_twice(void)
 {
-    wait_for_flag();
-    amp_dma_rmb();
-    amp_assert(data == 42);
+    for (unsigned n = 0; n < 2; n++)
+        while (load(0) != 42)
+            ;
 }
 
-void send_by_pointer(void)
+CALLED static uint32_t either(uint32_t before)
 {
-    void (*volatile barrier)(void) = amp_dma_wmb;
+    uint32_t now = SHARED(0);
 
-    data = 42;
-    barrier();
-    flag = 1;
+    return now == 3 ? before | 4 : now ? now : before;
 }
 
-/* A compiler makes one conditional jump of the last two lines. */
-__attribute__((noinline)) void order_if(uint32_t wanted)
+/* What the function is given is what it has returned before. */
+void remembers_by_a_call(void)
 {
-    if (wanted)
-        amp_dma_wmb();
+    uint32_t value = 0;
+
+    while (!(value & 4))
+        value = either(value);
+    if (value == (4 | 2))
+        amp_fail("2 came before 3");
 }
 
-void send_and_order_if(uint32_t wanted)
+CALLED static uint32_t any(uint32_t before)
 {
-    data = 42;
-    order_if(wanted);
-    flag = 1;
+    return either(before);
 }
 
-#ifdef __thumb__
-/* Three rounds of a loop with a conditional store in it. */
-void goes_round_three_times(void)
-{
-    uint32_t place[4] = {0}, rounds = 0, left = 3;
+static uint32_t (*volatile anything)(uint32_t) = any;
 
-    __asm__ volatile("1: adds %0, %0, #1\n"
-                     "cmp %0, %3\n"
-                     "it cc\n"
-                     "strcc %0, [%2]\n"
-                     "subs %1, %1, #1\n"
-                     "cmp %1, #0\n"
-                     "bgt 1b\n"
-                     : "+r"(rounds), "+r"(left)
-                     : "r"(place), "r"(100)
-                     : "cc", "memory");
-    data = rounds;
-    amp_assert(rounds == 3);
+void remembers_by_a_pointer(void)
+{
+    uint32_t (*function)(uint32_t) = anything;
+    uint32_t value = 0;
+
+    while (!(value & 4))
+        value = function(value);
+    if (value == (4 | 1))
+        amp_fail("1 came before 3");
 }
 
-/* What a loop that waits calls: two stores to shared memory in one block, once there is something. */
-__attribute__((naked)) uint32_t answers_if(volatile uint32_t *at)
-{
-    __asm__ volatile("mov r1, r0\n"
-                     "ldr r0, [r1]\n"
-                     "cmp r0, #0\n"
-                     "itt ne\n"
-                     "strne r0, [r1, #8]\n"
-                     "strne r0, [r1, #12]\n"
-                     "movs r1, #0\n"
-                     "bx lr\n");
-}
+#if defined(__aarch64__)
+/* The way out stands before the look: a branch back that is no loop. */
+__asm__(".text\n.type leaves_first, %function\nleaves_first:\n"
+        "    b 2f\n"
+        "1:  mov w0, #0\n"
+        "    ret\n"
+        "2:  mov x1, #0x40000000\n"
+        "    ldr w0, [x1]\n"
+        "    cbz w0, 1b\n"
+        "    ret\n"
+        ".size leaves_first, . - leaves_first\n");
+uint32_t leaves_first(void);
 
-__attribute__((naked)) void answers(void)
+void waits_by_leaving(void)
 {
-    __asm__ volatile("push {r4, lr}\n"
-                     "movw r4, #0x0100\n"
-                     "movt r4, #0x4000\n"
-                     "1: mov r0, r4\n"
-                     "bl answers_if\n"
-                     "cbnz r0, 2f\n"
-                     "b 1b\n"
-                     "2: pop {r4, pc}\n");
-}
-
-void asks(void)
-{
-    volatile uint32_t *at = (volatile uint32_t *)0x40000100;
-
-    at[0] = 1;
-    while (!at[3])
+    while (!leaves_first())
         ;
-    amp_mb();
-    amp_assert(at[2] == 1);
 }
 #endif
 
-static __attribute__((noinline)) int is_there(const volatile uint32_t *word)
+#if defined(__thumb2__)
+/* What it remembers from one round to the next are the flags: was it 1? */
+__asm__(".text\n.syntax unified\n.thumb\n.thumb_func\n.type flags, %function\nflags:\n"
+        "    mov r1, #0x40000000\n"
+        "    movs r0, #0\n"
+        "    cmp r1, #0\n"
+        "1:  it eq\n"
+        "    moveq r0, #1\n"
+        "    ldr r3, [r1]\n"
+        "    cmp r3, #1\n"
+        "    sub r2, r3, #3\n"
+        "    cbz r2, 2f\n"
+        "    b 1b\n"
+        "2:  bx lr\n"
+        ".size flags, . - flags\n");
+uint32_t flags(void);
+
+void remembers_by_flags(void)
 {
-    return *word == 1;
+    if (flags())
+        amp_fail("it was 1");
 }
 
-void receive_by_call(void)
+/* A store in a round of the wait, with instructions of both conditions behind it, one of them a load. */
+__asm__(".type block, %function\n.thumb_func\nblock:\n"
+        "    mov r1, #0x40000000\n"
+        "    ldr r3, [r1]\n"
+        "    cmp r3, #0\n"
+        "    itete ne\n"
+        "    strne r3, [r1, #8]\n"
+        "    moveq r0, #0\n"
+        "    ldrne r0, [r1, #4]\n"
+        "    moveq r0, #0\n"
+        "    bx lr\n"
+        ".size block, . - block\n");
+uint32_t block(void);
+
+void answers_in_a_block(void)
 {
-    while (!is_there(&flag))
+    uint32_t answer;
+
+    while (!(answer = block()))
         ;
-    amp_dma_rmb();
-    amp_assert(data == 42);
+    amp_assert(answer == 43);
+    amp_assert(SHARED(8) == 42);
 }
+#endif
 
-/* It remembers that it was called: no round is as the one before. */
-static __attribute__((noinline)) uint32_t counts_its_calls(const volatile uint32_t *word)
+void _start(void)
 {
-    static uint32_t calls;
-
-    calls++;
-    return *word == 1 || calls > 1000;
-}
-
-void receive_and_count(void)
-{
-    while (!counts_its_calls(&flag))
-        ;
 }

@@ -11,7 +11,10 @@ from typing import Final, cast
 
 from amp.code.code import Code
 from amp.code.isa import RV64, X86_64
-from amp.exploration.explorer import Chooser, Ending, Explorer, Machine
+from amp.code.program import load
+from amp.exploration.explorer import Bounds, Chooser, Ending, Explorer, Machine
+from amp.lab.plan import make_plan
+from amp.lab.verify import explorer_of
 from amp.litmus.compile import Compiled
 from amp.litmus.syntax import AsmThread, Label, RegisterName
 from amp.litmus.x86 import NAMES
@@ -209,6 +212,13 @@ def outcomes(
         found.clear()
 
 
+def holds(reference: str, platform: str, weaken: Sequence[str] = ()) -> bool:
+    """What exploring the program comes to; nothing is shown in processes."""
+    exploration = explorer_of(make_plan(reference, platform=platform, weaken=tuple(weaken))).explore(Bounds())
+    assert exploration.bound is None
+    return exploration.verified
+
+
 HERE = Path(__file__).parent
 INCLUDE = HERE.parents[1] / "amp" / "code" / "include"
 SHARED = f"shared={WINDOW:#x}:{WINDOW_BYTES:#x}"
@@ -229,18 +239,26 @@ TARGETS = {
     "rv32": ("riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32"), "gcc-riscv64-unknown-elf"),
     "aarch64-clang": ("clang", ("--target=aarch64-linux-gnu", "-fuse-ld=lld"), "clang lld"),
     "armv7-a-clang": ("clang", ("--target=armv7a-none-eabi", "-fuse-ld=lld"), "clang lld"),
+    "x86-64-clang": ("clang", ("-fcf-protection=none", "-fno-pic", "-fuse-ld=lld"), "clang lld"),
     "cortex-m4-clang": ("clang", ("--target=thumbv7em-none-eabi", "-fuse-ld=lld"), "clang lld"),
 }
 
 
-def built(directory: Path, source: str, *flags: str, target: str = "aarch64") -> Path:
-    """tests/code/<source>.c as an executable."""
+def built(directory: Path, source: str, *flags: str, target: str = "aarch64", at: Path = HERE) -> Path:
+    """<source>.c of tests/code, or that lies at `at`, as an executable."""
     compiler, own, package = TARGETS[target]
     found = shutil.which(compiler)
     assert found is not None, f"{compiler} is not installed (Debian: {package})"
     path = directory / f"{source}{''.join(flags).replace('/', '_')}-{target}.elf"
     plain = ("-g", "-ffreestanding", "-nostdlib", "-static", "-Wall", "-Werror", "-fno-stack-protector")
     command = [found, *own, *plain, f"-I{INCLUDE}", *flags, "-Wl,-Ttext=0x20000", "-Wl,--build-id=none"]
-    done = subprocess.run([*command, "-o", path, HERE / f"{source}.c"], check=False, capture_output=True, text=True)
+    done = subprocess.run([*command, "-o", path, at / f"{source}.c"], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path
+
+
+def finding(reference: str, platform: str) -> str | None:
+    """What an exploration finds, in the program's words, and no story of it; None: nothing, without any bound."""
+    found = explorer_of(make_plan(load(reference), platform=platform)).explore(Bounds())
+    assert found.bound is None, found.bound
+    return str(found.finding.error) if found.finding is not None else None

@@ -40,7 +40,7 @@ def said(path: str) -> list[str]:
     plan = make_plan(load(f"{path}?host=send&remote=receive"), platform="sc")
     explorer_of(plan).explore(Bounds(1))
     part = plan.program.parts[1].load()
-    return [text for _, text in part.function.engine.core.said()]
+    return [text for _, text in part.compiled.engine.core.said()]
 
 
 QUICK = {"aarch64", "cortex-m4", "riscv32"}  # of the default suite

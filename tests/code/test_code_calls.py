@@ -1,85 +1,50 @@
-"""A barrier that is a function is one however the code comes to it; and conditional instructions of Thumb. calls.c."""
+"""A loop that calls what looks is a wait, too, whatever the call leaves in registers that nobody reads. calls.c."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from slow_sizes import slow_unless
+from machine_code import SHARED, built, finding
 
-from amp.code.build import build
-from amp.code.program import load
-from amp.code.toolchains import TARGETS
-from amp.errors import UsageError
-from amp.exploration.explorer import Bounds, Exploration
-from amp.lab.plan import make_plan
-from amp.lab.verify import explorer_of
-
-CALLS = str(Path(__file__).parent / "calls.c")
+PLATFORMS = {
+    **{"aarch64": "arm64", "x86-64": "x86-wb", "rv64": "riscv"},
+    **dict.fromkeys(("armv7-a", "armv7-a-thumb", "cortex-m4"), "sc"),
+}
+THUMB = ("armv7-a-thumb", "cortex-m4")
 
 
-Explore = Callable[..., Exploration]
+def found(path: Path, host: str, remote: str, target: str) -> str | None:
+    return finding(f"{path}?host={host}&remote={remote}&{SHARED}", PLATFORMS[target])
 
 
-@pytest.fixture(scope="module")
-def explored(tmp_path_factory: pytest.TempPathFactory) -> Explore:
-    """(target, host, remote, platform): what comes of it. calls.c is built once for each target."""
-    directory, made = tmp_path_factory.mktemp("calls"), set[str]()
-
-    def of(target: str, host: str, remote: str, platform: str, cc: str | None = None) -> Exploration:
-        path = str(directory / f"{target}{cc or ''}.elf")
-        if path not in made:
-            build([CALLS], path, target, flags=("-O2",), compiler=cc)
-            made.add(path)
-        program = load(f"{path}?host={host}&remote={remote}&shared=0x40000000:0x1000")
-        return explorer_of(make_plan(program, platform=platform)).explore(Bounds(1000))
-
-    return of
+@pytest.mark.parametrize("target", PLATFORMS)
+@pytest.mark.parametrize("level", ["-O0", "-Os"])
+def test_a_loop_that_calls_what_looks_is_a_wait(tmp_path: Path, target: str, level: str) -> None:
+    path = built(tmp_path, "calls", level, target=target)
+    for remote in ("waits_by_a_call", "waits_by_a_pointer", "waits_twice"):
+        assert found(path, "sets_flag", remote, target) is None, remote
 
 
-@pytest.mark.parametrize("target", ["riscv64", "riscv32"])
-def test_a_far_call_of_a_barrier_is_that_barrier(explored: Explore, target: str) -> None:
-    """clang calls by `auipc` and `jalr`, the address in two instructions."""
-    assert explored(target, "send", "receive", "riscv", cc="clang").verified
+@pytest.mark.parametrize("target", PLATFORMS)
+def test_what_such_a_loop_remembers_is_not_forgotten(tmp_path: Path, target: str) -> None:
+    path = built(tmp_path, "calls", "-O2", target=target)
+    for remote, text in (("remembers_by_a_call", "2 came before 3"), ("remembers_by_a_pointer", "1 came before 3")):
+        assert text in str(found(path, "counts_to_three", remote, target))
 
 
-@pytest.mark.parametrize("target", slow_unless({"aarch64"}.__contains__, ["x86-64", "aarch64", "riscv64"]))
-def test_a_barrier_that_is_called_by_a_pointer_is_refused(explored: Explore, target: str) -> None:
-    said = (
-        r"send_by_pointer, calls.c:\d+: .* amp_dma_wmb is called by a pointer, and no line says which barrier that is"
-    )
-    with pytest.raises(UsageError, match=said):
-        explored(target, "send_by_pointer", "receive", "paranoid")
+def test_a_branch_back_to_what_returns_is_no_loop(tmp_path: Path) -> None:
+    path = built(tmp_path, "calls", "-O2")
+    assert found(path, "sets_flag", "waits_by_leaving", "aarch64") is None
 
 
-@pytest.mark.parametrize("target", slow_unless({"x86-64", "cortex-m4"}.__contains__, sorted(TARGETS)))
-@pytest.mark.parametrize(("wanted", "verified"), [(1, True), (0, False)])
-def test_a_barrier_that_is_jumped_to_on_a_condition_orders_only_then(
-    explored: Explore, target: str, wanted: int, verified: bool
-) -> None:
-    assert explored(target, f"send_and_order_if,{wanted}", "receive", "omap4-2011").verified is verified
+@pytest.mark.parametrize("target", THUMB)
+def test_flags_that_decide_on_a_conditional_instruction_are_read(tmp_path: Path, target: str) -> None:
+    path = built(tmp_path, "calls", "-O2", target=target)
+    assert "it was 1" in str(found(path, "counts_to_three", "remembers_by_flags", target))
 
 
-@pytest.mark.parametrize("target", ["armv7a-thumb", "cortex-m4"])
-def test_what_is_behind_a_conditional_store_is_not_conditional(explored: Explore, target: str) -> None:
-    assert explored(target, "goes_round_three_times", "send", "sc").verified
-
-
-@pytest.mark.parametrize("target", ["armv7a-thumb", "cortex-m4"])
-def test_every_store_of_a_conditional_block_is_made(explored: Explore, target: str) -> None:
-    assert explored(target, "asks", "answers", "sc").verified
-    found = explored(target, "asks", "answers", "paranoid").finding
-    assert found is not None
-    assert "at[2] == 1" in str(found.error)
-
-
-@pytest.mark.parametrize("target", slow_unless({"aarch64", "cortex-m4"}.__contains__, sorted({*TARGETS} - {"armv7a"})))
-def test_a_loop_that_looks_by_a_call_is_a_wait(explored: Explore, target: str) -> None:
-    assert explored(target, "send", "receive_by_call", "omap4-2011").verified
-
-
-def test_a_loop_whose_call_remembers_is_none(explored: Explore) -> None:
-    bound = explored("aarch64", "send", "receive_and_count", "omap4-2011").bound
-    assert bound is not None
-    assert "200 rounds of a loop" in bound
+@pytest.mark.parametrize("target", THUMB)
+def test_an_access_in_an_it_block_leaves_the_conditions_as_they_are(tmp_path: Path, target: str) -> None:
+    path = built(tmp_path, "calls", "-O2", target=target)
+    assert found(path, "sets_flag", "answers_in_a_block", target) is None

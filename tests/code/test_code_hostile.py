@@ -105,6 +105,6 @@ def test_a_segment_of_zeroes_alone_has_no_bytes_in_the_file(tmp_path: Path) -> N
 
 def test_more_mailboxes_than_there_is_room_for_are_refused_in_one_line(ring: Path) -> None:
     many = "".join(f"&mailbox={0x48000000 + 0x1000 * number:#x}:1" for number in range(20))
-    with pytest.raises(UsageError, match="mailbox: more than 8") as refused:
+    with pytest.raises(UsageError, match="20 addresses of a mailbox, expected at most 8") as refused:
         explorer_of(make_plan(load(f"{ring}?host=send&{SHARED}{many}"), platform="arm64")).explore(Bounds(10))
     assert "\n" not in str(refused.value)

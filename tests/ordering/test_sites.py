@@ -131,7 +131,7 @@ def test_two_of_a_name_an_unknown_partner_and_what_is_no_site_are_refused(sites:
 def test_there_may_be_as_many_sites_as_a_trace_has_numbers_for() -> None:
     most = Sites(Site(f"s{n}", "a before b", needs="WW", kind="wmb") for n in range(SITES_LIMIT))
     assert most.number(most["s254"]) == SITES_LIMIT == 255
-    assert site_map(site_bytes(SiteMap.for_class(BarrierClass.DMA, most)), most).primitives == (P.DMA_WMB,) * 255
+    assert site_map(site_bytes(SiteMap.for_class(BarrierClass.DMA, most)), most).barriers == (P.DMA_WMB,) * 255
 
 
 # --- at the ports
@@ -192,7 +192,7 @@ def test_a_site_map_is_a_mapping_of_exactly_the_sites_and_a_value() -> None:
     assert len(smp) == len(OWN)
     assert smp == SiteMap.for_class(BarrierClass.SMP, OWN)
     assert hash(smp) == hash(SiteMap.for_class(BarrierClass.SMP, OWN))
-    assert site_map(site_bytes(smp), OWN).primitives == smp.primitives
+    assert site_map(site_bytes(smp), OWN).barriers == smp.barriers
     with pytest.raises(UsageError, match="0 is no site of this program"):
         smp[0]  # type: ignore[index]
 
@@ -253,7 +253,7 @@ def test_a_bad_weaken_option_is_refused_and_says_what_is_allowed(text: str, says
 def test_a_program_without_sites_has_nothing_to_weaken() -> None:
     with pytest.raises(UsageError, match="the program has no site"):
         parse_weaken("S1=none", NO_SITES)
-    assert parse_policy("mandatory", NO_SITES).primitives == ()
+    assert parse_policy("mandatory", NO_SITES).barriers == ()
 
 
 def test_a_bad_policy_is_refused_with_the_known_ones() -> None:

@@ -14,7 +14,8 @@ from amp.ordering.barriers import PROMISES, BarrierClass, Kind, Orders, Primitiv
 from amp.ordering.platforms import PLATFORMS, Side
 from amp.ordering.sites import Site, Sites, parse_weaken
 from amp.programs import spsc_vring
-from amp.report.blame import Finding, blame, cure_for
+from amp.report.blame import Finding, blame
+from amp.report.cure import cure_for
 from amp.report.history import History
 from amp.report.shapes import Shape
 from amp.report.trace import EventKind, Trace

@@ -116,7 +116,7 @@ def test_linuxs_choice_of_barriers_says_nothing_of_a_program_that_is_written_in_
     with pytest.raises(UsageError, match="'virtio-weak' is unknown") as caught:
         parse_policy("virtio-weak", fenced.sites, fenced.policies)
     assert "virtio" not in str(caught.value).partition("known:")[2]
-    assert parse_policy(" DMA", fenced.sites, fenced.policies).primitives == (
+    assert parse_policy(" DMA", fenced.sites, fenced.policies).barriers == (
         P.FENCE_RELEASE_DMA,
         P.FENCE_ACQUIRE_DMA,
         P.FENCE_RELEASE_DMA,

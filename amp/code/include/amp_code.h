@@ -18,11 +18,11 @@
 
 /* Called as they stand: no compiler makes a copy of one for some argument, under another name. */
 #if defined(__clang__)
-#define AMP_CODE_CALLED __attribute__((noinline, used, unused))
+#define AMP_CODE_CALLED __attribute__((__noinline__, __used__, __unused__))
 #else
-#define AMP_CODE_CALLED __attribute__((noipa, used, unused))
+#define AMP_CODE_CALLED __attribute__((__noipa__, __used__, __unused__))
 #endif
-#define AMP_SHARED __attribute__((section(".amp_shared")))
+#define AMP_SHARED __attribute__((__section__(".amp_shared")))
 
 AMP_CODE_CALLED static void amp_code_fail(const char *text)
 {
