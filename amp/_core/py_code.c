@@ -345,6 +345,14 @@ static PyObject *code_places(PyObject *object, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(NNN)", lists[0], lists[1], lists[2]);
 }
 
+/* standing(): (address of the instruction, of its last load of shared memory in the region, or 0) */
+static PyObject *code_standing(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct code_engine *e = engine_of(object);
+
+    return Py_BuildValue("(KK)", (unsigned long long)e->pc, (unsigned long long)e->watched);
+}
+
 static PyObject *code_steps(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLongLong(engine_of(object)->steps);
@@ -439,6 +447,7 @@ static PyMethodDef code_methods[] = {
     {"rows", code_rows, METH_O, "rows([(address, row)]): what the instructions there are"},
     {"keep", code_keep, METH_O, "keep(n): keep where the accesses of a run stand"},
     {"places", code_places, METH_NOARGS, "addresses of the last run's loads, stores and barriers"},
+    {"standing", code_standing, METH_NOARGS, "where the last run stood, and what it loaded last"},
     {"steps", code_steps, METH_NOARGS, "instructions of the last run"},
     {"registers", code_registers, METH_NOARGS, "values of the registers at the end of the last run"},
     {NULL, NULL, 0, NULL},

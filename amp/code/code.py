@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from amp.code.elf import PAGE, Image, read
 from amp.code.engine import MAX_LOOP, Engine, Settings, Window
 from amp.code.listing import Listing
-from amp.errors import UsageError
+from amp.errors import Stall, UsageError
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.instructions import A64, ARMV7_A
 from amp.port.port import Port
@@ -119,18 +119,27 @@ class Function:
         return frozenset(self.engine.core.reached())
 
     def __call__(self, port: Port, _at: Any = None, /) -> None:
-        of_core: Any = port
         take = getattr(port, "take", None)
         if take is None:
-            of_core.run_code(self.engine.core)
+            self._run(port)
             return
         self.engine.core.keep(PLACES_LIMIT)
         try:
-            of_core.run_code(self.engine.core)
+            self._run(port)
         finally:
             take(
                 tuple([self.code.listing.called_at(address) for address in kind] for kind in self.engine.core.places())
             )
+
+    def _run(self, port: Any) -> None:
+        """Raises Stall with the place where the code waits for ever."""
+        try:
+            port.run_code(self.engine.core)
+        except Stall as error:
+            pc, watched = self.engine.core.standing()
+            found = Stall(f"waits for ever at {self.code.listing.place(pc)}: {error}")
+            found.watched = watched or None
+            raise found from None
 
     def place_at(self, address: int) -> str | None:
         """The line of an access, as a site before it would name it; None where there can be none."""
