@@ -178,7 +178,12 @@ class WrongMessage(Violation):
 
 
 class Stall(Violation):
-    """All parts sleep and no doorbell is under way: a kick or an interrupt was lost."""
+    """All parts sleep and no doorbell is under way: a kick or an interrupt was lost.
+
+    `watched` is where in the region the part looked last, if that is known.
+    """
+
+    watched: int | None = None
 
     @classmethod
     def of(cls, error: AmpError, *, skip: str) -> Stall:

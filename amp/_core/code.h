@@ -288,6 +288,7 @@ struct code_engine {
     uint64_t time[CODE_LOADS];
     bool held[CODE_LOADS];
     uint32_t loads, holding;
+    uint64_t watched; /* where its last load of shared memory was, in the region */
     struct code_monitor monitor;
     uint32_t atomic_load;
     uint64_t atomic_value;

@@ -117,6 +117,7 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
     }
     after = code_time(e, e->sets[e->address_set].depends, &made);
     code_place(e, CODE_AT_LOADS, e->pc, 0);
+    e->watched = window->region + (address - window->start);
     do
         error = e->port->ops->load(e->port, window->region + (address - window->start), size, how, after, &word);
     while (code_again(e, &error));

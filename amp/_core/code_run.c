@@ -123,6 +123,7 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     e->pc &= e->thumb ? ~UINT64_C(1) : UINT64_MAX;
     e->before = 0;
     e->steps = 0;
+    e->watched = 0;
     e->resumed = e->looking = false;
     e->now = NULL;
     e->address_set = 0;

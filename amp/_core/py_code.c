@@ -385,6 +385,14 @@ static PyObject *code_said(PyObject *object, PyObject *Py_UNUSED(ignored))
     return list;
 }
 
+/* standing(): (address of the instruction, of its last load of shared memory in the region, or 0) */
+static PyObject *code_standing(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const struct code_engine *e = engine_of(object);
+
+    return Py_BuildValue("(KK)", (unsigned long long)e->pc, (unsigned long long)e->watched);
+}
+
 static PyObject *code_steps(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLongLong(engine_of(object)->steps);
@@ -480,6 +488,7 @@ static PyMethodDef code_methods[] = {
     {"keep", code_keep, METH_VARARGS, "keep(n, general): keep n accesses of a run, with so many registers"},
     {"places", code_places, METH_NOARGS, "the last run's loads, stores and barriers: (address, value, registers, before)"},
     {"said", code_said, METH_NOARGS, "what the last run has printed: [(behind how many accesses and barriers, text)]"},
+    {"standing", code_standing, METH_NOARGS, "where the last run stood, and what it loaded last"},
     {"steps", code_steps, METH_NOARGS, "instructions of the last run"},
     {"registers", code_registers, METH_NOARGS, "values of the registers at the end of the last run"},
     {NULL, NULL, 0, NULL},

@@ -13,7 +13,7 @@ from amp.code.elf import PAGE, Image, read
 from amp.code.engine import MAX_LOOP, Engine, Settings, Window
 from amp.code.kept import instructions, keep, places
 from amp.code.listing import Listing
-from amp.errors import UsageError
+from amp.errors import Stall, UsageError
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.instructions import A64, ARMV7_A
 from amp.port.port import Port
@@ -119,16 +119,25 @@ class Function:
         return frozenset(self.engine.core.reached())
 
     def __call__(self, port: Port, _at: Any = None, /) -> None:
-        of_core: Any = port
         take = getattr(port, "take", None)
         if take is None:
-            of_core.run_code(self.engine.core)
+            self._run(port)
             return
         keep(self.engine)
         try:
-            of_core.run_code(self.engine.core)
+            self._run(port)
         finally:
             take(places(self.engine), instructions(self.engine, self.entry))
+
+    def _run(self, port: Any) -> None:
+        """Raises Stall with the place where the code waits for ever."""
+        try:
+            port.run_code(self.engine.core)
+        except Stall as error:
+            pc, watched = self.engine.core.standing()
+            found = Stall(f"waits for ever at {self.code.listing.place(pc)}: {error}")
+            found.watched = watched or None
+            raise found from None
 
     def place_at(self, address: int) -> str | None:
         """The line of an access, as a site before it would name it; None where there can be none."""

@@ -60,7 +60,8 @@ _STEPS_BACK = 32  # loads to look back through from the one that was found wrong
 class Finding:
     """What is known to be wrong: which CPU found it, and the bytes that were wrong, if it is about bytes.
 
-    `ends` says of each CPU how its program ended, "done" or what it said; empty if that is not known.
+    `ends` says of each CPU how its program ended, "done" or what it said; empty if that is not known. `watched` is what
+    the one that stalls looked at last, if the trace may not have that.
     """
 
     cpu: int
@@ -69,11 +70,18 @@ class Finding:
     size: int = 1
     stall: bool = False
     ends: tuple[str, ...] = ()
+    watched: int | None = None
 
     @classmethod
     def from_error(cls, error: AmpError, cpu: int) -> Finding:
         """The finding that `error`, raised on `cpu`, reports."""
-        return cls(cpu, str(error), getattr(error, "address", None), stall=isinstance(error, Stall))
+        return cls(
+            cpu,
+            str(error),
+            getattr(error, "address", None),
+            stall=isinstance(error, Stall),
+            watched=getattr(error, "watched", None),
+        )
 
 
 class Judge(Protocol):

@@ -18,11 +18,25 @@ def watched(words: Words) -> list[tuple[str, str]]:
     finding = words.explanation.finding
     if not finding.stall:
         return []
+    if finding.watched is not None and words.explanation.beyond:
+        return [("Waits", _in_vain(words, finding.cpu, finding.watched))]
     ended = {cpu for cpu, said in enumerate(finding.ends) if said == _DONE}
     retired = {event.cpu for event in words.history.trace.events if event.kind is EventKind.RETIRE}
     waiting = [cpu for cpu in words.history.cpus if cpu not in (ended if finding.ends else retired)]
     said = [" ".join(filter(None, (_looked(words, cpu), _rung(words, cpu)))) for cpu in waiting]
     return [("Waits", text) for text in (" ".join(filter(None, said)),) if text]
+
+
+def _in_vain(words: Words, cpu: int, place: int) -> str:
+    """Of an execution that has no looks in vain: what was looked at, and who stored there last."""
+    history = words.history
+    stores = history.stores_to(place, before=history.trace.last + 1)
+    come = [store for store in stores if history.visible_at(store, place, cpu) is not None]
+    if not come:
+        return f"The {words.cpu(cpu)} looks at {words.name(place)} in vain: nobody stores there."
+    last = max(come, key=lambda store: history.visible_at(store, place, cpu) or 0)
+    whose = "its own" if last.cpu == cpu else f"the {words.cpu(last.cpu)}'s"
+    return f"The {words.cpu(cpu)} looks at {words.name(place)} in vain; the last there is {whose} {words.placed(last)}."
 
 
 def _looked(words: Words, cpu: int) -> str:

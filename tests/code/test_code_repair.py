@@ -160,6 +160,21 @@ def test_a_load_that_an_acknowledgement_overtook_has_its_lines_and_its_repair(tm
     )
 
 
+def test_a_hang_says_what_is_looked_at_in_vain_and_who_wrote_that_last(tmp_path: Path) -> None:
+    (tmp_path / "hang.c").write_text(
+        '#include "amp_code.h"\n#define WORD (*(volatile int *)0x40000000)\n'
+        "void send(void) { while (WORD != 2); }\nvoid receive(void) { WORD = 1; }\n"
+        "void _start(void) { send(); receive(); }\n"
+    )
+    found = amp.verify(program(built(tmp_path, "hang", "-O2", at=tmp_path)), platform="arm64").finding
+    assert found is not None
+    assert found.text.startswith("waits for ever at send, hang.c:3: ")
+    waits = (
+        "The host looks at 0x40000000 in vain; the last there is the remote's store 0x40000000 = 1 at hang.c:4 (#1)."
+    )
+    assert dict(found.why)["Waits"] == waits
+
+
 def test_a_lock_that_releases_nothing_is_told_from_the_explorer_s_execution_and_repaired(tmp_path: Path) -> None:
     path = built(tmp_path, "locks", "-O2", "-march=armv8.1-a", "-DUNLOCK_ORDER=__ATOMIC_RELAXED")
     found = amp.verify(f"{path}?host=locked&remote=locked&{SHARED}", platform="arm64").finding
