@@ -1,0 +1,63 @@
+"""The gate from its configuration to its summary: what is unchanged from the cache, the others by workers, all judged."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from amp.check.cache import Cache
+from amp.check.config import Check, Config
+from amp.check.judged import NOT_RUN, Cell, Summary, judge
+from amp.check.pool import run_all
+from amp.check.records import Answer, Asked, Told
+from amp.lab.kept import FOLDER, prepare
+from amp.lab.stopping import stoppable
+
+Progress = Callable[[int, int], None]  # (cells done, of how many)
+
+
+def run(
+    config: Config,
+    *,
+    jobs: int | None = None,
+    use_cache: bool = True,
+    known: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Summary:
+    """Every check of the configuration. Ctrl-C ends it with what there is by then.
+
+    `jobs` are the processes at a time, None one for each core that this process may use. Raises UsageError for a
+    platform's file that is gone since it was read, and OSError.
+    """
+    started = time.monotonic()
+    asked = [(check, cell) for check in config.checks for cell in check.cells]
+    kept: dict[int, Told] = {}
+    fresh: dict[int, Told] = {}
+    base = Path(config.folder)
+    with stoppable() as stop:
+        prepare(base / FOLDER)
+        cache = Cache(base / FOLDER / "cache", config.folder, used=use_cache)
+        for number, (_, cell) in enumerate(asked):
+            told = cache.get(cell)
+            if told is not None:
+                kept[number] = told
+        left = [number for number in range(len(asked)) if number not in kept]
+
+        def done(place: int, answer: Answer) -> None:
+            number = left[place]
+            fresh[number] = answer.told
+            cache.put(asked[number][1], answer)
+            if progress is not None:
+                progress(len(kept) + len(fresh), len(asked))
+
+        run_all([asked[number][1] for number in left], jobs or len(os.sched_getaffinity(0)), config.folder, stop, done)
+    cells = tuple(_judged(*each, kept.get(n), fresh.get(n), known) for n, each in enumerate(asked))
+    found = {cell.fingerprint for cell in cells if cell.is_finding}
+    forgotten = 0 if stop.asked else len(set(known) - found)
+    return Summary(cells, time.monotonic() - started, stop.asked, forgotten)
+
+
+def _judged(check: Check, cell: Asked, kept: Told | None, fresh: Told | None, known: Collection[str]) -> Cell:
+    return judge(check, cell, kept or fresh or NOT_RUN, known, cached=kept is not None)
