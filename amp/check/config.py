@@ -427,11 +427,13 @@ def _plain(problem: str) -> str:
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """The line of `keys` in a TOML text: of the longest beginning of them that has one of its own, from 1 on."""
+    """The line of `keys` in a TOML text: the first of the longest beginning of them that has one, from 1 on."""
     best: tuple[int, int] | None = None
     for number, path in _lines(text):
-        common = path == keys[: len(path)] and len(path)
-        if common and (best is None or common > best[0]):
+        common = min(len(path), len(keys))
+        if path[:common] != keys[:common]:
+            continue
+        if best is None or common > best[0]:
             best = common, number
     return None if best is None else best[1]
 

@@ -174,25 +174,29 @@ def judge(check: Check, asked: Asked, told: Told, known: Collection[str] = (), *
 
 
 def _judged(check: Check, told: Told) -> tuple[Mark, str]:
+    key = f"{check.where}: checks.{check.name}"
     if told.status == "not run":
         return Mark.NOT_RUN, told.why
     if told.status == "error":
-        return Mark.ERROR, f"{check.where}: checks.{check.name}: {told.why}"
+        return Mark.ERROR, f"{key}: {told.why}"
     if check.site and told.sites and check.site not in told.sites:
-        has = ", ".join(told.sites)
-        return Mark.ERROR, f"{check.where}: checks.{check.name}.site: no site {check.site!r} (it has {has})"
-    if check.expect == told.status:
-        blamed = told.found.site if told.found is not None else ""
-        if check.site and blamed != check.site:
-            return Mark.FAILED, f"a violation at {blamed or 'no site'}, expected at {check.site}"
-        return Mark.OK, ""
-    if told.status == "inconclusive":
+        return Mark.ERROR, f"{key}.site: no site {check.site!r} (it has {', '.join(told.sites)})"
+    if told.status == "inconclusive" and check.expect != "inconclusive":
         return Mark.INCONCLUSIVE, told.why
+    why = _unexpected(check, told)
+    return (Mark.FAILED, why) if why else (Mark.OK, "")
+
+
+def _unexpected(check: Check, told: Told) -> str:
+    """How the verdict differs from what is expected; "" if it does not."""
+    found = told.found
     if check.expect == "condition":
-        return (Mark.OK, "") if told.holds else (Mark.FAILED, f"its condition does not hold: {told.status}")
-    if told.status == "violation" and told.found is not None:
-        return Mark.FAILED, told.found.text
-    return Mark.FAILED, f"{told.status}, expected {check.expect}"
+        return "" if told.holds else f"its condition does not hold: {told.status}"
+    if check.expect != told.status:
+        said = found.text if told.status == "violation" and found is not None else told.status
+        return f"{said}, expected {check.expect}"
+    blamed = found.site if found is not None else ""
+    return f"a violation at {blamed or 'no site'}, expected at {check.site}" if check.site not in ("", blamed) else ""
 
 
 def as_data(summary: Summary, base: str) -> dict[str, Any]:

@@ -15,7 +15,14 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    all_suffixes,
+)
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
@@ -24,6 +31,7 @@ from amp.check.records import Record, Search
 from amp.files import open_regular
 
 FILE_LIMIT_BYTES: Final = 1 << 30
+_SUFFIXES: Final = frozenset(all_suffixes())
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _NOT_FILES: Final = ("/proc/", "/dev/", "/sys/")
 _IMPORTING: Final = "<frozen importlib"
@@ -48,9 +56,14 @@ def sha256_of(path: str) -> str:
 def entries_of(folder: str, names: frozenset[str]) -> tuple[str, ...]:
     """The folder's entries that an import of one of `names` could take: a package, a module of any kind."""
     try:
-        return tuple(sorted(each for each in os.listdir(folder) if each.partition(".")[0] in names))
+        return tuple(sorted(each for each in os.listdir(folder) if _is_candidate(each, names)))
     except OSError:
         return ()
+
+
+def _is_candidate(entry: str, names: frozenset[str]) -> bool:
+    stem, dot, suffix = entry.partition(".")
+    return stem in names and (not dot or f".{suffix}" in _SUFFIXES)
 
 
 def sha256_of_variable(name: str) -> str:
@@ -97,7 +110,8 @@ class Recorder:
 
         class Noting(type(os.environ)):  # type: ignore[misc]  # what os.environ is has no public name
             def __getitem__(self, name: str) -> str:
-                recorder._variables.add(name)
+                if isinstance(name, str) and not recorder._is_ours():  # bytes are refused there, and tried by some
+                    recorder._variables.add(name)
                 return str(super().__getitem__(name))
 
             def __iter__(self) -> Any:

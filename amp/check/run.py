@@ -1,4 +1,4 @@
-"""The gate from its configuration to its summary: what is unchanged from the cache, the others by workers, all judged."""
+"""The gate, from its configuration to its summary: what is unchanged is in the cache, workers explore the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary as a reader is told: a row a cell (of litmus tests a row a platform), then each finding with its story."""
+"""The summary for a reader: a row a cell (of litmus tests a row a platform), then each finding with its story."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def _finding(finding: Finding, base: str) -> Iterator[str]:
     found = finding.found
     where = f"{relative(found.path, base)}:{found.line}: " if found.path else ""
     yield f"{where}{finding.check.name}: violation {finding.text}" if found.part else f"{where}{finding.text}"
-    expected = finding.cells[0].why
-    if expected != found.text:
-        yield f"  {expected}"
+    if finding.check.expect != "verified":
+        yield f"  {finding.cells[0].why}"
     yield from (f"  {line}" for line in found.story)
     if found.witness:
         yield f"  Witness: {found.witness} (amp explain)"

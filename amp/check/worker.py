@@ -2,7 +2,8 @@
 
 `python -P -m amp.check.worker CONTROL_FD PARENT_PID FOLDER AMP`, started by amp.check.pool. CONTROL_FD is one end of a
 socket pair: Asked in, Answer out, a line of JSON each; AMP is where the gate's own amp lies, whose digest is part of
-every key. What the program prints goes nowhere: standard output is the gate's. A worker that has loaded a program has no other, so what it depends on is that program's.
+every key. What the program prints goes nowhere: standard output is the gate's. A worker that has loaded a program has
+no other, so what it depends on is that program's.
 """
 
 from __future__ import annotations
@@ -20,9 +21,6 @@ from amp.errors import AmpError, FailedCheck, UsageError
 from amp.lab import itself
 from amp.lab.gate import Cell, Memory, Result, explored
 from amp.lab.kept import FOLDER
-from amp.litmus.enumerate import Limits
-from amp.litmus.outcomes import herd_text
-from amp.litmus.suite import Ran, Request, run_file
 from amp.litmus.syntax import All, Equal, Not, Proposition, Some
 from amp.machine.children import inherit
 from amp.ordering import platform as find_platform
@@ -150,36 +148,34 @@ def _of_check(result: Result) -> tuple[str, int]:
 
 
 def _of_litmus(asked: Asked) -> Told:
+    from amp.litmus.enumerate import Limits  # noqa: PLC0415  (a worker of a program loads none of it)
+    from amp.litmus.outcomes import herd_text  # noqa: PLC0415
+    from amp.litmus.suite import Request, run_file  # noqa: PLC0415
+
     platform = find_platform(asked.platform) if asked.platform else None
     limits = Limits(asked.max_executions, asked.max_seconds)
     ran = run_file(asked.litmus, Request(platform, asked.observers, limits, None))
-    result = ran.result
-    counts = {"runs": result.states, "executions": result.executions, "states": result.states}
-    if result.judged is None:
-        bound = f"{limits.executions:,} executions, {limits.seconds:g} s"
-        return Told(status="inconclusive", why=f"no verdict within {bound}", seconds=round(ran.seconds, 3), **counts)
-    observation = result.judged.observation
+    result, judged = ran.result, ran.result.judged
+    found = None
+    if judged is not None:
+        test = result.compiled.test
+        found = Found(
+            kind=judged.observation,
+            text=f"{test.name} on {ran.platform}: {judged.observation}",
+            path=os.path.realpath(ran.file),
+            line=_line_of(test.final.proposition),
+            story=tuple(herd_text(judged).splitlines()),
+            command=f"amp litmus {ran.file} --platform {ran.platform}",
+        )
     return Told(
-        status=cast("Status", observation.lower()),
-        holds=result.judged.holds,
+        status=cast("Status", judged.observation.lower()) if judged is not None else "inconclusive",
+        runs=result.states,
+        executions=result.executions,
+        states=result.states,
         seconds=round(ran.seconds, 3),
-        found=_outcome(ran, observation),
-        **counts,
-    )
-
-
-def _outcome(ran: Ran, observation: str) -> Found:
-    judged = ran.result.judged
-    assert judged is not None, ran
-    test = ran.result.compiled.test
-    name = f"{test.name} on {ran.platform}"
-    return Found(
-        kind=observation,
-        text=f"{name}: {observation}",
-        path=os.path.realpath(ran.file),
-        line=_line_of(test.final.proposition),
-        story=tuple(herd_text(judged).splitlines()),
-        command=f"amp litmus {ran.file} --platform {ran.platform}",
+        why="" if judged is not None else f"no verdict within {limits.executions:,} executions, {limits.seconds:g} s",
+        holds=None if judged is None else judged.holds,
+        found=found,
     )
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
 
 import click
 
 from amp.cli.options import json_option
-from amp.cli.output import check_output, complain, echo, print_json, write_output
-from amp.errors import UsageError
+from amp.cli.output import complain, echo, print_json
 
 
 @click.command()
@@ -43,7 +40,7 @@ def check(*, config: str | None, jobs: int | None, no_cache: bool, quiet: bool, 
         print_json(as_data(summary, asked.folder))
         return summary.exit_status
     if not quiet:
-        print_grid(make_console(), ("check", "platform", "barriers", "verdict", ""), rows(summary))
+        print_grid(make_console(80), ("check", "platform", "barriers", "verdict", ""), rows(summary))
     for line in lines(summary, os.getcwd()):
         echo(line)
     if not quiet:

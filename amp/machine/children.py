@@ -83,7 +83,7 @@ def _clear_of_streams(fd: int) -> Iterator[int]:
 
 
 def environment() -> dict[str, str]:
-    """What children are given: ours, but for what brings modules from where the user stands, whoever may have put them there.
+    """What children are given: ours, but for what brings modules from where the user stands, whoever put them there.
 
     `-P` keeps the current folder out of the module path; so do PYTHONPATH's empty and relative entries not get in. Its
     absolute ones are the user's own choice, and stay: amp itself may have been found by them. PYTHONSTARTUP is read by
