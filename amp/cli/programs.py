@@ -132,7 +132,10 @@ def run(
 
 
 def _explored(command: Callable[..., int]) -> Callable[..., int]:
-    """The argument and the options that say what is explored: a program on a platform, with its barriers."""
+    """The argument and the options that say what is explored: a program on a platform, with its barriers.
+
+    Those that a command does not name are amp.lab.plan's, by the same names, with --messages and --ring-size.
+    """
     for option in (
         click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable."),
         click.option("--barriers", metavar="CLASS", help="What the code asks for.  [default: mandatory]"),
@@ -183,10 +186,6 @@ def verify(
     *,
     program: str,
     platform: str | None,
-    barriers: str | None,
-    weaken: tuple[str, ...],
-    messages: int | None,
-    ring_size: int | None,
     sizes: tuple[str, ...],
     max_executions: int,
     max_seconds: float,
@@ -196,6 +195,7 @@ def verify(
     schedule: str | None,
     save: str | None,
     as_json: bool,
+    **asked: Any,
 ) -> int:
     """Explore every behaviour of PROGRAM: verified within the bounds, or the smallest counterexample.
 
@@ -206,15 +206,7 @@ def verify(
     from amp.lab.plan import parse_sizes  # noqa: PLC0415
     from amp.lab.table import plans_of  # noqa: PLC0415
 
-    plans = plans_of(
-        program,
-        platforms=platform,
-        barriers=barriers,
-        weaken=weaken,
-        messages=messages,
-        ring_size=ring_size,
-        sizes=parse_sizes(sizes),
-    )
+    plans = plans_of(program, platforms=platform, sizes=parse_sizes(sizes), **asked)
     return command.main(
         plans,
         Bounds(max_executions, max_seconds),
@@ -242,17 +234,13 @@ def verify(
 def sites(
     *,
     program: str,
-    platform: str | None,
-    barriers: str | None,
-    weaken: tuple[str, ...],
-    messages: int | None,
-    ring_size: int | None,
     sizes: tuple[str, ...],
     max_executions: int,
     max_seconds: float,
     replay: bool,
     html: str | None,
     as_json: bool,
+    **asked: Any,
 ) -> int:
     """The necessity matrix: which barriers PROGRAM needs on a platform, each alone, and all together.
 
@@ -267,15 +255,7 @@ def sites(
     from amp.lab.stopping import stoppable  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415
 
-    plan = plan_of(
-        program,
-        platform=platform,
-        barriers=barriers,
-        weaken=weaken,
-        messages=messages,
-        ring_size=ring_size,
-        sizes=parse_sizes(sizes),
-    )
+    plan = plan_of(program, sizes=parse_sizes(sizes), **asked)
     output.check_output("--html", html)
     with cells_progress() as progress, stoppable() as stop:
         matrix = necessity(plan, Bounds(max_executions, max_seconds), progress, replayed=replay, stop=stop)
