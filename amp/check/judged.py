@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -173,6 +173,12 @@ def judge(check: Check, asked: Asked, told: Told, known: Collection[str] = (), *
     return cell
 
 
+def accepting(summary: Summary, known: Collection[str]) -> Summary:
+    """The same run against another baseline."""
+    cells = (judge(each.check, each.asked, each.told, known, cached=each.cached) for each in summary.cells)
+    return replace(summary, cells=tuple(cells), forgotten=0)
+
+
 def _judged(check: Check, told: Told) -> tuple[Mark, str]:
     key = f"{check.where}: checks.{check.name}"
     if told.status == "not run":
@@ -194,7 +200,7 @@ def _unexpected(check: Check, told: Told) -> str:
         return "" if told.holds else f"its condition does not hold: {told.status}"
     if check.expect != told.status:
         said = found.text if told.status == "violation" and found is not None else told.status
-        return f"{said}, expected {check.expect}"
+        return said if check.expect == "verified" else f"{said}, expected {check.expect}"
     blamed = found.site if found is not None else ""
     return f"a violation at {blamed or 'no site'}, expected at {check.site}" if check.site not in ("", blamed) else ""
 
@@ -252,4 +258,4 @@ def _finding_data(finding: Finding, base: str) -> dict[str, Any]:
 def relative(path: str, base: str) -> str:
     """As seen from the folder `base`; absolute if it is not below it."""
     below = os.path.relpath(path, base) if path else ""
-    return path if below.startswith(os.pardir) else below
+    return os.path.normpath(path) if below.startswith(os.pardir) else below

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -21,8 +22,9 @@ def folders() -> tuple[str, ...]:
     return tuple(str(Path(each).resolve()) for each in found)
 
 
+@cache
 def digest() -> str:
-    """sha256 over the names and the bytes of all files of amp's packages. Raises OSError."""
+    """sha256 over names and bytes of all files of amp's packages, as they are when first asked. Raises OSError."""
     whole = hashlib.sha256()
     for folder in folders():
         for path in sorted(_files(Path(folder))):

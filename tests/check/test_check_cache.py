@@ -250,14 +250,11 @@ def test_another_amp_explores_anew(tmp_path: Path) -> None:
     assert [unchanged(), unchanged()] == [0, 1]
 
 
-def test_an_edit_of_a_helper_is_explored_and_undone_is_known_again(tmp_path: Path) -> None:
+def test_an_edit_of_a_helper_is_explored(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    assert [cell["cached"] for cell in told(folder)["cells"]] == [False]
-    assert [cell["cached"] for cell in told(folder)["cells"]] == [True]
+    assert [[cell["cached"] for cell in told(folder)["cells"]] for _ in range(2)] == [[False], [True]]
     (folder / "words.py").write_text("ANSWER = 'forty-two'\n")
     done = checked(folder)
     assert done.returncode == 2
     assert "checks.handover: " in done.stdout
     assert "TypeError: 'str' object" in done.stdout
-    (folder / "words.py").write_text("ANSWER = 42\n")
-    assert [cell["cached"] for cell in told(folder)["cells"]] == [True]

@@ -56,6 +56,7 @@ def test_the_table_fits_80_columns_and_the_story_follows(weak: Path) -> None:
     assert "as expected" not in quiet
 
 
+@pytest.mark.slow
 def test_how_many_work_at_a_time_changes_nothing_of_what_is_said(weak: Path) -> None:
     def said(*options: object) -> list[object]:
         data = told(weak, *options)
@@ -80,8 +81,6 @@ def test_a_bound_that_is_reached_is_inconclusive_and_no_verdict(tmp_path: Path) 
     done = checked(project(tmp_path, text), "--quiet")
     assert (done.returncode, done.stdout) == (3, "ring: sc mandatory: inconclusive: 2 runs\n")
     assert not list((tmp_path / ".amp").rglob("*.json")), "nothing of it is kept"
-    (tmp_path / "amp.toml").write_text(text + 'expect = "inconclusive"\n')
-    assert checked(tmp_path).returncode == 0
 
 
 def test_litmus_tests_are_compared_with_their_conditions(tmp_path: Path) -> None:
@@ -108,9 +107,9 @@ def test_litmus_tests_are_compared_with_their_conditions(tmp_path: Path) -> None
 
 
 WRONG_PROGRAMS = {
-    "import nowhere": "handover.py:1: ModuleNotFoundError: No module named 'nowhere'",
-    "def": "handover.py:1: SyntaxError: invalid syntax",
-    "raise ValueError('no')": "handover.py:1: ValueError: no",
+    "import nowhere": "handover.py:2: ModuleNotFoundError: No module named 'nowhere'",
+    "def": "handover.py:2: SyntaxError: invalid syntax",
+    "raise ValueError('no')": "handover.py:2: ValueError: no",
     "import os; os.kill(os.getpid(), 9)": "inconclusive: the process that explored it ended with signal SIGKILL",
     "import os; os._exit(3)": "inconclusive: the process that explored it ended with exit status 3",
 }
@@ -123,20 +122,14 @@ WRONG_PROGRAMS = {
 def test_a_program_that_is_wrong_is_one_line_and_the_others_are_explored(line: str, tmp_path: Path) -> None:
     text = '[checks.a]\nprogram = "handover.py"\n[checks.b]\nprogram = "vring"\nplatforms = "sc"\n'
     folder = project(tmp_path, text)
-    (folder / "handover.py").write_text(line)
+    (folder / "handover.py").write_text(f"print('not the gate says this')\n{line}")
     done = checked(folder, "--quiet")
     [said] = done.stdout.splitlines()
     assert WRONG_PROGRAMS[line] in said
     assert done.returncode == (3 if "inconclusive" in said else 2)
 
 
-def test_what_a_program_prints_is_not_the_gates(tmp_path: Path) -> None:
-    folder = project(tmp_path)
-    (folder / "words.py").write_text("print('hello'); ANSWER = 42\n")
-    assert told(folder)["status"] == "holds"
-
-
-@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("as_json", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_ctrl_c_tells_what_was_found_so_far(as_json: bool, tmp_path: Path) -> None:
     """The second cell would take days; what is there of the first is there."""
     text = '[checks.a]\nprogram = "vring"\nplatforms = "sc"\n[checks.b]\nprogram = "endless.py"\nplatforms = "sc"\n'
