@@ -93,3 +93,18 @@ def _annotate(summary: Summary, folder: str, status: int) -> int:
         echo(line)
     path = os.environ.get(github.SUMMARY)
     return status if not path else append_output(github.SUMMARY, path, github.step_summary(summary, root), status)
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default=".")
+def init(*, folder: str) -> int:
+    """Write an example project: a protocol in Python and in C, its test, amp.toml, files for GitHub's and GitLab's CI.
+
+    A file that is there is never written over.
+    """
+    from amp.check import project  # noqa: PLC0415
+
+    for path in project.init(folder):
+        echo(path)
+    echo(project.next_line(folder))
+    return 0
