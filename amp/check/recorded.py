@@ -5,7 +5,8 @@ taken before it is read, and again at the end. Modules of the user's are compile
 kept, never taken from a .pyc, which is believed by its time and size alone. What leaves the process (another process,
 a connection), or asks a folder what is in it, is a doubt: such a verdict is not kept.
 
-Not seen: whether a file exists, what time it is, chance at import, and files that a C library opens and closes again.
+Not seen: whether a file exists, what time it is, chance at import, variables by another way than os.environ, and files
+that a C library opens and closes again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ FILE_LIMIT_BYTES: Final = 1 << 30
 _SUFFIXES: Final = frozenset(all_suffixes())
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _NOT_FILES: Final = ("/proc/", "/dev/", "/sys/")
+_AT_START: Final = ("sitecustomize", "usercustomize")  # what Python looks for before anything is heard
 _IMPORTING: Final = "<frozen importlib"
 _LEAVES: Final = (
     *("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty"),
@@ -99,7 +101,7 @@ class Recorder:
             | {f"{paths[each]}{os.sep}" for each in ("stdlib", "platstdlib")}
         )
         self._files: dict[str, str] = {}
-        self._imports: set[str] = set()
+        self._imports: set[tuple[str, tuple[str, ...]]] = set()  # what was looked for, and sys.path at that moment
         self._variables: set[str] = set()
         self._doubts: dict[str, None] = {}
         self._busy = False
@@ -159,7 +161,7 @@ class Recorder:
             if event == "open":
                 self._opened(*arguments)
             elif event == "import":
-                self._imports.add(str(arguments[0]))
+                self._imports.add((str(arguments[0]), tuple(map(str, arguments[2] or ()))))
             elif event in _LISTS and not _is_import() and not self._is_ours():
                 self._doubt(f"it asks what is in the folder {arguments[0]!s:.200}")
             elif event in _LEAVES and not self._is_ours():
@@ -235,10 +237,12 @@ class Recorder:
     def _searches(self) -> list[Search]:
         """Where modules were looked for, found or not: a new one there could stand in for what was taken."""
         names: dict[tuple[str, ...], set[str]] = {}
-        for name in {*sys.modules, *self._imports}:
+        path = tuple(map(str, sys.path))
+        for name, at_that_moment in {*((each, path) for each in (*sys.modules, *_AT_START)), *self._imports}:
             parent, _, tail = name.rpartition(".")
-            folders = sys.path if not parent else getattr(sys.modules.get(parent), "__path__", ())
-            where = tuple(each for each in map(str, folders) if each and not self._is_known(f"{each}{os.sep}"))
+            folders = getattr(sys.modules.get(parent), "__path__", ()) if parent else at_that_moment
+            where = tuple(os.path.abspath(each) for each in map(str, folders) if each)
+            where = tuple(each for each in where if not self._is_known(f"{each}{os.sep}"))
             if where:
                 names.setdefault(where, set()).add(tail)
         return [

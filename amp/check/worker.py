@@ -17,7 +17,7 @@ import msgspec
 
 from amp.check.recorded import Recorder
 from amp.check.records import Answer, Asked, Found, Status, Told
-from amp.errors import AmpError, FailedCheck, UsageError
+from amp.errors import AmpError, FailedCheck, LoopBound, UsageError
 from amp.lab import itself
 from amp.lab.gate import Cell, Memory, Result, explored
 from amp.lab.kept import FOLDER
@@ -64,6 +64,8 @@ def _another(own: str, gates: str) -> Told:
 def _told(asked: Asked) -> Told:
     try:
         return _of_litmus(asked) if asked.litmus else _of_program(asked)
+    except LoopBound as error:
+        return Told(status="inconclusive", why=str(error))
     except AmpError as error:
         status = error.exit_status if error.exit_status != 1 else UsageError.exit_status
         return Told(status="error", why=str(error), exit_status=status)
@@ -97,7 +99,8 @@ def _of_program(asked: Asked) -> Told:
         check_observers(plan.platform, plan.program.placement)
     except UsageError as error:
         return Told(status="inconclusive", barriers=plan.barriers, why=str(error), sites=sites)
-    result = explored(cell, Memory(Path(FOLDER), memory_name(asked)))
+    memory = Memory(Path(FOLDER), memory_name(asked)) if os.access(FOLDER, os.W_OK) else None
+    result = explored(cell, memory)
     done = result.exploration
     assert result.status != "sampled", result
     return Told(

@@ -21,7 +21,7 @@ from amp.check.records import Answer, Asked, Told
 from amp.lab.stopping import Stop
 
 CURIOUS = """
-import json, os
+import json, os, sys
 import amp
 import words
 from pack.inner import LIMIT
@@ -30,6 +30,9 @@ try:
     import fast
 except ImportError:
     fast = None
+sys.path.insert(0, "lib")
+import extra
+sys.path.remove("lib")
 SIZE = json.load(open("size.json"))
 DEBUG = os.environ.get("AMP_TEST_DEBUG")
 box = amp.Layout(flag=amp.u32)
@@ -58,6 +61,8 @@ def curious(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asked]:
     (folder / "words.py").write_text("ANSWER = 42\n")
     (folder / "late.py").write_text("")
     (folder / "size.json").write_text("3")
+    (folder / "lib").mkdir()
+    (folder / "lib" / "extra.py").write_text("")
     (folder / "pack").mkdir()
     (folder / "pack" / "__init__.py").write_text("")
     (folder / "pack" / "inner.py").write_text("LIMIT = 1\n")
@@ -86,6 +91,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a module that was not there": lambda folder: (folder / "fast.py").write_text(""),
     "a package that shadows a module": lambda folder: (folder / "words").mkdir(),
     "a module that shadows one of a package": lambda folder: (folder / "pack" / "inner").mkdir(),
+    "a module of a folder that was on the path": lambda folder: (folder / "lib" / "extra.py").write_text("MORE = 1\n"),
+    "a package that shadows that one": lambda folder: (folder / "lib" / "extra").mkdir(),
+    "a hook of Python's own": lambda folder: (folder / "sitecustomize.py").write_text(""),
     "a module that is gone": lambda folder: (folder / "late.py").unlink(),
     "a file that is gone": lambda folder: (folder / "size.json").unlink(),
     "a file that is a FIFO now": lambda folder: ((folder / "size.json").unlink(), os.mkfifo(folder / "size.json")),
