@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ from amp.ordering import platform as find_platform
 
 FORMAT: Final = "amp check 1"
 FILE_LIMIT_BYTES: Final = 1 << 24
+UNUSED_LIMIT_S: Final = 30 * 86_400.0
 KEPT: Final = frozenset({"verified", "violation", "never", "sometimes", "always"})
 
 
@@ -62,6 +64,7 @@ class Cache:
             base,
         ]
         self._common = hashlib.sha256(msgspec.json.encode(common)).hexdigest()
+        self._asked: set[str] = set()  # keys
         self._files: dict[str, str] = {}  # digests of this run: many cells depend on the same files
         self._entries: dict[tuple[str, frozenset[str]], tuple[str, ...]] = {}
 
@@ -71,7 +74,9 @@ class Cache:
         if asked.platform:
             name = asked.platform
             rows = repr(find_platform(os.path.join(self.base, name) if name.endswith(SUFFIX) else name))
-        return hashlib.sha256(msgspec.json.encode([self._common, rows, asked])).hexdigest()
+        key = hashlib.sha256(msgspec.json.encode([self._common, rows, asked])).hexdigest()
+        self._asked.add(key)
+        return key
 
     def get(self, asked: Asked) -> Told | None:
         """The verdict, if all that it depends on is as it was."""
@@ -100,6 +105,13 @@ class Cache:
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self._path(key), msgspec.json.encode(entry))
+
+    def prune(self) -> None:
+        """Remove old entries that nobody has asked for: of another amp, or of a cell that is no more."""
+        with suppress(OSError):
+            for path in self.folder.glob("*.json"):
+                if path.stem not in self._asked and time.time() - path.stat().st_mtime > UNUSED_LIMIT_S:
+                    path.unlink()
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from amp.check.records import Asked
+from amp.check.tables import CheckTable, Defaults, Texts
+from amp.check.toml_lines import line_of
 from amp.errors import UsageError
 from amp.files import read_whole
 from amp.litmus.runner import TOGETHER, check_observers
@@ -43,44 +45,6 @@ PROGRAM_EXPECTS: Final = ("verified", "violation", "inconclusive")
 LITMUS_EXPECTS: Final = ("condition", "never", "sometimes", "always", "inconclusive")
 _OF_ELF: Final = ("host", "remote", "shared", "mailbox", "max_loop")
 _OF_PROGRAM: Final = ("barriers", "weaken", "messages", "ring_size", "sizes", "site")
-
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-Texts = Text | list[Text]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-
-
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Defaults(_Record, frozen=True):
-    platforms: Texts | None = None
-    barriers: Texts | None = None
-    max_seconds: Seconds | None = None
-    max_executions: Count | None = None
-
-
-class _Check(_Record, frozen=True):
-    program: Text | None = None
-    elf: Text | None = None
-    host: Texts | None = None
-    remote: Texts | None = None
-    shared: Texts | None = None
-    mailbox: Texts | None = None
-    max_loop: Count | None = None
-    litmus: Texts | None = None
-    platforms: Texts | None = None
-    barriers: Texts | None = None
-    weaken: Texts | dict[str, Text] | None = None
-    messages: Count | None = None
-    ring_size: Count | None = None
-    sizes: dict[str, int] | None = None
-    observers: Text | None = None
-    max_seconds: Seconds | None = None
-    max_executions: Count | None = None
-    expect: Text | None = None
-    site: Text | None = None
 
 
 class BadConfig(UsageError):
@@ -187,7 +151,7 @@ class _Reader:
         for key in tree:
             if key not in ("defaults", "checks"):
                 self._say((key,), f"is unknown{_hint(key, ('defaults', 'checks'))}; allowed: defaults, checks")
-        defaults = self._converted(("defaults",), tree.get("defaults", {}), _Defaults) or _Defaults()
+        defaults = self._converted(("defaults",), tree.get("defaults", {}), Defaults) or Defaults()
         self._try(("defaults",), lambda: self._check_defaults(defaults))
         tables = tree.get("checks", {})
         if not isinstance(tables, dict) or not tables:
@@ -230,16 +194,16 @@ class _Reader:
 
     # --- one check
 
-    def _check_defaults(self, defaults: _Defaults) -> None:
+    def _check_defaults(self, defaults: Defaults) -> None:
         self._platforms(defaults.platforms)
         self._barriers(defaults.barriers)
 
-    def _check(self, name: str, table: Any, defaults: _Defaults) -> Check | None:
+    def _check(self, name: str, table: Any, defaults: Defaults) -> Check | None:
         keys = ("checks", name)
         if not name.isprintable() or not 1 <= len(name) <= 80:
             self._say(keys, "is no name of a check: 1 to 80 printable characters")
             return None
-        record = self._converted(keys, table, _Check)
+        record = self._converted(keys, table, CheckTable)
         if record is None:
             return None
         line = line_of(self.text, (*self.prefix, *keys))
@@ -248,7 +212,7 @@ class _Reader:
         found: Check | None = self._try(keys, lambda: read(name, where, record, defaults))
         return found
 
-    def _program(self, name: str, where: str, record: _Check, defaults: _Defaults) -> Check:
+    def _program(self, name: str, where: str, record: CheckTable, defaults: Defaults) -> Check:
         if record.observers is not None:
             raise _Wrong("observers", "is of litmus tests")
         expect = _expected(record, PROGRAM_EXPECTS)
@@ -277,7 +241,7 @@ class _Reader:
         ]
         return Check(name, where, tuple(cells), expect, record.site or "")
 
-    def _litmus(self, name: str, where: str, record: _Check, defaults: _Defaults) -> Check:
+    def _litmus(self, name: str, where: str, record: CheckTable, defaults: Defaults) -> Check:
         for key in ("program", "elf", *_OF_ELF, *_OF_PROGRAM):
             if getattr(record, key) is not None:
                 raise _Wrong(key, "has no meaning for litmus tests")
@@ -298,7 +262,7 @@ class _Reader:
     def _short(self, text: str) -> str:
         return text.removeprefix(f"{self.folder}/")
 
-    def _reference(self, record: _Check) -> str:
+    def _reference(self, record: CheckTable) -> str:
         """The program as `amp verify` takes it. Raises _Wrong for a file that is not there."""
         if (record.program is None) == (record.elf is None):
             raise _Wrong("", "has no program, elf or litmus" if record.program is None else "has a program and an elf")
@@ -354,19 +318,19 @@ class _Reader:
         return names
 
 
-def _expected(record: _Check, allowed: tuple[str, ...]) -> str:
+def _expected(record: CheckTable, allowed: tuple[str, ...]) -> str:
     expect = record.expect or allowed[0]
     if expect not in allowed:
         raise _Wrong("expect", f"{_show(expect)} is unknown{_hint(expect, allowed)}; allowed: {', '.join(allowed)}")
     return expect
 
 
-def _bounds(record: _Check, defaults: _Defaults) -> dict[str, Any]:
+def _bounds(record: CheckTable, defaults: Defaults) -> dict[str, Any]:
     given = {key: getattr(record, key) or getattr(defaults, key) for key in ("max_seconds", "max_executions")}
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _query(record: _Check) -> str:
+def _query(record: CheckTable) -> str:
     """The keys of an ELF file as a reference has them; of several functions of a side the second is number 2."""
     words = []
     for side in ("host", "remote"):
@@ -421,39 +385,3 @@ def _plain(problem: str) -> str:
         return " or ".join(dict.fromkeys(kinds))
 
     return re.sub(r"`([\w |]+)`", named, problem)
-
-
-# --- lines: tomllib tells none
-
-
-def line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """The line of `keys` in a TOML text: the first of the longest beginning of them that has one, from 1 on."""
-    best: tuple[int, int] | None = None
-    for number, path in _lines(text):
-        common = min(len(path), len(keys))
-        if path[:common] != keys[:common]:
-            continue
-        if best is None or common > best[0]:
-            best = common, number
-    return None if best is None else best[1]
-
-
-_KEY: Final = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_PART: Final = re.compile(r"""[\w-]+|"([^"]*)"|'([^']*)'""")
-
-
-def _lines(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Each line that begins a table or a value, with its path. A line inside a text of several may look like one."""
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line)
-        key = _KEY.match(line)
-        if header:
-            table = _path(header[1])
-            yield number, table
-        elif key:
-            yield number, (*table, *_path(key[1]))
-
-
-def _path(dotted: str) -> tuple[str, ...]:
-    return tuple(next(filter(None, each.groups()), each[0]) for each in _PART.finditer(dotted))

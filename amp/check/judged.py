@@ -99,8 +99,10 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """In one line: who found what, where, and which site is to blame."""
+        """In one line: who found what, where, and which site is to blame; of a litmus test what it can end in."""
         found = self.found
+        if self.check.is_litmus:
+            return f"{found.text}; {self.cells[0].why}"
         part = f"by the {found.part}: " if found.part else ""
         site = f"; site {found.site}" if found.site else ""
         return f"{part}{found.text}{site} ({self.where})"
@@ -197,8 +199,10 @@ def _unexpected(check: Check, told: Told) -> str:
     """How the verdict differs from what is expected; "" if it does not."""
     found = told.found
     if check.expect == "condition":
-        return "" if told.holds else f"its condition does not hold: {told.status}"
+        return "" if told.holds else "its condition does not hold"
     if check.expect != told.status:
+        if check.is_litmus:
+            return f"expected {check.expect}"
         said = found.text if told.status == "violation" and found is not None else told.status
         return said if check.expect == "verified" else f"{said}, expected {check.expect}"
     blamed = found.site if found is not None else ""

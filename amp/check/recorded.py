@@ -101,6 +101,7 @@ class Recorder:
             | {f"{paths[each]}{os.sep}" for each in ("stdlib", "platstdlib")}
         )
         self._files: dict[str, str] = {}
+        self._loaded: dict[str, str] = {}  # libraries and packages; they are what they were when they were loaded
         self._imports: set[tuple[str, tuple[str, ...]]] = set()  # what was looked for, and sys.path at that moment
         self._variables: set[str] = set()
         self._doubts: dict[str, None] = {}
@@ -135,15 +136,14 @@ class Recorder:
         """What was seen so far."""
         self._busy = True
         try:
-            files = dict(self._files)
             for path in (*self._of_modules(), *_mapped()):
-                if not self._is_known(path):
-                    files.setdefault(path, sha256_of(path))
-            for path, before in files.items():
+                if path not in self._loaded and not self._is_known(path):
+                    self._loaded[path] = sha256_of(path)
+            for path, before in self._files.items():
                 if sha256_of(path) != before:
                     self._doubt(f"{path} changed while it was in use")
             return Record(
-                files=dict(sorted(files.items())),
+                files=dict(sorted((self._loaded | self._files).items())),
                 searches=tuple(self._searches()),
                 environment={name: sha256_of_variable(name) for name in sorted(self._variables)},
                 doubt=next(iter(self._doubts), ""),

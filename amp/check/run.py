@@ -53,6 +53,8 @@ def run(
                 progress(len(kept) + len(fresh), len(asked))
 
         run_all([asked[number][1] for number in left], jobs or len(os.sched_getaffinity(0)), config.folder, stop, done)
+        if not stop.asked:
+            cache.prune()
     cells = tuple(_judged(*each, kept.get(n), fresh.get(n), known) for n, each in enumerate(asked))
     found = {cell.fingerprint for cell in cells if cell.is_finding}
     forgotten = 0 if stop.asked else len(set(known) - found)

@@ -46,8 +46,9 @@ def lines(summary: Summary, base: str) -> Iterator[str]:
 def _finding(finding: Finding, base: str) -> Iterator[str]:
     found = finding.found
     where = f"{relative(found.path, base)}:{found.line}: " if found.path else ""
-    yield f"{where}{finding.check.name}: violation {finding.text}" if found.part else f"{where}{finding.text}"
-    if finding.check.expect != "verified":
+    what = "violation " if found.part else ""
+    yield f"{where}{finding.check.name}: {what}{finding.text}"
+    if found.part and finding.check.expect != "verified":
         yield f"  {finding.cells[0].why}"
     yield from (f"  {line}" for line in found.story)
     if found.witness:

@@ -68,7 +68,7 @@ def _told(asked: Asked) -> Told:
         return Told(status="inconclusive", why=str(error))
     except AmpError as error:
         status = error.exit_status if error.exit_status != 1 else UsageError.exit_status
-        return Told(status="error", why=str(error), exit_status=status)
+        return Told(status="error", why=" ".join(str(error).split()), exit_status=status)
     except Exception as error:
         short = shortage(error)
         if short is not None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +191,19 @@ def test_what_is_no_verdict_is_never_kept(status: str, curious: tuple[Path, Aske
     assert list(tmp_path.iterdir()) == []
     cache.put(asked, known)
     assert cache.get(asked) is not None, "the test above would be red for no other reason"
+
+
+def test_old_entries_that_nobody_asks_for_are_removed(curious: tuple[Path, Asked], tmp_path: Path) -> None:
+    folder, asked = curious
+    cache = Cache(tmp_path, str(folder))
+    cache.put(asked, answered_before(folder))
+    [used] = tmp_path.iterdir()
+    old, new = tmp_path / f"{'1' * 64}.json", tmp_path / f"{'2' * 64}.json"
+    for path, age_s in ((used, 31 * 86_400), (old, 31 * 86_400), (new, 29 * 86_400)):
+        path.touch()
+        os.utime(path, times=(time.time() - age_s,) * 2)
+    cache.prune()
+    assert set(tmp_path.iterdir()) == {used, new}
 
 
 def answered_before(folder: Path) -> Answer:

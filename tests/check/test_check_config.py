@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from check_projects import checked, project
 
-from amp.check.config import Config, find, line_of, load
+from amp.check.config import Config, find, load
+from amp.check.toml_lines import line_of
 from amp.errors import UsageError
 
 WRONG = {

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from check_projects import checked
 
-from amp.check import config
+from amp.check import config, tables
 from amp.cli.check import check
 
 ROOT = Path(__file__).parents[2]
@@ -17,12 +17,12 @@ PAGE = (ROOT / "docs" / "check.md").read_text()
 
 
 def test_every_key_and_every_option_has_its_row() -> None:
-    known = {each.name for each in msgspec.structs.fields(config._Check)}
+    known = {each.name for each in msgspec.structs.fields(tables.CheckTable)}
     keys = PAGE.partition("`[checks.NAME]` has:")[2].partition("A bug that must")[0]
     rows = [line.split("|")[1] for line in keys.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == known
     defaults = re.findall(r"`(\w+)`", PAGE.partition("`[defaults]` has ")[2].partition(", for checks")[0])
-    assert set(defaults) == {each.name for each in msgspec.structs.fields(config._Defaults)}
+    assert set(defaults) == {each.name for each in msgspec.structs.fields(tables.Defaults)}
     for value in (*config.PROGRAM_EXPECTS, *config.LITMUS_EXPECTS):
         assert f'`"{value}"`' in keys
     for option in (each.opts[0] for each in check.params):
