@@ -139,6 +139,11 @@ class Recorder:
             for path in (*self._of_modules(), *_mapped()):
                 if path not in self._loaded and not self._is_known(path):
                     self._loaded[path] = sha256_of(path)
+            for path in [each for each in self._files if each.endswith(".py")]:
+                beside = os.path.join(
+                    os.path.dirname(path), "__init__.py"
+                )  # amp.programs.loader asks whether it is there
+                self._files.setdefault(beside, sha256_of(beside))
             for path, before in self._files.items():
                 if sha256_of(path) != before:
                     self._doubt(f"{path} changed while it was in use")

@@ -39,26 +39,29 @@ def run(
     with stoppable() as stop:
         prepare(base / FOLDER)
         cache = Cache(base / FOLDER / "cache", config.folder, used=use_cache)
+        left: dict[str, list[int]] = {}  # by key: what several checks ask for is explored once
         for number, (_, cell) in enumerate(asked):
             told = cache.get(cell)
             if told is not None:
                 kept[number] = told
-        left = [number for number in range(len(asked)) if number not in kept]
+            else:
+                left.setdefault(cache.key(cell), []).append(number)
+        alike = list(left.values())
+        cells = [asked[numbers[0]][1] for numbers in alike]
 
         def done(place: int, answer: Answer) -> None:
-            number = left[place]
-            fresh[number] = answer.told
-            cache.put(asked[number][1], answer)
+            fresh.update(dict.fromkeys(alike[place], answer.told))
+            cache.put(cells[place], answer)
             if progress is not None:
                 progress(len(kept) + len(fresh), len(asked))
 
-        run_all([asked[number][1] for number in left], jobs or len(os.sched_getaffinity(0)), config.folder, stop, done)
+        run_all(cells, jobs or len(os.sched_getaffinity(0)), config.folder, stop, done)
         if not stop.asked:
             cache.prune()
-    cells = tuple(_judged(*each, kept.get(n), fresh.get(n), known) for n, each in enumerate(asked))
-    found = {cell.fingerprint for cell in cells if cell.is_finding}
+    judged = tuple(_judged(*each, kept.get(n), fresh.get(n), known) for n, each in enumerate(asked))
+    found = {cell.fingerprint for cell in judged if cell.is_finding}
     forgotten = 0 if stop.asked else len(set(known) - found)
-    return Summary(cells, time.monotonic() - started, stop.asked, forgotten)
+    return Summary(judged, time.monotonic() - started, stop.asked, forgotten)
 
 
 def _judged(check: Check, cell: Asked, kept: Told | None, fresh: Told | None, known: Collection[str]) -> Cell:

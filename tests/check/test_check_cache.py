@@ -94,6 +94,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a module that shadows one of a package": lambda folder: (folder / "pack" / "inner").mkdir(),
     "a module of a folder that was on the path": lambda folder: (folder / "lib" / "extra.py").write_text("MORE = 1\n"),
     "a package that shadows that one": lambda folder: (folder / "lib" / "extra").mkdir(),
+    "a folder that becomes a package": lambda folder: (folder / "__init__.py").write_text(""),
     "a hook of Python's own": lambda folder: (folder / "sitecustomize.py").write_text(""),
     "a module that is gone": lambda folder: (folder / "late.py").unlink(),
     "a file that is gone": lambda folder: (folder / "size.json").unlink(),
