@@ -28,6 +28,7 @@ import msgspec
 from amp.check.records import Asked
 from amp.check.tables import CheckTable, Defaults, Texts
 from amp.check.toml_lines import line_of
+from amp.code.reference import program_of
 from amp.errors import UsageError
 from amp.files import read_whole
 from amp.litmus.runner import TOGETHER, check_observers
@@ -43,7 +44,7 @@ MAX_BYTES: Final = 1 << 20
 POLICIES: Final = ("as-built", "virtio-weak", "virtio-strong")  # what some programs have besides classes
 PROGRAM_EXPECTS: Final = ("verified", "violation", "inconclusive")
 LITMUS_EXPECTS: Final = ("condition", "never", "sometimes", "always", "inconclusive")
-_OF_ELF: Final = ("host", "remote", "shared", "mailbox", "max_loop")
+_OF_ELF: Final = ("host", "remote", "shared", "mailbox", "drain", "max_loop")
 _OF_PROGRAM: Final = ("barriers", "weaken", "messages", "ring_size", "sizes", "site")
 
 
@@ -268,7 +269,12 @@ class _Reader:
             raise _Wrong("", "has no program, elf or litmus" if record.program is None else "has a program and an elf")
         if record.elf is not None:
             self._check_file("elf", record.elf)
-            return f"{record.elf}?{_query(record)}"
+            if record.shared is None or (record.host is None and record.remote is None):
+                raise _Wrong(
+                    "elf", "host and remote name the functions that run, shared says where the shared memory is"
+                )
+            asked = {key: _texts(getattr(record, key) or ()) for key in _OF_ELF[:-1]}
+            return program_of(record.elf, **asked, max_loop=record.max_loop)
         for key in _OF_ELF:
             if getattr(record, key) is not None:
                 raise _Wrong(key, "is of an elf, and this is a program")
@@ -328,18 +334,6 @@ def _expected(record: CheckTable, allowed: tuple[str, ...]) -> str:
 def _bounds(record: CheckTable, defaults: Defaults) -> dict[str, Any]:
     given = {key: getattr(record, key) or getattr(defaults, key) for key in ("max_seconds", "max_executions")}
     return {key: value for key, value in given.items() if value is not None}
-
-
-def _query(record: CheckTable) -> str:
-    """The keys of an ELF file as a reference has them; of several functions of a side the second is number 2."""
-    words = []
-    for side in ("host", "remote"):
-        functions = enumerate(_texts(getattr(record, side) or ()), 1)
-        words += [f"{side}{number if number > 1 else ''}={each}" for number, each in functions]
-    words += [f"{key}={each}" for key in ("shared", "mailbox") for each in _texts(getattr(record, key) or ())]
-    if record.shared is None or (record.host is None and record.remote is None):
-        raise _Wrong("elf", "host and remote name the functions that run, shared says where the shared memory is")
-    return "&".join([*words, *([f"max-loop={record.max_loop}"] if record.max_loop is not None else [])])
 
 
 def _texts(value: Any) -> list[str]:

@@ -27,7 +27,8 @@ from amp.machine.children import ctrl_c_waits, environment
 
 MODULE: Final = "amp.check.worker"
 LOOK_S: Final = 0.2  # between two looks at Ctrl-C
-GRACE_S: Final = 60.0  # for what is not exploring: to load the program, to make a finding small, to show it
+GRACE_S: Final = 120.0  # for all else: to load the program, to make a finding small, to show it, to repair it
+MESSAGES: Final = 2  # of a program that is not told how many
 END_S: Final = 10.0  # for a process that has been told to end
 
 Done = Callable[[int, Answer], None]
@@ -104,7 +105,8 @@ class _Pool:
         asked = self.cells[number]
         self.waiting.remove(number)
         worker.number = number
-        worker.deadline = time.monotonic() + 2 * asked.max_seconds + GRACE_S
+        # A violation is looked for again with fewer messages, within the same bound each time.
+        worker.deadline = time.monotonic() + (2 + (asked.messages or MESSAGES)) * asked.max_seconds + GRACE_S
         with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: that is heard below
             worker.control.sendall(msgspec.json.encode(asked) + b"\n")
 

@@ -34,6 +34,7 @@ class CheckTable(_Record, frozen=True):
     remote: Texts | None = None
     shared: Texts | None = None
     mailbox: Texts | None = None
+    drain: Texts | None = None
     max_loop: Count | None = None
     litmus: Texts | None = None
     platforms: Texts | None = None
