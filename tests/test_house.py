@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("amp", "hostside", "remoteside")
 SIDES = ("hostside", "remoteside")
-ABOVE = tuple(f"amp.{room}" for room in ("exploration", "report", "lab", "cli"))
+ABOVE = tuple(f"amp.{room}" for room in ("exploration", "report", "lab", "check", "cli"))
 BELOW = tuple(f"amp.{room}" for room in ("region", "ordering", "virtio", "port", "machine", "remoteproc", "rpmsg"))
 PROGRAMS = "amp.programs"  # what is explored, run and told of: the sides' parts use it, what is below does not
 PROTOCOL = (
@@ -63,7 +63,8 @@ RULES = (
     Rule("what is below knows nothing of what is above", (*BELOW, PROGRAMS), ABOVE),
     Rule("only a side's process loads programs", BELOW, (PROGRAMS,), but=("amp.machine.side",)),
     Rule("only the composition root imports the sides", ("amp",), SIDES, but=("amp.cli", "amp.lab")),
-    Rule("what Python may call knows no terminal", ("amp.lab", PROGRAMS), ("amp.cli",)),
+    Rule("what Python may call knows no terminal", ("amp.lab", "amp.check", PROGRAMS), ("amp.cli",)),
+    Rule("the laboratory knows no gate", ("amp.lab",), ("amp.check",)),
     Rule("the command line is the layer that renders", ("amp",), ("click", "rich"), but=("amp.cli",)),
     # The bare silicon's ring is C on both sides, without a port: its two entry points call the core.
     Rule(
@@ -248,6 +249,8 @@ PLANTED = [
     ("amp/programs/loader.py", "from amp.lab import plan", "what is below knows nothing of what is above"),
     ("amp/port/port.py", "from ..programs import load", "only a side's process loads programs"),
     ("amp/lab/plan.py", "from ..cli import terminal", "what Python may call knows no terminal"),
+    ("amp/check/run.py", "from amp.cli import output", "what Python may call knows no terminal"),
+    ("amp/lab/gate.py", "import amp.check.run", "the laboratory knows no gate"),
     ("amp/lab/run.py", "from rich.console import Console", "the command line is the layer that renders"),
     ("amp/report/page.py", "def f():\n    import click", "the command line is the layer that renders"),
     ("amp/machine/soc.py", "import amp.programs.vring", "only a side's process loads programs"),

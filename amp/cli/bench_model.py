@@ -11,7 +11,8 @@ from amp.bench.cpus import two_cpus
 from amp.bench.facts import facts, one_line
 from amp.bench.model import KINDS, PLATFORM
 from amp.bench.overhead import FROM_C, FROM_PYTHON, RING_SIZE, WINDOW, WITHOUT, Measured, as_data, measure
-from amp.cli.bench_lines import count_line, rate, say, spread, table, times
+from amp.bench.words import count_line, rate, spread, times
+from amp.cli.bench_lines import say, table
 from amp.cli.output import print_json
 from amp.cli.terminal import make_console, share_progress
 from amp.machine.config import Mode

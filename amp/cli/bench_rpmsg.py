@@ -11,7 +11,8 @@ from amp.bench.cpus import two_cpus
 from amp.bench.facts import facts, one_line
 from amp.bench.rpmsg import PLATFORM, RANKS, SPIN_NS, UNDER_WAY, Measured, Wait, Way, as_data, measure
 from amp.bench.stats import Ratio
-from amp.cli.bench_lines import UNKNOWN, count_line, figure, rate, say, table, times
+from amp.bench.words import UNKNOWN, count_line, figure, rate, times
+from amp.cli.bench_lines import say, table
 from amp.cli.output import print_json
 from amp.cli.terminal import make_console, share_progress
 from amp.machine.config import Mode

@@ -11,7 +11,8 @@ from amp.bench.cpus import one_cpu
 from amp.bench.facts import facts, one_line
 from amp.bench.stats import Interval
 from amp.bench.verify import MESSAGES, MOST, Measured, as_data, measure
-from amp.cli.bench_lines import UNKNOWN, count_line, figure, say, spread, table
+from amp.bench.words import UNKNOWN, count_line, figure, spread
+from amp.cli.bench_lines import say, table
 from amp.cli.output import print_json
 from amp.cli.terminal import make_console, share_progress
 from amp.programs import load

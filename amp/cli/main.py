@@ -14,6 +14,7 @@ from amp import __version__
 from amp.cli import lookups, output, programs, witnesses
 from amp.cli.applies import checked
 from amp.cli.bench import bench
+from amp.cli.check import check, init
 from amp.cli.code import code
 from amp.cli.ending import told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware, with_defaults
@@ -97,7 +98,7 @@ def litmus(
     return status
 
 
-for _command in (*programs.COMMANDS, *witnesses.COMMANDS, *lookups.COMMANDS, *live.COMMANDS, bench, code):
+for _command in (*programs.COMMANDS, *witnesses.COMMANDS, *lookups.COMMANDS, *live.COMMANDS, bench, check, code, init):
     cli.add_command(_command)
 for _command in cli.commands.values():
     checked(_command)

@@ -170,6 +170,17 @@ def write_output(option: str, path: str, data: bytes, status: int) -> int:
     return status
 
 
+def append_output(what: str, path: str, text: str, status: int) -> int:
+    """The same for a file that others append to as well; nothing is said of it if all went well."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        complain(f"{what} {path}: {error.strerror}: not written")
+        return status if status == 1 else UsageError.exit_status
+    return status
+
+
 def wrote(path: str | Path) -> None:
     """Say so on stderr: stdout stays the command's answer, the same with and without a file."""
     complain(f"wrote {path}")

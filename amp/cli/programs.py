@@ -108,7 +108,10 @@ def run(*, mode: str, seed: int, seeds: int, payload: int, save: str | None, as_
 
 
 def _explored(command: Callable[..., int]) -> Callable[..., int]:
-    """The argument and the options that say what is explored: a program on a platform, with its barriers."""
+    """The argument and the options that say what is explored: a program on a platform, with its barriers.
+
+    Those that a command does not name are amp.lab.plan's, by the same names, with --messages and --ring-size.
+    """
     for option in (
         click.option("--weaken", metavar="SITE=CLASS", multiple=True, help="Except here; repeatable."),
         click.option("--barriers", metavar="CLASS", help="What the code asks for.  [default: mandatory]"),

@@ -51,10 +51,10 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def make_console() -> Console:
+def make_console(pipe_columns: int = PIPE_COLUMNS) -> Console:
     """The console that results are printed on."""
     console = _Console()
-    return console if console.is_terminal else _Console(width=PIPE_COLUMNS)
+    return console if console.is_terminal else _Console(width=pipe_columns)
 
 
 def say(console: Console, text: str, style: str = "", *, whole: bool = False) -> None:

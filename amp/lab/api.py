@@ -46,7 +46,8 @@ class Finding:
     `part` is the finder's name, `kind` the exception's, `text` what it says. `site` is the blamed site's name, None if
     none is blamed. `why` are the explanation's paragraphs, (heading, text). `story` is the run, an event a line, with
     the program's lines where they are known. `schedule` is the token that repeats it ("" if none can), `command` the
-    command line that does. `platform` and `barriers` say where it was found.
+    command line that does. `platform` and `barriers` say where it was found. `place` is (path, line) of the blamed
+    barrier; without one of the access that should have waited, or the one that shows it; None if no line is known.
     """
 
     part: str
@@ -59,6 +60,7 @@ class Finding:
     story: tuple[str, ...]
     schedule: str
     command: str
+    place: tuple[str, int] | None
     _plan: Plan = field(repr=False, compare=False)
     _witness: Witness = field(repr=False, compare=False)
 
@@ -334,6 +336,7 @@ def finding_of(plan: Plan, found: Witness) -> Finding:
         story=story,
         schedule=plan.config.script if lockstep else "",
         command=plan.command(found.seed) if lockstep and plan.is_nameable else "",
+        place=found.place,
         _plan=plan,
         _witness=found,
     )

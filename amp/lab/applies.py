@@ -75,5 +75,7 @@ ROWS: Final = (
     Idle("verify", ("seed",), lambda has: not _by_chance(has), "where everything is explored: see --chooser"),
     Idle("verify", ("depth",), lambda has: has["chooser"] != "pct", "but for --chooser pct"),
     Idle("up", ("seed",), _is_direct, "in direct mode: this machine's own timing decides"),
+    Idle("check", ("update_baseline",), lambda has: not has["baseline"], "without --baseline"),
+    Idle("check", ("github", "quiet"), lambda has: has["as_json"], "with --json: stdout is its one object"),
     Idle("send", ("timeout",), lambda has: not has["reply"], "without --reply: nothing is waited for"),
 )

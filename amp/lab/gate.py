@@ -22,6 +22,7 @@ from amp.exploration.explorer import Bounds, Chooser, Exploration
 from amp.files import read_whole, write_whole
 from amp.lab import witness as files
 from amp.lab.api import NO_SIZES, Finding, Sizes, finding_of
+from amp.lab.kept import prepare
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import Verdict, along, sample, verify
 from amp.machine.script import Script
@@ -127,9 +128,7 @@ class Memory:
         """Write both files, as far as can be; why the witness cannot be."""
         for path in (self.witness, self.schedule):
             path.parent.mkdir(parents=True, exist_ok=True)
-        ignore = self.folder / ".gitignore"
-        if not ignore.exists():
-            write_whole(ignore, b"*\n")
+        prepare(self.folder)
         if plan.config.script:
             config = plan.config
             known = _Schedule(

@@ -62,6 +62,19 @@ class Witness:
         return None if site is None else site.name
 
     @property
+    def place(self) -> tuple[str, int] | None:
+        """Where in the program the fault is: the blamed barrier; else the later access of the pair, else what shows it.
+
+        None where no line is known.
+        """
+        told = self.explanation
+        if told is None or self.trace is None:
+            return None
+        events = (told.barrier, told.pair[1] if told.pair else None, told.bad, told.deciding)
+        places = (self.trace.places.get(event.number) for event in events if event is not None)
+        return next(filter(None, places), None)
+
+    @property
     def symptom(self) -> str:
         """The site, or why none is named: "S1", "site not found", "not examined"."""
         if self.explanation is None:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from amp._core import _bridge
+
 _STDERR: Final = 2
 
 
@@ -47,12 +49,24 @@ def start_child(
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 pass_fds=(region, control),
-                env=_environment() | (extra or {}),
+                env=environment() | (extra or {}),
             )
     except BaseException:
         ours.close()
         raise
     return process, ours
+
+
+def inherit(parent: int) -> bool:
+    """What a child does first: it ends with its parent, and leaves Ctrl-C to it. False if the parent is gone already.
+
+    Ctrl-C reaches the whole group; the parent decides what it means.
+    """
+    if not _bridge.die_with_parent(parent):
+        return False
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    return True
 
 
 @contextmanager
@@ -68,8 +82,8 @@ def _clear_of_streams(fd: int) -> Iterator[int]:
         os.close(copy)
 
 
-def _environment() -> dict[str, str]:
-    """Ours, but for what brings modules from where the user stands, whoever may have put them there.
+def environment() -> dict[str, str]:
+    """What children are given: ours, but for what brings modules from where the user stands, whoever put them there.
 
     `-P` keeps the current folder out of the module path; so do PYTHONPATH's empty and relative entries not get in. Its
     absolute ones are the user's own choice, and stay: amp itself may have been found by them. PYTHONSTARTUP is read by
