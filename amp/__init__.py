@@ -82,7 +82,7 @@ _PLACES: Final = {
     "Verification": "amp.lab.api",
     "Violation": "amp.errors",
     "explain": "amp.lab.api",
-    "explore": "amp.pytest_plugin",
+    "explore": "amp.explore",
     "load": "amp.programs",
     "platform": "amp.ordering",
     "program": "amp.programs.decorator",
@@ -102,7 +102,8 @@ __all__ = list(_PLACES)
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'amp' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_PLACES[name]), name)
+    place = import_module(_PLACES[name])
+    value = globals()[name] = place if place.__name__ == f"amp.{name}" else getattr(place, name)
     return value
 
 

@@ -223,7 +223,7 @@ def _pair_options(request: pytest.FixtureRequest) -> dict[str, Any]:
 def _judge(item: pytest.Function, asked: Asked, returned: object) -> None:
     """Explore the item's cell. Fails, or raises what is wrong with the test."""
     from amp.errors import AmpError  # noqa: PLC0415
-    from amp.exploration.explorer import Nondeterministic  # noqa: PLC0415
+    from amp.explore.explorer import Nondeterministic  # noqa: PLC0415
 
     broken: list[Mapping[str, Any]] = []
     try:

@@ -18,7 +18,7 @@ from amp.code.code import Code
 from amp.code.elf import PAGE
 from amp.code.isa import AARCH64
 from amp.code.program import load
-from amp.exploration.explorer import Chooser, Ending
+from amp.explore.explorer import Chooser, Ending
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Final
 
 from amp.bench.verify import BOUNDS, explored, plan_of
-from amp.exploration.explorer import Chooser
+from amp.explore.explorer import Chooser
 from amp.lab.verify import explorer_of
 
 # Complete executions of the correct ring that GenMC and Nidhugg count, by ring size, from one message on.

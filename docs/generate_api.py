@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import amp
+import amp.pytest_plugin
 
 INTRODUCTION = """\
 # The Python interface
@@ -46,8 +47,14 @@ def page() -> str:
     parts = [INTRODUCTION]
     for title, names in GROUPS.items():
         parts.append(f"## {title}\n")
-        parts += [_entry(name, getattr(amp, name)) for name in names]
+        parts += [_entry(name, _value(name)) for name in names]
     return "\n".join(parts)
+
+
+def _value(name: str) -> Any:
+    """What a user calls: of the package that is also a decorator, that one."""
+    value = getattr(amp, name)
+    return getattr(amp.pytest_plugin, name) if inspect.ismodule(value) else value
 
 
 def _entry(name: str, value: Any) -> str:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("amp", "hostside", "remoteside")
 SIDES = ("hostside", "remoteside")
-ABOVE = tuple(f"amp.{room}" for room in ("exploration", "report", "lab", "check", "cli"))
+ABOVE = tuple(f"amp.{room}" for room in ("explore", "report", "lab", "check", "cli"))
 BELOW = tuple(f"amp.{room}" for room in ("region", "ordering", "virtio", "port", "machine", "remoteproc", "rpmsg"))
 PROGRAMS = "amp.programs"  # what is explored, run and told of: the sides' parts use it, what is below does not
 PROTOCOL = (
@@ -77,7 +77,7 @@ RULES = (
             "amp.port.doors",
             "amp.machine",
             "amp.bench",
-            "amp.exploration",
+            "amp.explore",
             "amp.litmus",
             "amp.lab",
             "amp.cli",
@@ -242,10 +242,10 @@ PLANTED = [
     ("hostside/exchange.py", "from remoteside.virtqueue import DeviceQueue", "the host knows no remote"),
     ("remoteside/exchange.py", "def f():\n    import hostside.virtqueue", "the remote knows no host"),
     ("hostside/exchange.py", "from amp.lab import machine", "a side imports only the public part of amp"),
-    ("remoteside/virtqueue.py", "import amp.exploration", "a side imports only the public part of amp"),
+    ("remoteside/virtqueue.py", "import amp.explore", "a side imports only the public part of amp"),
     ("amp/region/shm.py", "from amp.report import trace", "what is below knows nothing of what is above"),
     ("amp/ordering/sites.py", "from amp import cli", "what is below knows nothing of what is above"),
-    ("amp/port/port.py", "from ..exploration import explorer", "what is below knows nothing of what is above"),
+    ("amp/port/port.py", "from ..explore import explorer", "what is below knows nothing of what is above"),
     ("amp/programs/loader.py", "from amp.lab import plan", "what is below knows nothing of what is above"),
     ("amp/port/port.py", "from ..programs import load", "only a side's process loads programs"),
     ("amp/lab/plan.py", "from ..cli import terminal", "what Python may call knows no terminal"),
@@ -255,7 +255,7 @@ PLANTED = [
     ("amp/report/page.py", "def f():\n    import click", "the command line is the layer that renders"),
     ("amp/machine/soc.py", "import amp.programs.vring", "only a side's process loads programs"),
     ("amp/machine/__init__.py", "from ..cli import machine", "what is below knows nothing of what is above"),
-    ("amp/virtio/split.py", "from amp.exploration.chooser import pick", "what is below knows nothing of what is above"),
+    ("amp/virtio/split.py", "from amp.explore.chooser import pick", "what is below knows nothing of what is above"),
     ("amp/machine/side.py", "import hostside", "only the composition root imports the sides"),
     ("amp/report/trace.py", "from remoteside import exchange", "only the composition root imports the sides"),
     ("amp/programs/vring.py", "from hostside.small import vring", "only the composition root imports the sides"),

@@ -327,3 +327,10 @@ def test_the_page_in_the_docs_does_what_it_says(project: pytest.Pytester) -> Non
     for line in shown.splitlines():
         assert line in told
     result.stdout.fnmatch_lines(["amp: 2 broken, as marked (violation), 3 verified, 1 violation"])
+
+
+def test_what_explores_is_imported_from_the_package_that_a_test_calls() -> None:
+    from amp.explore.explorer import Explorer  # noqa: PLC0415
+
+    assert callable(Explorer)
+    assert callable(amp.explore)

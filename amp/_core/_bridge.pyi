@@ -242,7 +242,7 @@ class DirectPort(_Port):
 
 @final
 class Explorer:
-    """The runs of one program, and the choices each is made of. amp.exploration.explorer runs the program itself.
+    """The runs of one program, and the choices each is made of. amp.explore.explorer runs the program itself.
 
     A run: `begin`; while `next` is a CPU, let that CPU's part go on; then `ending`, and `advance` to the next. One run
     at a time in a process.
@@ -317,7 +317,7 @@ class Explorer:
 
     def passages(self) -> list[tuple[int, int, int, int]]: ...
     def events(self) -> list[tuple[int, int, int, int, int, int, int, tuple[int, ...], int, bytes, int, bytes, int]]:
-        """The run's accesses: amp.exploration.schedule.Event, in its order."""
+        """The run's accesses: amp.explore.schedule.Event, in its order."""
 
 class ExploredPort(_Port):
     """One CPU's accesses as events of the execution that an Explorer builds. Loads return `Word`.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_explorer.c - Explorer: runs and their choices, for amp.exploration.explorer; and the ports of its CPUs.
+ * py_explorer.c - Explorer: runs and their choices, for amp.explore.explorer; and the ports of its CPUs.
  */
 #include "py_explored.h"
 

@@ -15,7 +15,7 @@ from amp.bench.facts import result_data
 from amp.bench.stats import interval_data
 from amp.bench.turns import Part, Turns, take_turns, timed
 from amp.errors import AmpError
-from amp.exploration.explorer import Bounds, Exploration
+from amp.explore.explorer import Bounds, Exploration
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import explorer_of
 from amp.programs import load

@@ -175,7 +175,7 @@ def verify(
     Exit status 0: every execution holds; 1: a violation; 3: a bound was reached, or only chance was asked.
     """
     from amp.cli import verify as command  # noqa: PLC0415
-    from amp.exploration.explorer import Bounds, Chooser  # noqa: PLC0415
+    from amp.explore.explorer import Bounds, Chooser  # noqa: PLC0415
     from amp.lab.table import plans_of  # noqa: PLC0415
 
     return command.main(
@@ -212,7 +212,7 @@ def sites(
     """
     from amp.cli.matrix import render_matrix  # noqa: PLC0415
     from amp.cli.terminal import cells_progress, make_console  # noqa: PLC0415
-    from amp.exploration.explorer import Bounds  # noqa: PLC0415
+    from amp.explore.explorer import Bounds  # noqa: PLC0415
     from amp.lab.necessity import necessity, plan_of  # noqa: PLC0415
     from amp.lab.stopping import stoppable  # noqa: PLC0415
     from amp.report.matrix import matrix_data  # noqa: PLC0415

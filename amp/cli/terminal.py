@@ -30,7 +30,7 @@ from rich.text import Text
 from amp.visible import visible
 
 if TYPE_CHECKING:
-    from amp.exploration.explorer import Exploration
+    from amp.explore.explorer import Exploration
 
 PIPE_COLUMNS: Final = 100
 SILENCE_S: Final = 2.0  # longer than that, a terminal is told that there is something going on

@@ -16,7 +16,7 @@ from amp.cli.output import print_json
 from amp.cli.run import render_witness
 from amp.cli.terminal import cells_done, make_console, runs_progress
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds, Chooser
+from amp.explore.explorer import Bounds, Chooser
 from amp.lab.plan import Plan
 from amp.lab.table import Table, table_data, verify_table
 from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, smallness, title, verify

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.files import write_whole
 from amp.lab import witness as files
 from amp.lab.plan import Plan, make_plan

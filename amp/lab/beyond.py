@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from amp.errors import AmpError
-from amp.exploration.explorer import Explorer
-from amp.exploration.explorer import Finding as Found
-from amp.exploration.lined import lines_along
-from amp.exploration.schedule import Execution
-from amp.exploration.story import story
+from amp.explore.explorer import Explorer
+from amp.explore.explorer import Finding as Found
+from amp.explore.lined import lines_along
+from amp.explore.schedule import Execution
+from amp.explore.story import story
 from amp.lab.machine import Outcome
 from amp.lab.plan import Plan
 from amp.lab.run import Witness

@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import msgspec
 
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds, Chooser, Exploration
+from amp.explore.explorer import Bounds, Chooser, Exploration
 from amp.files import read_whole, write_whole
 from amp.lab import witness as files
 from amp.lab.api import NO_SIZES, Finding, Sizes, finding_of

@@ -16,9 +16,9 @@ from typing import Any, Final
 from amp.code.code import Function
 from amp.code.kept import keep, text_of
 from amp.errors import UsageError
-from amp.exploration.execution import DOORBELL, READ, Event, Execution, is_wait
-from amp.exploration.explorer import Chooser
-from amp.exploration.schedule import order_of
+from amp.explore.execution import DOORBELL, READ, Event, Execution, is_wait
+from amp.explore.explorer import Chooser
+from amp.explore.schedule import order_of
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import explorer_of
 from amp.ordering.sites import Site

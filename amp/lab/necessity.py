@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.built import built
 from amp.lab.plan import NOTHING, Plan, make_plan
 from amp.lab.repair import repair

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from amp.errors import AmpError
-from amp.exploration.explorer import Bounds, Exploration
+from amp.explore.explorer import Bounds, Exploration
 from amp.lab.plan import Plan, sites_for
 from amp.lab.search import Search, Strength
 from amp.lab.stopping import Stop, explore

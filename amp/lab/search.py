@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from amp.errors import AmpError
-from amp.exploration.explorer import Bounds, Exploration
-from amp.exploration.shrink import Shrunk, shrink
+from amp.explore.explorer import Bounds, Exploration
+from amp.explore.shrink import Shrunk, shrink
 from amp.lab.plan import Plan, sites_for
 from amp.lab.run import Witness
 from amp.lab.stopping import BY_USER, Stop, explore

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Final
 
-from amp.exploration.explorer import Bounds, Exploration, Explorer
+from amp.explore.explorer import Bounds, Exploration, Explorer
 
 BY_USER: Final = "Ctrl-C"  # the bound that was reached
 

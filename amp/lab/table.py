@@ -9,8 +9,8 @@ from itertools import product
 from typing import Any, Final
 
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds, Exploration, Explorer, Finding
-from amp.exploration.shrink import Cost, NotAgain, shrink
+from amp.explore.explorer import Bounds, Exploration, Explorer, Finding
+from amp.explore.shrink import Cost, NotAgain, shrink
 from amp.lab.descriptors import INTERRUPTED
 from amp.lab.plan import BARRIERS, PLATFORM, Plan, check_fit, make_plan
 from amp.lab.stopping import Progress, Stop, explore, stoppable

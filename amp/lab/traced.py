@@ -1,6 +1,6 @@
 """An explorer's execution as a trace: what no run of processes shows can be drawn and explained as one that they do.
 
-The execution is told in an order in which it may happen (amp.exploration.schedule.order_of). A store is issued before
+The execution is told in an order in which it may happen (amp.explore.schedule.order_of). A store is issued before
 whatever of its processor comes behind it in the program; a load that comes later than that is a deferred one, and
 `Trace.issued` says where it stood in the program. With siblings and others on a machine there is no trace.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from amp.exploration.schedule import DOORBELL, READ, Event, Execution, order_of
+from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.ordering.placement import Orders2
 from amp.ordering.sites import Sites
 from amp.report.trace import EventFlag, EventKind, Trace

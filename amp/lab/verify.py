@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from amp.errors import AmpError, Stall, UsageError
-from amp.exploration.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
-from amp.exploration.follow import follow
-from amp.exploration.schedule import Execution
-from amp.exploration.shrink import Shrunk, shrink, told
+from amp.explore.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
+from amp.explore.follow import follow
+from amp.explore.schedule import Execution
+from amp.explore.shrink import Shrunk, shrink, told
 from amp.lab.beyond import unrepeated
 from amp.lab.descriptors import INTERRUPTED
 from amp.lab.machine import Machine as TwoProcesses

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from amp.cli.explain import save
 from amp.errors import AmpError, UsageError
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab import run, verify
 from amp.lab import witness as witness_file
 from amp.lab.plan import make_plan

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from commands import here as amp
 
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.necessity import necessity, plan_of
 from amp.ordering.barriers import BarrierClass
 from amp.report.matrix import matrix_data

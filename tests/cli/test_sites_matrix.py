@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from slow_sizes import slow_unless
 
-from amp.exploration.explorer import Bounds, Exploration
+from amp.explore.explorer import Bounds, Exploration
 from amp.lab.necessity import necessity, plan_of
 from amp.lab.plan import Plan
 from amp.lab.search import Search

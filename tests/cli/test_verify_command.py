@@ -11,9 +11,9 @@ from commands import here as amp
 
 from amp.cli.explain import save
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds, Chooser
-from amp.exploration.follow import follow
-from amp.exploration.shrink import measured, simpler
+from amp.explore.explorer import Bounds, Chooser
+from amp.explore.follow import follow
+from amp.explore.shrink import measured, simpler
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import Verdict, along, explorer_of, sample, verify

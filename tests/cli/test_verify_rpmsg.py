@@ -11,7 +11,7 @@ import json
 import pytest
 from commands import here as amp
 
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import explorer_of, verify
 from amp.ordering.sites import Site

@@ -13,7 +13,7 @@ from commands import AMP
 from commands import here as amp
 
 from amp.errors import ScriptMismatch, UsageError
-from amp.exploration.explorer import Bounds, Chooser
+from amp.explore.explorer import Bounds, Chooser
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan, make_plan
 from amp.lab.run import check_ended

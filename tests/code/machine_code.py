@@ -12,7 +12,7 @@ from typing import Final, cast
 from amp.code.code import Code
 from amp.code.isa import RV64, X86_64
 from amp.code.program import load
-from amp.exploration.explorer import Bounds, Chooser, Ending, Explorer, Machine
+from amp.explore.explorer import Bounds, Chooser, Ending, Explorer, Machine
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 from amp.litmus.compile import Compiled

@@ -15,7 +15,7 @@ from amp.code.build import build
 from amp.code.program import load
 from amp.code.toolchains import TARGETS
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from amp.code.build import build
 from amp.code.program import load
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 

@@ -14,7 +14,7 @@ from machine_code import SHARED, built
 import amp
 from amp.code.program import load
 from amp.errors import AmpError, UsageError
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 

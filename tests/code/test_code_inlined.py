@@ -9,7 +9,7 @@ from machine_code import HERE, SHARED, built
 
 import amp
 from amp.code.program import load
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.necessity import necessity
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of

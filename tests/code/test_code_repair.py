@@ -8,7 +8,7 @@ import pytest
 from machine_code import HERE, SHARED, built, holds
 
 import amp
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.plan import make_plan
 from amp.lab.repair import repair
 from amp.report.repair import Repair, paragraphs

@@ -177,7 +177,7 @@ def test_a_finding_is_saved_explained_and_repeated(tmp_path: Path) -> None:
 
 
 def test_who_runs_no_compiled_code_loads_nothing_of_it() -> None:
-    said = "import sys, amp.cli.main, amp.lab.verify, amp.exploration.explorer; print(sorted(sys.modules))"
+    said = "import sys, amp.cli.main, amp.lab.verify, amp.explore.explorer; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True).stdout
     assert [name for name in ("capstone", "unicorn", "amp.code.engine", "elftools") if f"'{name}'" in loaded] == []
 

@@ -11,7 +11,7 @@ from machine_code import HERE, SHARED, built, holds
 
 import amp
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.necessity import necessity, plan_of
 from amp.report.matrix import Built, Matrix, Worth
 

@@ -15,7 +15,7 @@ import pytest
 from machine_code import HERE, INCLUDE, SHARED
 
 from amp.code.program import load
-from amp.exploration.explorer import Bounds, Exploration
+from amp.explore.explorer import Bounds, Exploration
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 from amp.programs.program import Program

@@ -18,7 +18,7 @@ from amp.code import elf
 from amp.code.code import Code
 from amp.code.program import program_of
 from amp.errors import AmpError, UsageError
-from amp.exploration.explorer import Bounds
+from amp.explore.explorer import Bounds
 from amp.lab.plan import make_plan
 from amp.lab.verify import explorer_of
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ring_machine import DIRECT, RingMachine
 
 from amp.errors import UsageError
-from amp.exploration.explorer import Bounds, Explorer, Machine
+from amp.explore.explorer import Bounds, Explorer, Machine
 from amp.ordering.barriers import BarrierClass, Kind, Orders, Primitive
 from amp.ordering.platforms import PLATFORMS, Side
 from amp.ordering.sites import (

@@ -133,7 +133,7 @@ def test_every_site_that_a_program_says_is_needed_has_its_row() -> None:
     assert {(row.program, row.site) for row in FOUND} == claimed
 
 
-@pytest.mark.slow  # tests/exploration finds the same without chance
+@pytest.mark.slow  # tests/explore finds the same without chance
 @pytest.mark.parametrize("row", FOUND, ids=str)
 def test_a_site_that_is_weakened_alone_is_found_and_nobody_else_is_blamed(row: Row) -> None:
     result = row.result()
@@ -149,7 +149,7 @@ def test_a_site_that_is_weakened_alone_is_found_and_nobody_else_is_blamed(row: R
 IDLE = [(program, site) for program in EXPLORABLE.values() for site in program.idle]
 
 
-@pytest.mark.slow  # tests/exploration finds the same without chance
+@pytest.mark.slow  # tests/explore finds the same without chance
 @pytest.mark.parametrize(("program", "site"), IDLE, ids=[f"{program.name}-{site.name}" for program, site in IDLE])
 def test_a_site_that_a_program_calls_idle_shows_nothing_when_it_is_weakened(program: Program, site: Site) -> None:
     for name in ("paranoid", "omap4-2011"):

@@ -1,1 +1,0 @@
-"""Every behaviour of a program of several CPUs: exploration, schedules, shrinking. Knows no side and no scenario."""
