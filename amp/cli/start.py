@@ -24,7 +24,9 @@ def main() -> NoReturn:
         _end(f"amp: internal error: cannot be loaded: {text}\n".encode(errors="backslashreplace"), 4)
     try:
         command()
-    except MemoryError:  # even to say so takes some
+    except (MemoryError, SystemError) as error:  # even to say so takes some, and the interpreter may lose the exception
+        if not _short_of_memory(error):
+            raise
         _give_up()
 
 
