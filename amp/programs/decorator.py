@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction, signature
 from pathlib import Path
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any, Final
 
 from amp.errors import AccessFault, AmpError, FailedCheck, PeerFinished, ProgramError, Stall, UsageError
@@ -150,13 +150,27 @@ def _check_part(cls: type, name: str) -> None:
 def _check_others(cls: type, names: list[str]) -> None:
     """Raises UsageError for a method that looks like a part under another name: it would never run."""
     methods = [(each, value) for base in cls.__mro__ for each, value in vars(base).items() if isfunction(value)]
-    called = {name for _, value in methods for name in value.__code__.co_names}
+    beside = vars(sys.modules[cls.__module__]).values() if cls.__module__ in sys.modules else ()
+    called = {
+        name for value in (*(value for _, value in methods), *beside) if isfunction(value) for name in _named(value)
+    }
     for each, method in methods:
         if not each.startswith("_") and each not in called.union(names) and _takes(method, _PART_TAKES):
             raise UsageError(
                 f"program {cls.__name__}: {each} is no part, and no other method calls it: "
                 "parts are host, host2 ... remote, remote2 ..."
             )
+
+
+def _named(function: Callable[..., Any]) -> set[str]:
+    """The names that it uses, also inside of lambdas, and as texts."""
+    todo, found = [function.__code__], set[str]()
+    while todo:
+        code = todo.pop()
+        found.update(code.co_names)
+        found.update(each for each in code.co_consts if isinstance(each, str))
+        todo += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return found
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

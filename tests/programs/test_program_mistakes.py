@@ -183,11 +183,23 @@ def test_a_method_that_would_never_run_as_a_part_is_refused(tmp_path: Path, part
     refused(file, f"{file}:4: ", says)
 
 
-def test_a_method_that_a_part_calls_may_have_any_name_and_arguments(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "self.send(cpu, at)",
+        "(lambda: self.send(cpu, at))()",
+        "[self.send(cpu, at) for _ in (1,)]",
+        "getattr(self, 'send')(cpu, at)",
+        "from_afar(self, cpu, at)",
+    ],
+)
+def test_a_method_that_a_part_calls_may_have_any_name_and_arguments(tmp_path: Path, call: str) -> None:
     file = tmp_path / "mine.py"
+    afar = "def from_afar(part, cpu, at):\n    part.send(cpu, at)" if "afar" in call else ""
     file.write_text(
-        "import amp\n\n\n@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
-        "    def host(self, cpu, at, *, value=1):\n        self.send(cpu, at)\n\n"
+        f"import amp\n\n\n{afar}\n\n\n"
+        "@amp.program(layout=amp.Layout(flag=amp.u32))\nclass Mine:\n"
+        f"    def host(self, cpu, at, *, value=1):\n        {call}\n\n"
         "    def send(self, cpu, at):\n        cpu.store(at.flag, 1)\n"
     )
     assert amp("verify", file).returncode == 0
