@@ -94,6 +94,8 @@ class Engine:
         self.core.rows([(return_at, Row(Kind.SERVICE, detail=int(Service.RETURN)).pack())])
         for slot, value in zip(isa.arguments, arguments, strict=False):
             self._emulator.set_register(isa.registers[slot], value)
+        for register, value in isa.starts_with:
+            self._emulator.set_register(register, value)
         self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - (16 if isa.link >= 0 else 24))
         symbol = listing.image.function_at(entry)
         thumb = int(symbol is not None and symbol.thumb)
@@ -132,7 +134,7 @@ class Engine:
             self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
         for address in (*(address for address, _ in settings.mailboxes), *settings.drains):
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
-        self.core.stack(top - STACK_BYTES, self.isa.red_zone)
+        self.core.stack(top - STACK_BYTES, STACK_BYTES, self.isa.red_zone)
         for start, data, flags in _runs(pages):
             permissions = _READ | (_WRITE if flags & _PF_W else 0) | (_EXEC if flags & _PF_X else 0)
             self.core.map(start, bytes(data), permissions)
