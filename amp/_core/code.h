@@ -91,7 +91,7 @@ struct code_flow {
     struct code_mask to, from;
 };
 
-/* One instruction. 152 bytes; amp/code/rows.py writes them. */
+/* One instruction. 184 bytes; amp/code/rows.py writes them. */
 struct code_row {
     uint8_t kind;      /* enum code_kind */
     uint8_t condition; /* SELECT, CONDITIONAL: the architecture's number */
@@ -114,6 +114,7 @@ struct code_row {
     struct code_flow flow[2];
     struct code_mask picks;
     struct code_mask dead; /* HEAD: registers that nobody reads any more before they are written */
+    struct code_mask reads, writes; /* all that it reads; what it overwrites whole, whatever happens */
 };
 
 /* A set of loads: those that a value is computed from, and those, and the ones that decided which value it is. */
@@ -207,6 +208,8 @@ enum code_fault {
     CODE_FAULT_MODIFIED, /* refused: code is written over */
     CODE_FAULT_UNALIGNED,
     CODE_FAULT_STATUS, /* refused: a mailbox is read */
+    CODE_FAULT_BELOW,     /* refused: reads below the stack pointer */
+    CODE_FAULT_FORGOTTEN, /* refused: reads a register that a wait was taken to leave to nobody */
 };
 
 struct code_monitor {
@@ -219,7 +222,7 @@ struct code_monitor {
 struct code_saved {
     uint8_t value[CODE_SLOTS][16];
     uint16_t set[CODE_SLOTS];
-    struct code_mask tainted;
+    struct code_mask tainted, forgotten;
     uint64_t controlled[CODE_WORDS];
     uint64_t pc;
     uint32_t loads, sets_used, places[3];
@@ -253,7 +256,7 @@ struct code_engine {
     unsigned windows;
     struct code_mailbox mailbox[CODE_MAILBOXES];
     unsigned mailboxes;
-    uint64_t stack_start, red_zone; /* from here to so far below the stack pointer nothing is kept for anybody */
+    uint64_t stack_start, stack_size, red_zone; /* from here to so far below the stack pointer nothing is kept for anybody */
     uint64_t drain[CODE_DRAINS];
     unsigned drains;
     struct code_row *row;
@@ -280,6 +283,8 @@ struct code_engine {
     uint64_t steps;
     uint16_t set[CODE_SLOTS];
     struct code_mask tainted; /* slots whose set is not empty */
+    struct code_mask forgotten; /* dead at the head of a loop that may have waited, and not written since */
+    uint64_t forgotten_at;      /* that head */
     uint16_t address_set, data_set[CODE_DATA];
     uint64_t first; /* address of the instruction's first access */
     unsigned accesses;

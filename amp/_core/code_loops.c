@@ -49,6 +49,7 @@ static void save(struct code_engine *e)
     code_read_registers(e, saved->value);
     memcpy(saved->set, e->set, sizeof saved->set);
     saved->tainted = e->tainted;
+    saved->forgotten = e->forgotten;
     memcpy(saved->controlled, e->controlled, sizeof saved->controlled);
     saved->pc = e->pc;
     saved->loads = e->loads;
@@ -66,6 +67,7 @@ static void restore(struct code_engine *e)
     code_memory_undo(e);
     memcpy(e->set, saved->set, sizeof e->set);
     e->tainted = saved->tainted;
+    e->forgotten = saved->forgotten;
     memcpy(e->controlled, saved->controlled, sizeof e->controlled);
     e->pc = saved->pc;
     for (uint32_t i = saved->loads; i < e->loads; i++)
@@ -99,11 +101,22 @@ static bool changed(const struct code_engine *e)
     return code_memory_changed(e);
 }
 
+/* What is dead at the head may be what a round in vain has left there. That nobody reads it is checked from now on. */
+static void forget(struct code_engine *e)
+{
+    const struct code_mask *dead = &code_row_at(e, e->pc)->dead;
+
+    e->forgotten.bit[0] |= dead->bit[0];
+    e->forgotten.bit[1] |= dead->bit[1];
+    e->forgotten_at = e->pc;
+}
+
 /* Of amp_poll(): one round. */
 static int look(void *engine)
 {
     struct code_engine *e = engine;
 
+    forget(e);
     save(e);
     e->looking = true;
     e->head_at = e->pc;

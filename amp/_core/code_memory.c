@@ -162,8 +162,21 @@ int code_private_write(struct code_engine *e, uint64_t address, unsigned size, u
     return 0;
 }
 
+/* Below the stack pointer are the frames of functions that have returned. A stack of the code's own may be anywhere. */
+static bool is_dead(const struct code_engine *e, uint64_t address, uint64_t stack)
+{
+    return stack - e->stack_start <= e->stack_size && address >= e->stack_start && address + e->red_zone < stack;
+}
+
 void code_private_read(struct code_engine *e, uint64_t address, unsigned size)
 {
+    if (address - e->stack_start < e->stack_size && is_dead(e, address, code_register(e, (unsigned)e->stack_slot))) {
+        e->fault = CODE_FAULT_BELOW; /* a look in vain may have left something there */
+        e->fault_address = address;
+        code_stop(e, CODE_STOP_REFUSED);
+    }
+    if (e->address_set)
+        e->straight = false; /* in the next round it may read another place, even one written in this */
     if (!e->looking || !e->straight)
         return;
     for (unsigned i = 0; i < e->undos; i++) /* of what this look has written itself nothing comes from before it */
@@ -174,12 +187,6 @@ void code_private_read(struct code_engine *e, uint64_t address, unsigned size)
         e->seen[e->seen_used].address = address;
         e->seen[e->seen_used++].size = size;
     }
-}
-
-/* Below the stack pointer are the frames of functions that have returned. */
-static bool is_dead(const struct code_engine *e, uint64_t address, uint64_t stack)
-{
-    return address >= e->stack_start && address + e->red_zone < stack;
 }
 
 /* Is the byte part of an earlier write of this look? What was there before that one counts. */

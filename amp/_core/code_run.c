@@ -130,6 +130,7 @@ static void begin(struct code_engine *e, const struct amp_port *port)
     memset(e->data_set, 0, sizeof e->data_set);
     memset(&e->monitor, 0, sizeof e->monitor);
     memset(&e->settled, 0, sizeof e->settled);
+    memset(&e->forgotten, 0, sizeof e->forgotten);
     memset(e->places, 0, sizeof e->places);
     e->said_used = 0;
     e->fault = CODE_FAULT_NONE;
@@ -279,6 +280,12 @@ static _Noreturn void end_refused(struct code_engine *e)
     if (e->fault == CODE_FAULT_STATUS)
         amp_give_up(e->port, -ENOTSUP, "the status of a mailbox, 0x%" PRIx64 ", is not modelled: wfi, wfe and amp_wait() wait",
                     e->fault_address);
+    if (e->fault == CODE_FAULT_BELOW)
+        amp_give_up(e->port, -ENOTSUP, "it reads 0x%" PRIx64 ", below the stack pointer, where nothing is kept", e->fault_address);
+    if (e->fault == CODE_FAULT_FORGOTTEN)
+        amp_give_up(e->port, -ENOTSUP,
+                    "it reads a register that the loop at 0x%" PRIx64 " was taken to leave to nobody: the way here is not known",
+                    e->forgotten_at);
     if (e->fault_size)
         amp_give_up(e->port, -ENOTSUP, "its access of %u bytes at 0x%" PRIx64 " is of a kind that is not modelled",
                     e->fault_size, e->fault_address);

@@ -190,12 +190,26 @@ static void named_barrier(struct code_engine *e)
     e->pc = here;
 }
 
+/* Does it read what a wait was taken to leave to nobody? Then control has come here on a way that is not known. */
+static bool reads_forgotten(struct code_engine *e, const struct code_row *row)
+{
+    if (row->kind == CODE_SERVICE || !code_meet(&e->forgotten, &row->reads))
+        return false;
+    e->fault = CODE_FAULT_FORGOTTEN;
+    code_stop(e, CODE_STOP_REFUSED);
+    return true;
+}
+
 static void step(struct code_engine *e, const struct code_row *row)
 {
+    if (reads_forgotten(e, row))
+        return;
     if (row->flags & CODE_NAMED)
         named_barrier(e);
     if (row->flags & CODE_CONDITIONAL && !e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
         return;
+    e->forgotten.bit[0] &= ~row->writes.bit[0];
+    e->forgotten.bit[1] &= ~row->writes.bit[1];
     if (row->ahead)
         fail_on(e, code_barrier(e, 0, row->ahead));
     switch (row->kind) {

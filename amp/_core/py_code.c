@@ -277,15 +277,16 @@ static PyObject *code_rows(PyObject *object, PyObject *list)
     Py_RETURN_NONE;
 }
 
-/* stack(start, red_zone): where the stack begins, and how many bytes below its pointer a function may use */
+/* stack(start, size, red_zone): where the stack begins, its bytes, and how many bytes below its pointer a function may use */
 static PyObject *code_stack(PyObject *object, PyObject *args)
 {
     struct code_engine *e = engine_of(object);
-    unsigned long long start, zone;
+    unsigned long long start, size, zone;
 
-    if (!PyArg_ParseTuple(args, "KK:stack", &start, &zone))
+    if (!PyArg_ParseTuple(args, "KKK:stack", &start, &size, &zone))
         return NULL;
     e->stack_start = start;
+    e->stack_size = size;
     e->red_zone = zone;
     Py_RETURN_NONE;
 }
@@ -479,7 +480,7 @@ PyObject *py_run_code(PyObject *self, PyObject *object)
 static PyMethodDef code_methods[] = {
     {"map", code_map, METH_VARARGS, "map(address, bytes, permissions): private memory, whole pages"},
     {"window", code_window, METH_VARARGS, "window(address, size, region): shared memory"},
-    {"stack", code_stack, METH_VARARGS, "stack(start, red_zone): the part's own stack"},
+    {"stack", code_stack, METH_VARARGS, "stack(start, size, red_zone): the part's own stack"},
     {"reached", code_reached, METH_NOARGS, "reached(): the sites that runs have come to since it was last asked"},
     {"drain", code_add_drain, METH_O, "drain(address): a store there drains the outer cache"},
     {"mailbox", code_mailbox, METH_VARARGS, "mailbox(address, cpu): a store there rings that CPU's doorbell"},

@@ -324,7 +324,10 @@ def decode(address: int, word: int, instruction: Any, slots: Mapping[str, int]) 
             return known
     if instruction is None:
         return Row(Kind.TRAP, detail=1, ends=True)
-    return _by_capstone(instruction, slots)
+    row = _by_capstone(instruction, slots)
+    if word & 0xFFFFFC00 == 0x9EAF0000:  # FMOV Vd.D[1], Xn leaves the other half; Capstone 6 does not say so
+        row.flows = [(to, source | to) for to, source in row.flows]
+    return row
 
 
 def _by_capstone(instruction: Any, slots: Mapping[str, int]) -> Row:

@@ -18,7 +18,8 @@ from amp.code.rows import DATA, NONE, Flag, Kind, Row
 from amp.ordering.instructions import ARMV7_A, ARMV7_M, BY_NAME, DRAINED
 
 SP, LR, CPSR, D0 = 13, 14, 15, 16
-SLOTS: Final = D0 + 32
+CARRY: Final = D0 + 32  # C and V: not everything that sets N and Z sets those
+SLOTS: Final = CARRY + 1
 _ALWAYS: Final = 14
 
 # Bytes of each register, and how many registers: DDI 0406C, A8.8.
@@ -45,6 +46,8 @@ _REFUSED: Final = MappingProxyType(
         **dict.fromkeys(("swp", "swpb"), "a swap"),
     }
 )
+# What sets all of N, Z, C and V; others leave C or V as they were (DDI 0406C, A8.8).
+_ALL_FLAGS: Final = ("cmp", "cmn", "add", "sub", "rsb", "adc", "sbc", "rsc")
 _COUNTS: Final = ("add", "sub", "rsb", "lsl", "lsr", "asr", "addw", "subw")
 
 
@@ -61,6 +64,11 @@ def register_slots() -> dict[str, int]:
     return found | {f"s{number}": D0 + number // 2 for number in range(32)}
 
 
+def _decided_by(condition: int) -> frozenset[int]:
+    """The flags that a condition asks for: EQ, NE, MI and PL no more than N and Z (DDI 0406C, A8.3)."""
+    return _set(CPSR) if condition in (0, 1, 4, 5) else _set(CPSR, CARRY)
+
+
 class Decoder:
     """One instruction set: its barriers are the rows of `isa`."""
 
@@ -74,7 +82,7 @@ class Decoder:
         row.length = instruction.size
         if instruction.cc < _ALWAYS and row.kind is not Kind.BRANCH and instruction.insn_name() != "it":
             row.flags |= Flag.CONDITIONAL
-            row.condition = instruction.cc
+            row.condition, row.decided_by = instruction.cc, _decided_by(instruction.cc)
             row.ends = False
         return row
 
@@ -162,9 +170,13 @@ def _plain(instruction: Any, slots: Mapping[str, int]) -> Row:
         source -= {CPSR}  # what decides whether it happens is no part of its result
         if instruction.insn_name() in ("adc", "sbc", "rsc", "rrx"):
             source |= {CPSR}
+    source |= {CARRY} if CPSR in source else set()
+    if instruction.insn_name() in _ALL_FLAGS:
+        to |= {CARRY} if CPSR in to else set()
     if "r15" in writes or "pc" in writes:
         return Row(Kind.BRANCH, flows=[(to, _set()), (_set(), source)], ends=instruction.cc >= _ALWAYS, indirect=True)
-    return Row(Kind.PLAIN, flows=[(to, source)], counts=instruction.insn_name() in _COUNTS)
+    keeps = frozenset(slots[name] for name in writes if name.startswith("s") and slots[name] >= D0)  # half of a double
+    return Row(Kind.PLAIN, flows=[(to, source)], counts=instruction.insn_name() in _COUNTS, keeps=keeps)
 
 
 def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None:  # noqa: PLR0911  (a table)
@@ -203,8 +215,9 @@ def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None
     if name in _FLOATING:
         vector = instruction.reg_name(instruction.operands[0].reg)
         width = 8 if vector[0] == "d" else 4
+        keeps = frozenset({slots[vector]} if width == 4 else ())  # half of a double
         kind, data = _FLOATING[name], (slots[vector],)
-        return Row(kind, element=width, atom=4, data=data, address=address, flags=Flag.ALIGNED)
+        return Row(kind, element=width, atom=4, data=data, address=address, flags=Flag.ALIGNED, keeps=keeps)
     if name.startswith(("ld", "st", "vld", "vst", "vpush", "vpop", "lda", "stl")):
         return Row(Kind.REFUSED, why="a load or store of an extension that is not modelled")
     return None
@@ -230,7 +243,7 @@ def _multiple(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:
 def _branch(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:
     last = instruction.operands[-1]
     conditional = instruction.cc < _ALWAYS
-    decided = _set(CPSR) if conditional else _set()
+    decided = _decided_by(instruction.cc) if conditional else _set()
     if name in ("tbb", "tbh"):
         width = 1 if name == "tbb" else 2
         address, _ = _memory(instruction, slots)

@@ -14,18 +14,20 @@ from functools import cached_property
 from typing import Any, Final
 
 from amp._core import _bridge
-from amp.code import emulator
+from amp.code import emulator, riscv
 from amp.code.elf import PAGE, Image
 from amp.code.isa import ISAS
 from amp.code.listing import Listing
 from amp.code.liveness import Liveness
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import AmpError, LoopBound, UsageError, Violation
+from amp.ordering.instructions import RISCV32, RISCV64
 
 _WILD: Final = re.compile(r"wild access: (\w+) .* at (0x[0-9a-f]+)$")
 STACK_BYTES: Final = 1 << 16
 MAX_LOOP: Final = 200
 MAX_STEPS: Final = 5_000_000
+_GLOBAL_POINTER: Final = "__global_pointer$"  # RISC-V psABI: where start code lets gp point
 _READ, _WRITE, _EXEC = 1, 2, 4
 _PF_X, _PF_W, _PF_R = 1, 2, 4
 _VIOLATED: Final = 1  # AMP_VIOLATED, amp.h
@@ -94,7 +96,12 @@ class Engine:
         self.core.rows([(return_at, Row(Kind.SERVICE, detail=int(Service.RETURN)).pack())])
         for slot, value in zip(isa.arguments, arguments, strict=False):
             self._emulator.set_register(isa.registers[slot], value)
+        for register, value in isa.starts_with:
+            self._emulator.set_register(register, value)
         self._emulator.set_register(isa.registers[isa.stack], isa.stack_top - (16 if isa.link >= 0 else 24))
+        pointer = listing.image.symbols.get(_GLOBAL_POINTER)
+        if pointer is not None and isa.name in (RISCV32, RISCV64):
+            self._emulator.set_register(isa.registers[riscv.GP], pointer.start)
         symbol = listing.image.function_at(entry)
         thumb = int(symbol is not None and symbol.thumb)
         if isa.link >= 0:
@@ -132,7 +139,7 @@ class Engine:
             self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
         for address in (*(address for address, _ in settings.mailboxes), *settings.drains):
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
-        self.core.stack(top - STACK_BYTES, self.isa.red_zone)
+        self.core.stack(top - STACK_BYTES, STACK_BYTES, self.isa.red_zone)
         for start, data, flags in _runs(pages):
             permissions = _READ | (_WRITE if flags & _PF_W else 0) | (_EXEC if flags & _PF_X else 0)
             self.core.map(start, bytes(data), permissions)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from amp.code import a64, arm32, riscv, x86
-from amp.code.rows import Row
+from amp.code.rows import NONE, Row
 from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 
@@ -48,6 +48,8 @@ class Isa:
     red_zone: int  # bytes below the stack pointer that a function may use
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
+    carry: int = NONE  # the slot of those of the flags that not everything sets that sets others
+    starts_with: tuple[tuple[int, int], ...] = ()  # the emulator's registers, and what start code has put there
 
 
 # unicorn 2.1, include/unicorn/arm64.h
@@ -83,13 +85,18 @@ AARCH64: Final = Isa(
 _R0, _R12, _ARM_SP, _ARM_LR, _ARM_PC, _CPSR, _D0 = 66, 78, 12, 10, 11, 3, 14
 
 
+# As start code leaves them: floating point is on (DDI 0406C, "CPACR" and "FPEXC").
+# unicorn 2.1, include/unicorn/arm.h: C1_C0_2, FPEXC
+_FLOATING_POINT: Final = ((111, 0xF << 20), (4, 1 << 30))
+
+
 def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, decode: arm32.Decoder) -> Isa:
     return Isa(
         name=name,
         title=title,
         emulator=emulator,
         disassembler=("CS_ARCH_ARM", "CS_MODE_THUMB"),
-        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32)),
+        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32), -1),
         pc=_ARM_PC,
         flags=arm32.CPSR,
         stack=arm32.SP,
@@ -108,6 +115,8 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         space=1 << 32,
         red_zone=0,
         decode=decode,
+        starts_with=_FLOATING_POINT,
+        carry=arm32.CARRY,
     )
 
 

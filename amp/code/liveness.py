@@ -57,6 +57,8 @@ class Liveness:
     def dead(self, address: int) -> frozenset[int]:
         """The slots of registers whose values nobody reads any more, before the instruction at `address`."""
         alive = self._alive[self._of[address]][address] if address in self._of else self._every
+        if self._isa.carry != NONE and alive >> self._isa.carry & 1:
+            alive |= 1 << self._isa.flags
         return frozenset(slot for slot in range(len(self._isa.registers)) if not alive >> slot & 1)
 
     # --- the two passes
@@ -137,8 +139,6 @@ class Liveness:
     def _step(self, address: int, row: Any, lines: Mapping[int, Any]) -> _Step:
         reads, writes = _mask(row.reads), _mask(row.writes)
         conditional = bool(row.flags & Flag.CONDITIONAL)
-        if conditional:
-            reads |= 1 << self._isa.flags
         if row.kind is Kind.SERVICE:  # the engine does it, and goes back; nobody comes back from a failure
             given = {self._isa.arguments[0], self._isa.stack, self._isa.link} - {-1}
             return _Step(_mask(given), 0, returns=row.detail != Service.FAIL)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from amp.code.rows import NONE, Flag, Kind, Row
 from amp.ordering.instructions import BY_NAME, RISCV
 
-RA, SP, S0 = 1, 2, 8
+RA, SP, GP, S0 = 1, 2, 3, 8
 SLOTS: Final = 65  # x0 to x31, a slot for flags that there are none of, f0 to f31
 NO_FLAGS_SLOT: Final = 32
 F0: Final = 33

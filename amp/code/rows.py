@@ -10,8 +10,8 @@ from typing import Final
 
 NONE: Final = 255  # no register
 DATA: Final = 14  # registers that one instruction moves to or from memory, at most
-_FORMAT: Final = struct.Struct("<BBHBBBB2H2BHBB14BQ14Q")
-assert _FORMAT.size == 152, _FORMAT.size
+_FORMAT: Final = struct.Struct("<BBHBBBB2H2BHBB14BQ18Q")
+assert _FORMAT.size == 184, _FORMAT.size
 
 
 class Kind(IntEnum):
@@ -85,6 +85,7 @@ class Row:
     says of a refused one what it is. `named` is the primitive whose function a direct branch leads to; 0: none. `site`
     is the number of the site that a barrier is, or an access that orders; `ahead` of one right before it, where the
     compiler put nothing. `on_stack`: the memory is of its own frame.
+    `keeps` are registers that it writes a part of, `decided_by` the flags that say whether it does anything.
     """
 
     kind: Kind
@@ -108,6 +109,8 @@ class Row:
     flows: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
     picks: frozenset[int] = frozenset()
     dead: frozenset[int] = frozenset()
+    keeps: frozenset[int] = frozenset()
+    decided_by: frozenset[int] = frozenset()
     target: int | None = None
     calls: bool = False
     ends: bool = False
@@ -125,20 +128,20 @@ class Row:
     @property
     def reads(self) -> frozenset[int]:
         """All registers that it reads."""
-        found = self.address | self.picks | frozenset().union(*(source for _, source in self.flows))
+        found = self.address | self.picks | self.decided_by | frozenset().union(*(source for _, source in self.flows))
         if self.kind not in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
             found |= frozenset(self.data[:1] if self.kind is Kind.ATOMIC else self.data)
         return (found | {self.expected}) - {NONE}
 
     @property
     def writes(self) -> frozenset[int]:
-        """All registers that it writes, whatever happens."""
+        """All registers that it overwrites whole, whatever happens."""
         if self.flags & Flag.CONDITIONAL:
             return frozenset()
         found = frozenset().union(*(to for to, _ in self.flows))
         if self.kind in (Kind.LOAD, Kind.EXCLUSIVE_LOAD):
             found |= frozenset(self.data)
-        return (found | frozenset(self.data[1:2] if self.kind is Kind.ATOMIC else ())) - {NONE}
+        return (found | frozenset(self.data[1:2] if self.kind is Kind.ATOMIC else ())) - self.keeps - {NONE}
 
     def pack(self) -> bytes:
         """The bytes of struct code_row."""
@@ -146,7 +149,7 @@ class Row:
         masks = [mask(self.address)]
         for to, source in flows:
             masks += [mask(to), mask(source)]
-        masks += [mask(self.picks), mask(self.dead)]
+        masks += [mask(self.picks), mask(self.dead), mask(self.reads), mask(self.writes)]
         return _FORMAT.pack(
             self.kind,
             self.condition,
