@@ -149,6 +149,12 @@ def test_the_schedule_of_another_program_verifies_nothing(project: pytest.Pytest
     result.assert_outcomes(failed=2)
 
 
+def test_forgotten_brackets_are_told_with_the_line(project: pytest.Pytester) -> None:
+    told = said(ran(project, "@amp.explore\ndef test_handover(): return Handover\n"))
+    assert "amp.explore is called without its brackets: write @amp.explore()" in told
+    assert re.search(r"test_own.py:\d+: in <module>\s+@amp.explore\n", told)
+
+
 BROKEN = '@pytest.mark.amp_broken(platforms=["omap4-2011"], site="{}")\n'
 
 
@@ -159,7 +165,9 @@ def test_what_is_marked_as_broken_passes_if_the_bug_is_found_at_that_site(projec
 
 
 def test_what_is_marked_as_broken_fails_at_another_site_and_where_nothing_is_found(project: pytest.Pytester) -> None:
-    assert "a violation blamed on publish, expected consume" in said(ran(project, BROKEN.format("consume") + SMP))
+    elsewhere = ran(project, BROKEN.format("consume") + SMP)
+    assert "a violation blamed on publish, expected consume" in said(elsewhere)
+    elsewhere.stdout.fnmatch_lines(["amp: 1 verified, 1 violation"])
     everywhere = '@pytest.mark.amp_broken(site="publish")\n' + SMP
     result = ran(project, everywhere)
     result.assert_outcomes(passed=1, failed=1)

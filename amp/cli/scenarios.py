@@ -37,12 +37,12 @@ def render_scenario(console: Console, scenario: Program) -> None:
         lines.append(f"fixed: {', '.join(f'{name} {value}' for name, value in scenario.fixed.items())}")
     if scenario.source is not None:
         lines.append(f"file: {scenario.source.path}")
-    say(console, f"{scenario.name}: {scenario.summary}", style="bold")
+    say(console, ": ".join(filter(None, (scenario.name, scenario.summary))), style="bold")
     for line in lines:
         say(console, line)
     table = _table("site", "barrier", "if it is missing, all others mandatory")
     for site in scenario.needed:
-        table.add_row(site.name, site.kind.value, Text(scenario.symptom(site)))
+        table.add_row(site.name, site.kind.value, Text(scenario.symptom(site) or f"not kept: {site.orders}"))
     for site, text in scenario.idle.items():
         table.add_row(site.name, site.kind.value, Text(f"nothing: {text}"))
     console.print(table)

@@ -10,6 +10,7 @@ import io
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
@@ -25,6 +26,8 @@ FILE_LIMIT_BYTES: Final = 1 << 26
 MEMORY_LIMIT_BYTES: Final = 1 << 26  # of all segments: it is copied for each part
 PAGE: Final = 4096
 SYMBOLS_LIMIT: Final = 1 << 18
+SHOWN_FUNCTIONS: Final = 8  # in the answer to a name that is none
+_NOT_OWN: Final = ("_", "amp_")  # names of amp_code.h and the start file
 _MACHINES: Final = {"EM_AARCH64": A64, "EM_ARM": ARMV7_A, "EM_X86_64": X86, "EM_RISCV": RISCV64}
 
 
@@ -69,8 +72,12 @@ class Image:
         """Raises UsageError if there is none."""
         found = self.symbols.get(name)
         if found is None or not found.is_function:
-            near = ", ".join(sorted(each.name for each in self.symbols.values() if each.is_function)[:8])
-            raise UsageError(f"{self.path}: has no function {name!r:.80} (it has {near or 'none'})")
+            functions = sorted((each for each in self.symbols.values() if each.is_function), key=lambda s: s.start)
+            own = [each.name for each in functions if not each.name.startswith(_NOT_OWN)]
+            close = get_close_matches(name, own, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            has = ", ".join([*own[:SHOWN_FUNCTIONS], *(["..."] if len(own) > SHOWN_FUNCTIONS else [])])
+            raise UsageError(f"{self.path}: has no function {name!r:.80}{hint} (it has {has or 'none'})")
         return found
 
     @cached_property

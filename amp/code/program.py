@@ -27,7 +27,7 @@ from amp.machine.config import RunConfig, Tally
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.barriers import BarrierClass, Primitive, primitive_for
 from amp.ordering.instructions import BY_NUMBER, FITS
-from amp.ordering.platforms import Platform
+from amp.ordering.platforms import PLATFORMS, Platform
 from amp.ordering.sites import SiteMap, Sites
 from amp.port.port import Port
 from amp.programs.program import Part, Program, Source
@@ -161,6 +161,10 @@ def _run(function: Function) -> Callable[[Port, RunConfig, Tally], None]:
 # --- does the code fit a platform?
 
 
+def _architecture(platform: Platform, part: str) -> str:
+    return platform.processor(side_of(part)).architecture.name
+
+
 def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
     """What a platform makes of the code's barriers, in words; raises UsageError where its processor has none."""
 
@@ -168,16 +172,16 @@ def fits(parts: Mapping[str, Function]) -> Callable[[Platform], str]:
         native: list[str] = []
         for name, part in parts.items():
             code, isa = part.code, part.code.listing.isa
-            side = side_of(name)
-            architecture = platform.processor(side).architecture.name
+            architecture = _architecture(platform, name)
             found = _native(code.listing, part.entry)
             if found is None:
                 continue
             if architecture not in FITS[isa.name]:
+                fit = [each.name for each in PLATFORMS.values() if _architecture(each, name) in FITS[isa.name]]
                 raise UsageError(
                     f"{code.image.path}: {code.listing.place(found.address)}: `{found.text}` is {isa.title}'s, and the "
-                    f"{side.value} of {platform.name} is {architecture}; code for another processor uses the symbolic "
-                    "barriers of amp_code.h"
+                    f"{side_of(name).value} of {platform.name} is {architecture}; it fits {', '.join(fit)}; code for "
+                    "any platform uses the symbolic barriers of amp_code.h"
                 )
             native.append(isa.title)
         if native:

@@ -24,6 +24,8 @@ def platform(name_or_path: str | Path) -> Platform:
     if name.endswith(SUFFIX):
         return userfile.load(name_or_path)
     if name not in PLATFORMS:
+        if name == "all" or "," in name:
+            raise UsageError(f"platform {name!r:.80} is several, and one is asked here (known: {', '.join(PLATFORMS)})")
         close = get_close_matches(name.lower(), PLATFORMS, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UsageError(f"platform {name!r:.80} is unknown{hint} (known: {', '.join(PLATFORMS)}, or a file *{SUFFIX})")

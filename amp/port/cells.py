@@ -68,6 +68,8 @@ class CellAccess:
         width = getattr(cell, "width", None)
         if width is None:
             name = names[4].rpartition("_")[0]
+            if isinstance(cell, tuple):
+                raise UsageError(f"{name}: {cell!r:.60} is an array: name one of its elements, at.NAME[0]")
             raise UsageError(
                 f"{name}: {cell!r:.60} is no cell of a layout; of a bare address say the width: {names[4]}"
             )

@@ -32,6 +32,7 @@ from amp.users import is_users
 
 FILE_LIMIT_BYTES: Final = 1 << 22
 KEEPS_ASSERTS: Final = "__amp_keeps_asserts__"  # in a module that was compiled here
+_NOT_BUILT: Final = (".c", ".s", ".S", ".o")  # what amp code build takes
 _loaded: dict[tuple[str, str], ModuleType] = {}  # by path and sha256
 
 
@@ -52,6 +53,12 @@ def load(reference: str) -> Program:
         return _from_file(_file_of_module(place), name)
     if os.path.isfile(f"{reference}.py"):
         raise UsageError(f"program {reference!r:.80} is unknown; did you mean the file {reference}.py?")
+    if reference.endswith(_NOT_BUILT) and os.path.isfile(reference):
+        elf = f"{os.path.splitext(reference)[0]}.elf"
+        raise UsageError(
+            f"program {reference!r:.80} is not built yet: amp code build {reference} -o {elf} --target aarch64, "
+            f"and {elf} with --host and --remote"
+        )
     close = get_close_matches(reference.lower(), SHIPPED, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise UsageError(

@@ -66,6 +66,8 @@ MISTAKES = [
     ("demo --file missing", "/missing: No such file"),
     ("demo --file empty", "/empty: 0 bytes"),
     ("demo --seed -1", "--seed"),
+    ("sites vring --platform all", "platform 'all' is several, and one is asked here"),
+    ("run echo --platform sc,arm64", "platform 'sc,arm64' is several, and one is asked here"),
     ("platforms omap5", "platform 'omap5' is unknown"),
     ("platforms corrupt.toml", "corrupt.toml"),
     ("platforms wrong.toml", "wrong.toml"),

@@ -81,7 +81,8 @@ def test_is_found(shapes: dict[str, Path], host: str, remote: str, text: str) ->
     [
         ("system_call", r"system_call, shapes.c:\d+: `svc #0`: a call of a supervisor"),
         ("wide", r"`ldxp x2, x3, \[x\d+\]`: a pair that is exclusive"),
-        ("absent", "has no function 'absent'"),
+        ("absent", "has no function 'absent' "),
+        ("send_bariers", r"has no function 'send_bariers'; did you mean send_barrier\? \(it has (?!amp_)"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_one_line(shapes: dict[str, Path], host: str, text: str) -> None:

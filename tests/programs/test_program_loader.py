@@ -107,6 +107,9 @@ def test_what_is_no_program_is_told_with_what_there_is(tmp_path: Path, monkeypat
         load("vrng")
     with pytest.raises(UsageError, match=r"did you mean the file handover\.py"):
         load("handover")
+    (tmp_path / "ring.c").touch()
+    with pytest.raises(UsageError, match=r"'ring\.c' is not built yet: amp code build ring\.c -o ring\.elf --target"):
+        load("ring.c")
     with pytest.raises(UsageError, match="No such file"):
         load("nowhere.py")
     with pytest.raises(UsageError, match="Is a directory"):

@@ -66,6 +66,7 @@ def test_an_exception_is_the_programs_error_with_its_own_line(tmp_path: Path, ho
     ("host", "says"),
     [
         ("cpu.store(at.flag + 4, 1)", "is no cell of a layout; of a bare address say the width: store_u32"),
+        ("cpu.store((at.flag, at.flag), 1)", "is an array: name one of its elements, at.NAME[0]"),
         ("cpu.load(4096)", "say the width: load_u32"),
         ("cpu.store(at.text, bytes(13))", "13 bytes to text, which has 12"),
         ("cpu.poll(at.flag)", "a cell needs a predicate"),

@@ -107,3 +107,17 @@ def test_the_line_that_repeats_a_run_has_nothing_that_the_program_has_by_itself(
         r"--messages 2 --seed \d+",
         found[0]["replay"],
     )
+
+
+def test_of_a_users_program_without_words_the_sites_say_what_they_order(tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text(
+        "import amp\n"
+        'publish = amp.Site("publish", "data before flag", needs="WW", kind="wmb")\n'
+        "@amp.program(layout=amp.Layout(flag=amp.u32), sites=[publish])\n"
+        "class Bare:\n"
+        "    def host(self, cpu, at): cpu.barrier(publish)\n"
+    )
+    text = amp("scenarios", str(path))
+    assert text.startswith("Bare\n")
+    assert "not kept: data before flag" in text
