@@ -244,7 +244,7 @@ class Search:
     # --- the matrix
 
     def rows(self, *, replayed: bool) -> tuple[Row, ...]:
-        """A row for every site of the scenario."""
+        """A row for every site of the program."""
         machines = {self.key(self.changed({site: each}).sites) for site in self.sites for each in CLASSES}
         self._what, self._of = "cells", len(machines | set(self.known))
         return tuple(self._row(site, replayed=replayed) for site in self.sites)
