@@ -17,7 +17,7 @@ from amp.port.doors import ModelledPort
 Place: TypeAlias = tuple[str, int]  # (path, line); line 0 where there is none
 LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
 _AMP: Final = Path(__file__).resolve().parent.parent
-_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "exploration"))
+_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "explore"))
 _WIDTHS: Final = (8, 16, 32, 64)
 
 
