@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from amp.programs.program import Program
 
 Test = TypeVar("Test", bound=Callable[..., Any])
-FOLDER: Final = ".amp"
 _EXPLORED: Final = "amp_explored"
 _BROKEN: Final = "amp_broken"
 _PAIR: Final = "amp_pair"
@@ -277,6 +276,8 @@ def _result(item: pytest.Function, asked: Asked, returned: object) -> Result:
 
 
 def _folder(item: pytest.Item) -> Path:
+    from amp.lab.folder import FOLDER  # noqa: PLC0415
+
     return item.config.rootpath / FOLDER
 
 

@@ -347,7 +347,7 @@ static PyMethodDef functions[] = {
     {"model_set_script", model_set_script, METH_VARARGS,
      "model_set_script(buffer, offset, goals): 16 bytes a goal; lockstep follows it"},
     {"model_misfit", model_misfit, METH_VARARGS,
-     "model_misfit(buffer, offset) -> (goal, why) if the script does not fit, else None"},
+     "model_misfit(buffer, offset) -> (goal, why) if the schedule does not fit, else None"},
     {"model_reset", model_reset, METH_VARARGS, "model_reset(buffer, offset, seed)"},
     {"model_lost", model_lost, METH_VARARGS, "model_lost(buffer, offset, cpu): that CPU's process died"},
     {"model_ring", model_ring, METH_VARARGS, "model_ring(buffer, offset, cpu): an interrupt from outside; any thread"},

@@ -97,7 +97,7 @@ int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, 
         return -EPROTO;
     describe(&amp_goals(m)[m->script.failed], what, sizeof what);
     *goal = m->script.failed + 1;
-    snprintf(text, length, "the script does not fit: goal %u of %u (%s): %s; after event %llu", m->script.failed + 1,
+    snprintf(text, length, "the schedule does not fit: goal %u of %u (%s): %s; after event %llu", m->script.failed + 1,
              m->script.goals, what, reasons[m->script.misfit], (unsigned long long)m->script.event);
     return 1;
 }

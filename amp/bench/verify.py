@@ -24,13 +24,13 @@ BOUNDS: Final = Bounds(executions=2_000_000, seconds=900)
 PLATFORM: Final = "arm64-domains"
 ORDINARY: Final = "Python round"  # the yardstick among the parts of a run
 MOST: Final[Mapping[str, int]] = {"spsc-vring": 6, "vring": 4, "vring-flags": 2}  # messages; each takes milliseconds
-MESSAGES: Final = 2  # of another scenario
+MESSAGES: Final = 2  # of another program
 
 Progress = Callable[[float], None] | None
 
 
 class NotExplored(AmpError):
-    """A correct scenario was not explored to its end."""
+    """A correct program was not explored to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """By "scenario messages": the counts, and ns of an exploration in `turns`."""
+    """By "program messages": the counts, and ns of an exploration in `turns`."""
 
     counts: dict[str, Counts]
     turns: Turns
@@ -56,12 +56,12 @@ class Measured:
 
 
 def plan_of(
-    scenario: str, messages: int, ring_size: int | None = None, platform: str = "paranoid", *weaken: str
+    program: str, messages: int, ring_size: int | None = None, platform: str = "paranoid", *weaken: str
 ) -> Plan:
-    """A scenario with mandatory barriers, save those weakened."""
-    sized = "messages" in load(scenario).sizes
+    """A program with mandatory barriers, save those weakened."""
+    sized = "messages" in load(program).sizes
     return make_plan(
-        scenario, platform=platform, weaken=weaken, messages=messages if sized else None, ring_size=ring_size
+        program, platform=platform, weaken=weaken, messages=messages if sized else None, ring_size=ring_size
     )
 
 
@@ -76,13 +76,13 @@ def explored(plan: Plan) -> Exploration:
 def measure(
     most: Mapping[str, int], platform: str, cpu: int, time_s: float, *, progress: Progress = None, kept_min: int = 0
 ) -> Measured:
-    """Every scenario with 1 to so many messages, in turn, on `cpu`."""
+    """Every program with 1 to so many messages, in turn, on `cpu`."""
     counts: dict[str, Counts] = {}
     parts: dict[str, Part] = {}
     with bound_to(cpu):
-        for scenario, messages in most.items():
+        for program, messages in most.items():
             for number in range(1, messages + 1):
-                name, plan = f"{scenario} {number}", plan_of(scenario, number, None, platform)
+                name, plan = f"{program} {number}", plan_of(program, number, None, platform)
                 result = explored(plan)
                 counts[name] = Counts(result.executions, result.runs, result.states)
                 parts[name] = Part(lambda plan=plan: timed(lambda: explored(plan), 1))  # type: ignore[misc]
@@ -94,11 +94,11 @@ def as_data(measured: Measured, platform: str, known: dict[str, Any]) -> dict[st
     """The --json object."""
     rows = []
     for name, counts in measured.counts.items():
-        scenario, messages = name.split()
+        program, messages = name.split()
         found = measured.turns.interval(name)
         rows.append(
             {
-                "scenario": scenario,
+                "program": program,
                 "messages": int(messages),
                 "executions": counts.executions,
                 "runs": counts.runs,

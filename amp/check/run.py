@@ -12,7 +12,7 @@ from amp.check.config import Check, Config
 from amp.check.judged import NOT_RUN, Cell, Summary, judge
 from amp.check.pool import run_all
 from amp.check.records import Answer, Asked, Told
-from amp.lab.kept import FOLDER, prepare
+from amp.lab.folder import FOLDER, prepare
 from amp.lab.stopping import stoppable
 
 Progress = Callable[[int, int], None]  # (cells done, of how many)

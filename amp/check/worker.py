@@ -19,8 +19,8 @@ from amp.check.recorded import Recorder
 from amp.check.records import Answer, Asked, Found, Status, Told
 from amp.errors import AmpError, FailedCheck, LoopBound, UsageError
 from amp.lab import itself
+from amp.lab.folder import FOLDER
 from amp.lab.gate import Cell, Memory, Result, explored
-from amp.lab.kept import FOLDER
 from amp.litmus.syntax import All, Equal, Not, Proposition, Some
 from amp.machine.children import inherit
 from amp.ordering import platform as find_platform

@@ -225,8 +225,7 @@ def bench_model(*, time_s: float, cpus: tuple[int, ...], as_json: bool) -> int:
 @cpus_option
 @click.option("--platform", metavar="NAME", default="arm64-domains", show_default=True)
 @click.option(
-    "--scenario",
-    "scenarios",
+    *("--program", "--scenario", "programs"),
     metavar="NAME",
     multiple=True,
     help="Repeatable; see `amp scenarios`.  [default: spsc-vring, vring, vring-flags]",
@@ -238,7 +237,7 @@ def bench_verify(
     time_s: float,
     cpus: tuple[int, ...],
     platform: str,
-    scenarios: tuple[str, ...],
+    programs: tuple[str, ...],
     messages: int | None,
     as_json: bool,
 ) -> int:
@@ -248,4 +247,4 @@ def bench_verify(
     """
     from amp.cli import bench_verify as command  # noqa: PLC0415
 
-    return command.main(scenarios, messages, platform, cpus, time_s, as_json=as_json)
+    return command.main(programs, messages, platform, cpus, time_s, as_json=as_json)

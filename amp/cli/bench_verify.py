@@ -22,11 +22,11 @@ def render(console: Console, measured: Measured, platform: str, known: dict[str,
     """A line for each number of messages."""
     rows = []
     for name, counts in measured.counts.items():
-        scenario, messages = name.split()
+        program, messages = name.split()
         found = measured.turns.interval(name)
         shown = (f"{counts.executions:,}", f"{counts.runs:,}", f"{counts.states:,}")
-        rows.append((scenario, messages, *shown, _ms(found), _per_s(found, counts.runs), _per_s(found, counts.states)))
-    heads = ("scenario", "messages", "complete", "runs", "states", "ms", "runs/s", "states/s")
+        rows.append((program, messages, *shown, _ms(found), _per_s(found, counts.runs), _per_s(found, counts.states)))
+    heads = ("program", "messages", "complete", "runs", "states", "ms", "runs/s", "states/s")
     console.print(table(heads, rows))
     say(console, count_line(measured.turns))
     say(
@@ -48,11 +48,11 @@ def _per_s(found: Interval | None, count: int) -> str:
 
 
 def main(
-    scenarios: Sequence[str], messages: int | None, platform: str, cpus: Sequence[int], time_s: float, *, as_json: bool
+    programs: Sequence[str], messages: int | None, platform: str, cpus: Sequence[int], time_s: float, *, as_json: bool
 ) -> int:
-    """Measure, print; the exit status. Without scenarios those of MOST, without messages as many as it says."""
+    """Measure, print; the exit status. Without programs those of MOST, without messages as many as it says."""
     cpu = one_cpu(cpus)
-    most = {name: messages or MOST.get(name, MESSAGES) for name in scenarios or MOST}
+    most = {name: messages or MOST.get(name, MESSAGES) for name in programs or MOST}
     for name in most:
         load(name)
     with share_progress("verify") as progress:

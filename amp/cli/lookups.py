@@ -43,12 +43,12 @@ def scenarios(name: str | None, as_json: bool) -> int:
 
     chosen = None if name is None else load(name)
     if as_json:
-        told = chosen.as_dict() if chosen else {"scenarios": [each.as_dict() for each in EXPLORABLE.values()]}
+        told = chosen.as_dict() if chosen else {"programs": [each.as_dict() for each in EXPLORABLE.values()]}
         print_json({**NOTHING_RUN, "command": "scenarios", **told})
     elif chosen is None:
         command.render_list(make_console())
     else:
-        command.render_scenario(make_console(), chosen)
+        command.render_program(make_console(), chosen)
     return 0
 
 

@@ -29,11 +29,12 @@ class Code:
     """An executable file: its path, or what was read of it.
 
     `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind
-    the other. `mailboxes` are addresses at which a store rings a processor's doorbell: (address, CPU). `drains` are
-    addresses at which a store drains the outer cache, of Armv7-A code: with the `dsb` before it, it is Linux's `dsb;
-    outer_sync`. `max_loop` is how often a part may go round a loop that does not only wait.
+    the other. Without it they are where the file's AMP_SHARED variables lie. `mailboxes` are addresses at which a store
+    rings a processor's doorbell: (address, CPU). `drains` are addresses at which a store drains the outer cache, of
+    Armv7-A code: with the `dsb` before it, it is Linux's `dsb; outer_sync`. `max_loop` is how often a part may go round
+    a loop that does not only wait.
 
-    Raises UsageError for a file that cannot be used.
+    Raises UsageError for a file that cannot be used, and for AMP_SHARED variables outside of `shared`.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Code:
     ) -> None:
         self.image: Image = read(file) if isinstance(file, str) else file
         self.listing = Listing(self.image)
-        self.windows = placed(shared)
+        given = list(shared) or ([self.image.own_window] if self.image.own_window is not None else [])
+        _check_inside(self.image, given)
+        self.windows = placed(given)
         registers = _limited("drain", tuple(drains) if self.listing.isa.name == ARMV7_A else (), DRAINS_LIMIT)
         doors = _limited("mailbox", tuple(mailboxes), MAILBOXES_LIMIT)
         self.settings = Settings(max_loop=max_loop, mailboxes=doors, drains=registers)
@@ -63,6 +66,17 @@ def _limited(what: str, given: tuple[T, ...], limit: int) -> tuple[T, ...]:
     if len(given) > limit:
         raise UsageError(f"{len(given)} addresses of a {what}, expected at most {limit}")
     return given
+
+
+def _check_inside(image: Image, shared: Sequence[tuple[int, int]]) -> None:
+    """Raises UsageError for AMP_SHARED variables elsewhere: each part would have a copy of its own."""
+    if image.shared is None or any(start <= image.shared[0] < start + size for start, size in shared):
+        return
+    name = image.name_at(image.shared[0]) or "section .amp_shared"
+    windows = ", ".join(f"{start:#x}:{size:#x}" for start, size in shared)
+    raise UsageError(
+        f"{image.path}: {name}, an AMP_SHARED variable, lies at {image.shared[0]:#x}, and shared memory at {windows}"
+    )
 
 
 def placed(shared: Iterable[tuple[int, int]]) -> tuple[Window, ...]:

@@ -9,17 +9,17 @@ from typing import Any, Final
 from amp.code.engine import Engine
 from amp.code.rows import Kind
 from amp.machine.config import Instructions
+from amp.port.lines import LINES_LIMIT, Place
 
 KINDS: Final = ("loads", "stores", "barriers")
-PLACES_LIMIT: Final = 1 << 16  # of each kind; amp.port.lines keeps so many
 
 
 def keep(engine: Engine) -> None:
     """From now on the engine keeps the accesses of its last run."""
-    engine.core.keep(PLACES_LIMIT, len(engine.isa.names))
+    engine.core.keep(LINES_LIMIT, len(engine.isa.names))
 
 
-def places(engine: Engine) -> tuple[list[tuple[str, int]], ...]:
+def places(engine: Engine) -> tuple[list[Place], ...]:
     """(path, line) of the last run's loads, stores and barriers; line 0 where there is none."""
     at = engine.listing.called_at
     return tuple([at(pc) for pc, *_ in kind] for kind in engine.core.places())

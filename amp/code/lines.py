@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
-Place = tuple[str, int]  # path, line
+from amp.port.lines import Place
 
 
 @dataclass(frozen=True)

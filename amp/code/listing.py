@@ -10,17 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from amp.code import arm32, emulator
 from amp.code.elf import Image, Symbol
 from amp.code.isa import ISAS, Isa
-from amp.code.lines import Place
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import UsageError
 from amp.ordering.barriers import Primitive
 from amp.ordering.instructions import RISCV32, RISCV64, X86
+from amp.port.lines import Place, place_text
 
 T = TypeVar("T", Primitive, Service)
 FUNCTION_LIMIT_BYTES: Final = 1 << 20
@@ -54,11 +53,6 @@ class Line:
     address: int
     row: Row
     text: str
-
-
-def place_text(path: str, line: int) -> str:
-    """ "ring.c:31"; of a place without a line its name, "send+0x1c"."""
-    return f"{Path(path).name}:{line}" if line else path
 
 
 @cache
@@ -190,15 +184,15 @@ class Listing:
                     left += [each.start for each in self.image.every if each.is_function]
         return [found[start] for start in sorted(found)]
 
-    def source_of(self, address: int) -> tuple[str, int]:
+    def source_of(self, address: int) -> Place:
         """(path, line); of code without lines (function, offset), with no file: `line_name` has both in words."""
-        line: tuple[str, int] | None = self.image.lines.at(address)
+        line: Place | None = self.image.lines.at(address)
         symbol = self.image.function_at(address)
         if line is not None:
             return line
         return (f"{symbol.name}+{address - symbol.start:#x}", 0) if symbol is not None else (f"{address:#x}", 0)
 
-    def called_at(self, address: int) -> tuple[str, int]:
+    def called_at(self, address: int) -> Place:
         """Where the source asks for a barrier, or an access: `source_of`, but for what is wrapped in a function.
 
         A function that was put into another one and makes no access but this is named by its call: always if it is for
@@ -238,7 +232,7 @@ class Listing:
 
     def line_name(self, address: int) -> str:
         """Where an instruction stands, for a reader: "ring.c:31", without lines "send+0x1c"."""
-        return place_text(*self.source_of(address))
+        return place_text(self.source_of(address))
 
     def place(self, address: int) -> str:
         """The same with its function: "send, ring.c:31"; without lines "send+0x1c"."""

@@ -83,7 +83,6 @@ def load(reference: str) -> Program:
     if not named:
         raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
     shared = [_two_numbers(path, "shared", each) for each in asked["shared"]] or _own_windows(path, images)
-    _check_inside(images, shared)
     codes = {
         file: Code(image, shared=shared, mailboxes=mailboxes, drains=drains, max_loop=loops[-1])
         for file, image in images.items()
@@ -101,18 +100,6 @@ def _own_windows(path: str, images: Mapping[str, Image]) -> list[tuple[int, int]
     if not own:
         raise UsageError(f"{path}: --shared says where the shared memory is: ADDRESS:BYTES (it names none itself)")
     return list(dict(own).items())
-
-
-def _check_inside(images: Mapping[str, Image], shared: list[tuple[int, int]]) -> None:
-    """Raises UsageError for AMP_SHARED variables elsewhere: each part would have a copy of its own."""
-    for image in images.values():
-        if image.shared is None or any(start <= image.shared[0] < start + size for start, size in shared):
-            continue
-        name = image.name_at(image.shared[0]) or "section .amp_shared"
-        windows = ", ".join(f"{start:#x}:{size:#x}" for start, size in shared)
-        raise UsageError(
-            f"{image.path}: {name}, an AMP_SHARED variable, lies at {image.shared[0]:#x}, and --shared says {windows}"
-        )
 
 
 def program_of(code: Code, parts: Mapping[str, Function], source: Source | None, before: Sequence[str] = ()) -> Program:

@@ -26,7 +26,7 @@ def program_of(
     words += [f"max-loop={max_loop}"] if max_loop is not None else []
     if not words:
         if "?" not in program and _is_elf(program):
-            raise UsageError(f"{program} is an ELF file: --host, --remote and --shared say what of it runs")
+            raise UsageError(f"{program} is an ELF file: --host and --remote say what of it runs")
         return program
     if program.endswith(".py") or "?" in program:
         options = "--host, --remote, --shared, --mailbox, --drain and --max-loop"

@@ -17,7 +17,6 @@ from amp.ordering.instructions import BY_NAME, RISCV
 
 RA, SP, GP, S0 = 1, 2, 3, 8
 SLOTS: Final = 65  # x0 to x31, a slot for flags that there are none of, f0 to f31
-NO_FLAGS_SLOT: Final = 32
 F0: Final = 33
 _AQ, _RL, _BOTH = (BY_NAME[RISCV, name].number for name in ("aq", "rl", "aq.rl"))
 

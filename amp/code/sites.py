@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from amp.code.code import Function
-from amp.code.listing import Line, Listing, place_text
+from amp.code.listing import Line, Listing
 from amp.code.rows import Flag
 from amp.errors import UsageError
 from amp.ordering.barriers import ALL_ORDERS, PROMISES, Orders, Primitive
 from amp.ordering.barriers import Kind as SiteKind
 from amp.ordering.instructions import BY_NUMBER
 from amp.ordering.platforms import Side
-from amp.ordering.sites import SITES_LIMIT, Site, Sites
+from amp.ordering.sites import BEFORE, SITES_LIMIT, Site, Sites
+from amp.port.lines import place_text
 
-BEFORE: Final = "before:"
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
 _LOCKED: Final = "a locked instruction of x86 orders whatever it is for: no plain one is atomic"
@@ -109,7 +109,7 @@ def _in_order(name: str) -> tuple[str, int, str]:
 
 def name_at(listing: Listing, address: int) -> str:
     """ "vring.c:48"; of a header's code that was inlined "ring.h:12@vring.c:48"; without lines "send+0x14"."""
-    name = "@".join(place_text(*place) for place in listing.calls_at(address))
+    name = "@".join(place_text(place) for place in listing.calls_at(address))
     name = re.sub(r"[^\w.:+@-]", "_", name, flags=re.ASCII)
     return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64 + len(BEFORE) :]
 

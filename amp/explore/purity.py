@@ -194,9 +194,14 @@ def _token(thing: Any) -> Any:
 
 
 def _is_whole(thing: Any) -> bool:
-    """Ports, and bytes of bulk loads: looking into those would be an access. Loggers, which remember levels."""
+    """Ports, and bytes of bulk loads: looking into those would be an access. Loggers, which remember levels.
+
+    And what is of an ELF file: its engine begins each run with the memory that the file has, and learns the file's
+    instructions as it comes to them.
+    """
     kind = str(type(thing).__module__)
-    return isinstance(thing, _bridge.ExploredPort) or kind.startswith("amp._core") or kind == "logging"
+    of_amp = kind.startswith(("amp._core", "amp.code."))
+    return isinstance(thing, _bridge.ExploredPort) or of_amp or kind == "logging"
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:

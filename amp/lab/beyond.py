@@ -14,9 +14,10 @@ from amp.explore.story import story
 from amp.lab.machine import Outcome
 from amp.lab.plan import Plan
 from amp.lab.run import Witness
-from amp.lab.traced import Place, traced
+from amp.lab.traced import traced
 from amp.machine.config import Report
 from amp.ordering.placement import arrangement
+from amp.port.lines import Place
 from amp.report.blame import Finding, blame
 
 

@@ -22,7 +22,7 @@ from amp.explore.explorer import Bounds, Chooser, Exploration
 from amp.files import read_whole, write_whole
 from amp.lab import witness as files
 from amp.lab.api import NO_SIZES, Finding, Sizes, finding_of
-from amp.lab.kept import prepare
+from amp.lab.folder import prepare
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import Verdict, along, sample, verify
 from amp.machine.script import Script

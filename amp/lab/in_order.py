@@ -22,7 +22,7 @@ from amp.explore.schedule import order_of
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import explorer_of
 from amp.ordering.sites import Site
-from amp.report.places import place_text
+from amp.port.lines import place_text
 
 IN_ORDER: Final = "sc"
 ATTEMPTS: Final = 64
@@ -84,7 +84,7 @@ class Traced:
 def trace_in_order(program: str, seed: int) -> Traced:
     """Run `program`, an ELF file's reference, once. Raises UsageError for any other."""
     plan = make_plan(program, platform=IN_ORDER)
-    codes = [getattr(part.load(), "compiled", None) for part in plan.program.parts]
+    codes = [part.compiled for part in plan.program.parts]
     parts = [code for code in codes if isinstance(code, Function)]
     if len(parts) < len(codes):
         raise UsageError(f"{program} has parts that are not compiled: `amp run` traces those")

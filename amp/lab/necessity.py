@@ -1,6 +1,6 @@
 """Which of a program's barriers are needed on a platform, and how strong: the necessity matrix.
 
-Every site of a scenario with every class, all others as coded, is explored exhaustively; then all sites at once are
+Every site of a program with every class, all others as coded, is explored exhaustively; then all sites at once are
 made as weak as they can be together. Classes that give the same orders at a site are the same machine to the explorer,
 and explored once; so are machines that differ only where no execution of compiled code comes to. Nothing is concluded
 from one cell for another: each machine that differs is explored.
@@ -84,7 +84,7 @@ def necessity(
     config, totals = plan.config, list(search.known.values())
     assert plan.platform_name is not None, plan
     return Matrix(
-        scenario=plan.program.name,
+        program=plan.program.name,
         platform=plan.platform_name,
         barriers=plan.barriers,
         weaken=plan.weaken,

@@ -22,7 +22,8 @@ from amp.lab.strength import c11_name, needed, primitives, weakest
 from amp.lab.verify import explorer_of
 from amp.ordering.barriers import Orders, Primitive
 from amp.ordering.instructions import Barrier, Instruction
-from amp.ordering.sites import SITES_LIMIT, Site
+from amp.ordering.sites import BEFORE, SITES_LIMIT, Site
+from amp.port.lines import LINES_LIMIT
 from amp.programs import load
 from amp.report.matrix import Explored, Verdict
 from amp.report.repair import Remedy, Repair
@@ -30,8 +31,6 @@ from amp.report.repair import Remedy, Repair
 RUNS_LIMIT: Final = 200_000  # of all explorations together
 SECONDS_LIMIT: Final = 30.0
 BOUNDS: Final = Bounds(RUNS_LIMIT, SECONDS_LIMIT / 3)  # of each
-PLACES_LIMIT: Final = 1 << 16  # accesses of one run
-BEFORE: Final = "before:"  # amp.code.sites
 
 
 class _Spent(AmpError):
@@ -89,7 +88,7 @@ class _Repairing:
             plan = replace(plan, sites=plan.sites.put(at))
         explorer = explorer_of(plan)
         for function in _functions(plan):
-            function.engine.core.keep(PLACES_LIMIT, 0)
+            function.engine.core.keep(LINES_LIMIT, 0)
         exploration = explore(explorer, self.bounds, self.stop)
         self.first.append(exploration)
         self._check()
@@ -181,8 +180,7 @@ class _Repairing:
 
 def _functions(plan: Plan) -> list[Any]:
     """The compiled functions of the parts (amp.code.code.Function)."""
-    found = (getattr(part.code, "compiled", None) for part in plan.program.parts)
-    return [function for function in found if function is not None]
+    return [function for part in plan.program.parts if (function := part.compiled) is not None]
 
 
 def _open_sites(plan: Plan) -> Iterable[Site]:

@@ -198,7 +198,7 @@ class Search:
 
     def _reached_sites(self) -> frozenset[int]:
         """The places, in a key, of those that the exploration just made has come to; all where nobody knows."""
-        compiled = [getattr(part.load(), "compiled", None) for part in self.plan.program.parts]
+        compiled = [part.compiled for part in self.plan.program.parts]
         if None in compiled:
             return frozenset(range(len(self.plan.program.stood_at)))
         numbers = frozenset[int]().union(*(function.reached() for function in compiled if function is not None))
@@ -244,7 +244,7 @@ class Search:
     # --- the matrix
 
     def rows(self, *, replayed: bool) -> tuple[Row, ...]:
-        """A row for every site of the scenario."""
+        """A row for every site of the program."""
         machines = {self.key(self.changed({site: each}).sites) for site in self.sites for each in CLASSES}
         self._what, self._of = "cells", len(machines | set(self.known))
         return tuple(self._row(site, replayed=replayed) for site in self.sites)

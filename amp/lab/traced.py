@@ -16,10 +16,10 @@ from typing import Final
 from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.ordering.placement import Orders2
 from amp.ordering.sites import Sites
+from amp.port.lines import Place
 from amp.report.trace import EventFlag, EventKind, Trace
 
 _RECORD: Final = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
-Place = tuple[str, int]
 Passage = tuple[int, int, int, int]  # (cpu, the event it stands before, barrier, site)
 
 

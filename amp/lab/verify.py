@@ -280,7 +280,7 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
     data: dict[str, Any] = {
         "command": "verify",
         "status": verdict.status,
-        "scenario": plan.program.name,
+        "program": plan.program.name,
         "platform": plan.platform_name,
         "barriers": plan.barriers,
         "weaken": list(plan.weaken),

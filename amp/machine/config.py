@@ -86,7 +86,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.segments > self.payload_bytes:
             raise UsageError(f"segments is {self.segments}, expected at most the payload, {self.payload_bytes} bytes")
         if self.script and self.mode is not Mode.LOCKSTEP:
-            raise UsageError(f"script has no meaning in mode {self.mode.value}: only lockstep follows one")
+            raise UsageError(f"schedule has no meaning in mode {self.mode.value}: only lockstep follows one")
 
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -106,7 +106,7 @@ class Script:
     def pack(self, cpus: int = CPUS_LIMIT) -> bytes:
         """For `model_set_script`, on a machine of so many CPUs. Raises UsageError that names the goal and the field."""
         if len(self.goals) > GOALS_LIMIT:
-            raise UsageError(f"script: {len(self.goals)} goals, expected at most {GOALS_LIMIT}")
+            raise UsageError(f"schedule: {len(self.goals)} goals, expected at most {GOALS_LIMIT}")
         return b"".join(_packed(number, goal, cpus) for number, goal in enumerate(self.goals, 1))
 
     def text(self) -> str:
@@ -123,11 +123,11 @@ class Script:
         for word in text.split():
             match = _WORD.fullmatch(word)
             if match is None:
-                raise UsageError(f"script: {word[:40]!r} after {len(goals)} goals is no goal")
+                raise UsageError(f"schedule: {word[:40]!r} after {len(goals)} goals is no goal")
             for _ in range(int(match[7] or 1)):
                 goals.append(context.goal(match))
                 if len(goals) > GOALS_LIMIT:
-                    raise UsageError(f"script: more than {GOALS_LIMIT} goals")
+                    raise UsageError(f"schedule: more than {GOALS_LIMIT} goals")
         return cls(tuple(goals))
 
     def token(self) -> str:
@@ -141,21 +141,22 @@ class Script:
         """What `token` gave. Raises UsageError that says why anything else is refused."""
         if not token.startswith(_PREFIX):
             start = token[: len(_PREFIX)]
-            raise UsageError(f"script: starts with {start!r}, expected {_PREFIX!r}: not a schedule's token")
+            raise UsageError(f"schedule: starts with {start!r}, expected {_PREFIX!r}: not a schedule's token")
         letters = token.removeprefix(_PREFIX)
         try:
             packed = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error) as error:
-            raise UsageError(f"script: not URL-safe base 64, cut off or mistyped: {error}") from None
+            raise UsageError(f"schedule: not URL-safe base 64, cut off or mistyped: {error}") from None
         if len(packed) < _CHECKSUM.size:
             raise UsageError(
-                f"script: {token[:40]!r} is no whole schedule: it holds {len(packed)} bytes, the checksum alone has "
+                f"schedule: {token[:40]!r} is no whole schedule: it holds {len(packed)} bytes, the checksum alone has "
                 f"{_CHECKSUM.size}: cut off"
             )
         (checksum,), packed = _CHECKSUM.unpack_from(packed), packed[_CHECKSUM.size :]
         if zlib.crc32(packed) != checksum:
             raise UsageError(
-                f"script: checksum 0x{checksum:08x}, the contents give 0x{zlib.crc32(packed):08x}: cut off or mistyped"
+                f"schedule: checksum 0x{checksum:08x}, the contents give 0x{zlib.crc32(packed):08x}: "
+                "cut off or mistyped"
             )
         script = cls.from_text(_inflate(packed))
         script.pack()
@@ -168,10 +169,10 @@ def _inflate(packed: bytes) -> str:
     try:
         text = inflater.decompress(packed, TEXT_LIMIT_BYTES)
         if inflater.unconsumed_tail or inflater.unused_data or not inflater.eof:
-            raise UsageError(f"script: damaged, or over {TEXT_LIMIT_BYTES} bytes of text")
+            raise UsageError(f"schedule: damaged, or over {TEXT_LIMIT_BYTES} bytes of text")
         return text.decode("ascii")
     except (zlib.error, UnicodeDecodeError) as error:
-        raise UsageError(f"script: damaged: {error}") from None
+        raise UsageError(f"schedule: damaged: {error}") from None
 
 
 def _packed(number: int, goal: Goal, cpus: int) -> bytes:
@@ -197,7 +198,7 @@ def _packed(number: int, goal: Goal, cpus: int) -> bytes:
             fields = (_bridge.GOAL_TAKEN, cpu, 0, 0, 0, 0)
     for name, value, most in (*limits, ("part", part, COUNT_LIMIT)):
         if not 0 <= value <= most:
-            raise UsageError(f"script: goal {number}: {name} is {value}, expected 0 to {most}")
+            raise UsageError(f"schedule: goal {number}: {name} is {value}, expected 0 to {most}")
     return _GOAL.pack(*fields)
 
 
@@ -227,7 +228,7 @@ class _Context:
         offset, part, owner = int(match[3] or 0), int(match[4] or 0), match[5]
         beyond = (kind == "t" and (match[3] or match[4])) or (owner == "i" and match[6])
         if beyond or (owner is not None) != (kind == "r"):
-            raise UsageError(f"script: {match[0]!r} is no goal")
+            raise UsageError(f"schedule: {match[0]!r} is no goal")
         if kind == "t":
             return Taken(cpu)
         access = self._last[kind, cpu] + offset + (part == 0)

@@ -20,6 +20,7 @@ from amp.ordering.barriers import NO_ORDERS, BarrierClass, Kind, Orders, Primiti
 from amp.ordering.instructions import Barrier, rows_of
 from amp.ordering.platforms import Side
 
+BEFORE: Final = "before:"  # a place in compiled code: "before:ring.c:77"
 PLAIN: Final = "plain"  # an access that has lost what it orders
 SITES_LIMIT: Final = 255  # of one program: a trace has a byte for the number, and 0 is no site
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:+@-]{0,63}", re.ASCII)

@@ -9,15 +9,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from amp.machine.config import LINE_BITS, Instructions, Lines
 from amp.port.doors import ModelledPort
 
+Place: TypeAlias = tuple[str, int]  # (path, line); line 0 where there is none
 LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
 _AMP: Final = Path(__file__).resolve().parent.parent
-_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "exploration"))
+_PORTS: Final = tuple(str(_AMP / room) for room in ("port", "explore"))
 _WIDTHS: Final = (8, 16, 32, 64)
+
+
+def place_text(place: Place) -> str:
+    """As a reader is told: "handover.py:12"; a place without a line is named by itself: "send+0x1c"."""
+    path, line = place
+    return f"{Path(path).name}:{line}" if line else path
 
 
 class Keeping:

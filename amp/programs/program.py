@@ -102,6 +102,11 @@ class Part:
         return cast(Code, getattr(import_module(module), name))
 
     @property
+    def compiled(self) -> Any:
+        """The function of an ELF file that it runs (amp.code.code.Function); None of any other part."""
+        return getattr(self.load(), "compiled", None)
+
+    @property
     def where(self) -> str:
         """The function's place: "hostside.small:vring"."""
         return self.code if isinstance(self.code, str) else f"{self.code.__module__}:{self.code.__qualname__}"

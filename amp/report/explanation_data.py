@@ -6,8 +6,8 @@ from typing import Any
 
 from amp.ordering.barriers import orders_text
 from amp.ordering.sites import Sites
+from amp.port.lines import place_text
 from amp.report.blame import Explanation
-from amp.report.places import place_text
 from amp.report.trace import Event, EventFlag, Trace
 
 

@@ -197,7 +197,7 @@ class Matrix:
     `repair` is what was found to mend compiled code. `built` judges what the compiler put at each site, if that holds.
     """
 
-    scenario: str
+    program: str
     platform: str
     barriers: str
     weaken: tuple[str, ...]
@@ -260,7 +260,7 @@ def matrix_data(matrix: Matrix) -> dict[str, Any]:
     return {
         "command": "sites",
         "status": matrix.status,
-        "scenario": matrix.scenario,
+        "program": matrix.program,
         "platform": matrix.platform,
         "barriers": matrix.barriers,
         "weaken": list(matrix.weaken),

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from amp.machine.config import Lines
+from amp.port.lines import Place
 from amp.report.schedule import LoadNumbers
 from amp.report.trace import Event, EventKind, Trace
 
-Place: TypeAlias = tuple[str, int]  # (path, line)
 _COUNTED = {EventKind.STORE: "stores", EventKind.KICK: "stores", EventKind.BARRIER: "barriers"}
 
 
@@ -55,9 +54,3 @@ def _numbered(trace: Trace) -> Iterator[tuple[Event, str, int]]:
             kind = _COUNTED[event.kind]
             yield event, kind, counts[event.cpu, kind]
             counts[event.cpu, kind] += 1
-
-
-def place_text(place: Place) -> str:
-    """As a reader is told: "handover.py:12"; a place without a line is named by itself: "send+0x1c"."""
-    path, line = place
-    return f"{Path(path).name}:{line}" if line else path

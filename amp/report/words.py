@@ -14,11 +14,11 @@ from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, orders_text
 from amp.ordering.instructions import Barrier, Instruction, barrier_of
 from amp.ordering.platforms import Side
 from amp.ordering.sites import Site
+from amp.port.lines import place_text
 from amp.port.notes import Note
 from amp.report.blame import OTHER_NEEDS, Explanation
 from amp.report.history import History, covers
 from amp.report.interleaving_words import in_order, interleaving
-from amp.report.places import place_text
 from amp.report.repair import paragraphs as repair_paragraphs
 from amp.report.shape_words import shape_text
 from amp.report.shapes import Shape

@@ -175,7 +175,7 @@ def test_each_command_prints_one_object_with_the_machine() -> None:
     assert [(way["wait"], way["size"]) for way in rpmsg["ways"]] == [("spin", 16), ("block", 16)]  # type: ignore[attr-defined]
     model = data_of(amp("model", "--time", "0.2", "--json"))
     assert len(model["ns_per_access"]) == 3 * len(KINDS) + 2  # type: ignore[arg-type]
-    verify = data_of(amp("verify", "--time", "0.1", "--scenario", "vring", "--messages", "2", "--json"))
+    verify = data_of(amp("verify", "--time", "0.1", "--program", "vring", "--messages", "2", "--json"))
     assert [row["runs"] for row in verify["explorations"]] == [2, 6]  # type: ignore[attr-defined]
     for data, command in ((rpmsg, "rpmsg"), (model, "model"), (verify, "verify")):
         assert data["command"] == f"bench {command}"

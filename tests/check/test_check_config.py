@@ -143,6 +143,12 @@ max_loop = 9
     )
 
 
+def test_an_elf_file_may_say_itself_where_its_shared_memory_is(tmp_path: Path) -> None:
+    (tmp_path / "a.elf").write_bytes(b"")
+    [check] = config(tmp_path, '[checks.a]\nelf = "a.elf"\nhost = "send"\nremote = "receive"\n').checks
+    assert check.cells[0].program == "a.elf?host=send&remote=receive"
+
+
 def test_a_folder_of_litmus_tests_is_a_cell_for_each_file(tmp_path: Path) -> None:
     (tmp_path / "tests" / "deep").mkdir(parents=True)
     for name in ("b.litmus", "deep/a.litmus", "c.txt"):

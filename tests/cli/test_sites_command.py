@@ -61,7 +61,7 @@ SCHEMA = closed(
     {
         "command": {"const": "sites"},
         "status": {"enum": ["verified", "violation", "inconclusive"]},
-        **dict.fromkeys(("scenario", "platform", "barriers"), TEXT),
+        **dict.fromkeys(("program", "platform", "barriers"), TEXT),
         "weaken": TEXTS,
         **{
             key: {"type": "integer", "minimum": 0}

@@ -77,6 +77,22 @@ def test_the_shared_window_is_what_the_file_says(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
 
 
+def test_a_part_of_a_class_shares_what_the_file_says_and_nothing_else_may_be_said(tmp_path: Path) -> None:
+    source, path = tmp_path / "handover.c", str(tmp_path / "handover.elf")
+    source.write_text(HANDOVER.replace("amp_wmb()", "amp_smp_wmb()"))
+    build([str(source)], path, "aarch64", flags=["-O2"])
+
+    @amp.program(layout=amp.Layout(window=amp.Bytes(0x2000)))
+    class Handover:
+        host = amp.Code(path).function("send")
+        remote = amp.Code(path).function("receive")
+
+    assert amp.verify(Handover, platform="arm64-domains").status == "violation"
+    assert amp.verify(Handover, platform="riscv").status == "verified"
+    with pytest.raises(UsageError, match=r"AMP_SHARED variable, lies at 0x4000\w+, and shared memory at 0x50000000:"):
+        amp.Code(path, shared=[(0x50000000, 0x2000)])
+
+
 def test_each_command_that_runs_is_printed(tmp_path: Path) -> None:
     path = tmp_path / "prints.elf"
     done = here("code", "build", SOURCE, "-o", path, "--target", "x86-64", "-DNAME=3", "-v")

@@ -175,7 +175,7 @@ def test_a_finding_is_saved_explained_and_repeated(tmp_path: Path) -> None:
     built(tmp_path, "ring", "-O2").rename(path)
     cured = here("replay", saved, "--stale")
     assert (cured.returncode, cured.stdout) == (2, "")
-    assert "the script does not fit" in cured.stderr
+    assert "the schedule does not fit" in cured.stderr
 
 
 def test_who_runs_no_compiled_code_loads_nothing_of_it() -> None:

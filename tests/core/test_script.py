@@ -402,7 +402,7 @@ def test_a_script_that_does_not_fit_ends_the_run_and_names_the_goal(machine: Scr
     run = machine.run([first, second], goals, name)
     refused, text = refusal(run)
     assert refused == number
-    assert text.startswith(f"the script does not fit: goal {number} of {len(goals)} (CPU ")
+    assert text.startswith(f"the schedule does not fit: goal {number} of {len(goals)} (CPU ")
     assert reason in text
     assert run.state["reached"] == number - 1
 

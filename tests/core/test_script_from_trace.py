@@ -138,14 +138,16 @@ def test_a_script_that_does_not_fit_is_one_clear_line() -> None:
         assert refused.value.number == 2
         assert refused.value.exit_status == 2
         text = str(refused.value)
-        assert text.startswith("the script does not fit: goal 2 of 2 (CPU 1's load 0, part 0, reads CPU 1's store 5): ")
+        assert text.startswith(
+            "the schedule does not fit: goal 2 of 2 (CPU 1's load 0, part 0, reads CPU 1's store 5): "
+        )
         assert "\n" not in text
         assert machine.run(plan.at_seed(1), plan.platform, plan.sites).events > 0
 
 
 def test_a_script_needs_lockstep_and_cpus_that_are_there() -> None:
     token = Script((Visible(2, 0),)).token()
-    with pytest.raises(UsageError, match="script has no meaning in mode free"):
+    with pytest.raises(UsageError, match="schedule has no meaning in mode free"):
         plan_of(1, token, Mode.FREE).check()
     plan = make_plan("echo", platform="arm64", messages=20)
     with Machine(plan.config) as machine, pytest.raises(UsageError, match="goal 1: cpu is 2, expected 0 to 1"):

@@ -106,10 +106,10 @@ def test_what_is_no_token_is_refused_with_the_reason(token: str, reason: str) ->
     with pytest.raises(UsageError) as refused:
         Script.from_token(token)
     assert reason in str(refused.value)
-    assert str(refused.value).startswith("script: ")
+    assert str(refused.value).startswith("schedule: ")
 
 
 def test_more_goals_than_the_room_holds_are_refused() -> None:
-    with pytest.raises(UsageError, match=f"script: {GOALS_LIMIT + 1} goals, expected at most {GOALS_LIMIT}"):
+    with pytest.raises(UsageError, match=f"schedule: {GOALS_LIMIT + 1} goals, expected at most {GOALS_LIMIT}"):
         Script((Taken(0),) * (GOALS_LIMIT + 1)).token()
     assert len(Script((Taken(0),) * GOALS_LIMIT).pack()) == 16 * GOALS_LIMIT

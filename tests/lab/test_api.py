@@ -73,7 +73,7 @@ def test_run_gives_every_violation_and_a_sample_that_holds_says_so(tmp_path: Pat
 def test_the_matrix_prints_and_converts(tmp_path: Path) -> None:
     matrix = amp.sites(str(handover(tmp_path)), platform="arm64")
     assert "publish (data before flag) needs smp" in str(matrix)
-    assert json.loads(json.dumps(matrix.as_dict()))["scenario"] == "Handover"
+    assert json.loads(json.dumps(matrix.as_dict()))["program"] == "Handover"
 
 
 def test_a_bound_makes_a_verdict_inconclusive_never_verified() -> None:

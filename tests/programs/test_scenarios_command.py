@@ -50,7 +50,7 @@ def test_a_program_as_data_says_what_its_record_says(name: str) -> None:
     data = data_of("scenarios", name)
     assert (data["command"], data["name"]) == ("scenarios", name)
     assert {key: data[key] for key in EXPLORABLE[name].as_dict()} == EXPLORABLE[name].as_dict()
-    listed = data_of("scenarios")["scenarios"]
+    listed = data_of("scenarios")["programs"]
     assert [each["name"] for each in listed] == list(EXPLORABLE)
 
 

@@ -81,6 +81,13 @@ def test_an_acknowledgement_that_overtook_the_load_has_its_pair_its_site_and_its
     assert amp.verify(f"{program}:Late", platform="arm64", weaken=["release=smp"]).verified
 
 
+def test_each_access_of_it_has_its_line_of_the_program_also_one_that_the_explorer_makes_for_a_poll(
+    late: amp.Finding,
+) -> None:
+    assert "load flag -> 1  beyond.py:19" in str(late)
+    assert "load ack -> 1  beyond.py:15" in str(late)
+
+
 def test_it_is_drawn_and_what_was_saved_of_it_is_told_again(late: amp.Finding, tmp_path: Path) -> None:
     saved = tmp_path / "w.json"
     late.save(str(saved))

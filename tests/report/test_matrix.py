@@ -49,7 +49,7 @@ ENOUGH = Assignment({S1: DMA}, HOLDS, (Trial(S1, SMP, BROKEN),), "amp verify vri
 
 def matrix(*rows: Row, assignment: Assignment | None = ENOUGH, coded: Explored = HOLDS) -> Matrix:
     return Matrix(
-        scenario="vring",
+        program="vring",
         platform="omap4-2011",
         barriers="mandatory",
         weaken=(),
