@@ -19,7 +19,7 @@ def main() -> NoReturn:
         os._exit(130)
     except Exception as error:
         if _short_of_memory(error):
-            _give_up()
+            _end(_NO_MEMORY, 2)
         text = " ".join(f"{type(error).__name__}: {error}".split())
         _end(f"amp: internal error: cannot be loaded: {text}\n".encode(errors="backslashreplace"), 4)
     try:
@@ -41,10 +41,6 @@ def _short_of_memory(error: Exception) -> bool:
         return shortage(error) == MEMORY
     except (MemoryError, SystemError, ImportError, SyntaxError):
         return True
-
-
-def _give_up() -> NoReturn:
-    _end(_NO_MEMORY, 2)
 
 
 def _end(line: bytes, status: int) -> NoReturn:
