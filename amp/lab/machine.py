@@ -207,7 +207,7 @@ class Machine:
             self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
 
     def _collect(self, events: int | None = None, *, until_violation: bool = False) -> tuple[Report, ...]:
-        """All reports. A side found dead, or a program that failed, makes the others stop; the first raises SideDied."""
+        """All reports. A side found dead, or a failed program, makes the others stop; the first raises SideDied."""
         reports: dict[int, Report] = {}
         with selectors.DefaultSelector() as selector:
             for cpu, side in enumerate(self._sides):
