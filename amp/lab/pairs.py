@@ -13,11 +13,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
-from amp._core import _bridge
 from amp.errors import Stall
+from amp.machine.config import Mode
+from amp.machine.model_room import model_bytes, model_config, prepare_model
 from amp.ordering import platform as find_platform
 from amp.ordering.barriers import BarrierClass, Primitive
-from amp.ordering.platforms import Side
 from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled
 from amp.port.port import HOST, REMOTE
@@ -33,8 +33,6 @@ from remoteside.virtqueue import DeviceQueue
 
 ROUNDS: Final = 64  # of the two sides, before whoever waits is told that nothing came
 TURNS_LIMIT: Final = 10_000  # interrupts taken, before two sides count as never coming to rest
-_LOG_WRITES: Final = 1 << 14  # granules that a modelled load may be behind
-_STORE_DEPTH: Final = 64  # pending stores of a CPU
 _TRACE_EVENTS: Final = 64
 
 
@@ -42,21 +40,17 @@ class _Pair:
     """A region with the rings and the buffers, and a port at each side."""
 
     def __init__(
-        self, rings_end: int, buffers_bytes: int, sites: SiteMap, *, platform: str = "", seed: int = 1, mode: int
+        self, rings_end: int, buffers_bytes: int, sites: SiteMap, *, platform: str = "", seed: int = 1, mode: Mode
     ) -> None:
         plan = partial(Layout.plan, vrings=rings_end - PAGE_SIZE, buffers=buffers_bytes, resources=1)
-        config = (2, mode, *plan(model=1).shared, _STORE_DEPTH, _LOG_WRITES, _TRACE_EVENTS, seed)
+        config = model_config(mode, plan(model=1).shared, seed, _TRACE_EVENTS)
         self.platform, self._sites = platform, sites
         machine = find_platform(platform) if platform else None
-        self.region = Region.create(plan(model=1 if machine is None else _bridge.model_room(config)))
+        self.region = Region.create(plan(model=1 if machine is None else model_bytes(config)))
         buffers = self.region.layout["buffers"]
         self.memory = buffers.offset, buffers.end
         if machine is not None:
-            at = self.region.layout["model"].offset
-            _bridge.model_init(self.region.memory, at, config)
-            for cpu, side in enumerate(Side):
-                orders = bytes(int(value) for value in machine.table(side))
-                _bridge.model_set_orders(self.region.memory, at, cpu, int(machine.implicit(side)), orders)
+            prepare_model(self.region, config, machine)
 
     def open_port(self, cpu: int) -> DirectPort | ModelledPort:
         """Another port of that side: HOST or REMOTE."""
@@ -90,7 +84,7 @@ class VringPair(_Pair):
         entries: int = 4,
         buffers_bytes: int = 1 << 16,
         seed: int = 1,
-        mode: int = _bridge.FREE,
+        mode: Mode = Mode.FREE,
     ) -> None:
         self.layout = SplitLayout(num, PAGE_SIZE, align)
         self.event_idx, self.entries = event_idx, entries
@@ -147,7 +141,7 @@ class RpmsgPair(_Pair):
         self.output = SplitLayout(num, self.input.end + -self.input.end % PAGE_SIZE)
         size = self.count * buffer_bytes
         sites = linux_choice(weak_barriers=False)
-        super().__init__(self.output.end, size, sites, platform=platform, seed=seed, mode=_bridge.FREE)
+        super().__init__(self.output.end, size, sites, platform=platform, seed=seed, mode=Mode.FREE)
         self.now_s = 0.0
         self.lines: list[str] = []
         self.host_port, self.remote_port = self.open_port(HOST), self.open_port(REMOTE)

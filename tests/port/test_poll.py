@@ -14,6 +14,7 @@ from ring_machine import DIRECT, RingMachine
 
 from amp._core import _bridge
 from amp.errors import PeerDied, PeerFinished, Stall
+from amp.machine.config import Mode
 from amp.ordering.barriers import Primitive
 from amp.port import port as port_module
 from amp.port.doors import RecordingPort
@@ -82,7 +83,7 @@ def test_what_the_other_wrote_last_between_the_last_look_and_its_end_is_found(do
 
 
 def test_under_lockstep_a_poll_ends_when_everybody_else_has_retired() -> None:
-    with RingMachine(door="paranoid", mode=_bridge.LOCKSTEP) as machine:
+    with RingMachine(door="paranoid", mode=Mode.LOCKSTEP) as machine:
         machine.host.retire()
         with pytest.raises(PeerFinished):
             machine.remote.poll(lambda: machine.remote.load_u32(machine.buffers) or None)
@@ -145,11 +146,11 @@ def said(process: subprocess.Popen[str]) -> str:
     return result.strip()
 
 
-MODES = [(DIRECT, _bridge.FREE), ("paranoid", _bridge.FREE), ("paranoid", _bridge.LOCKSTEP)]
+MODES = [(DIRECT, Mode.FREE), ("paranoid", Mode.FREE), ("paranoid", Mode.LOCKSTEP)]
 
 
 @pytest.mark.parametrize(("door", "mode"), MODES)
-def test_two_processes_that_poll_for_each_other_by_turns_come_to_their_end(door: str, mode: int) -> None:
+def test_two_processes_that_poll_for_each_other_by_turns_come_to_their_end(door: str, mode: Mode) -> None:
     with RingMachine(door=door, mode=mode) as machine, two(machine, door, "by_turns", "by_turns") as sides:
         assert [said(side) for side in sides] == ["100", "100"]
 
@@ -157,7 +158,7 @@ def test_two_processes_that_poll_for_each_other_by_turns_come_to_their_end(door:
 @pytest.mark.parametrize("seed", range(3))
 def test_under_lockstep_two_that_poll_for_what_neither_writes_are_both_told_of_the_stall(seed: int) -> None:
     with (
-        RingMachine(door="paranoid", mode=_bridge.LOCKSTEP, seed=seed) as machine,
+        RingMachine(door="paranoid", mode=Mode.LOCKSTEP, seed=seed) as machine,
         two(machine, "paranoid", "in_vain", "in_vain") as sides,
     ):
         for side in sides:
@@ -165,7 +166,7 @@ def test_under_lockstep_two_that_poll_for_what_neither_writes_are_both_told_of_t
 
 
 @pytest.mark.parametrize(("door", "mode"), MODES)
-def test_who_polls_for_what_a_process_that_ended_did_not_write_is_told_so(door: str, mode: int) -> None:
+def test_who_polls_for_what_a_process_that_ended_did_not_write_is_told_so(door: str, mode: Mode) -> None:
     with RingMachine(door=door, mode=mode) as machine, two(machine, door, "in_vain", "retire") as sides:
         polling, retiring = (said(side) for side in sides)
         assert retiring == "None"
@@ -175,7 +176,7 @@ def test_who_polls_for_what_a_process_that_ended_did_not_write_is_told_so(door: 
 @pytest.mark.parametrize("seed", range(3))
 def test_under_lockstep_a_poll_outlasts_the_long_work_of_one_who_then_sleeps(seed: int) -> None:
     with (
-        RingMachine(door="paranoid", mode=_bridge.LOCKSTEP, seed=seed) as machine,
+        RingMachine(door="paranoid", mode=Mode.LOCKSTEP, seed=seed) as machine,
         two(machine, "paranoid", "polls_then_rings", "works_then_sleeps") as sides,
     ):
         assert [said(side) for side in sides] == ["rang", "woken"]

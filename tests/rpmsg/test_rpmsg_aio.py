@@ -26,6 +26,7 @@ from rpmsg_machine import DIRECT, RpmsgMachine
 
 from amp._core import _bridge
 from amp.errors import BadMessage, LinkDown, MessageTooLong, RpmsgError, SendTimeout, Stall
+from amp.machine.config import Mode
 from amp.port.port import HOST, REMOTE
 from amp.rpmsg import Endpoint, Message
 from amp.rpmsg.aio import BATCH, LISTEN_S, Pump
@@ -437,7 +438,7 @@ def test_a_pump_ends_at_once_and_may_begin_again() -> None:
 
 
 def test_under_lockstep_nobody_listens() -> None:
-    with RingMachine(door=WEAK, mode=_bridge.LOCKSTEP) as machine:
+    with RingMachine(door=WEAK, mode=Mode.LOCKSTEP) as machine:
         for call in (lambda: machine.host.listen(0), machine.host.interrupt):
             with pytest.raises(OSError, match="not supported") as caught:
                 call()
