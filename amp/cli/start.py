@@ -30,8 +30,7 @@ def main() -> NoReturn:
     except SystemError as error:  # the interpreter may have lost a MemoryError, or the end of the command
         if not _short_of_memory(error):
             raise
-        os.write(2, _NO_MEMORY)
-        os._exit(2)
+        _end(_NO_MEMORY, 2)
 
 
 def _short_of_memory(error: Exception) -> bool:

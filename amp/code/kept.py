@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from amp.code.engine import Engine
 from amp.code.rows import Kind
 from amp.machine.config import Instructions
-from amp.port.lines import LINES_LIMIT, Place
-
-KINDS: Final = ("loads", "stores", "barriers")
+from amp.port.lines import KINDS, LINES_LIMIT, Place
 
 
 def keep(engine: Engine) -> None:

@@ -17,7 +17,7 @@ from amp.lab.run import Witness
 from amp.lab.traced import traced
 from amp.machine.config import Report
 from amp.ordering.placement import arrangement
-from amp.port.lines import Place
+from amp.port.lines import KINDS, Place
 from amp.report.blame import Finding, blame
 
 
@@ -52,7 +52,7 @@ def _places(explorer: Explorer, found: Found) -> Mapping[tuple[int, str, int], P
     return {
         (cpu, kind, number): place
         for cpu, lines in enumerate(lines_along(explorer, found))
-        for kind in ("loads", "stores", "barriers")
+        for kind in KINDS
         for number in range(len(getattr(lines, kind)))
         if (place := lines.place(kind, number)) is not None
     }

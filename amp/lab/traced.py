@@ -7,19 +7,16 @@ whatever of its processor comes behind it in the program; a load that comes late
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
 
 from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.ordering.placement import Orders2
 from amp.ordering.sites import Sites
 from amp.port.lines import Place
-from amp.report.trace import EventFlag, EventKind, Trace
+from amp.report.trace import EVENT, EventFlag, EventKind, Trace
 
-_RECORD: Final = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
 Passage = tuple[int, int, int, int]  # (cpu, the event it stands before, barrier, site)
 
 
@@ -87,7 +84,7 @@ class _Telling:
 
     def _add(self, kind: EventKind, event: int, cpu: int, place: tuple[str, int] | None = None, **fields: int) -> int:
         """An event of the trace: its number. `place`: which access of its kind it is."""
-        record = _RECORD.pack(
+        record = EVENT.pack(
             fields.get("value", 0),
             fields.get("store", 0),
             fields.get("newest", 0),

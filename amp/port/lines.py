@@ -15,6 +15,7 @@ from amp.machine.config import LINE_BITS, Instructions, Lines
 from amp.port.doors import ModelledPort
 
 Place: TypeAlias = tuple[str, int]  # (path, line); line 0 where there is none
+KINDS: Final = ("loads", "stores", "barriers")  # of accesses, as the fields of Lines have them
 LINES_LIMIT: Final = 1 << 16  # of each kind; a trace keeps so many events
 _AMP: Final = Path(__file__).resolve().parent.parent
 _PORTS: Final = tuple(str(_AMP / room) for room in ("port", "explore"))

@@ -150,12 +150,15 @@ def _check_part(cls: type, name: str) -> None:
 def _check_others(cls: type, names: list[str]) -> None:
     """Raises UsageError for a method that looks like a part under another name: it would never run."""
     methods = [(each, value) for base in cls.__mro__ for each, value in vars(base).items() if isfunction(value)]
+    alike = [name for name, method in methods if name not in names and name[0] != "_" and _takes(method, _PART_TAKES)]
+    if not alike:
+        return
     beside = vars(sys.modules[cls.__module__]).values() if cls.__module__ in sys.modules else ()
     called = {
         name for value in (*(value for _, value in methods), *beside) if isfunction(value) for name in _named(value)
     }
-    for each, method in methods:
-        if not each.startswith("_") and each not in called.union(names) and _takes(method, _PART_TAKES):
+    for each in alike:
+        if each not in called:
             raise UsageError(
                 f"program {cls.__name__}: {each} is no part, and no other method calls it: "
                 "parts are host, host2 ... remote, remote2 ..."

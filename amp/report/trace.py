@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from amp._core import _bridge
 from amp.errors import UsageError
@@ -33,7 +33,7 @@ VERSION = 1
 _HEADER = struct.Struct("<8sIIQQQ")
 _CHECKSUM = struct.Struct("<I")
 _SIZE_LIMIT_BYTES = 1 << 20  # of one access: a whole payload, amp.machine.config.PAYLOAD_LIMIT_BYTES
-_EVENT = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
+EVENT: Final = struct.Struct("<QQQIIBBBBBBH")  # amp/_core/core.h, struct amp_event
 _FIELDS = (
     ("value", "<u8"),
     ("store", "<u8"),
@@ -131,7 +131,7 @@ class Trace:
     def __init__(
         self, records: bytes, *, first: int, digest: int, sites: Sites = NO_SITES, domains: tuple[int, ...] = ()
     ) -> None:
-        assert len(records) % _EVENT.size == 0, len(records)
+        assert len(records) % EVENT.size == 0, len(records)
         assert first >= 1, first
         self._records, self._first, self._digest, self.sites = bytes(records), first, digest, sites
         self.domains = domains
@@ -157,9 +157,9 @@ class Trace:
             raise UsageError(f"trace: {error}") from error
         total, room = state["events"], state["trace_events"]
         kept = min(total, room)
-        ring = memoryview(memory).cast("B")[room_offset + state["trace_offset"] :][: room * _EVENT.size]
-        start = (total - kept) % room * _EVENT.size
-        records = bytes(ring[start:]) + bytes(ring[:start]) if kept == room else bytes(ring[: kept * _EVENT.size])
+        ring = memoryview(memory).cast("B")[room_offset + state["trace_offset"] :][: room * EVENT.size]
+        start = (total - kept) % room * EVENT.size
+        records = bytes(ring[start:]) + bytes(ring[:start]) if kept == room else bytes(ring[: kept * EVENT.size])
         return cls(records, first=total - kept + 1, digest=state["digest"], sites=sites, domains=domains)
 
     @property
@@ -201,7 +201,7 @@ class Trace:
 
     def to_bytes(self) -> bytes:
         """The file format above. The same trace gives the same bytes."""
-        header = _HEADER.pack(MAGIC, VERSION, _EVENT.size, self._first, len(self), self._digest)
+        header = _HEADER.pack(MAGIC, VERSION, EVENT.size, self._first, len(self), self._digest)
         body = header + self._records
         return body + _CHECKSUM.pack(zlib.crc32(body))
 
@@ -215,9 +215,9 @@ class Trace:
         _, version, event_bytes, first, count, digest = _HEADER.unpack_from(data)
         if version != VERSION:
             raise UsageError(f"trace: version {version}, this amp reads version {VERSION}")
-        if event_bytes != _EVENT.size:
-            raise UsageError(f"trace: events of {event_bytes} bytes, this amp's have {_EVENT.size}")
-        expected = _HEADER.size + count * _EVENT.size + _CHECKSUM.size
+        if event_bytes != EVENT.size:
+            raise UsageError(f"trace: events of {event_bytes} bytes, this amp's have {EVENT.size}")
+        expected = _HEADER.size + count * EVENT.size + _CHECKSUM.size
         if len(data) != expected:
             raise UsageError(f"trace: {len(data)} bytes, {count} events need {expected}: cut off, or something added")
         body, (checksum,) = data[: -_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size :])
@@ -231,7 +231,7 @@ class Trace:
 
     def _check(self) -> None:
         """A file with a good checksum may still be made by somebody else."""
-        for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
+        for i, fields in enumerate(EVENT.iter_unpack(self._records)):
             _, _, _, _, size, cpu, kind, _, _, orders, _, load = fields
             for name, value, limit, bad in (
                 ("kind", kind, f"1 to {max(EventKind)}", not 1 <= kind <= max(EventKind)),
@@ -244,7 +244,7 @@ class Trace:
                     raise UsageError(f"trace: event {self._first + i}: {name} is {value}, allowed is {limit}")
 
     def _parsed(self) -> Iterator[Event]:
-        for i, fields in enumerate(_EVENT.iter_unpack(self._records)):
+        for i, fields in enumerate(EVENT.iter_unpack(self._records)):
             value, store, newest, address, size, cpu, kind, site, primitive, orders, flags, load = fields
             yield Event(
                 self._first + i,
@@ -263,7 +263,7 @@ class Trace:
             )
 
     def __len__(self) -> int:
-        return len(self._records) // _EVENT.size
+        return len(self._records) // EVENT.size
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):
