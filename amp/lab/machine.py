@@ -207,7 +207,7 @@ class Machine:
             self.region.memory[carveout.offset : carveout.end] = bytes(carveout.size)
 
     def _collect(self, events: int | None = None, *, until_violation: bool = False) -> tuple[Report, ...]:
-        """All reports. A side found dead, or a failed program, makes the others stop; the first raises SideDied."""
+        """Both reports. The first side found dead makes the other one stop, and raises SideDied."""
         reports: dict[int, Report] = {}
         with selectors.DefaultSelector() as selector:
             for cpu, side in enumerate(self._sides):
@@ -222,8 +222,7 @@ class Machine:
                 for key, _ in ready:
                     report = self._receive(key.data)
                     if report is not None:
-                        ends = report.outcome == "error" or (until_violation and report.outcome == "violation")
-                        if ends and not reports:
+                        if until_violation and report.outcome == "violation" and not reports:
                             self._tell_lost(key.data)
                         reports[key.data] = report
                         selector.unregister(key.fileobj)

@@ -82,17 +82,6 @@ def test_a_call_that_cannot_be_is_refused_with_its_line(tmp_path: Path, host: st
     refused(path, says, f"own.py:{line_of(path, '# here')}: ")
 
 
-@pytest.mark.parametrize("mode", ["lockstep", "free"])
-def test_a_part_that_fails_ends_a_run_in_which_another_one_spins(
-    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By itself: here nothing ever ends one that goes on after another has ended."""
-    monkeypatch.setattr("amp.lab.machine.LINGER_LIMIT_S", None)
-    path = own(tmp_path, "raise ValueError('mine')", SPIN)
-    done = amp("run", path, "--platform", "arm64", "--mode", mode)
-    assert (done.returncode, "the program failed: ValueError: mine" in done.stderr) == (2, True), done.stderr
-
-
 def test_a_failed_assert_is_a_violation_with_its_line_and_its_message(tmp_path: Path) -> None:
     path = own(tmp_path, "assert cpu.load(at.flag) == 1, 'not there'  # here", "pass")
     told = amp("verify", path)
