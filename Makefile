@@ -71,7 +71,7 @@ endef
 needs:
 	@$(find_needs)
 
-.venv/ready: pyproject.toml setup.py $(wildcard amp/_core/*.[ch] amp/_core/include/*.h)
+.venv/ready: pyproject.toml setup.py $(wildcard amp/_core/*.h amp/_core/*/*.[ch])
 	@$(find_needs)
 	echo "setting up .venv with $$python (once, and when the C core changes)"
 	$(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv

@@ -33,8 +33,9 @@ setup(
     ext_modules=[
         Extension(
             "amp._core._bridge",
-            sources=sorted(str(path) for path in CORE.glob("*.c")),
+            sources=sorted(str(path) for path in CORE.rglob("*.c")),
             depends=sorted(str(path) for path in CORE.rglob("*.h")),
+            include_dirs=[str(CORE)],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", *STRICT],
             undef_macros=["NDEBUG"],  # our own invariants stay asserted

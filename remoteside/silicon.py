@@ -1,4 +1,4 @@
-"""The device on the bare silicon: no port, no model; see amp/_core/silicon.h for what it shows."""
+"""The device on the bare silicon: no port, no model; see amp/_core/bench/silicon.h for what it shows."""
 
 from amp._core import _bridge
 from amp.machine.config import Report, RunConfig

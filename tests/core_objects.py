@@ -15,8 +15,9 @@ from pathlib import Path
 from turns import made_once
 
 CORE = Path(__file__).parents[1] / "amp" / "_core"
-ENGINE = sorted(path for path in CORE.glob("*.c") if not path.name.startswith("py_"))
-PYTHON = sorted(CORE.glob("py_*.c"))
+SOURCES = {path.name: path for path in sorted(CORE.rglob("*.[ch]"))}
+ENGINE = [path for name, path in SOURCES.items() if name.endswith(".c") and not name.startswith("py_")]
+PYTHON = [path for name, path in SOURCES.items() if name.endswith(".c") and name.startswith("py_")]
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{CORE}")
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PLAIN = (*STRICT, "-g", "-O1")
@@ -57,14 +58,14 @@ def linked(program: Path, objects: Iterable[Path], *instead: Path, flags: Iterab
 
 def patched_source(file: str, text: str, instead: str) -> str:
     """A source of the core with a planted error."""
-    source = (CORE / file).read_text()
+    source = SOURCES[file].read_text()
     assert source.count(text) == 1, f"{file} has changed: {text!r} is there {source.count(text)} times"
     return source.replace(text, instead)
 
 
 def planted(directory: Path, file: str, text: str, instead: str, *flags: object) -> Path:
-    """The object of that source, compiled in `directory`; its headers are looked for there first."""
+    """The object of that source, compiled in `directory`; headers are looked for there, then where the source lay."""
     (directory / file).write_text(patched_source(file, text, instead))
     to = directory / f"{Path(file).stem}.o"
-    cc("-std=c11", "-w", "-O1", *flags, f"-I{CORE}", "-c", directory / file, "-o", to)
+    cc("-std=c11", "-w", "-O1", *flags, f"-I{SOURCES[file].parent}", f"-I{CORE}", "-c", directory / file, "-o", to)
     return to

@@ -160,7 +160,7 @@ class _Port:
         """Leave a NOTE event in the trace, `code` below 256."""
 
     def run_code(self, engine: Code, /) -> None:
-        """Compiled code as this CPU's part, to its end: amp_run() of code_part(), amp/_core/code.h.
+        """Compiled code as this CPU's part, to its end: amp_run() of code_part(), amp/_core/code/code.h.
 
         Raises what the engine's owner makes of an early end, and whatever an access raises.
         """
@@ -589,7 +589,7 @@ def bench_bounce(buffer: Buffer, role: int, word: int, base: int, rounds: int, b
 
 @final
 class Code:
-    """An engine that runs compiled code: amp/_core/code.h.
+    """An engine that runs compiled code: amp/_core/code/code.h.
 
     `owner` has compile(pc), which gives the rows of the code there, and ended(error, text, pc, before), which returns
     the exception for a part that has ended early. `functions` are the addresses of Unicorn's, in the order of struct

@@ -1,4 +1,4 @@
-"""The split ring between two processes, in C on both sides (amp/_core/ring_bench.h), measured and proved.
+"""The split ring between two processes, in C on both sides (amp/_core/bench/ring_bench.h), measured and proved.
 
 One sample is one run of so many buffers from an empty ring on; its value is ns per buffer, on the driver's clock from
 the moment both were there to the last buffer's return. Every sample proves its work: both sides' digests of what was

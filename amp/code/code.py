@@ -21,7 +21,7 @@ from amp.port.port import Port
 T = TypeVar("T")
 ARGUMENTS_LIMIT: Final = 8
 SHARED_LIMIT_BYTES: Final = 1 << 20
-MAILBOXES_LIMIT: Final = 8  # as amp/_core/code.h has room
+MAILBOXES_LIMIT: Final = 8  # as amp/_core/code/code.h has room
 DRAINS_LIMIT: Final = 4
 
 

@@ -1,7 +1,7 @@
 """The two libraries that compiled code needs: Unicorn, which executes it, and Capstone, which knows its instructions.
 
 Both are loaded when compiled code is used for the first time, from their wheels. Unicorn's Python binding is not: the
-engine (amp/_core/code.h) calls the library itself, and is given the addresses of its functions.
+engine (amp/_core/code/code.h) calls the library itself, and is given the addresses of its functions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from amp.errors import UsageError
 
 NEEDED: Final = "compiled code needs unicorn and capstone: pip install 'amp-soc[code]'"
 CAPSTONE: Final = 6  # the first whose regs_access is right for AArch64's compares
-# In the order of struct code_unicorn, amp/_core/code_unicorn.h.
+# In the order of struct code_unicorn, amp/_core/code/code_unicorn.h.
 _FUNCTIONS: Final = (
     *("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mem_map_ptr", "uc_hook_add"),
     *("uc_context_alloc", "uc_context_save", "uc_context_restore", "uc_context_free"),

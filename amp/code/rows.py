@@ -1,4 +1,4 @@
-"""What the engine is told of an instruction: struct code_row of amp/_core/code.h, and its numbers."""
+"""What the engine is told of an instruction: struct code_row of amp/_core/code/code.h, and its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ring on the bare silicon: what smp_wmb() and wmb() are worth on this machine's own CPU. See amp/_core/silicon.h.
+"""The ring on bare silicon: what smp_wmb() and wmb() are worth on this machine's own CPU: amp/_core/bench/silicon.h.
 
 x86-64 with two processors only: elsewhere `available` says why not.
 """

@@ -1,9 +1,9 @@
 """Trials: a violation's run again, as far as some step as it was, and from there on in order. What decided it?
 
-A schedule that ends early is finished fairly (amp/_core/script.c): stores become visible in program order, loads return
-the newest value, nothing is late. So of two schedules that differ in their last step only, the one that ends well and
-the one that does not say that this step decided the run: everything before it is the same, and after it nothing is out
-of order. That is a fact about the program and its machine, not about how the trace is read.
+A schedule that ends early is finished fairly (amp/_core/model/script.c): stores become visible in program order, loads
+return the newest value, nothing is late. So of two schedules that differ in their last step only, the one that ends
+well and the one that does not say that this step decided the run: everything before it is the same, and after it
+nothing is out of order. That is a fact about the program and its machine, not about how the trace is read.
 """
 
 from __future__ import annotations

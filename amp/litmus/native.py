@@ -2,8 +2,8 @@
 
 The threads come from the dialect's translator (`native_c`, `native_x86`), which works on the parsed test; the frame
 around them is here: locations' first values, and for each column of the outcome where it is found. How threads are
-pinned, aligned and counted is the business of `amp/_core/native.h`, which the program includes. Nothing here compiles
-or runs anything.
+pinned, aligned and counted is the business of `amp/_core/native/native.h`, which the program includes. Nothing here
+compiles or runs anything.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def _head(compiled: Compiled, non_temporal: Sequence[str]) -> str:
     if non_temporal:
         lines.append(f"Stores by WRITE_ONCE() to {', '.join(non_temporal)} are non-temporal.")
     comment = "\n".join(("/*", *(f" * {line.replace('*/', '* /')}" for line in lines), " */"))
-    access = '#include "native_access.h"\n' if test.dialect is Dialect.C else ""
-    return f'{comment}\n#include "native.h"\n{access}'
+    access = '#include "native/native_access.h"\n' if test.dialect is Dialect.C else ""
+    return f'{comment}\n#include "native/native.h"\n{access}'
 
 
 def _prepare(compiled: Compiled) -> str:

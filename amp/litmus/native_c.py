@@ -1,8 +1,8 @@
 """Threads in Linux C as C that gcc and clang compile: primitives by their rows, all else as it stands.
 
 Input is a parsed thread that `CCompiler` has accepted, so nothing is refused here. What a primitive becomes is
-`amp/_core/native_access.h` and `fences.h`. Three things are made explicit, since a C compiler may choose what the
-model's compiler does not: calls inside an expression get a statement each, in the model's order of evaluation; a
+`amp/_core/native/native_access.h` and `fences.h`. Three things are made explicit, since a C compiler may choose what
+the model's compiler does not: calls inside an expression get a statement each, in the model's order of evaluation; a
 variable used in an operator goes through opaque(), so that no dependency can be computed away; and a variable has the
 one place that the model gives it, at the top of its function, with 0 in it.
 """

@@ -2,7 +2,7 @@
 
 | offset | size | register  | written by                                                                  |
 |--------|------|-----------|-----------------------------------------------------------------------------|
-| 0      | 4    | doorbells | both sides and the machine, one atomic operation each (amp/_core/bell.h);   |
+| 0      | 4    | doorbells | both sides and the machine, one atomic operation each (amp/_core/model/bell.h);   |
 |        |      |           | only without an ordering model, which has a word of its own                 |
 | 64     | 8    | heartbeat | the remote core alone; the machine clears it at power-on                    |
 | 128    | 8    | links     | the remote core alone: how many virtio devices its firmware uses right now  |

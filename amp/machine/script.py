@@ -2,7 +2,7 @@
 
 A CPU's stores (kicks among them) and loads are counted from 0 as the program issues them; an atomic is a load and, if
 it stores, a store. A part is a granule of a bulk access, from 0 in the order of their addresses; a scalar has part 0
-only. What becomes of goals is written in amp/_core/script.c, how they lie in memory in core.h, struct amp_goal.
+only. What becomes of goals is written in amp/_core/model/script.c, how they lie in memory in core.h, struct amp_goal.
 
 The token is `s1.` and, in URL-safe base 64, a CRC-32 (little endian) and the deflated text of the goals: words,
 separated by blanks. `v`, `n`, `r` and `t` are the kinds; the CPU's number follows, and only what is not the rule:

@@ -60,7 +60,7 @@ class DirectPort(Polling, CellAccess, _bridge.DirectPort, OffersRings):
     def _ring_numbers(
         self, layout: SplitLayout, buffers: tuple[int, int], tables: tuple[int, int], event_idx: bool, indirect: bool
     ) -> tuple[Any, ...]:
-        """The ring as amp/_core/py_ring.h has it: heads as a stack, and every store made, as the Python queues do."""
+        """The ring as py_ring.h of the core has it: heads as a stack, and every store made, as the Python queues do."""
         bounds = (*self._room[1], *buffers)
         return ring_layout(layout), bounds, tables, _bridge.RING_TABLE, False, event_idx, indirect, False, True
 
@@ -74,7 +74,7 @@ class DirectPort(Polling, CellAccess, _bridge.DirectPort, OffersRings):
 
 
 def ring_layout(layout: SplitLayout) -> tuple[int, ...]:
-    """struct amp_ring_layout of amp/_core/ring.h, in its order."""
+    """struct amp_ring_layout of amp/_core/virtio/ring.h, in its order."""
     return (
         layout.num,
         layout.desc,

@@ -1,4 +1,4 @@
-"""silicon: the ring on the bare silicon, no port and no model; see amp/_core/silicon.h for what it shows."""
+"""silicon: the ring on the bare silicon, no port and no model; see amp/_core/bench/silicon.h for what it shows."""
 
 from __future__ import annotations
 

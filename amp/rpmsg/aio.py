@@ -4,8 +4,8 @@ A bus belongs to one thread, here the event loop's: every access to the port is 
 callbacks it calls included. A second thread does nothing but listen for the doorbell (`port.listen`), tell the loop,
 and listen again once the loop has taken the interrupt. So no two threads ever sleep as the same CPU.
 
-It sleeps with a limit only. A sleeper with a limit is no part of a stall (amp/_core/bell.c, nobody_can_ring: TIMED), so
-a loop that is idle, which anything may wake, is never taken for a processor that waits for ever.
+It sleeps with a limit only. A sleeper with a limit is no part of a stall (nobody_can_ring in amp/_core/model/bell.c),
+so a loop that is idle, which anything may wake, is never taken for a processor that waits for ever.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a virtqueue offers to its driver and to its device: the interface that every queue of the machine has.
 
 `hostside.virtqueue` and `remoteside.virtqueue` have the rules in Python, by way of a port. The door to the bare region
-has both in the C core (amp/_core/ring.h), for speed: the same methods, the same bytes in the ring, the same refusals.
+has both in the C core (amp/_core/virtio/ring.h), for speed: the same methods, the same bytes in the ring, the same
+refusals.
 The factories `driver_queue` and `device_queue` of the two sides choose; a door that is modelled, recorded or explored
 sees every access, so there it is always the Python one.
 

@@ -1,7 +1,7 @@
 """The barrier sites of virtio's rings and doorbells, and what Linux puts there.
 
 Under remoteproc the host is the driver of every vring and the remote its device. Names and order are stable: traces
-carry the numbers, and amp/_core/ring.h has the same.
+carry the numbers, and amp/_core/virtio/ring.h has the same.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from amp._core import _bridge
 
 CORE = Path(__file__).parents[2] / "amp" / "_core"
+SOURCE = CORE / "bench" / "bench_barriers.c"
 PROGRAM = Path(__file__).parent / "c" / "barrier_loops.c"
 SANITIZE = ("-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
@@ -23,7 +24,7 @@ def complaint(directory: Path, source: Path, *options: str) -> str:
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 def test_every_loop_writes_its_lines_and_nothing_else(tmp_path: Path) -> None:
-    assert complaint(tmp_path, CORE / "bench_barriers.c", *SANITIZE) == ""
+    assert complaint(tmp_path, SOURCE, *SANITIZE) == ""
 
 
 PLANTED = [
@@ -37,12 +38,12 @@ PLANTED = [
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 @pytest.mark.parametrize(("text", "instead", "named"), PLANTED, ids=range(len(PLANTED)))
 def test_a_planted_error_is_found(tmp_path: Path, text: str, instead: str, named: str) -> None:
-    source = (CORE / "bench_barriers.c").read_text()
+    source = SOURCE.read_text()
     assert source.count(text) == 1
     patched = tmp_path / "bench_barriers.c"
     patched.write_text(source.replace(text, instead))
     program = tmp_path / "barrier_loops"
-    command = ["cc", "-std=c11", "-O1", "-w", f"-I{CORE}", PROGRAM, patched, "-o", program]
+    command = ["cc", "-std=c11", "-O1", "-w", f"-I{SOURCE.parent}", f"-I{CORE}", PROGRAM, patched, "-o", program]
     subprocess.run([str(word) for word in command], check=True, timeout=300)
     ended = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode != 0

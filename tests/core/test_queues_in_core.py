@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from core_objects import CORE, SOURCES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ring_machine import RingMachine
 
-from amp._core import _bridge
 from amp.errors import AccessFault, BadRing, UsageError
 from amp.ordering.barriers import Primitive
 from amp.port.doors import DeviceRing, DirectPort, DriverRing, RecordingPort, open_direct
@@ -304,7 +304,7 @@ def test_rows_that_cannot_be_copied_are_refused(recorded: bool) -> None:
 # --- sites
 
 
-CORE, C = Path(_bridge.__file__).parent, Path(__file__).parent / "c"
+C = Path(__file__).parent / "c"
 
 
 def python_sites(*, event_idx: bool) -> dict[str, list[int]]:
@@ -340,7 +340,7 @@ def python_sites(*, event_idx: bool) -> dict[str, list[int]]:
 @pytest.mark.parametrize("event_idx", [False, True], ids=["flags", "event-idx"])
 def test_the_core_stands_at_the_same_sites_as_python_in_the_same_order(tmp_path: Path, event_idx: bool) -> None:
     program = tmp_path / "ring_sites"
-    core = (CORE / name for name in ("bell.c", "direct.c", "port.c", "port_direct.c", "port_poll.c"))
+    core = (SOURCES[name] for name in ("bell.c", "direct.c", "port.c", "port_direct.c", "port_poll.c"))
     flags = ("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{CORE}")
     subprocess.run(["cc", *flags, C / "ring_sites.c", *core, "-o", program], check=True, timeout=300)
     printed = subprocess.run(

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from core_objects import CORE, STRICT, cc
+from core_objects import CORE, SOURCES, STRICT, cc
 
 from amp.port.port import Port
 
@@ -15,7 +15,7 @@ FLAGS = (*STRICT, "-g", "-O1", "-fPIC", f"-I{CORE / 'include'}")
 
 def shared_object(to: Path, sources: list[Path], *flags: str) -> ctypes.CDLL:
     """The sources as a library of their own, with what they need of the core."""
-    ported = [CORE / name for name in ("port.c", "bell.c")]
+    ported = [SOURCES[name] for name in ("port.c", "bell.c")]
     cc(*FLAGS, *flags, "-shared", *sources, *ported, "-o", to)
     return ctypes.CDLL(str(to))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from c_parts import c_part, shared_object
+from core_objects import SOURCES
 from explored_programs import BOUNDS, explore
 from two_parts import Part
 
@@ -22,7 +23,6 @@ from amp.programs import EXPLORABLE
 from amp.programs.one_ring import one_ring
 from amp.virtio.sites import B1, S1, S2, S3, S4, S5, S6, S7, S8
 
-CORE = Path(__file__).parents[2] / "amp" / "_core"
 C = Path(__file__).parent / "c"
 NONE, SMP, DMA, MANDATORY = (BarrierClass(name) for name in ("none", "smp", "dma", "mandatory"))
 NOTHING: Mapping[Site, BarrierClass] = {}
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compile
 
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    sources = [C / "ring_parts.c", CORE / "ring_driver_ported.c", CORE / "ring_device_ported.c"]
+    sources = [C / "ring_parts.c", *(SOURCES[f"ring_{side}_ported.c"] for side in ("driver", "device"))]
     return shared_object(tmp_path_factory.mktemp("ring") / "ring.so", sources)
 
 

@@ -1,7 +1,7 @@
 """What the running machine shows, the explorer finds: seeded runs of the ordering model against all executions.
 
-The model (`amp/_core/model.c`) makes stores late and loads stale, step by step; the explorer builds graphs and has no
-clock. They share the platforms' tables and nothing else.
+The model (`amp/_core/model/model.c`) makes stores late and loads stale, step by step; the explorer builds graphs and
+has no clock. They share the platforms' tables and nothing else.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench_barriers.h"
+#include "bench/bench_barriers.h"
 #include "fences.h"
 
 #define ROOM 4096u

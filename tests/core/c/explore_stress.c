@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "explore.h"
+#include "explore/explore.h"
 
 #define CELLS 4 /* 0 and 1 are halves of one granule, 2 and 3 granules of their own; mailboxes follow */
 #define OPS 9

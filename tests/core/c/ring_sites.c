@@ -12,8 +12,8 @@
 
 #include "fences.h"
 #define amp_fence_real(primitive) ((void)printf(" %u", (unsigned)(primitive)))
-#include "ring_driver.c"
-#include "ring_device.c"
+#include "virtio/ring_driver.c"
+#include "virtio/ring_device.c"
 
 #define NUM 4u
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ring_bench.h"
+#include "bench/ring_bench.h"
 
 #define NUM 8u
 #define ENTRIES 3u

@@ -6,7 +6,7 @@
  * init, driver, device, or one that breaks the rules: lying-driver-*, lying-device-*, foreign-*, grown-config.
  * silicon.c is included, not linked, because only its own layout tells where to lie.
  */
-#include "silicon.c"
+#include "bench/silicon.c"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * remoteside.scenarios.Device once more, the same accesses in the same order. For tests/explore/test_c_ring.py.
  */
 #define AMP_RING_PORTED
-#include "ring.h"
+#include "virtio/ring.h"
 
 #include <errno.h>
 

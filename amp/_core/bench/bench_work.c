@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "bell.h"
+#include "model/bell.h"
 #include "fences.h"
 
 #define NS_PER_S UINT64_C(1000000000)

@@ -2,7 +2,7 @@
 /*
  * py_rows.c - write_rows and read_rows of the DirectPort: rows.h with numpy's arrays, or any contiguous buffers.
  */
-#include "rows.h"
+#include "virtio/rows.h"
 
 #include "py_port.h"
 #include "py_ring.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "code.h"
+#include "code/code.h"
 #include "py_port.h"
 
 static PyTypeObject *code_type;

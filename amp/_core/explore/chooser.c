@@ -10,7 +10,7 @@
  *           (Burckhardt et al., ASPLOS 2010; for weak memory Gao et al., ASPLOS 2023)
  */
 #include "explore.h"
-#include "model.h"
+#include "model/model.h"
 
 static unsigned below(struct explorer *x, unsigned n)
 {

@@ -12,9 +12,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "bell.h"
+#include "model/bell.h"
 #include "ring_access.h"
-#include "ring_bench.h"
+#include "bench/ring_bench.h"
 
 #define CPUS 2
 #define DRIVER 0u

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "py_ring.h"
-#include "ring_bench.h"
+#include "bench/ring_bench.h"
 
 struct py_ring_errors py_ring_errors;
 

@@ -6,7 +6,7 @@
 #define AMP_PY_RING_H
 
 #include "py_bridge.h"
-#include "ring.h"
+#include "virtio/ring.h"
 
 /* What a DriverRing and a DeviceRing have in common. The queue itself is the subtype's. */
 struct ring_object {

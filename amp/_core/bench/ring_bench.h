@@ -20,7 +20,7 @@
 #ifndef AMP_RING_BENCH_H
 #define AMP_RING_BENCH_H
 
-#include "ring.h"
+#include "virtio/ring.h"
 
 #define AMP_BENCH_STEP UINT64_C(0x9e3779b97f4a7c15)
 #define AMP_BENCH_CONTROL_BYTES (3 * AMP_RING_LINES)

@@ -7,9 +7,9 @@
  */
 #include <stddef.h>
 
-#include "bell.h"
+#include "model/bell.h"
 #include "fences.h"
-#include "port_explored.h"
+#include "explored/port_explored.h"
 #include "py_port.h"
 
 /* --- methods ----------------------------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bell.h"
+#include "model/bell.h"
 
 static _Noreturn void end_part(const struct amp_port *port, int error, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));

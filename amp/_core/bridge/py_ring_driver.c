@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "py_ring.h"
-#include "ring_driver.h"
+#include "virtio/ring_driver.h"
 
 #include <structmember.h> /* after Python.h, which it lacks */
 

@@ -10,8 +10,8 @@
  * The other architectures' are the same or fewer: code that has no such instruction has no such dependency.
  */
 #include "explored_parts.h"
-#include "explore_parts.h"
-#include "graph_parts.h"
+#include "explore/explore_parts.h"
+#include "explore/graph_parts.h"
 
 #include <string.h>
 

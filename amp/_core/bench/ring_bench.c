@@ -3,9 +3,9 @@
 #include "ring_bench.h"
 
 #include "granule.h"
-#include "ring_device.h"
-#include "ring_driver.h"
-#include "ring_side.h"
+#include "virtio/ring_device.h"
+#include "virtio/ring_driver.h"
+#include "virtio/ring_side.h"
 
 uint64_t amp_ring_bench_stride(uint32_t payload)
 {

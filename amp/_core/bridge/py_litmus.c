@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bell.h"
-#include "litmus.h"
+#include "model/bell.h"
+#include "explore/litmus.h"
 #include "py_explore.h"
 
 struct limits {

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "bell.h"
+#include "model/bell.h"
 #include "port_poll.h"
 
 static struct amp_direct *cpu_of(const struct amp_port *port)

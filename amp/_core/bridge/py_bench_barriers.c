@@ -2,7 +2,7 @@
 /* py_bench_barriers.c - the timed loops of bench_barriers.h as two functions of the module. */
 #include <errno.h>
 
-#include "bench_barriers.h"
+#include "bench/bench_barriers.h"
 #include "py_bridge.h"
 
 /* (buffer, (primitive, before, lines, rounds)) -> (wall_ns, cpu_ns, involuntary_switches) */

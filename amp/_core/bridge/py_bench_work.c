@@ -2,7 +2,7 @@
 /* py_bench_work.c - the timed loops of bench_work.h as functions of the module. */
 #include <errno.h>
 
-#include "bench_work.h"
+#include "bench/bench_work.h"
 #include "py_bridge.h"
 
 static PyObject *fail(int error)

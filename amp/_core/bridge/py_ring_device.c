@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "py_ring.h"
-#include "ring_device.h"
+#include "virtio/ring_device.h"
 
 #include <structmember.h> /* after Python.h, which it lacks */
 

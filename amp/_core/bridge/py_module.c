@@ -7,10 +7,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "bell.h"
+#include "model/bell.h"
 #include "py_bridge.h"
 #include "py_explore.h"
-#include "silicon.h"
+#include "bench/silicon.h"
 
 struct py_errors py_errors;
 

@@ -16,7 +16,7 @@
 #include <pthread.h>
 
 #include "include/amp.h"
-#include "tags.h"
+#include "explore/tags.h"
 
 struct xp_part;
 

@@ -10,7 +10,7 @@
 #ifndef AMP_PY_EXPLORE_H
 #define AMP_PY_EXPLORE_H
 
-#include "explored.h"
+#include "explored/explored.h"
 #include "py_bridge.h"
 
 struct explorer_object;
