@@ -21,7 +21,7 @@ void py_word_look(PyObject *object);
 /* The time of what is computed from values of these times. */
 uint64_t py_word_later(uint64_t x, uint64_t y);
 
-/* py_port.c */
+/* py_port_types.c */
 int py_port_init(PyObject *module);
 
 /* py_bench_barriers.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * py_port.h - what a port is: one CPU's accesses, by way of one of three back ends. See py_port.c for its methods.
+ * py_port.h - what a port is: one CPU's accesses, by way of one of three back ends. See py_port.c for its methods,
+ * py_port_types.c for its types.
  */
 #ifndef AMP_PY_PORT_H
 #define AMP_PY_PORT_H
@@ -41,6 +42,9 @@ struct lazy {
     PyObject *port;
     struct amp_deferred load;
 };
+
+/* py_port.c: what each type of port offers. */
+extern PyMethodDef py_modelled_methods[], py_direct_methods[], py_explored_methods[];
 
 /* py_lazy.c: a bulk load through the model. */
 int py_lazy_init(PyObject *module);
