@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,12 @@ def parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
+@cache
+def nodes(tree: ast.Module, *kinds: type[ast.AST]) -> tuple[Any, ...]:
+    """Of those kinds, anywhere in the module."""
+    return tuple(node for node in ast.walk(tree) if isinstance(node, kinds))
+
+
 def modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
     for room in ROOMS:
         for path in sorted((root / room).rglob("*.py")):
@@ -112,11 +119,11 @@ def modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
 def imports(module: str, path: Path, tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Every name that is imported, and the line; `from a import b` is both a and a.b. Anywhere in the module."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(tree):
+    for node in nodes(tree, ast.Import, ast.ImportFrom):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
-        elif isinstance(node, ast.ImportFrom):
+        else:
             up = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             origin = ".".join([*up, *([node.module] if node.module else [])])
             yield origin, node.lineno
@@ -147,10 +154,8 @@ def broken_rules(root: Path) -> list[str]:
         if within(module, ("amp",)) and not within(module, ("amp.cli", "amp.lab", PROGRAMS)):
             found += [
                 f"{path.relative_to(root)}:{node.lineno}: names {node.value!r}: only the root and programs do"
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and re.fullmatch(r"(hostside|remoteside)([.:]\w+)*", node.value)
+                for node in nodes(tree, ast.Constant)
+                if isinstance(node.value, str) and re.fullmatch(r"(hostside|remoteside)([.:]\w+)*", node.value)
             ]
     for path in sorted((root / "amp" / "_core").rglob("*.[ch]")):
         if not path.name.startswith("py_") and re.search(
@@ -203,11 +208,7 @@ def orphans(root: Path) -> list[str]:
     used: set[str] = set()
     for name, path, tree in trees:
         used |= {each for each, _ in imports(name, path, tree)} - {name}
-        used |= {
-            node.value.partition(":")[0]
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
+        used |= {node.value.partition(":")[0] for node in nodes(tree, ast.Constant) if isinstance(node.value, str)}
     return [
         name for name, path, _ in trees if name not in used and path.name != "__init__.py" and not within(name, own)
     ]

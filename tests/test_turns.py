@@ -41,6 +41,11 @@ def test_nobody_is_met(number):
 def test_made(number, shared):
     made = made_once(shared, "thing", lambda to: ((to / "by").write_text(str(os.getpid())), time.sleep(0.05)))
     (HERE / f"made-{number}").write_text((made / "by").read_text())
+
+@pytest.mark.xdist_group("one")
+@pytest.mark.parametrize("number", range(6))
+def test_of_a_group(number):
+    (HERE / f"group-{number}").write_text(str(os.getpid()))
 """
 
 
@@ -53,11 +58,12 @@ def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_who_is_alone_meets_nobody_and_workers_make_one_thing_together(tmp_path: Path) -> None:
+def test_who_is_alone_meets_nobody_a_group_has_one_worker_and_one_thing_is_made_for_all(tmp_path: Path) -> None:
     done = run(tmp_path, SUITE)
-    assert re.search(r"\b31 passed", done.stdout), done.stdout
+    assert re.search(r"\b37 passed", done.stdout), done.stdout
     assert done.returncode == 0
-    assert len({(tmp_path / f"made-{number}").read_text() for number in range(6)}) == 1
+    for one in ("made", "group"):
+        assert len({(tmp_path / f"{one}-{number}").read_text() for number in range(6)}) == 1
 
 
 HOLD = """

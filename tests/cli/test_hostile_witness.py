@@ -130,7 +130,7 @@ def test_an_altered_witness_is_replayed_or_refused_in_bounded_time(
     is_told(lambda: replayed(path))
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES // 8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(at=st.integers(0, 1 << 20), byte=st.integers(0, 255), data=st.data())
 def test_a_trace_that_is_forged_with_its_checksums_is_explained_or_refused(
     witnesses: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory, at: int, byte: int, data: st.DataObject

@@ -123,8 +123,8 @@ class Asked:
 ASKED = (
     Asked("doorbell --platform arm64", 0, "verified"),
     Asked("doorbell --platform riscv --no-replay", 0, "verified"),
-    Asked("vring --barriers virtio-weak --no-replay", 1, "violation"),
-    Asked("vring --max-executions 12 --no-replay", 3, "inconclusive"),
+    Asked("spsc-vring --barriers none --no-replay", 1, "violation"),
+    Asked("spsc-vring --max-executions 2 --no-replay", 3, "inconclusive"),
     Asked("spsc-vring --messages 1 --ring-size 4", 0, "verified"),
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from cli_runs import in_a_fresh_machine, planned, repeatable
-from slow_sizes import size
+from slow_sizes import size, slow_unless
 
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan
@@ -88,7 +88,11 @@ def search(row: Row, seeds: range, messages: int) -> Result:
     return result
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+# A processor of each kind; the slow test has every row.
+QUICK = ("omap4-2011", "x86-wc", "arm64-domains", "riscv", "paranoid")
+
+
+@pytest.mark.parametrize("row", slow_unless(lambda row: row.platform in QUICK, ROWS), ids=str)
 def test_the_row_holds_and_every_witness_repeats_in_fresh_processes(row: Row) -> None:
     result = search(row, FEW, FEW_MESSAGES)
     if not result.witnesses:
