@@ -197,13 +197,19 @@ class Search:
         return None
 
     def _reached_sites(self) -> frozenset[int]:
-        """The places, in a key, of those that the exploration just made has come to; all where nobody knows."""
-        compiled = [part.compiled for part in self.plan.program.parts]
-        if None in compiled:
-            return frozenset(range(len(self.plan.program.stood_at)))
-        numbers = frozenset[int]().union(*(function.reached() for function in compiled if function is not None))
+        """The places, in a key, of those that the exploration just made has come to.
+
+        Of sites in Python nobody knows: they count as reached.
+        """
+        compiled = [function for part in self.plan.program.parts if (function := part.compiled) is not None]
+        reached = frozenset[int]().union(*(function.reached() for function in compiled))
+        known = {number for function in compiled for number in (*function.sites.values(), *function.ahead.values())}
         number = self.plan.program.sites.number
-        return frozenset(place for place, site in enumerate(self.plan.program.stood_at) if number(site) in numbers)
+        return frozenset(
+            place
+            for place, site in enumerate(self.plan.program.stood_at)
+            if number(site) in reached or not site.built or number(site) not in known
+        )
 
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
         """The smallest one of a broken assignment; run in processes if `replayed`, and if those can show it."""
