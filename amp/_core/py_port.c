@@ -343,6 +343,12 @@ static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+static PyObject *port_fail(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((struct port *)self)->cpu.model.failed = true;
+    Py_RETURN_NONE;
+}
+
 /* `numbers` may be NULL, or a mapping that raises what a site that is none deserves. */
 static int set_sites(struct port *port, PyObject *sites, PyObject *numbers)
 {
@@ -406,6 +412,7 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
 
 static PyMethodDef modelled_methods[] = {
     LIVE_METHODS,
+    {"fail", port_fail, METH_NOARGS, "before retire(): this CPU's part has failed; who only looks on is ended"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -35,6 +35,7 @@ _OUTCOMES: tuple[tuple[type[AmpError], str], ...] = (
     (PeerDied, "lost"),
     (AmpError, "error"),
 )
+_FAILED = ("violation", "error")  # nobody waits for what such a part would have written
 
 
 def serve(arguments: list[str]) -> int:
@@ -80,6 +81,8 @@ def _run(region: Region, cpu: int, config: RunConfig) -> Report:
         port = _open(region, cpu, config, program)
         finding = _finding(lambda: code(port, config, tally))
         lines = getattr(port, "lines", None)
+        if finding.outcome in _FAILED and isinstance(port, ModelledPort):
+            port.fail()
         if finding.outcome != "lost":
             port.retire()
     except PeerDied as error:
