@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -51,6 +52,11 @@ def test_the_table_fits_80_columns_and_the_story_follows(weak: Path) -> None:
     assert max(map(len, table.splitlines())) <= 80
     assert rest.startswith(f"{LINE_OF_PUBLISH}: handover: violation by the remote: check failed at handover.py:")
     assert "  Cure: dma_wmb (dmb oshst) at publish" in rest
+    explain, again = (line.removeprefix("  Witness:").strip() for line in rest.splitlines()[-3:-1])
+    assert again == explain.replace("explain", "replay")
+    head = subprocess.run([*AMP, *explain.split()[1:]], cwd=weak, capture_output=True, text=True, check=False).stdout
+    # One platform of the two is the finding's; the head line names the program and that.
+    assert re.match(r"Violation at publish: \w+ on (arm64-domains|omap4-2011), smp barriers, lockstep; by ", head), head
     assert done.stdout.splitlines()[-1].startswith("0 of 2 cells as expected, 2 failed, 2 unchanged; ")
     quiet = checked(weak, "--quiet").stdout
     assert quiet.startswith("handover.py:")
