@@ -6,21 +6,21 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from amp.check.judged import Cell, Finding, Mark, Summary, relative
+from amp.check.judged import Finding, JudgedCell, Mark, Summary, relative
 
 _SHOWN: dict[Mark, str] = {Mark.OK: "", Mark.KNOWN: "known", Mark.FAILED: "FAILED", Mark.ERROR: "ERROR"}
 
 
 def rows(summary: Summary) -> list[tuple[str, str, str, str, str]]:
     """(check, platform, barriers, verdict, remark)."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+    groups: dict[tuple[str, ...], list[JudgedCell]] = {}
     for number, cell in enumerate(summary.cells):
         alone = "" if cell.asked.litmus else str(number)
         groups.setdefault((cell.check.name, cell.asked.platform, alone), []).append(cell)
     return [_row(cells) for cells in groups.values()]
 
 
-def _row(cells: list[Cell]) -> tuple[str, str, str, str, str]:
+def _row(cells: list[JudgedCell]) -> tuple[str, str, str, str, str]:
     first = cells[0]
     if not first.asked.litmus:
         remark = _SHOWN.get(first.mark, first.mark.value)

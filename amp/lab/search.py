@@ -27,7 +27,7 @@ from amp.ordering.placement import Orders2, arrangement
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import Site, SiteMap, label_at, parse_weaken
 from amp.report.history import History
-from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Row, Trial, Verdict
+from amp.report.matrix import Assignment, Counterexample, Explored, MatrixCell, Row, Trial, Verdict
 from amp.report.words import Words
 
 CLASSES: Final = tuple(BarrierClass)  # weakest first
@@ -262,7 +262,7 @@ class Search:
             primitive = self.primitive(site, each)
             same = first.setdefault(self.orders(site, primitive), each)
             explored = self.explored({site: each})
-            cells.append(Cell(each, self.named(site, primitive), explored, None if same is each else same, None))
+            cells.append(MatrixCell(each, self.named(site, primitive), explored, None if same is each else same, None))
         why = unjudged(self.plan, site)
         coded, least = self.named(site, self.plan.sites[site]), self.least(site)
         row = Row(site, coded, tuple(cells), None, why is None, least)

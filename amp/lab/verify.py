@@ -337,6 +337,17 @@ def counterexample_data(found: Counterexample) -> dict[str, Any]:
     }
 
 
+def search_command(found: Counterexample) -> str | None:
+    """The command that looks for a repair, where nobody has and no site is to blame; None where none can."""
+    from amp.lab.repair import is_possible  # noqa: PLC0415
+
+    told = found.witness.explanation
+    nothing_to_order = told is not None and (told.site is not None or told.sequential)
+    if found.witness.repair is not None or nothing_to_order or not is_possible(found.plan):
+        return None
+    return found.plan.verify_command().replace("amp verify", "amp sites", 1)
+
+
 def smallness(found: Counterexample) -> list[str]:
     """In words how small a counterexample is, and what it needs."""
     cost = found.shrunk.cost

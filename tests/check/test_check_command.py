@@ -15,7 +15,7 @@ from commands import AMP
 
 from amp.check.config import load
 from amp.check.judged import Mark, judge
-from amp.check.records import Asked, Found, Told
+from amp.check.records import Asked, CellFinding, CellOutcome
 
 LITMUS = Path(__file__).parents[1] / "litmus" / "data"
 WEAK = """
@@ -177,5 +177,5 @@ def test_ctrl_c_tells_what_was_found_so_far(as_json: bool, tmp_path: Path) -> No
 def test_each_verdict_against_each_expectation(expect: str, status: str, mark: Mark, tmp_path: Path) -> None:
     text = f'[checks.a]\nprogram = "vring"\nexpect = "{expect}"\n'
     [check] = load(project(tmp_path, text) / "amp.toml").checks
-    found = Found(kind="FailedCheck", text="wrong", site="S1") if status == "violation" else None
-    assert judge(check, Asked(program="vring"), Told(status=status, found=found)).mark is mark  # type: ignore[arg-type]
+    found = CellFinding(kind="FailedCheck", text="wrong", site="S1") if status == "violation" else None
+    assert judge(check, Asked(program="vring"), CellOutcome(status=status, found=found)).mark is mark  # type: ignore[arg-type]
