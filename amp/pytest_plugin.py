@@ -5,13 +5,13 @@
     def test_handover():
         return Handover  # a Program, or what the command line takes: a name, a file, "ring.elf?host=send&..."
 
-Installed with amp (entry point `pytest11`). Nothing of amp but this module is loaded before such a test runs.
+Installed with amp (entry point `pytest11`). Of amp nothing but this module and amp.lists is loaded before one runs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isfunction
 from itertools import product
@@ -20,6 +20,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import pytest
+
+from amp.lists import chosen, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +80,8 @@ def explore(
         raise UsageError("amp.explore is called without its brackets: write @amp.explore(), or say what is explored")
     asked = Asked(
         program,
-        _listed(platforms),
-        _listed(barriers),
+        listed(platforms),
+        listed(barriers),
         tuple(f"{site}={to}" for site, to in weaken.items()) if isinstance(weaken, Mapping) else tuple(weaken),
         MappingProxyType(
             {
@@ -99,14 +101,6 @@ def explore(
         return explored(cells(test))
 
     return decorate
-
-
-def _listed(value: Any) -> tuple[Any, ...]:
-    """One, or several: "a,b" is two."""
-    values = value if isinstance(value, list | tuple | set) else [value]
-    return tuple(
-        part for each in values for part in (filter(None, each.split(",")) if isinstance(each, str) else [each])
-    )
 
 
 # --- what pytest calls ------------------------------------------------------------------------------------------------
@@ -149,23 +143,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None:
         return
     asked: Asked = marker.args[0]
-    chosen = metafunc.config.getoption("--amp-platform")
-    platforms = _all_of("platforms", _listed(chosen) if chosen else asked.platforms or ("omap4-2011",))
-    cells = list(product(platforms, _all_of("barriers", asked.barriers) or (None,)))
+    instead = metafunc.config.getoption("--amp-platform")
+    platforms = chosen(instead or asked.platforms or "omap4-2011", _every_platform)
+    cells = list(product(platforms, chosen(asked.barriers, _every_class) or (None,)))
     names = [[getattr(on, "name", on), *([barriers] if barriers else [])] for on, barriers in cells]
     metafunc.parametrize(_CELL, cells, ids=["-".join(map(str, each)) for each in names], indirect=True)
 
 
-def _all_of(what: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if "all" not in values:
-        return tuple(dict.fromkeys(values))
-    if what == "platforms":
-        from amp.ordering.platforms import PLATFORMS  # noqa: PLC0415  (collecting loads nothing that it does not need)
+def _every_platform() -> Iterable[str]:
+    from amp.ordering.platforms import PLATFORMS  # noqa: PLC0415  (collecting loads nothing that it does not need)
 
-        return tuple(PLATFORMS)
+    return PLATFORMS
+
+
+def _every_class() -> Iterable[str]:
     from amp.ordering.barriers import BarrierClass  # noqa: PLC0415
 
-    return tuple(each.value for each in BarrierClass)
+    return (each.value for each in BarrierClass)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -287,8 +281,8 @@ def _concerns(mark: pytest.Mark, platform: Any, barriers: str | None) -> bool:
 
     if mark.args or set(mark.kwargs) - {"platforms", "barriers", "site"}:
         raise UsageError(f"{_BROKEN} takes platforms=, barriers= and site=, not {mark.args or mark.kwargs}")
-    on = _listed(mark.kwargs.get("platforms", ()))
-    classes = _listed(mark.kwargs.get("barriers", ()))
+    on = listed(mark.kwargs.get("platforms", ()))
+    classes = listed(mark.kwargs.get("barriers", ()))
     return (not on or platform in on or getattr(platform, "name", None) in on) and (not classes or barriers in classes)
 
 

@@ -281,7 +281,7 @@ def test_workers_find_keep_and_count_the_same(project: pytest.Pytester) -> None:
 def test_a_run_without_such_tests_loads_nothing_of_amp(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_other="import sys\n"
-        "def test_it(): assert {n for n in sys.modules if n.startswith('amp.')} == {'amp.pytest_plugin'}\n"
+        "def test_it(): assert {n for n in sys.modules if n.startswith('amp.')} == {'amp.lists', 'amp.pytest_plugin'}\n"
     )
     project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 

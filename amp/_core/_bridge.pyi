@@ -189,6 +189,9 @@ class ModelledPort(_Port):
     def __new__(
         cls, region: Buffer, room_offset: int, cpu: int, sites: Buffer, numbers: Mapping[Any, int] | None = None, /
     ) -> ModelledPort: ...
+    def fail(self) -> None:
+        """Before `retire`: this CPU's part has failed. Who then only looks on is ended: PeerDied."""
+
     def read(self, address: int, length: int, /) -> LazyBytes:
         """A bulk load of any length and alignment, performed at the latest when its bytes are used."""
 

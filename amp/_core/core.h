@@ -18,6 +18,7 @@
 #define AMP_CORE_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define AMP_CPUS 6        /* the most CPUs of one machine */
@@ -136,6 +137,13 @@ struct amp_model;
 struct amp_deferred;
 
 /* One process's handle on one CPU. Process-local; `model` and `memory` point into the region. */
+/* The load of an atomic of two accesses: its bytes, the store that it returned (0: the initial value), when that was. */
+struct amp_paired {
+    uint64_t store, turn;
+    uint32_t granule;
+    uint8_t mask;
+};
+
 struct amp_cpu {
     struct amp_model *model;
     uint8_t *memory; /* the region's first byte */
@@ -146,6 +154,9 @@ struct amp_cpu {
     struct amp_deferred *deferred; /* oldest first */
     uint64_t spin_ns;              /* how long a waiter spins before it sleeps */
     int kept_turn;                 /* lockstep by a script: by its last access; another CPU has had none since */
+    bool failed;     /* its part has failed: the caller's to set before the CPU retires */
+    bool holds_turn; /* lockstep: its last access was such a load, and the store may follow */
+    struct amp_paired pair; /* the last such load */
     uint64_t origin; /* the latest time of the values that the next store is computed from; 0: none. The caller's to set */
 };
 
@@ -213,6 +224,10 @@ int amp_model_state(const void *room, size_t size, struct amp_model_state *state
 
 int amp_cpu_open(struct amp_cpu *cpu, void *room, size_t size, uint8_t *memory, unsigned id);
 int amp_shared_bounds(const struct amp_cpu *cpu, uint64_t *start, uint64_t *end);
+/* How many accesses the others may make behind a CPU whose part has failed, of all of them together, while no store becomes
+ * visible: who has still to do with what it left is done by then, a poll included (amp.port.port). Who only looks on is
+ * told that a CPU died. */
+#define AMP_ONLOOKING (UINT64_C(1) << 19)
 int amp_cpu_retire(struct amp_cpu *cpu); /* no more accesses; its pending stores still become visible in their time */
 
 /* `after` is the time of the value the address was computed from (an address dependency), or 0. An acquire, and a release,
@@ -222,6 +237,16 @@ int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t val
 /* Fully ordered as Linux's value-returning atomics are: smp_mb() on both sides. `out` is the old value. */
 int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
                uint64_t expected, struct amp_word *out);
+/*
+ * An atomic of two accesses, as compiled code makes them: a load, and if it comes to that the store that belongs to it, the
+ * CPU's next access. Each is ordered by its own primitive, 0: by none. `whole`: by this primitive nothing passes the two, in
+ * either direction, nor comes between them; `behind`: all that comes later in the program comes behind the store. -ENOTSUP
+ * where another CPU's store has become visible between the two, or might have: in free mode.
+ */
+int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, unsigned acquire, unsigned whole,
+                    struct amp_word *out);
+int amp_store_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, unsigned release,
+                     unsigned whole, bool behind);
 /* Bulk: any length and alignment; granule by granule, in no order. */
 int amp_load_bulk(struct amp_cpu *cpu, struct amp_deferred *load, uint64_t after);
 int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load);

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from amp.check.judged import Cell, Mark, Summary
+from amp.check.judged import JudgedCell, Mark, Summary
 from amp.errors import UsageError
 from amp.files import read_whole
 
@@ -73,7 +73,7 @@ def content(baseline: Baseline) -> bytes:
     return msgspec.json.format(msgspec.json.encode(baseline)) + b"\n"
 
 
-def _known(cell: Cell) -> Known:
+def _known(cell: JudgedCell) -> Known:
     found = cell.told.found
     assert found is not None, cell
     return Known(check=cell.check.name, cell=cell.name, site=found.site, kind=found.kind, fingerprint=cell.fingerprint)

@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from amp.check.recorded import entries_of, sha256_of, sha256_of_variable
-from amp.check.records import Answer, Asked, Told
+from amp.check.records import Answer, Asked, CellOutcome
 from amp.files import read_whole, write_whole
 from amp.lab import itself
 from amp.machine.children import environment
@@ -78,7 +78,7 @@ class Cache:
         self._asked.add(key)
         return key
 
-    def get(self, asked: Asked) -> Told | None:
+    def get(self, asked: Asked) -> CellOutcome | None:
         """The verdict, if all that it depends on is as it was."""
         if not self.used:
             return None

@@ -284,11 +284,12 @@ class _Reader:
 
     def _check_reference(self, program: str) -> None:
         from amp.programs import SHIPPED  # noqa: PLC0415  (who gates litmus tests only needs none of them)
+        from amp.programs.loader import is_compiled  # noqa: PLC0415
 
-        file, query, _ = program.partition("?")
+        whole, (program, _, _) = program, program.partition("?")
         place, colon, _ = program.rpartition(":")
-        if query:
-            self._check_file("program", file)
+        if is_compiled(whole):
+            self._check_file("program", program)
         elif (place if colon else program).endswith(".py") or "/" in program:
             self._check_file("program", place if colon else program)
         elif not colon and program not in SHIPPED:

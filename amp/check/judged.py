@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from amp.check.config import Check
-from amp.check.records import Asked, Found, Told
+from amp.check.records import Asked, CellFinding, CellOutcome
 from amp.errors import UsageError
 from amp.lab.descriptors import INTERRUPTED
 from amp.report.counts import count_of
@@ -28,12 +28,12 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class JudgedCell:
     """One cell, judged. `why` says what is wrong with it; "" of one that is as expected. `cached`: nothing was run."""
 
     check: Check
     asked: Asked
-    told: Told
+    told: CellOutcome
     mark: Mark
     why: str
     cached: bool
@@ -69,10 +69,10 @@ class Cell:
 class Finding:
     """What was found at one place, in one or several cells of a check; the first has its story."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[JudgedCell, ...]
 
     @property
-    def found(self) -> Found:
+    def found(self) -> CellFinding:
         found = self.cells[0].told.found
         assert found is not None, self
         return found
@@ -112,7 +112,7 @@ class Finding:
 class Summary:
     """All cells in the order of the configuration. `forgotten` are known findings that are not found any more."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[JudgedCell, ...]
     seconds: float
     interrupted: bool = False
     forgotten: int = 0
@@ -120,7 +120,7 @@ class Summary:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """One for each place of each check."""
-        at: dict[tuple[str, ...], list[Cell]] = {}
+        at: dict[tuple[str, ...], list[JudgedCell]] = {}
         for cell in self.cells:
             found = cell.told.found
             if cell.is_finding and found is not None:
@@ -163,15 +163,17 @@ def _digest(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]
 
 
-NOT_RUN: Final = Told(status="not run", why="not run")
+NOT_RUN: Final = CellOutcome(status="not run", why="not run")
 
 
-def judge(check: Check, asked: Asked, told: Told, known: Collection[str] = (), *, cached: bool = False) -> Cell:
+def judge(
+    check: Check, asked: Asked, told: CellOutcome, known: Collection[str] = (), *, cached: bool = False
+) -> JudgedCell:
     """The cell against what its check expects; `known` are the fingerprints of the baseline."""
     mark, why = _judged(check, told)
-    cell = Cell(check, asked, told, mark, why, cached)
+    cell = JudgedCell(check, asked, told, mark, why, cached)
     if cell.is_finding and cell.fingerprint in known:
-        return Cell(check, asked, told, Mark.KNOWN, why, cached)
+        return JudgedCell(check, asked, told, Mark.KNOWN, why, cached)
     return cell
 
 
@@ -181,7 +183,7 @@ def accepting(summary: Summary, known: Collection[str]) -> Summary:
     return replace(summary, cells=tuple(cells), forgotten=0)
 
 
-def _judged(check: Check, told: Told) -> tuple[Mark, str]:
+def _judged(check: Check, told: CellOutcome) -> tuple[Mark, str]:
     key = f"{check.where}: checks.{check.name}"
     if told.status == "not run":
         return Mark.NOT_RUN, told.why
@@ -195,7 +197,7 @@ def _judged(check: Check, told: Told) -> tuple[Mark, str]:
     return (Mark.FAILED, why) if why else (Mark.OK, "")
 
 
-def _unexpected(check: Check, told: Told) -> str:
+def _unexpected(check: Check, told: CellOutcome) -> str:
     """How the verdict differs from what is expected; "" if it does not."""
     found = told.found
     if check.expect == "condition":
@@ -223,7 +225,7 @@ def as_data(summary: Summary, base: str) -> dict[str, Any]:
     }
 
 
-def _cell_data(cell: Cell) -> dict[str, Any]:
+def _cell_data(cell: JudgedCell) -> dict[str, Any]:
     return {
         "check": cell.check.name,
         "program": cell.asked.program or None,

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as Xml
 
-from amp.check.judged import Cell, Mark, Summary
+from amp.check.judged import JudgedCell, Mark, Summary
 from amp.visible import visible
 
 _ELEMENTS: Final = {
@@ -38,7 +38,7 @@ def junit(summary: Summary) -> bytes:
     return content + b"\n"
 
 
-def _add_case(suite: Xml.Element, cell: Cell) -> None:
+def _add_case(suite: Xml.Element, cell: JudgedCell) -> None:
     name, seconds = _text(cell.name), f"{_seconds(cell):.3f}"
     case = Xml.SubElement(suite, "testcase", name=name, classname=_text(cell.check.name), time=seconds)
     element = _ELEMENTS.get(cell.mark)
@@ -55,14 +55,14 @@ def _add_case(suite: Xml.Element, cell: Cell) -> None:
         Xml.SubElement(case, element, message=_text(cell.why), type=_text(kind)).text = _text(story)
 
 
-def _counted(name: str, cells: tuple[Cell, ...], seconds: float) -> dict[str, str]:
+def _counted(name: str, cells: tuple[JudgedCell, ...], seconds: float) -> dict[str, str]:
     """The attributes of a suite."""
     elements = [_ELEMENTS.get(cell.mark) for cell in cells]
     counts = {key: str(elements.count(each)) for key, each in _COUNTED.items()}
     return {"name": _text(name), "tests": str(len(cells)), **counts, "time": f"{seconds:.3f}"}
 
 
-def _seconds(cell: Cell) -> float:
+def _seconds(cell: JudgedCell) -> float:
     """What it took in this run."""
     return 0.0 if cell.cached else cell.told.seconds
 

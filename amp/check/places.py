@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from amp.check.judged import Cell, relative
+from amp.check.judged import JudgedCell, relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def root_of(folder: str) -> str:
     return next((str(each) for each in (Path(folder), *Path(folder).parents) if (each / ".git").exists()), folder)
 
 
-def spot_of(cell: Cell, root: str) -> Spot:
+def spot_of(cell: JudgedCell, root: str) -> Spot:
     """Of what was found; where nothing was, or its line is not known, of the check in the configuration."""
     found = cell.told.found if cell.is_finding else None
     if found is not None and found.path and found.line:

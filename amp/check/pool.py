@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from amp.check.records import Answer, Asked, Record, Told
+from amp.check.records import Answer, Asked, CellOutcome, Record
 from amp.lab import itself
 from amp.lab.stopping import Stop
 from amp.machine.children import ctrl_c_waits, environment
@@ -143,7 +143,7 @@ class _Pool:
         number, worker.number = worker.number, None
         self._end(worker)
         if number is not None:
-            self.done(number, Answer(told=Told(status="inconclusive", why=why), record=Record(doubt=why)))
+            self.done(number, Answer(told=CellOutcome(status="inconclusive", why=why), record=Record(doubt=why)))
 
     def _end(self, worker: _Worker) -> None:
         self._selector.unregister(worker.control)

@@ -34,7 +34,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.program
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CellFinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A violation, or what a litmus test can end in. `kind` is the exception's name, or the observation.
 
     `site` is the blamed site, "" if none is; `path` and `line` are where its barrier stands, or where it is missing, or
@@ -53,7 +53,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     witness: str = ""
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CellOutcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What came of a cell. `why` says what bound was reached, or what is wrong with the program.
 
     `holds` is of a litmus test: whether its condition does. `sites` are the names of the program's. `exit_status` is
@@ -68,7 +68,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seconds: float = 0.0
     why: str = ""
     holds: bool | None = None
-    found: Found | None = None
+    found: CellFinding | None = None
     sites: tuple[str, ...] = ()
     exit_status: int = 0
 
@@ -97,5 +97,5 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A worker's answer to an Asked."""
 
-    told: Told
+    told: CellOutcome
     record: Record

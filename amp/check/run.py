@@ -9,9 +9,9 @@ from pathlib import Path
 
 from amp.check.cache import Cache
 from amp.check.config import Check, Config
-from amp.check.judged import NOT_RUN, Cell, Summary, judge
+from amp.check.judged import NOT_RUN, JudgedCell, Summary, judge
 from amp.check.pool import run_all
-from amp.check.records import Answer, Asked, Told
+from amp.check.records import Answer, Asked, CellOutcome
 from amp.lab.folder import FOLDER, prepare
 from amp.lab.stopping import stoppable
 
@@ -33,8 +33,8 @@ def run(
     """
     started = time.monotonic()
     asked = [(check, cell) for check in config.checks for cell in check.cells]
-    kept: dict[int, Told] = {}
-    fresh: dict[int, Told] = {}
+    kept: dict[int, CellOutcome] = {}
+    fresh: dict[int, CellOutcome] = {}
     base = Path(config.folder)
     with stoppable() as stop:
         prepare(base / FOLDER)
@@ -64,5 +64,7 @@ def run(
     return Summary(judged, time.monotonic() - started, stop.asked, forgotten)
 
 
-def _judged(check: Check, cell: Asked, kept: Told | None, fresh: Told | None, known: Collection[str]) -> Cell:
+def _judged(
+    check: Check, cell: Asked, kept: CellOutcome | None, fresh: CellOutcome | None, known: Collection[str]
+) -> JudgedCell:
     return judge(check, cell, kept or fresh or NOT_RUN, known, cached=kept is not None)

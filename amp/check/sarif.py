@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from amp import __version__
-from amp.check.judged import Cell, Finding, Mark, Summary
+from amp.check.judged import Finding, JudgedCell, Mark, Summary
 from amp.check.places import Spot, spot_of
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -71,12 +71,12 @@ def _finding(finding: Finding, root: str) -> dict[str, Any]:
     return result
 
 
-def _missed(cell: Cell, root: str) -> dict[str, Any]:
+def _missed(cell: JudgedCell, root: str) -> dict[str, Any]:
     text = f"{cell.check.name}: {cell.name}: {cell.why}"
     return _result(EXPECTED, text, cell, root) | {"partialFingerprints": {_FINGERPRINT: cell.fingerprint}}
 
 
-def _result(rule: str, text: str, cell: Cell, root: str) -> dict[str, Any]:
+def _result(rule: str, text: str, cell: JudgedCell, root: str) -> dict[str, Any]:
     return {
         "ruleId": rule,
         "ruleIndex": list(_RULES).index(rule),
@@ -86,7 +86,7 @@ def _result(rule: str, text: str, cell: Cell, root: str) -> dict[str, Any]:
     }
 
 
-def _notification(cell: Cell, root: str) -> dict[str, Any]:
+def _notification(cell: JudgedCell, root: str) -> dict[str, Any]:
     text = f"{cell.check.name}: {cell.name}: {cell.mark.value}: {cell.why}"
     level = "error" if cell.mark is Mark.ERROR else "warning"
     return {"level": level, "message": {"text": text}, "locations": [_location(spot_of(cell, root))]}

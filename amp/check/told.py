@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 
-from amp.check.judged import Cell, Finding, Mark, Summary, relative
+from amp.check.judged import Finding, JudgedCell, Mark, Summary, relative
 
 _SHOWN: dict[Mark, str] = {Mark.OK: "", Mark.KNOWN: "known", Mark.FAILED: "FAILED", Mark.ERROR: "ERROR"}
 
 
 def rows(summary: Summary) -> list[tuple[str, str, str, str, str]]:
     """(check, platform, barriers, verdict, remark)."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+    groups: dict[tuple[str, ...], list[JudgedCell]] = {}
     for number, cell in enumerate(summary.cells):
         alone = "" if cell.asked.litmus else str(number)
         groups.setdefault((cell.check.name, cell.asked.platform, alone), []).append(cell)
     return [_row(cells) for cells in groups.values()]
 
 
-def _row(cells: list[Cell]) -> tuple[str, str, str, str, str]:
+def _row(cells: list[JudgedCell]) -> tuple[str, str, str, str, str]:
     first = cells[0]
     if not first.asked.litmus:
         remark = _SHOWN.get(first.mark, first.mark.value)
@@ -29,8 +31,8 @@ def _row(cells: list[Cell]) -> tuple[str, str, str, str, str]:
     return first.check.name, first.platform, "", f"{good} of {len(cells)} as expected", remark
 
 
-def lines(summary: Summary, base: str) -> Iterator[str]:
-    """What is not as expected. Paths are as seen from the folder `base`."""
+def lines(summary: Summary, folder: str, base: str) -> Iterator[str]:
+    """What is not as expected. Paths are as seen from the folder `base`; `folder` is that of the configuration."""
     for cell in summary.cells:
         if cell.mark is Mark.ERROR:
             yield cell.why
@@ -40,10 +42,10 @@ def lines(summary: Summary, base: str) -> Iterator[str]:
             yield f"{cell.check.where}: {cell.check.name}: {cell.name}: {cell.why}"
     for finding in summary.findings:
         if not finding.known:
-            yield from _finding(finding, base)
+            yield from _finding(finding, folder, base)
 
 
-def _finding(finding: Finding, base: str) -> Iterator[str]:
+def _finding(finding: Finding, folder: str, base: str) -> Iterator[str]:
     found = finding.found
     where = f"{relative(found.path, base)}:{found.line}: " if found.path else ""
     what = "violation " if found.part else ""
@@ -52,4 +54,7 @@ def _finding(finding: Finding, base: str) -> Iterator[str]:
         yield f"  {finding.cells[0].why}"
     yield from (f"  {line}" for line in found.story)
     if found.witness:
-        yield f"  Witness: {found.witness} (amp explain)"
+        witness = shlex.quote(relative(os.path.join(folder, found.witness), base))
+        yield f"  Witness: amp explain {witness}"
+        if found.command:
+            yield f"           amp replay {witness}"

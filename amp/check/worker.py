@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from amp.check.recorded import Recorder
-from amp.check.records import Answer, Asked, Found, Status, Told
+from amp.check.records import Answer, Asked, CellFinding, CellOutcome, Status
 from amp.errors import AmpError, FailedCheck, LoopBound, UsageError
 from amp.lab import itself
 from amp.lab.folder import FOLDER
@@ -57,30 +57,32 @@ def _line(control: BinaryIO) -> bytes:
     return line
 
 
-def _another(own: str, gates: str) -> Told:
-    return Told(status="error", why=f"two amps: {gates} gates, and its processes find {own}: install it", exit_status=2)
+def _another(own: str, gates: str) -> CellOutcome:
+    return CellOutcome(
+        status="error", why=f"two amps: {gates} gates, and its processes find {own}: install it", exit_status=2
+    )
 
 
-def _told(asked: Asked) -> Told:
+def _told(asked: Asked) -> CellOutcome:
     try:
         return _of_litmus(asked) if asked.litmus else _of_program(asked)
     except LoopBound as error:
-        return Told(status="inconclusive", why=str(error))
+        return CellOutcome(status="inconclusive", why=str(error))
     except AmpError as error:
         status = error.exit_status if error.exit_status != 1 else UsageError.exit_status
-        return Told(status="error", why=" ".join(str(error).split()), exit_status=status)
+        return CellOutcome(status="error", why=" ".join(str(error).split()), exit_status=status)
     except Exception as error:
         short = shortage(error)
         if short is not None:
-            return Told(status="inconclusive", why=short)
+            return CellOutcome(status="inconclusive", why=short)
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        return Told(status="error", why=f"internal error: {said}", exit_status=AmpError.exit_status)
+        return CellOutcome(status="error", why=f"internal error: {said}", exit_status=AmpError.exit_status)
 
 
 # --- a program
 
 
-def _of_program(asked: Asked) -> Told:
+def _of_program(asked: Asked) -> CellOutcome:
     cell = Cell(
         asked.program,
         asked.platform,
@@ -98,12 +100,12 @@ def _of_program(asked: Asked) -> Told:
     try:
         check_observers(plan.platform, plan.program.placement)
     except UsageError as error:
-        return Told(status="inconclusive", barriers=plan.barriers, why=str(error), sites=sites)
+        return CellOutcome(status="inconclusive", barriers=plan.barriers, why=str(error), sites=sites)
     memory = Memory(Path(FOLDER), memory_name(asked)) if os.access(FOLDER, os.W_OK) else None
     result = explored(cell, memory)
     done = result.exploration
     assert result.status != "sampled", result
-    return Told(
+    return CellOutcome(
         status=cast("Status", result.status),
         barriers=plan.barriers,
         runs=done.runs,
@@ -123,12 +125,12 @@ def memory_name(asked: Asked) -> str:
     return " ".join([*words, str(asked.messages or ""), str(asked.ring_size or "")]).strip()
 
 
-def _found(result: Result) -> Found | None:
+def _found(result: Result) -> CellFinding | None:
     finding = result.finding
     if finding is None:
         return None
     path, line = finding.place or _of_check(result)
-    return Found(
+    return CellFinding(
         kind=finding.kind,
         text=finding.text,
         part=finding.part,
@@ -150,7 +152,7 @@ def _of_check(result: Result) -> tuple[str, int]:
 # --- a litmus test
 
 
-def _of_litmus(asked: Asked) -> Told:
+def _of_litmus(asked: Asked) -> CellOutcome:
     from amp.litmus.enumerate import Limits  # noqa: PLC0415  (a worker of a program loads none of it)
     from amp.litmus.outcomes import herd_text  # noqa: PLC0415
     from amp.litmus.suite import Request, run_file  # noqa: PLC0415
@@ -162,7 +164,7 @@ def _of_litmus(asked: Asked) -> Told:
     found = None
     if judged is not None:
         test = result.compiled.test
-        found = Found(
+        found = CellFinding(
             kind=judged.observation,
             text=f"{test.name} on {ran.platform}: {judged.observation}",
             path=os.path.realpath(ran.file),
@@ -170,7 +172,7 @@ def _of_litmus(asked: Asked) -> Told:
             story=tuple(herd_text(judged).splitlines()),
             command=f"amp litmus {ran.file} --platform {ran.platform}",
         )
-    return Told(
+    return CellOutcome(
         status=cast("Status", judged.observation.lower()) if judged is not None else "inconclusive",
         runs=result.states,
         executions=result.executions,

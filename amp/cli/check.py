@@ -80,7 +80,7 @@ def _print(summary: Summary, folder: str, *, quiet: bool, as_json: bool) -> None
         return
     if not quiet:
         print_grid(make_console(80), ("check", "platform", "barriers", "verdict", ""), rows(summary))
-    for line in (*lines(summary, os.getcwd()), *([] if quiet else [summary.text])):
+    for line in (*lines(summary, folder, os.getcwd()), *([] if quiet else [summary.text])):
         echo(line)
 
 

@@ -19,7 +19,7 @@ from amp.errors import UsageError
 from amp.explore.explorer import Bounds, Chooser
 from amp.lab.plan import Plan
 from amp.lab.table import Table, table_data, verify_table
-from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, smallness, title, verify
+from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, search_command, smallness, title, verify
 from amp.machine.script import Script
 from amp.report.counts import count_of
 
@@ -148,3 +148,5 @@ def render_found(console: Console, found: Counterexample) -> None:
     for line in smallness(found):
         console.print(escape(line))
     render_witness(console, found.plan, found.witness, found.plan.name_of)
+    if (command := search_command(found)) is not None:
+        console.print(f"Repair: {command}", soft_wrap=True, markup=False)

@@ -24,7 +24,7 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.lab import witness as witness_file  # noqa: PLC0415
-    from amp.lab.run import finding_data  # noqa: PLC0415
+    from amp.lab.run import finding_data, verdict  # noqa: PLC0415
 
     plan, found = witness_file.load(witness, program)
     names = plan.name_of
@@ -34,6 +34,7 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
         told = {"command": "explain", "status": "violation", "violations": 1}
         print_json({**NOTHING_RUN, **told, **finding_data(plan, found)})
     else:
+        echo(verdict(plan, found))
         command.render_witness(make_console(), plan, found, names)
     return files.write(plan, found, names, asked, 1)
 

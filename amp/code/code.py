@@ -112,6 +112,10 @@ class Function:
         self.ahead: dict[int, int] = {}
         self._engine: Engine | None = None
 
+    def again(self) -> Function:
+        """The same, to be part of another program."""
+        return Function(self.code, self.entry, self.name, self.arguments)
+
     @property
     def engine(self) -> Engine:
         """Made when it is first needed. Raises UsageError."""

@@ -121,6 +121,7 @@ def program_of(code: Code, parts: Mapping[str, Function], source: Source | None,
         barriers=AS_BUILT,
         fits=fits(parts),
         source=source,
+        with_places=lambda before: program_of(code, {name: each.again() for name, each in parts.items()}, None, before),
     )
 
 

@@ -8,7 +8,6 @@ nothing else, is of the caller's line. Code without lines is named by function a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +21,7 @@ from amp.ordering.barriers import Kind as SiteKind
 from amp.ordering.instructions import BY_NUMBER
 from amp.ordering.platforms import Side
 from amp.ordering.sites import BEFORE, SITES_LIMIT, Site, Sites
-from amp.port.lines import place_text
+from amp.port.lines import line_word, place_text
 
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
@@ -109,9 +108,7 @@ def _in_order(name: str) -> tuple[str, int, str]:
 
 def name_at(listing: Listing, address: int) -> str:
     """ "vring.c:48"; of a header's code that was inlined "ring.h:12@vring.c:48"; without lines "send+0x14"."""
-    name = "@".join(place_text(place) for place in listing.calls_at(address))
-    name = re.sub(r"[^\w.:+@-]", "_", name, flags=re.ASCII)
-    return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64 + len(BEFORE) :]
+    return line_word("@".join(place_text(place) for place in listing.calls_at(address)))
 
 
 def _orders(number: int) -> Orders:

@@ -14,199 +14,58 @@ import errno
 import gc
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from enum import IntEnum
 from itertools import islice
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from greenlet import getcurrent, greenlet
 
 from amp._core import _bridge
-from amp.errors import AmpError, LoopBound, Stall, UsageError, Violation
+from amp.errors import LoopBound, Stall, UsageError, Violation
 from amp.explore.chance import Guard
 from amp.explore.keeping import Kept
-from amp.explore.looks import Looks, Refused
+from amp.explore.parts import Broken, ExploredPort, Parts, RunOver, Unlook, is_below
 from amp.explore.spinning import ADVICE, Loads, spinner
-from amp.explore.standing import raised_at, standing
-from amp.ordering.placement import PAIR, Placement, arrangement, check_observers
-from amp.ordering.platforms import Platform
-from amp.ordering.sites import SiteMap
-from amp.port.cells import CellAccess, as_look
+from amp.explore.standing import raised_at
+from amp.explore.terms import (
+    LEFT,
+    STALLED,
+    WHY_NOT,
+    Bounds,
+    Choice,
+    Chooser,
+    Ending,
+    Exploration,
+    Finding,
+    Machine,
+    Nondeterministic,
+    Program,
+    side_name,
+)
+from amp.ordering.placement import arrangement
 from amp.port.doors import site_bytes
-from amp.port.port import CPU_NAMES, Port, cpu_name
 
-T = TypeVar("T")
-Program = Callable[[Port], object]
-Choice = tuple[int, int]  # (branch, the option's index or the value promised): the core's enum xp_branch
-
-# As the core says it in processes.
-STALLED: Final = "wait: every processor sleeps and no doorbell is under way"
-LEFT: Final = "wait: every other processor has retired"
-
-
-class Unlook(BaseException):
-    """A look of a poll cannot go on: it counts as one that was not made. Programs do not catch it."""
-
-
-class RunOver(BaseException):
-    """The run has ended. Programs do not catch it."""
-
-
-class Nondeterministic(AmpError):
-    """The program did something else when it was run again with the same values read: it cannot be explored."""
-
-    exit_status = 2
-
-
-class Ending(IntEnum):
-    """How a run ended: the core's enum xp_ending."""
-
-    COMPLETE = 0
-    STALL = 1
-    REDUNDANT = 2
-    MERGED = 3
-    FAILED = 4
-
-
-class Chooser(IntEnum):
-    """Who makes the choices: the core's enum xp_chooser; chooser.c says how."""
-
-    EXHAUSTIVE = 0
-    SC = 1
-    RANDOM = 2
-    PCT = 3
-    URW = 4
-    REPLAY = 5
-
-
-class ExploredPort(CellAccess, _bridge.ExploredPort):
-    """A CPU's accesses as events of the execution that is being built."""
-
-    def __init__(self, *_: Any) -> None:
-        self.looks = Looks()
-
-    def poll(self, look: Any, predicate: Any = None, /) -> Any:
-        """A look in vain is undone, and made again when something that it read has changed."""
-        look = as_look(self, look, predicate)
-        while True:
-            found = None
-            before = self.looks.before(look, self.look_place())
-            self.look_begin()
-            try:
-                found = look()
-            except (Unlook, RunOver):
-                undone = True
-            except BaseException:
-                if self.look_end(True):
-                    raise  # what it read stands: it is how the poll ended
-                continue
-            else:
-                undone = False
-            # Behind the exception: nothing that the look held is alive while others run.
-            if found is None:
-                self.looks.in_vain(look, self.look_path(), before)
-            before = None
-            if undone:
-                self.look_undone()
-            elif self.look_end(found is not None):
-                return found
-
-
-@dataclass(slots=True)
-class Broken:
-    """The rule that a program broke, and where it stood then. The core calls it."""
-
-    said: str | None = None
-
-    def __call__(self, rule: str) -> None:
-        self.said = f"{standing()}{rule}"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where an exploration gives up."""
-
-    executions: int = 1_000_000  # runs, also those cut short
-    seconds: float = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A violation and the choices that lead to it. `error` is what the program of CPU `cpu` raised."""
-
-    cpu: int
-    error: Violation
-    choices: tuple[Choice, ...]
-
-
-@dataclass(slots=True)
-class Exploration:
-    """What came of it. `bound` says which limit was reached; None: every execution was met, or a violation ended it."""
-
-    runs: int = 0
-    executions: int = 0
-    states: int = 0
-    merged: int = 0
-    redundant: int = 0
-    seconds: float = 0.0
-    bound: str | None = None
-    finding: Finding | None = None
-
-    @property
-    def verified(self) -> bool:
-        return self.bound is None and self.finding is None
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the programs run on: `memory` is (start, end) of the shared addresses, bytes, multiples of 8.
-
-    Raises UsageError for a placement that the platform's engines cannot show (placement.check_observers).
-    """
-
-    platform: Platform
-    sites: SiteMap
-    memory: tuple[int, int]
-    placement: Placement = PAIR
-
-    def __post_init__(self) -> None:
-        check_observers(self.platform, self.placement)
-
-
-@dataclass(slots=True)
-class _Parts:
-    """What the greenlets of an exploration work on. It does not hold them: they end when the explorer is gone."""
-
-    core: _bridge.Explorer
-    guard: Guard
-    looks: Looks = field(default_factory=Looks)
-    idle: list[bool] = field(default_factory=list)
-    profile: Callable[[FrameType, str, Any], object] | None = None
-    raised: tuple[int, BaseException] | None = None
-
-    def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
-        """A CPU: its part of every run, one after the other."""
-        core, idle = self.core, self.idle
-        while True:
-            idle[cpu] = True
-            hub.switch()
-            idle[cpu] = False
-            if self.profile is not None:
-                sys.setprofile(self.profile)
-            try:
-                _check_ran(program(port))
-                core.end(cpu)
-            except RunOver:
-                pass
-            except Refused:
-                core.fail(cpu)
-            except BaseException as error:  # also what would end the process: it ends the run
-                if self.raised is None:
-                    self.raised = (cpu, error)
-                core.fail(cpu)
+__all__ = [
+    "LEFT",
+    "STALLED",
+    "Bounds",
+    "Broken",
+    "Choice",
+    "Chooser",
+    "Ending",
+    "Exploration",
+    "ExploredPort",
+    "Explorer",
+    "Finding",
+    "Machine",
+    "Nondeterministic",
+    "Program",
+    "RunOver",
+    "Unlook",
+    "side_name",
+]
 
 
 @dataclass(slots=True)
@@ -229,7 +88,7 @@ class Explorer:
     core: _bridge.Explorer = field(init=False)
     _broken: Broken = field(init=False, default_factory=Broken)
     _bound: str | None = field(init=False, default=None)
-    _parts: _Parts = field(init=False)
+    _parts: Parts = field(init=False)
     _complete: list[tuple[tuple[Choice, ...], int]] = field(init=False, default_factory=list)
     _cpus: list[greenlet] = field(init=False)
     _ports: list[ExploredPort] = field(init=False)
@@ -254,7 +113,7 @@ class Explorer:
             return hub.switch() if getcurrent().parent is hub else False
 
         ports = self._ports = [self.door(self.core, cpu, sites, wait, numbers) for cpu in range(len(self.programs))]
-        self._parts = _Parts(self.core, Guard(lambda: _is_below(hub)), idle=[True for _ in self.programs])
+        self._parts = Parts(self.core, Guard(lambda: is_below(hub)), idle=[True for _ in self.programs])
         for port in ports:
             port.looks = self._parts.looks
         self._cpus = [greenlet(self._parts.serve, hub) for _ in self.programs]
@@ -402,7 +261,7 @@ class Explorer:
             self._run_profiled()
             stats = self.core.stats()
             if stats["error"] or int(stats["trail"]) != trail:
-                raise Nondeterministic(_WHY_NOT[errno.EPROTO][1])
+                raise Nondeterministic(WHY_NOT[errno.EPROTO][1])
 
     def replay(self, choices: Sequence[Choice]) -> Finding | None:
         """The run with these choices, and behind their end the newest values. Raises UsageError if they do not fit."""
@@ -453,7 +312,7 @@ class Explorer:
             raise UsageError(self._broken.said or "the program broke a rule")
         if error == -errno.E2BIG:
             raise UsageError(self._too_large())
-        kind, text = _WHY_NOT.get(-error, (UsageError, f"the exploration ended with error {-error}"))
+        kind, text = WHY_NOT.get(-error, (UsageError, f"the exploration ended with error {-error}"))
         raise kind(text)
 
     def _too_large(self) -> str:
@@ -466,7 +325,7 @@ class Explorer:
             self._parts.profile = None
             sys.setprofile(profile)
         cpu = spinner(self.core.events(), len(self.programs))
-        return _WHY_NOT[errno.E2BIG][1] if cpu is None else f"{loads.commonest(self._ports[cpu])}{ADVICE}"
+        return WHY_NOT[errno.E2BIG][1] if cpu is None else f"{loads.commonest(self._ports[cpu])}{ADVICE}"
 
     def _abandon(self) -> None:
         """A part goes on behind the end of its run, whatever is raised in it. Its greenlet cannot be ended."""
@@ -493,50 +352,4 @@ class Explorer:
             self._start_again()
 
 
-def _is_below(hub: greenlet) -> bool:
-    """Is it a part that runs, or a greenlet of its own?"""
-    running = getcurrent()
-    while running.parent is not None:
-        if running.parent is hub:
-            return True
-        running = running.parent
-    return False
-
-
-def _check_ran(result: object) -> None:
-    """Raises UsageError for what has not run yet."""
-    if isinstance(result, (GeneratorType, CoroutineType, AsyncGeneratorType)):
-        raise UsageError(f"a part is a {type(result).__name__} function: called, it does nothing")
-
-
 _ABANDONED: Final[list[greenlet]] = []
-
-# Why an exploration ended early, by the core's error; -EAGAIN begins anew, -EPERM is a rule that the program broke.
-_WHY_NOT: Final[Mapping[int, tuple[type[AmpError], str]]] = MappingProxyType(
-    {
-        errno.EPROTO: (
-            Nondeterministic,
-            "the program is not deterministic: run again with the same values read, it made other "
-            "accesses (does it keep something between runs, in a module or a class?)",
-        ),
-        errno.ESTALE: (
-            Nondeterministic,
-            "the program is not deterministic: it uses a value that it loaded in an earlier run",
-        ),
-        errno.EXDEV: (
-            UsageError,
-            "a processor's part uses a value that another one's loaded: they share nothing but the memory",
-        ),
-        errno.ENOTRECOVERABLE: (
-            UsageError,
-            "the program catches what ends its run (BaseException, or a bare except:) and goes on; it must let it pass",
-        ),
-        errno.E2BIG: (UsageError, "an execution is too large to explore: fewer messages, or a smaller payload"),
-        errno.ENOMEM: (UsageError, "the exploration is out of memory: fewer messages, or a smaller payload"),
-    }
-)
-
-
-def side_name(cpu: int, names: Sequence[str] = CPU_NAMES) -> str:
-    """`names` are the placement's, of a machine of more processors than two."""
-    return cpu_name(cpu, names)

@@ -15,10 +15,10 @@ TRIES: Final = 8  # an explorer learns which cells there are, and begins anew
 
 
 class LinedExploredPort(Keeping, ExploredPort):
-    """An ExploredPort that keeps lines; those of a look in vain are forgotten."""
+    """An ExploredPort that knows its caller's lines; those of a look in vain are forgotten."""
 
     def __init__(self, *given: Any) -> None:
-        Keeping.__init__(self)
+        Keeping.__init__(self, given[2], given[4])
         ExploredPort.__init__(self, *given)
         self._before = (0, 0, 0)
 

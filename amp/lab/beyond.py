@@ -11,10 +11,10 @@ from amp.explore.explorer import Finding as Found
 from amp.explore.lined import lines_along
 from amp.explore.schedule import Execution
 from amp.explore.story import story
+from amp.lab.explored_trace import traced
 from amp.lab.machine import Outcome
 from amp.lab.plan import Plan
 from amp.lab.run import Witness
-from amp.lab.traced import traced
 from amp.machine.config import Report
 from amp.ordering.placement import arrangement
 from amp.port.lines import KINDS, Place

@@ -50,7 +50,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class RunInOrder:
     """The execution. `finding` is what a part found, with its name; `bound` the bound that a part has reached."""
 
     plan: Plan
@@ -81,7 +81,7 @@ class Traced:
         return f"stopped after {self.bound}" if self.bound else "every part has ended"
 
 
-def trace_in_order(program: str, seed: int) -> Traced:
+def trace_in_order(program: str, seed: int) -> RunInOrder:
     """Run `program`, an ELF file's reference, once. Raises UsageError for any other."""
     plan = make_plan(program, platform=IN_ORDER)
     codes = [part.compiled for part in plan.program.parts]
@@ -99,10 +99,10 @@ def trace_in_order(program: str, seed: int) -> Traced:
     names = plan.program.part_names
     steps = _Steps(plan, parts, Execution.of(explorer.core.events()))
     finding = None if found is None else (names[found.cpu], str(found.error))
-    return Traced(plan, tuple(steps.all()), finding, explorer.bound if finding is None else None)
+    return RunInOrder(plan, tuple(steps.all()), finding, explorer.bound if finding is None else None)
 
 
-def as_data(traced: Traced) -> dict[str, Any]:
+def as_data(traced: RunInOrder) -> dict[str, Any]:
     """As one JSON object."""
     return {
         "command": "code run",

@@ -198,6 +198,8 @@ def _resolved(
     if config.mode is Mode.DIRECT:
         if program.fits is not None:
             raise UsageError(f"{program.name} is compiled code: it runs on the model, not on the bare region")
+        if any(site.is_place for site in program.sites):
+            raise UsageError(f"{program.name} has sites before lines: it runs on the model, not on the bare region")
         if platform is not None:
             raise UsageError("--platform has no meaning in direct mode: the platform is this machine")
         window = config.window or (DIRECT_WINDOW if program.exchange else 0)

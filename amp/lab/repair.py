@@ -1,30 +1,33 @@
-"""Where compiled code lacks a barrier: a search for the places, and for the weakest that will do there.
+"""Where a program lacks a barrier: a search for the places, and for the weakest that will do there.
 
 A violation's path gives the lines to try: a barrier may stand before each access to shared memory that the parts made
-on it. The strongest is put before all of them, and at all sites of the code; where the program then still breaks, the
-new path's lines come to them. What holds is made less, place by place and strength by strength, each step a whole
+on it. The strongest is put before all of them, and at all of the program's sites; where it then still breaks, the new
+path's lines come to them. What holds is made less, place by place and strength by strength, each step a whole
 exploration: so what is left is verified, as one program, and nothing of it can be left out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from amp.errors import AmpError
-from amp.explore.explorer import Bounds, Exploration
+from amp.errors import AmpError, UsageError
+from amp.explore.explorer import Bounds, Exploration, Explorer, Finding
+from amp.explore.lined import lines_along
 from amp.lab.plan import Plan, sites_for
 from amp.lab.search import Search, Strength
 from amp.lab.stopping import Stop, explore
 from amp.lab.strength import c11_name, needed, primitives, weakest
 from amp.lab.verify import explorer_of
+from amp.machine.config import Lines
 from amp.ordering.barriers import Orders, Primitive
 from amp.ordering.instructions import Barrier, Instruction
 from amp.ordering.sites import BEFORE, SITES_LIMIT, Site
-from amp.port.lines import LINES_LIMIT
+from amp.port.lines import line_name
 from amp.programs import load
+from amp.programs.program import Program
 from amp.report.matrix import Explored, Verdict
 from amp.report.repair import Remedy, Repair
 
@@ -38,8 +41,14 @@ class _Spent(AmpError):
 
 
 def is_possible(plan: Plan) -> bool:
-    """Is it a program whose sites the search can add to: an ELF file?"""
-    return plan.program.fits is not None and "?" in plan.program.reference
+    """Is it a program that the search can add sites to: an ELF file, or a class of a user's file?"""
+    program = plan.program
+    return program.with_places is not None and not program.shipped and bool(program.reference)
+
+
+def repair_compiled(plan: Plan, stop: Stop | None = None) -> Repair | None:
+    """What comes with every finding in compiled code, asked for or not; of other programs `amp sites` looks for it."""
+    return repair(plan, stop=stop) if plan.program.fits is not None else None
 
 
 def repair(plan: Plan, bounds: Bounds = BOUNDS, stop: Stop | None = None) -> Repair | None:
@@ -67,10 +76,11 @@ class _Repairing:
         """See `repair`."""
         plan = self.plan
         while True:
-            exploration = self._strongest(plan)
+            explorer, exploration = self._strongest(plan)
             if exploration.finding is None:
                 break
-            new = {name: stores for name, stores in self._path(plan).items() if name not in self.lines}
+            path = _path(plan, explorer, exploration.finding)
+            new = {name: stores for name, stores in path.items() if name not in self.lines}
             if not new or len(self.lines) + len(new) + len(plan.program.sites) > SITES_LIMIT:
                 return self.none("no barrier at any line of its path repairs it, nor all of them together")
             self.lines |= new
@@ -81,18 +91,16 @@ class _Repairing:
             return self.none(f"not known: with the strongest barrier everywhere, stopped after {exploration.bound}")
         return self._least(plan)
 
-    def _strongest(self, plan: Plan) -> Exploration:
+    def _strongest(self, plan: Plan) -> tuple[Explorer, Exploration]:
         """With the strongest barrier at every site; as built before any line is to be tried."""
         if self.lines:
             at: dict[Site, Barrier] = dict.fromkeys(_open_sites(plan), Primitive.MB)
             plan = replace(plan, sites=plan.sites.put(at))
         explorer = explorer_of(plan)
-        for function in _functions(plan):
-            function.engine.core.keep(LINES_LIMIT, 0)
         exploration = explore(explorer, self.bounds, self.stop)
         self.first.append(exploration)
         self._check()
-        return exploration
+        return explorer, exploration
 
     def _search(self, plan: Plan) -> Search:
         """The explorations of a plan, as long as there is something left for them."""
@@ -111,18 +119,6 @@ class _Repairing:
 
     def _known(self) -> list[Explored]:
         return [each for search in self.searches for each in search.known.values()]
-
-    @staticmethod
-    def _path(plan: Plan) -> dict[str, bool]:
-        """The lines of the accesses of the run just made, by address: does the line store?"""
-        found: dict[str, bool] = {}
-        for function in _functions(plan):
-            loads, stores, _ = ([pc for pc, *_ in kind] for kind in function.engine.core.places())
-            for address in sorted({*loads, *stores}):
-                name = function.place_at(address)
-                if name is not None:
-                    found[name] = found.get(name, False) or address in stores
-        return found
 
     # --- as little as will do
 
@@ -178,9 +174,39 @@ class _Repairing:
         return Repair((), reason, str(self.plan.platform_name), len(self.lines), explorations, self.runs)
 
 
-def _functions(plan: Plan) -> list[Any]:
-    """The compiled functions of the parts (amp.code.code.Function)."""
-    return [function for part in plan.program.parts if (function := part.compiled) is not None]
+def _path(plan: Plan, explorer: Explorer, finding: Finding) -> dict[str, bool]:
+    """The lines of the accesses that lead to the finding, those of each part in their order: does the line store?"""
+    found: dict[str, bool] = {}
+    kept = lines_along(explorer, finding)
+    for part, lines in zip(plan.program.parts, kept, strict=False):
+        for name, stores in _compiled_path(part.compiled) if part.compiled is not None else _python_path(lines):
+            found[name] = found.get(name, False) or stores
+    return {name: stores for name, stores in found.items() if _can_stand(plan.program, name)}
+
+
+def _compiled_path(function: Any) -> Iterator[tuple[str, bool]]:
+    """Of a part of compiled code (amp.code.code.Function), in the run just made."""
+    loads, stores, _ = ([pc for pc, *_ in kind] for kind in function.engine.core.places())
+    for address in sorted({*loads, *stores}):
+        name = function.place_at(address)
+        if name is not None:
+            yield name, address in stores
+
+
+def _python_path(lines: Lines) -> Iterator[tuple[str, bool]]:
+    loads, stores = ({lines.place(kind, n) for n in range(len(getattr(lines, kind)))} for kind in ("loads", "stores"))
+    for place in sorted(filter(None, loads | stores)):
+        yield line_name(place), place in stores
+
+
+def _can_stand(program: Program, line: str) -> bool:
+    """Can a site stand before it? Not before a line of amp's, or of an installed package."""
+    assert program.with_places is not None, program
+    try:
+        program.with_places([line])
+    except UsageError:
+        return False
+    return True
 
 
 def _open_sites(plan: Plan) -> Iterable[Site]:
@@ -189,14 +215,17 @@ def _open_sites(plan: Plan) -> Iterable[Site]:
 
 def _with_places(plan: Plan, lines: Iterable[str]) -> Plan:
     """The plan with a site before each of these lines."""
-    asked = plan.program.reference
-    new = [each for each in lines if f"&before={each}&" not in f"{asked}&"]
-    program = load("&".join([asked, *(f"before={each}" for each in new)]))
-    shown = "&".join([plan.shown, *(f"before={each}" for each in new)])
+    new = [f"before={each}" for each in lines if BEFORE + each not in plan.program.sites.names]
+    program = load(_with_words(plan.program.reference, new))
+    shown = _with_words(plan.shown, new)
     config = plan.with_config(program=program.reference).config
     return replace(
         plan, program=program, shown=shown, config=config, sites=sites_for(program, plan.barriers, plan.weaken)
     )
+
+
+def _with_words(reference: str, words: Sequence[str]) -> str:
+    return "&".join([reference, *words]) if "?" in reference or not words else f"{reference}?{'&'.join(words)}"
 
 
 def _where(site: Site) -> str:
@@ -207,7 +236,7 @@ def _where(site: Site) -> str:
 
 def _remedy(search: Search, site: Site, barrier: Strength, needs: Orders) -> Remedy:
     assert isinstance(barrier, Primitive | Instruction), barrier
-    _, _, inside = site.orders.rpartition(" in ")
+    inside = site.orders.rpartition(" in ")[2] if site.built else ""
     linux, stood = primitives(search, site, needs), search.plan.sites[site]
     shown = barrier.name if isinstance(barrier, Instruction) else search.named(site, barrier)
     return Remedy(

@@ -27,7 +27,7 @@ from amp.ordering.placement import Orders2, arrangement
 from amp.ordering.platforms import Platform, Side
 from amp.ordering.sites import Site, SiteMap, label_at, parse_weaken
 from amp.report.history import History
-from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Row, Trial, Verdict
+from amp.report.matrix import Assignment, Counterexample, Explored, MatrixCell, Row, Trial, Verdict
 from amp.report.words import Words
 
 CLASSES: Final = tuple(BarrierClass)  # weakest first
@@ -197,13 +197,19 @@ class Search:
         return None
 
     def _reached_sites(self) -> frozenset[int]:
-        """The places, in a key, of those that the exploration just made has come to; all where nobody knows."""
-        compiled = [part.compiled for part in self.plan.program.parts]
-        if None in compiled:
-            return frozenset(range(len(self.plan.program.stood_at)))
-        numbers = frozenset[int]().union(*(function.reached() for function in compiled if function is not None))
+        """The places, in a key, of those that the exploration just made has come to.
+
+        Of sites in Python nobody knows: they count as reached.
+        """
+        compiled = [function for part in self.plan.program.parts if (function := part.compiled) is not None]
+        reached = frozenset[int]().union(*(function.reached() for function in compiled))
+        known = {number for function in compiled for number in (*function.sites.values(), *function.ahead.values())}
         number = self.plan.program.sites.number
-        return frozenset(place for place, site in enumerate(self.plan.program.stood_at) if number(site) in numbers)
+        return frozenset(
+            place
+            for place, site in enumerate(self.plan.program.stood_at)
+            if number(site) in reached or not site.built or number(site) not in known
+        )
 
     def counterexample(self, classes: Mapping[Site, BarrierClass], *, replayed: bool) -> Counterexample:
         """The smallest one of a broken assignment; run in processes if `replayed`, and if those can show it."""
@@ -256,7 +262,7 @@ class Search:
             primitive = self.primitive(site, each)
             same = first.setdefault(self.orders(site, primitive), each)
             explored = self.explored({site: each})
-            cells.append(Cell(each, self.named(site, primitive), explored, None if same is each else same, None))
+            cells.append(MatrixCell(each, self.named(site, primitive), explored, None if same is each else same, None))
         why = unjudged(self.plan, site)
         coded, least = self.named(site, self.plan.sites[site]), self.least(site)
         row = Row(site, coded, tuple(cells), None, why is None, least)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Final
+from typing import Any
 
 from amp.errors import UsageError
 from amp.explore.explorer import Bounds, Exploration, Explorer, Finding
@@ -25,13 +25,13 @@ from amp.lab.verify import (
     fewest_messages,
     shown,
 )
+from amp.lists import ALL, chosen
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.placement import check_observers
 from amp.ordering.platforms import PLATFORMS, Platform
 from amp.programs import load
 from amp.programs.program import Program
 
-ALL: Final = "all"
 Platforms = str | Platform | Sequence[str | Platform] | None
 CellDone = Callable[[int, int], None]  # (cells done, of how many)
 Found = tuple[Plan, Explorer, Finding, str]
@@ -59,17 +59,12 @@ class Table:
         return {"verified": 0, "violation": 1, "inconclusive": 3}[self.status]
 
 
-def choices(text: str | Sequence[str] | None, every: Sequence[str], default: str) -> tuple[str, ...]:
-    """What an option that takes a list asks for: "all", or names with commas between, each once, in their order."""
-    if text is None:
-        return (default,)
-    given = text.split(",") if isinstance(text, str) else text
-    names = [name.strip() for name in given if name.strip()]
-    if ALL in names:
-        return tuple(every)
+def choices(given: Any, every: Iterable[str], default: str) -> tuple[Any, ...]:
+    """What an option that takes a list asks for (amp.lists); the default without any. Raises UsageError for none."""
+    names = chosen(default if given is None else given, lambda: every)
     if not names:
         raise UsageError("an empty list, expected names with commas between, or all")
-    return tuple(dict.fromkeys(names))
+    return names
 
 
 def plans_of(
@@ -83,12 +78,10 @@ def plans_of(
 
     That compiled code does not fit one of several platforms is found when they are explored.
     """
-    where: list[str | Platform] = []
-    for each in [platforms] if platforms is None or isinstance(platforms, str | Platform) else platforms:
-        where += [each] if isinstance(each, Platform) else choices(each, tuple(PLATFORMS), PLATFORM)
-    known = load(program) if isinstance(program, str) and (barriers is None or barriers == "all") else program
+    where = choices(platforms, PLATFORMS, PLATFORM)
+    known = load(program) if isinstance(program, str) and (barriers is None or barriers == ALL) else program
     default = (known.barriers if isinstance(known, Program) else "") or BARRIERS
-    classes = choices(barriers, tuple(each.value for each in BarrierClass), default)
+    classes = choices(barriers, [each.value for each in BarrierClass], default)
     several = len(where) > 1
     return [
         make_plan(program, platform=name, barriers=each, fitted=not several, **asked)

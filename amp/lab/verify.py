@@ -12,8 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from amp.errors import AmpError, Stall, UsageError
-from amp.explore.explorer import Bounds, Chooser, Exploration, Explorer, Finding, Machine, Program
+from amp.explore.explorer import (
+    Bounds,
+    Chooser,
+    Exploration,
+    ExploredPort,
+    Explorer,
+    Finding,
+    Machine,
+    Program,
+)
 from amp.explore.follow import follow
+from amp.explore.lined import LinedExploredPort
 from amp.explore.schedule import Execution
 from amp.explore.shrink import Shrunk, shrink, told
 from amp.lab.beyond import unrepeated
@@ -26,6 +36,7 @@ from amp.lab.run import witness as explained_witness
 from amp.lab.stopping import Progress, Stop, explore, stoppable
 from amp.machine.config import RunConfig, Tally
 from amp.machine.script import Script
+from amp.port.lines import stands_ahead
 from amp.programs.program import Code
 from amp.report.counts import count_of, processes
 
@@ -97,7 +108,9 @@ def explorer_of(plan: Plan) -> Explorer:
     codes = [part.load() for part in program.parts]
     classes = [code.of_class for code in codes if hasattr(code, "of_class")]
     hazards = all(getattr(code, "hazards", False) for code in codes)
-    return Explorer(machine, [_part(code, plan.config) for code in codes], classes=classes, hazards=hazards)
+    door = LinedExploredPort if stands_ahead(plan.sites) else ExploredPort
+    parts = [_part(code, plan.config) for code in codes]
+    return Explorer(machine, parts, classes=classes, door=door, hazards=hazards)
 
 
 def _part(code: Code, config: RunConfig) -> Program:
@@ -209,7 +222,7 @@ def fewest_messages(
 
 def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str, stop: Stop | None = None) -> Counterexample:
     """The finding made small, shown in processes, and with what repairs the program."""
-    from amp.lab.repair import repair  # noqa: PLC0415  (it explores, by what is here)
+    from amp.lab.repair import repair_compiled  # noqa: PLC0415  (it explores, by what is here)
 
     shrunk = told(finding, Execution.of(explorer.core.events()))
     try:
@@ -219,7 +232,7 @@ def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str, stop: 
         witness = replay(plan, shrunk)
     except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
         witness = unrepeated(plan, explorer, shrunk.finding, " ".join(str(error).split()))
-    return Counterexample(plan, shrunk, witness.repaired(repair(plan, stop=stop)), smaller)
+    return Counterexample(plan, shrunk, witness.repaired(repair_compiled(plan, stop)), smaller)
 
 
 def retold(plan: Plan, found: Witness) -> Witness:
@@ -322,6 +335,17 @@ def counterexample_data(found: Counterexample) -> dict[str, Any]:
         "not_repeated": found.witness.not_repeated or None,
         "finding": finding_data(found.plan, found.witness),
     }
+
+
+def search_command(found: Counterexample) -> str | None:
+    """The command that looks for a repair, where nobody has and no site is to blame; None where none can."""
+    from amp.lab.repair import is_possible  # noqa: PLC0415
+
+    told = found.witness.explanation
+    nothing_to_order = told is not None and (told.site is not None or told.sequential)
+    if found.witness.repair is not None or nothing_to_order or not is_possible(found.plan):
+        return None
+    return found.plan.verify_command().replace("amp verify", "amp sites", 1)
 
 
 def smallness(found: Counterexample) -> list[str]:

@@ -21,7 +21,7 @@ from amp.errors import AmpError, UsageError
 from amp.files import open_regular, read_whole
 from amp.lab.machine import Machine, Outcome
 from amp.lab.plan import Plan, sites_for
-from amp.lab.repair import repair
+from amp.lab.repair import repair_compiled
 from amp.lab.run import Witness, check_ended, explain, trace_of
 from amp.lab.verify import retold
 from amp.machine.config import Lines, Mode, Report, RunConfig
@@ -30,7 +30,7 @@ from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform, Side
 from amp.programs import SHIPPED
 from amp.programs import load as load_program
-from amp.programs.loader import digest_of
+from amp.programs.loader import digest_of, is_compiled
 from amp.programs.program import Program
 from amp.report.history import History
 from amp.report.places import place
@@ -130,7 +130,7 @@ def load(path: str, program: str | None = None) -> tuple[Plan, Witness]:
     `program` says where its program is now, if not where it was.
     """
     plan, found, _ = _opened(path, program)
-    return plan, (retold(plan, found) if found.not_repeated else found).repaired(repair(plan))
+    return plan, (retold(plan, found) if found.not_repeated else found).repaired(repair_compiled(plan))
 
 
 def replay(path: str, program: str | None = None, *, stale: bool = False) -> tuple[Plan, Witness, Outcome, bool]:
@@ -252,14 +252,17 @@ def _program(config: RunConfig, moved_to: str | None, *, stale: bool) -> Program
     A user's file is compared before it is imported: a witness by somebody else runs nothing that it is not of.
     """
     then, asked = config.program_sha256, moved_to or config.program
-    if "?" in config.program:
+    if is_compiled(config.program):
         return _compiled(config, asked, stale=stale)
+    before = config.program.partition("?")[1:]  # the sites before its lines
+    asked = asked if "?" in asked else "".join((asked, *before))
     if stale:
         raise UsageError(
             "--stale is for compiled code: another Python program is not imported to find out what it does"
         )
     if then:
-        path = asked.rpartition(":")[0] if ":" in asked else asked
+        file = asked.partition("?")[0]
+        path = file.rpartition(":")[0] if ":" in file else file
         try:
             now = digest_of(path)
         except UsageError as error:
@@ -270,10 +273,16 @@ def _program(config: RunConfig, moved_to: str | None, *, stale: bool) -> Program
     elif asked not in tuple(SHIPPED):  # whatever else has no digest is not imported to find out what it is
         raise UsageError(f"program is {asked!r:.80}, expected {', '.join(SHIPPED)} where it has no sha256")
     program = load_program(asked)
-    ran = config.program.rpartition(":")[2]
-    if program.reference.rpartition(":")[2] != ran or bool(then) != (program.source is not None):
+    ran = _name_in_file(config.program)
+    if _name_in_file(program.reference) != ran or bool(then) != (program.source is not None):
         raise UsageError(f"program {program.reference} is not the one that ran, {ran:.80}")
     return program
+
+
+def _name_in_file(reference: str) -> str:
+    """A program's name in its file, with the sites before lines."""
+    head, *before = reference.partition("?")
+    return "".join((head.rpartition(":")[2], *before))
 
 
 def _compiled(config: RunConfig, asked: str, *, stale: bool) -> Program:

@@ -35,6 +35,7 @@ _OUTCOMES: tuple[tuple[type[AmpError], str], ...] = (
     (PeerDied, "lost"),
     (AmpError, "error"),
 )
+_FAILED = ("violation", "error")  # nobody waits for what such a part would have written
 
 
 def serve(arguments: list[str]) -> int:
@@ -80,6 +81,8 @@ def _run(region: Region, cpu: int, config: RunConfig) -> Report:
         port = _open(region, cpu, config, program)
         finding = _finding(lambda: code(port, config, tally))
         lines = getattr(port, "lines", None)
+        if finding.outcome in _FAILED and isinstance(port, ModelledPort):
+            port.fail()
         if finding.outcome != "lost":
             port.retire()
     except PeerDied as error:
@@ -114,20 +117,21 @@ def _check_same(program: Program, config: RunConfig) -> None:
 
 
 def _open(region: Region, cpu: int, config: RunConfig, program: Program) -> Port:
-    opened = _door(config, len(program.parts))(region, cpu, site_map(config.sites, program.sites))
+    sites = site_map(config.sites, program.sites)
+    opened = _door(config, sites, len(program.parts))(region, cpu, sites)
     # A waiter that spins on the only CPU keeps from running what it waits for.
     opened.set_spin_ns(config.spin_ns if len(os.sched_getaffinity(os.getppid())) > 1 else 0)
     return opened
 
 
-def _door(config: RunConfig, cpus: int) -> Callable[[Region, int, SiteMap], ModelledPort | DirectPort]:
+def _door(config: RunConfig, sites: SiteMap, cpus: int) -> Callable[[Region, int, SiteMap], ModelledPort | DirectPort]:
     if config.mode is Mode.DIRECT:
         return partial(open_direct, cpus=cpus)
-    if not config.lines:
+    if not config.lines and not any(site.is_place for site in sites):
         return open_modelled
-    from amp.port.lines import LinedPort  # noqa: PLC0415  (few runs are asked for their lines)
+    from amp.port.lines import LinedPort, stands_ahead  # noqa: PLC0415  (few runs are asked for their lines)
 
-    return partial(open_modelled, door=LinedPort)
+    return partial(open_modelled, door=LinedPort) if config.lines or stands_ahead(sites) else open_modelled
 
 
 def _finding(program: Callable[[], None]) -> Report:

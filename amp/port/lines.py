@@ -1,17 +1,25 @@
-"""Where in a program its accesses stand: a port that keeps, access by access, the caller's file and line.
+"""Where in a program its accesses stand: a port that knows its caller's file and line.
 
-Loads, stores and barriers are counted as schedules and traces do (amp.machine.script): a kick is a store, an atomic is
-a load and, if it stores, a store. Lines of the product's own ports do not count: the line that called them does.
+It keeps them, access by access. Loads, stores and barriers are counted as schedules and traces do (amp.machine.script):
+a kick is a store, an atomic is a load and, if it stores, a store. Lines of the product's own ports do not count: the
+line that called them does.
+
+It also stands at the sites before lines (`before:handover.py:12`), each time that such a line makes its first access. A
+poll is one line: its looks, made as often as it takes, are behind the site.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias
 
 from amp.machine.config import LINE_BITS, Instructions, Lines
+from amp.ordering.barriers import Primitive
+from amp.ordering.sites import BEFORE, Site, SiteMap
 from amp.port.doors import ModelledPort
 
 Place: TypeAlias = tuple[str, int]  # (path, line); line 0 where there is none
@@ -28,10 +36,42 @@ def place_text(place: Place) -> str:
     return f"{Path(path).name}:{line}" if line else path
 
 
-class Keeping:
-    """What a port keeps, whose methods `keeping` has made. `lines` gives it."""
+def line_word(text: str) -> str:
+    """A line's text in the characters of a site's name, as many as one may have: the last."""
+    name = re.sub(r"[^\w.:+@-]", "_", text, flags=re.ASCII)
+    return (name if name[0].isalpha() or name[0] == "_" else f"_{name}")[-64 + len(BEFORE) :]
 
-    def __init__(self, *_: Any) -> None:
+
+def line_name(place: Place) -> str:
+    """What `before=` calls a line of Python: "handover.py:12"."""
+    return line_word(place_text(place))
+
+
+def of_line(site: Site) -> bool:
+    """Is it a place before a line of Python, at which a port has to stand by itself? Compiled code has its own."""
+    return site.is_place and not site.isas
+
+
+def stands_ahead(sites: SiteMap) -> bool:
+    """Has a run something to do before a line of Python?"""
+    return any(of_line(site) and barrier is not Primitive.AS_BUILT for site, barrier in sites.items())
+
+
+class Keeping:
+    """What a port keeps, whose methods `keeping` has made. `lines` gives it.
+
+    The last of what a port is made of are the barriers at its sites (doors.site_bytes), anything, and their numbers.
+    """
+
+    def __init__(self, standing: bytes, numbers: Mapping[Site, int]) -> None:
+        self._ahead = {
+            site.name.removeprefix(BEFORE): number
+            for site, number in numbers.items()
+            if of_line(site) and standing[number] != Primitive.AS_BUILT
+        }
+        self._known: dict[Place, int] = {}  # the site before a line, 0 if there is none
+        self._stood: tuple[CodeType, int, int] | None = None  # the last access's line, and how far in its code it was
+        self._looks = False
         self._files: dict[str, int] = {}
         self._loads: list[int] = []
         self._stores: list[int] = []
@@ -48,6 +88,10 @@ class Keeping:
             code=self._code,
         )
 
+    def begin(self) -> None:
+        """A run begins: nothing goes on from the one before."""
+        self._stood, self._looks = None, False
+
     def forget(self, loads: int, stores: int, barriers: int) -> None:
         """All but the first so many."""
         del self._loads[loads:], self._stores[stores:], self._barriers[barriers:]
@@ -60,10 +104,42 @@ class Keeping:
                 _keep(kept, self._place(path, line))
 
     def _here(self) -> int:
+        """The caller's line; what is to be done before it is done."""
         frame = sys._getframe(2)
         while frame.f_code.co_filename.startswith(_PORTS) and frame.f_back is not None:
             frame = frame.f_back
+        if self._ahead and not self._looks:
+            self._stand_ahead(frame)
         return self._place(frame.f_code.co_filename, frame.f_lineno)
+
+    def _stand_ahead(self, frame: FrameType) -> None:
+        """Stand at the site before the frame's line, unless the line has made an access before and only goes on."""
+        place = frame.f_code.co_filename, frame.f_lineno
+        site = self._known.get(place)
+        if site is None:
+            site = self._known[place] = self._ahead.get(line_name(place), 0)
+        stood, self._stood = self._stood, (frame.f_code, frame.f_lineno, frame.f_lasti)
+        goes_on = stood is not None and stood[:2] == self._stood[:2] and stood[2] < frame.f_lasti
+        if site and not goes_on:
+            self._stand(site)
+
+    def _stand(self, site: int) -> None:
+        """At the site of that number."""
+        looks, self._looks = self._looks, True  # the barrier is no access of the line
+        try:
+            self.barrier(site)  # type: ignore[attr-defined]  # the door's
+        finally:
+            self._looks = looks
+
+    def poll(self, look: Any, predicate: Any = None, /) -> Any:
+        """The door's, behind the site before its line."""
+        if self._ahead:
+            self._here()
+        looks, self._looks = self._looks, True
+        try:
+            return super().poll(look, predicate)  # type: ignore[misc]
+        finally:
+            self._looks = looks
 
     def _place(self, path: str, line: int) -> int:
         number = self._files.setdefault(path, len(self._files))
@@ -115,7 +191,10 @@ def keeping(door: type) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 class LinedPort(Keeping, ModelledPort):
-    """A ModelledPort that keeps lines."""
+    """A ModelledPort that knows its caller's lines."""
+
+    def __init__(self, *given: Any) -> None:
+        Keeping.__init__(self, given[3], given[4])
 
 
 for _name, _method in keeping(ModelledPort):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction, signature
 from pathlib import Path
 from types import CodeType, MappingProxyType
@@ -86,42 +86,63 @@ def program(
             has = ", ".join(names)
             raise UsageError(f"program {cls.__name__}: apart names {min(unknown)!r:.80}, its parts are {has}")
         chosen = sites if isinstance(sites, Sites) else Sites(sites)
-        built, more = _compiled(cls, names, chosen)
         known = {key: size if isinstance(size, Size) else Size(size) for key, size in sizes.items()}
         places = _places(layout, known)
-        found = Program(
-            name=name or cls.__name__,
-            summary=summary or next(iter((cls.__doc__ or "").strip().splitlines()), ""),
-            parts=tuple(Part(each, _side(each), _code(cls, each, places, known), each in alone) for each in names),
-            memory=places,
-            sites=built,
-            violations=violations,
-            symptoms=symptoms,
-            idle=idle,
-            sizes=MappingProxyType(known),
-            source=_source(cls),
-            **({"policies": LINUX if chosen is SITES else MappingProxyType({})} | more),
-        )
         for size in known:
             if hasattr(cls, size):
                 raise UsageError(f"program {cls.__name__}: size {size} is also an attribute of the class")
-        return found
+
+        def made(before: Sequence[str]) -> Program:
+            all_sites, compiled, more = _sited(cls, names, chosen, before)
+            return Program(
+                name=name or cls.__name__,
+                summary=summary or next(iter((cls.__doc__ or "").strip().splitlines()), ""),
+                parts=tuple(
+                    Part(each, _side(each), _code(cls, each, places, known, compiled.get(each)), each in alone)
+                    for each in names
+                ),
+                memory=places,
+                sites=all_sites,
+                violations=violations,
+                symptoms=symptoms,
+                idle=idle,
+                sizes=MappingProxyType(known),
+                source=_source(cls),
+                with_places=made,
+                **({"policies": LINUX if chosen is SITES else MappingProxyType({})} | more),
+            )
+
+        return made(())
 
     return decorate
 
 
-def _compiled(cls: type, names: list[str], sites: Sites) -> tuple[Sites, dict[str, Any]]:
-    """The sites with those of compiled parts, and what else a program with such parts has."""
-    parts: dict[str, Any] = {each: getattr(cls, each) for each in names}
-    parts = {each: part for each, part in parts.items() if getattr(part, "is_compiled", False)}
+def _sited(
+    cls: type, names: list[str], sites: Sites, before: Sequence[str]
+) -> tuple[Sites, Mapping[str, Any], dict[str, Any]]:
+    """The sites with those of compiled parts and `before` these lines; those parts, and what else a program with such
+    has.
+
+    Each program has compiled parts of its own: they know its sites by their numbers.
+    """
+    from amp.programs.places import IS_PYTHON, place_sites  # noqa: PLC0415  (few programs have any)
+
+    inside = [each for each in before if IS_PYTHON.fullmatch(each)]
+    if inside:
+        sites = Sites([*sites, *place_sites(cls, {each: _side(each) for each in names}, inside)])
+    given: dict[str, Any] = {each: getattr(cls, each) for each in names}
+    parts = {each: part.again() for each, part in given.items() if getattr(part, "is_compiled", False)}
+    ahead = [each for each in before if each not in inside]
     if not parts:
-        return sites, {}
+        if ahead:
+            raise UsageError(f"program {cls.__name__}: {ahead[0]!r:.80} is no line of Python, FILE.py:LINE")
+        return sites, parts, {}
     from amp.code import program as code  # noqa: PLC0415  (who has no compiled code loads none of it)
     from amp.code.sites import sites_of  # noqa: PLC0415
 
-    both = sites_of(parts, own=sites)
+    both = sites_of(parts, ahead, own=sites)
     policies = MappingProxyType({code.AS_BUILT: code.as_built(both)})
-    return both, {"policies": policies, "barriers": code.AS_BUILT, "fits": code.fits(parts)}
+    return both, parts, {"policies": policies, "barriers": code.AS_BUILT, "fits": code.fits(parts)}
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -241,16 +262,20 @@ def _value(config: RunConfig, name: str) -> int:
 
 
 def _code(
-    cls: type, name: str, places: Callable[[RunConfig], Placed], sizes: Mapping[str, Size]
+    cls: type, name: str, places: Callable[[RunConfig], Placed], sizes: Mapping[str, Size], compiled: Any
 ) -> Callable[[Port, RunConfig, Tally], None]:
+    """The part as a process runs it; `compiled` is the function of an ELF file that it is, None of Python's."""
+
     def run(port: Port, config: RunConfig, _tally: Tally) -> None:
         try:
             if isinstance(port, Polling):
                 port.limits_end = True
+            if (begin := getattr(port, "begin", None)) is not None:  # of a port that knows its caller's lines
+                begin()
             part: Any = cls()
             for size in sizes:
                 setattr(part, size, _value(config, size))
-            getattr(part, name)(port, places(config).at)
+            (compiled or getattr(part, name))(port, places(config).at)
         except AssertionError as error:
             raise FailedCheck.of(error, skip=_OURS) from error
         except (Stall, PeerFinished) as error:  # who waits when all others have ended has stalled
@@ -264,5 +289,6 @@ def _code(
 
     run.__module__, run.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
     vars(run)["of_class"] = cls  # what it may keep between runs is looked for there
-    vars(run)["hazards"] = getattr(getattr(cls, name), "hazards", False) is True
+    if compiled is not None:
+        vars(run).update(hazards=compiled.hazards, compiled=compiled)
     return run

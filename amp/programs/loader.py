@@ -6,6 +6,9 @@
     package.module:NAME       of an installed module
     ring.elf?host=send&...    compiled code: amp.code.program says what may stand there
 
+Behind a program in Python, `?before=handover.py:12` makes a site before that line, where nothing stands as written;
+of compiled parts also `before=ring.c:77`.
+
 A user's file is read from its path, never found by way of the current folder. What it imports from its own folder is
 found there, behind everything that is installed: nothing in that folder stands in for a module of Python's own or of
 amp's. Its `assert`s are kept, also under `python -O`: they are what it checks.
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from dataclasses import replace
@@ -32,6 +36,7 @@ from amp.users import is_users
 
 FILE_LIMIT_BYTES: Final = 1 << 22
 KEEPS_ASSERTS: Final = "__amp_keeps_asserts__"  # in a module that was compiled here
+_IN_PYTHON: Final = re.compile(r".+\.py(?::\w+)?|[\w.]+:\w+")  # a file, or one of its programs; a module's
 _NOT_BUILT: Final = (".c", ".s", ".S", ".o")  # what amp code build takes
 _loaded: dict[tuple[str, str], ModuleType] = {}  # by path and sha256
 
@@ -40,10 +45,12 @@ def load(reference: str) -> Program:
     """The program that `reference` names. Raises UsageError that says what is wrong with it, with file and line."""
     if reference in SHIPPED:
         return SHIPPED[reference]
-    if "?" in reference:
+    if is_compiled(reference):
         from amp.code.program import load as load_code  # noqa: PLC0415  (few have any)
 
         return load_code(reference)
+    if "?" in reference:
+        return _with_places(*reference.split("?", 1))
     place, colon, name = reference.rpartition(":")
     if not colon:
         place, name = reference, ""
@@ -64,6 +71,25 @@ def load(reference: str) -> Program:
     raise UsageError(
         f"program {reference!r:.80} is unknown{hint} (known: {', '.join(SHIPPED)}; or a file, path/name.py:NAME)"
     )
+
+
+def is_compiled(reference: str) -> bool:
+    """Is it an ELF file's, and no program's in Python?"""
+    head, question, _ = reference.partition("?")
+    return bool(question) and not (_IN_PYTHON.fullmatch(head) or head in SHIPPED)
+
+
+def _with_places(head: str, query: str) -> Program:
+    """The program with a site before each of the lines that the query names. Raises UsageError."""
+    words = [word.partition("=") for word in query.split("&")]
+    for name, equals, line in words:
+        if name != "before" or not line:
+            raise UsageError(f"{head}: {name + equals + line!r:.80} says nothing of a program in Python (before=LINE)")
+    found = load(head)
+    if found.with_places is None or found.source is None:
+        raise UsageError(f"{head}: no site can be before a line of it: it is no class of a user's (@amp.program)")
+    source = Source(found.source.path, f"{found.source.name}?{query}", found.source.sha256)
+    return replace(found.with_places([line for _, _, line in words]), source=source)
 
 
 def digest_of(path: str) -> str:

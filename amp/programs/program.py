@@ -9,7 +9,7 @@ functions run in processes of their own and in an explorer.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -155,7 +155,9 @@ class Program:
     option of RunConfig, and is too large to be explored; a `bare` one is given the region and no port. `barriers` are
     those that it has unless a user wants others ("": as any program). `fits` says in words what a platform makes of the
     barriers in compiled code, and raises UsageError where it can make nothing of them. `source` is the file that it is
-    from; None for a shipped one, and for one that no other process can find.
+    from; None for a shipped one, and for one that no other process can find. `with_places` makes the same program with
+    a site before each of these lines, where nothing stands as built; it raises UsageError for a line that makes no
+    access (None: a program that cannot be added to).
     """
 
     name: str
@@ -178,6 +180,7 @@ class Program:
     fits: Callable[[Platform], str] | None = None
     shipped: bool = False
     source: Source | None = None
+    with_places: Callable[[Sequence[str]], Program] | None = None
 
     def __post_init__(self) -> None:
         names = [part.name for part in self.parts]

@@ -57,7 +57,7 @@ class Counterexample:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """One site with the barrier of one class, all others as coded.
 
     `barrier` is what stands there, with its instruction. `same_as` is the weakest class that gives the same orders
@@ -82,17 +82,17 @@ class Row:
 
     site: Site
     coded: str
-    cells: tuple[Cell, ...]
+    cells: tuple[MatrixCell, ...]
     note: str | None
     judged: bool = True
     least: BarrierClass = BarrierClass.NONE
 
     @property
-    def weakest(self) -> Cell | None:
+    def weakest(self) -> MatrixCell | None:
         """The cell of the weakest class that holds, of `least` and those above it."""
         return next((cell for cell in self._sensible() if cell.explored.verdict is Verdict.HOLDS), None)
 
-    def _sensible(self) -> tuple[Cell, ...]:
+    def _sensible(self) -> tuple[MatrixCell, ...]:
         return self.cells[list(BarrierClass).index(self.least) :]
 
     @property
@@ -105,11 +105,11 @@ class Row:
         )
 
     @property
-    def decisive(self) -> Cell | None:
+    def decisive(self) -> MatrixCell | None:
         """The strongest broken one below the weakest that holds: it shows that this class is needed."""
         return next((cell for cell in reversed(self._below()) if cell.explored.verdict is Verdict.BROKEN), None)
 
-    def _below(self) -> tuple[Cell, ...]:
+    def _below(self) -> tuple[MatrixCell, ...]:
         cells = self._sensible()
         return cells if self.weakest is None else cells[: cells.index(self.weakest)]
 
@@ -122,7 +122,7 @@ class Row:
             return "?" if any(cell.explored.verdict is Verdict.UNKNOWN for cell in self.cells) else "no class"
         return self.weakest.barrier_class.value + "?" * (not self.certain)
 
-    def cell(self, barrier_class: BarrierClass) -> Cell:
+    def cell(self, barrier_class: BarrierClass) -> MatrixCell:
         return self.cells[list(BarrierClass).index(barrier_class)]
 
     def inversions(self) -> Iterator[tuple[BarrierClass, BarrierClass]]:
@@ -313,7 +313,7 @@ def _built(built: Built) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: MatrixCell) -> dict[str, Any]:
     return {
         **_explored(cell.explored),
         "barrier": cell.barrier,

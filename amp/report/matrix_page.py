@@ -13,7 +13,7 @@ from markupsafe import Markup
 from amp import __version__
 from amp.ordering.barriers import BarrierClass
 from amp.report.counts import count_of
-from amp.report.matrix import Cell, Matrix, Row, Verdict
+from amp.report.matrix import Matrix, MatrixCell, Row, Verdict
 from amp.report.matrix_text import (
     built_lines,
     cell_text,
@@ -61,7 +61,7 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _cell(row: Row, cell: Cell) -> dict[str, Any]:
+def _cell(row: Row, cell: MatrixCell) -> dict[str, Any]:
     explored = cell.explored
     return {
         "id": f"{row.site.name}-{cell.barrier_class.value}",

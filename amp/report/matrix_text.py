@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
 from amp.report.counts import count_of
-from amp.report.matrix import Assignment, Built, Cell, Explored, Matrix, Row, Verdict, Worth
+from amp.report.matrix import Assignment, Built, Explored, Matrix, MatrixCell, Row, Verdict, Worth
 from amp.report.repair import paragraphs
 
 
@@ -129,7 +129,7 @@ def totals_text(matrix: Matrix) -> str:
     return f"{count_of(matrix.explorations, 'exploration')}, {count_of(matrix.runs, 'run')}, {matrix.seconds:.1f} s"
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: MatrixCell) -> str:
     """ "holds 29", "broken", "= none"."""
     if cell.same_as is not None:
         return f"= {cell.same_as.value}"

@@ -19,10 +19,11 @@ HEADING = "Repair"
 class Remedy:
     """One barrier that repairs, alone or with others.
 
-    `where` is "before ring.c:77" or "at ring.c:75", `inside` the function, `instead_of` what stands there as built, ""
-    if nothing. `needs` are the pairs of accesses that it has to keep, no fewer will do. `barrier` is the weakest that
-    does, as an assembler writes it; `linux` and `c11` are the weakest of those names that promise it and keep it on
-    this platform, "" if none does; `c11` is None for code that was compiled for another processor.
+    `where` is "before ring.c:77" or "at ring.c:75", `inside` the function, "" at a site that the program names,
+    `instead_of` what stands there as built, "" if nothing. `needs` are the pairs of accesses that it has to keep, no
+    fewer will do. `barrier` is the weakest that does, as an assembler writes it; `linux` and `c11` are the weakest of
+    those names that promise it and keep it on this platform, "" if none does; `c11` is None for code that was compiled
+    for another processor.
     """
 
     where: str
@@ -37,7 +38,8 @@ class Remedy:
     def text(self) -> str:
         """ "dmb oshst before ring.c:77, in send"."""
         instead = f" in place of {self.instead_of}" if self.instead_of else ""
-        return f"{self.barrier}{instead} {self.where}, in {self.inside}"
+        inside = f", in {self.inside}" if self.inside else ""
+        return f"{self.barrier}{instead} {self.where}{inside}"
 
 
 @dataclass(frozen=True, slots=True)

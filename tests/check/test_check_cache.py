@@ -18,7 +18,7 @@ from check_projects import PROGRAM, checked, project, told
 import amp
 from amp.check.cache import Cache
 from amp.check.pool import run_all
-from amp.check.records import Answer, Asked, Told
+from amp.check.records import Answer, Asked, CellOutcome
 from amp.lab.stopping import Stop
 
 CURIOUS = """
@@ -75,7 +75,7 @@ def curious(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asked]:
     return folder, asked
 
 
-def kept(curious: tuple[Path, Asked]) -> Told | None:
+def kept(curious: tuple[Path, Asked]) -> CellOutcome | None:
     folder, asked = curious
     return Cache(folder / "kept", str(folder)).get(asked)
 
@@ -182,7 +182,7 @@ def test_a_damaged_or_foreign_entry_is_as_if_it_were_not_there(curious: tuple[Pa
 @pytest.mark.parametrize("status", ["inconclusive", "error", "not run"])
 def test_what_is_no_verdict_is_never_kept(status: str, curious: tuple[Path, Asked], tmp_path: Path) -> None:
     folder, asked = curious
-    told_so = Told(status=status)  # type: ignore[arg-type]
+    told_so = CellOutcome(status=status)  # type: ignore[arg-type]
     known = answered_before(folder)
     cache = Cache(tmp_path, str(folder))
     cache.put(asked, msgspec.structs.replace(known, told=told_so))

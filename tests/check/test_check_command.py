@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from commands import AMP
 
 from amp.check.config import load
 from amp.check.judged import Mark, judge
-from amp.check.records import Asked, Found, Told
+from amp.check.records import Asked, CellFinding, CellOutcome
 
 LITMUS = Path(__file__).parents[1] / "litmus" / "data"
 WEAK = """
@@ -51,6 +52,11 @@ def test_the_table_fits_80_columns_and_the_story_follows(weak: Path) -> None:
     assert max(map(len, table.splitlines())) <= 80
     assert rest.startswith(f"{LINE_OF_PUBLISH}: handover: violation by the remote: check failed at handover.py:")
     assert "  Cure: dma_wmb (dmb oshst) at publish" in rest
+    explain, again = (line.removeprefix("  Witness:").strip() for line in rest.splitlines()[-3:-1])
+    assert again == explain.replace("explain", "replay")
+    head = subprocess.run([*AMP, *explain.split()[1:]], cwd=weak, capture_output=True, text=True, check=False).stdout
+    # One platform of the two is the finding's; the head line names the program and that.
+    assert re.match(r"Violation at publish: \w+ on (arm64-domains|omap4-2011), smp barriers, lockstep; by ", head), head
     assert done.stdout.splitlines()[-1].startswith("0 of 2 cells as expected, 2 failed, 2 unchanged; ")
     quiet = checked(weak, "--quiet").stdout
     assert quiet.startswith("handover.py:")
@@ -171,5 +177,5 @@ def test_ctrl_c_tells_what_was_found_so_far(as_json: bool, tmp_path: Path) -> No
 def test_each_verdict_against_each_expectation(expect: str, status: str, mark: Mark, tmp_path: Path) -> None:
     text = f'[checks.a]\nprogram = "vring"\nexpect = "{expect}"\n'
     [check] = load(project(tmp_path, text) / "amp.toml").checks
-    found = Found(kind="FailedCheck", text="wrong", site="S1") if status == "violation" else None
-    assert judge(check, Asked(program="vring"), Told(status=status, found=found)).mark is mark  # type: ignore[arg-type]
+    found = CellFinding(kind="FailedCheck", text="wrong", site="S1") if status == "violation" else None
+    assert judge(check, Asked(program="vring"), CellOutcome(status=status, found=found)).mark is mark  # type: ignore[arg-type]

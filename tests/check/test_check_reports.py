@@ -16,10 +16,10 @@ from sarif_schema import SCHEMA
 
 from amp.check import baseline, github
 from amp.check.config import Check
-from amp.check.judged import NOT_RUN, Cell, Mark, Summary, judge
+from amp.check.judged import NOT_RUN, JudgedCell, Mark, Summary, judge
 from amp.check.junit import junit
 from amp.check.places import root_of
-from amp.check.records import Asked, Found, Told
+from amp.check.records import Asked, CellFinding, CellOutcome
 from amp.check.sarif import sarif
 
 XSD = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
@@ -28,18 +28,18 @@ ROOT = "/project"
 
 
 def cell(
-    told_so: Told, *, name: str = "ring", expect: str = "verified", known: tuple[str, ...] = (), **asked: Any
-) -> Cell:
+    told_so: CellOutcome, *, name: str = "ring", expect: str = "verified", known: tuple[str, ...] = (), **asked: Any
+) -> JudgedCell:
     options = {"program": "ring.py", "platform": "arm64"} | asked
     question = Asked(**options)
     return judge(Check(name, f"{ROOT}/amp.toml:7", (question,), expect), question, told_so, known)
 
 
-def found(text: str = "check failed", *, site: str = "publish", line: int = 12, path: str = "ring.py") -> Told:
-    finding = Found(
+def found(text: str = "check failed", *, site: str = "publish", line: int = 12, path: str = "ring.py") -> CellOutcome:
+    finding = CellFinding(
         kind="FailedCheck", text=text, part="remote", site=site, path=f"{ROOT}/{path}", line=line, story=("#1", text)
     )
-    return Told(status="violation", barriers="smp", seconds=0.25, found=finding)
+    return CellOutcome(status="violation", barriers="smp", seconds=0.25, found=finding)
 
 
 def all_marks() -> Summary:
@@ -47,19 +47,19 @@ def all_marks() -> Summary:
     first = found(HOSTILE)
     known = (cell(first, name="old").fingerprint,)
     cells = (
-        cell(Told(status="verified", seconds=1.5)),
+        cell(CellOutcome(status="verified", seconds=1.5)),
         cell(first),
         cell(first, platform="riscv"),
-        cell(Told(status="verified"), expect="violation"),
-        cell(Told(status="inconclusive", why=HOSTILE)),
-        cell(Told(status="error", why=HOSTILE, exit_status=2)),
+        cell(CellOutcome(status="verified"), expect="violation"),
+        cell(CellOutcome(status="inconclusive", why=HOSTILE)),
+        cell(CellOutcome(status="error", why=HOSTILE, exit_status=2)),
         cell(NOT_RUN),
         cell(first, name="old", known=known),
         cell(
-            Told(
+            CellOutcome(
                 status="sometimes",
                 holds=False,
-                found=Found(kind="Sometimes", text="MP", path=f"{ROOT}/MP.litmus", line=3),
+                found=CellFinding(kind="Sometimes", text="MP", path=f"{ROOT}/MP.litmus", line=3),
             ),
             name="suite",
             expect="condition",
@@ -217,11 +217,11 @@ def test_an_update_keeps_what_was_known_of_cells_that_were_not_decided() -> None
     first = cell(found())
     known = baseline.updated(baseline.Baseline(), Summary((first,), 0))
     assert known.fingerprints == {first.fingerprint}
-    undecided = Summary((cell(Told(status="inconclusive", barriers="smp", why="a bound")),), 0)
+    undecided = Summary((cell(CellOutcome(status="inconclusive", barriers="smp", why="a bound")),), 0)
     assert baseline.updated(known, undecided) == known
-    decided = Summary((cell(Told(status="verified", barriers="smp")),), 0)
+    decided = Summary((cell(CellOutcome(status="verified", barriers="smp")),), 0)
     assert baseline.updated(known, decided).findings == ()
-    assert baseline.updated(known, Summary((cell(Told(status="verified"), name="other"),), 0)).findings == ()
+    assert baseline.updated(known, Summary((cell(CellOutcome(status="verified"), name="other"),), 0)).findings == ()
 
 
 def test_known_findings_pass_new_ones_fail_and_files_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

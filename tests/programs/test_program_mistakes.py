@@ -8,6 +8,10 @@ import pytest
 from commands import here as amp
 from own_programs import line_of, own
 
+from amp.lab.machine import Machine
+from amp.lab.plan import make_plan
+from amp.machine.config import Mode
+
 SPIN = """
 while cpu.load(at.flag) != 1:
     pass  # spinning
@@ -80,6 +84,68 @@ def test_a_call_that_cannot_be_is_refused_with_its_line(tmp_path: Path, host: st
     other = 'other = amp.Site("other", "x before y", needs="WW", kind="wmb")'
     path = own(tmp_path, f"{host}  # here", "pass", before=other)
     refused(path, says, f"own.py:{line_of(path, '# here')}: ")
+
+
+def reports_of(path: Path, mode: Mode) -> list[str]:
+    """How each part ended in processes, where nothing ends one for the time that it takes."""
+    plan = make_plan(str(path), platform="arm64", mode=mode)
+    with Machine(plan.config) as machine:
+        return [each.outcome for each in machine.run(plan.config, plan.platform, plan.sites).reports]
+
+
+@pytest.mark.parametrize(
+    ("mode", "host", "ended"),
+    [
+        (Mode.LOCKSTEP, "assert False", "violation"),
+        pytest.param(Mode.FREE, "assert False", "violation", marks=pytest.mark.slow),
+        pytest.param(Mode.LOCKSTEP, "raise ValueError('mine')", "error", marks=pytest.mark.slow),
+        pytest.param(Mode.FREE, "raise ValueError('mine')", "error", marks=pytest.mark.slow),
+    ],
+)
+def test_a_part_that_fails_ends_who_only_looks_on(
+    tmp_path: Path, mode: Mode, host: str, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amp.lab.machine.LINGER_LIMIT_S", None)
+    assert reports_of(own(tmp_path, host, SPIN), mode) == [ended, "lost"]
+
+
+BUSY = """
+for round in range(300):
+    cpu.store(at.data[0], round)
+    for each in at.data:
+        cpu.load(each)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [Mode.LOCKSTEP, Mode.FREE])
+@pytest.mark.parametrize(
+    ("remote", "ended"),
+    [
+        ("pass", "done"),
+        (BUSY, "done"),
+        ("while cpu.load(at.flag) == 0: pass", "done"),  # the failed part has written it: it arrives
+        ("cpu.poll(at.data[1], lambda value: value == 7)", "violation"),  # a stall, as behind a part that has ended
+        ("cpu.wait()", "violation"),
+    ],
+)
+def test_who_runs_beside_a_part_that_fails_ends_in_its_own_order(
+    tmp_path: Path, mode: Mode, remote: str, ended: str
+) -> None:
+    path = own(tmp_path, "cpu.store(at.flag, 1)\nraise ValueError('mine')", remote)
+    assert reports_of(path, mode) == ["error", ended]
+
+
+def test_who_has_still_to_do_beside_a_part_that_fails_does_it(tmp_path: Path) -> None:
+    assert reports_of(own(tmp_path, "raise ValueError('mine')", BUSY), Mode.LOCKSTEP) == ["error", "done"]
+
+
+@pytest.mark.slow
+def test_a_part_that_has_ended_well_leaves_all_time_to_the_others(tmp_path: Path) -> None:
+    """The tester: without a part that fails so many accesses that write nothing end nobody."""
+    spin = "for _ in range(540_000): cpu.load_u32(at.flag)"
+    assert reports_of(own(tmp_path, "pass", spin), Mode.LOCKSTEP) == ["done", "done"]
+    assert reports_of(own(tmp_path, "raise ValueError('mine')", spin), Mode.LOCKSTEP) == ["error", "lost"]
 
 
 def test_a_failed_assert_is_a_violation_with_its_line_and_its_message(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from amp.cli.matrix import render_matrix
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
-from amp.report.matrix import Assignment, Cell, Counterexample, Explored, Matrix, Row, Trial, Verdict, matrix_data
+from amp.report.matrix import Assignment, Counterexample, Explored, Matrix, MatrixCell, Row, Trial, Verdict, matrix_data
 from amp.report.matrix_page import render_matrix_html
 from amp.virtio.sites import B1, S1, S2, S7, S8
 
@@ -36,7 +36,7 @@ def found(text: str = "message 0: wrong") -> Counterexample:
 
 def row(site: Site, *verdicts: Explored, judged: bool = True) -> Row:
     cells = tuple(
-        Cell(each, "smp_wmb: dmb", explored, None, found() if explored is BROKEN else None)
+        MatrixCell(each, "smp_wmb: dmb", explored, None, found() if explored is BROKEN else None)
         for each, explored in zip(BarrierClass, verdicts, strict=True)
     )
     return Row(site, "wmb: dsb", cells, None, judged)

@@ -342,6 +342,12 @@ static PyObject *port_retire(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+static PyObject *port_fail(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((struct port *)self)->cpu.model.failed = true;
+    Py_RETURN_NONE;
+}
+
 static PyObject *port_set_spin(PyObject *self, PyObject *value)
 {
     struct port *port = (struct port *)self;
@@ -390,6 +396,7 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
 
 PyMethodDef py_modelled_methods[] = {
     LIVE_METHODS,
+    {"fail", port_fail, METH_NOARGS, "before retire(): this CPU's part has failed; who only looks on is ended"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -98,12 +98,22 @@ static unsigned piece_of(const struct code_row *row, uint64_t address, unsigned 
     return address % piece || piece > AMP_GRANULE ? 1 : piece;
 }
 
+/* Of a load that a store may belong to: so it is, and how that store will be. */
+static unsigned paired_by(struct code_engine *e)
+{
+    const struct code_row *row = e->now;
+
+    if (row->kind != CODE_ATOMIC && row->kind != CODE_EXCLUSIVE_LOAD)
+        return 0;
+    return AMP_PAIRED | (row->flags & CODE_WHOLE ? AMP_WHOLE_BY(stores_by(e)) : 0);
+}
+
 /* One access of the port. */
 static void load_piece(struct code_engine *e, const struct code_window *window, uint64_t address, unsigned size,
                        uint16_t *carried)
 {
     const struct code_row *row = e->now;
-    unsigned how = AMP_TOLD | AMP_BY(loads_by(e)) | (row->flags & CODE_UNSEEN ? AMP_UNSEEN : 0);
+    unsigned how = AMP_TOLD | AMP_BY(loads_by(e)) | (row->flags & CODE_UNSEEN ? AMP_UNSEEN : 0) | paired_by(e);
     struct amp_word word = {0};
     uint64_t after;
     uint32_t number;
@@ -358,7 +368,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
 {
     const struct code_row *row = e->now;
     bool built = code_at_site(e, row->site) == AMP_AS_BUILT; /* else it orders nothing any more */
-    unsigned how = AMP_TOLD | AMP_BY(stores_by(e)) | (built && row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
+    unsigned how = AMP_TOLD | AMP_PAIRED | AMP_BY(stores_by(e)) | (built && row->flags & CODE_WHOLE ? AMP_WHOLE : 0) |
                    (built && row->flags & CODE_BEHIND ? AMP_BEHIND : 0);
     uint32_t pair = row->kind == CODE_ATOMIC ? e->atomic_load : e->monitor.load;
     uint16_t set = e->data_set[0], loaded = pair && row->kind == CODE_ATOMIC ? code_set_of(e, pair - 1) : 0;

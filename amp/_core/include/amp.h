@@ -62,13 +62,17 @@ enum amp_how {
     AMP_CTRL = 4,    /* ... and decides a branch before the next store */
     AMP_TOLD = 8,    /* the value goes to code in which somebody follows what is computed from it: amp_origin has it */
     AMP_UNSEEN = 16, /* the load of an atomic without a result: barriers for loads do not wait for it */
+    AMP_PAIRED = 128, /* the load, or the store, of an atomic of two accesses; behind such a load the store may stay away */
     AMP_BEHIND = 64, /* a store behind which all comes that is behind it in the program: RISC-V's sc.aq */
     AMP_WHOLE = 32,  /* the store of an atomic through which nothing passes, in neither direction */
 };
 
-/* ... and, with AMP_TOLD, by which primitive's row it is ordered; 0: by none. */
+/* ... and, with AMP_TOLD, by which primitive's row (a byte) it is ordered; 0: by none. */
 #define AMP_BY(primitive) ((unsigned)(primitive) << 8)
-#define AMP_HOW_PRIMITIVE(how) ((how) >> 8)
+#define AMP_HOW_PRIMITIVE(how) ((how) >> 8 & 0xFF)
+/* ... and of a load that is AMP_PAIRED: by which its store will be AMP_WHOLE. */
+#define AMP_WHOLE_BY(primitive) ((unsigned)(primitive) << 16)
+#define AMP_HOW_WHOLE(how) ((how) >> 16)
 
 /* What the address and the value of a store were computed from: the times of the values loaded (struct amp_word), 0 of what
  * nobody follows. `expected`: of the value that a cmpxchg compares with. With AMP_TOLD: `picked`, what decided which value

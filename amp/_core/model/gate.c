@@ -39,6 +39,7 @@ int amp_enter(struct amp_cpu *cpu, unsigned needs)
 
     if (error)
         return error;
+    cpu->holds_turn = false;
     if (!amp_model_sane(m)) {
         amp_model_broken(m);
         if (is_free)
@@ -48,8 +49,21 @@ int amp_enter(struct amp_cpu *cpu, unsigned needs)
     return is_free || !m->script.set ? 0 : amp_script_enter(cpu, needs);
 }
 
+/* A part has failed. Do the others get on, or look on? What they look at is not there, and nobody will write it. */
+static void watch_onlookers(struct amp_model *m)
+{
+    if (m->onlooked_at != m->now) {
+        m->onlooked_at = m->now;
+        m->onlooking = 0;
+    } else if (++m->onlooking == AMP_ONLOOKING) {
+        amp_lose(m);
+    }
+}
+
 int amp_leave(struct amp_cpu *cpu)
 {
+    if (cpu->model->failed)
+        watch_onlookers(cpu->model);
     if (cpu->model->config.mode == AMP_FREE) {
         amp_free_background(cpu);
         pthread_mutex_unlock(&cpu->model->lock);
@@ -58,7 +72,8 @@ int amp_leave(struct amp_cpu *cpu)
     cpu->model->turns++;
     if (cpu->deferred && cpu->choose(cpu, 2, AMP_PERFORM_NOW) == 0)
         amp_perform_one(cpu, cpu->deferred);
-    amp_pass_turn(cpu);
+    if (!cpu->holds_turn || amp_following(cpu->model))
+        amp_pass_turn(cpu);
     if (__atomic_load_n(&cpu->model->lost, __ATOMIC_RELAXED) == AMP_BROKEN)
         return -EPROTO;
     return cpu->model->script.misfit ? -EILSEQ : 0;
@@ -97,6 +112,7 @@ int amp_cpu_retire(struct amp_cpu *cpu)
     if (error)
         return error;
     amp_state(cpu)->status = AMP_RETIRED;
+    m->failed |= cpu->failed;
     amp_trace(m, (struct amp_event){.kind = AMP_EV_RETIRE, .cpu = (uint8_t)cpu->id});
     error = amp_leave(cpu);
     if (m->config.mode == AMP_FREE)

@@ -4,37 +4,30 @@
  */
 #include <errno.h>
 
+#include "access.h"
 #include "bell.h"
-#include "script.h"
+
+int amp_check_at(const struct amp_model *m, uint64_t address, unsigned size)
+{
+    return amp_check_scalar(m->config.shared_start, m->config.shared_end, address, size);
+}
 
 static int check_range(const struct amp_model *m, uint64_t address, uint64_t length)
 {
     return amp_check_range(m->config.shared_start, m->config.shared_end, address, length);
 }
 
-static int check_scalar(const struct amp_model *m, uint64_t address, unsigned size)
-{
-    return amp_check_scalar(m->config.shared_start, m->config.shared_end, address, size);
-}
-
-/* Where a scalar lies: its granule, its bytes there. */
-struct place {
-    uint32_t granule;
-    uint8_t mask;
-    unsigned shift; /* bits */
-};
-
-static struct place place_of(const struct amp_model *m, uint64_t address, unsigned size)
+struct amp_place amp_place_of(const struct amp_model *m, uint64_t address, unsigned size)
 {
     uint64_t relative = address - m->config.shared_start;
     unsigned byte = relative % AMP_GRANULE;
 
-    return (struct place){.granule = (uint32_t)(relative / AMP_GRANULE),
-                          .mask = amp_byte_mask(byte, size),
-                          .shift = 8 * byte};
+    return (struct amp_place){.granule = (uint32_t)(relative / AMP_GRANULE),
+                              .mask = amp_byte_mask(byte, size),
+                              .shift = 8 * byte};
 }
 
-static struct amp_kept orders_of(struct amp_cpu *cpu, unsigned primitive)
+struct amp_kept amp_orders_of(struct amp_cpu *cpu, unsigned primitive)
 {
     const struct amp_cpu_state *state = amp_state(cpu);
     uint8_t far = state->orders[primitive];
@@ -55,7 +48,7 @@ static unsigned needs(uint8_t orders)
  * are kept as well nothing can tell the difference, so the stores leave at once: to the siblings, if there are any; what
  * the others see of later stores waits by itself.
  */
-static void apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
+void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
 {
     if (orders.near & (AMP_RR | AMP_RW))
         amp_perform_all(cpu);
@@ -68,15 +61,12 @@ static void apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
         amp_settle_marks(cpu);
 }
 
-/* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
-enum { SMP_MB = 5, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
-
 /* An acquire: later loads are not before it. With siblings it has waited for releases towards whom it orders those. */
-static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, struct place where, uint64_t after, int acquire)
+static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, struct amp_place where, uint64_t after,
+                                   struct amp_kept orders, bool newest)
 {
     struct amp_cpu_state *state = amp_state(cpu);
-    struct amp_kept orders = acquire ? orders_of(cpu, LOAD_ACQUIRE) : (struct amp_kept){0};
-    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders.far};
+    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders.far, .newest = newest};
     struct amp_seen seen;
 
     if (orders.near & AMP_RCSC)
@@ -91,8 +81,8 @@ static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, st
     return seen;
 }
 
-static uint64_t trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, unsigned size,
-                           const struct amp_seen *seen, struct place where, uint8_t flags)
+uint64_t amp_trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, unsigned size,
+                        const struct amp_seen *seen, struct amp_place where, uint8_t flags)
 {
     return amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
                                                     .cpu = (uint8_t)cpu->id,
@@ -106,38 +96,46 @@ static uint64_t trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t addres
                                                     .newest = seen->newest});
 }
 
-int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out)
+struct amp_seen amp_read_scalar(struct amp_cpu *cpu, uint32_t number, struct amp_place where, uint64_t after,
+                                struct amp_kept orders, bool newest)
 {
     struct amp_cpu_state *state = amp_state(cpu);
-    struct place where;
+    struct amp_part part = {.load = number};
     struct amp_seen seen;
-    uint32_t number;
-    struct amp_kept orders =
-        acquire ? orders_of(cpu, acquire == 1 ? LOAD_ACQUIRE : (unsigned)acquire) : (struct amp_kept){0};
-    int error = check_scalar(cpu->model, address, size);
 
-    if (error || (error = amp_enter(cpu, AMP_LOADS)))
-        return error;
-    number = state->loads++;
-    where = place_of(cpu->model, address, size);
-    amp_perform_overlapping(cpu, address, size);
     amp_settle_before_load(cpu);
     if (orders.near & AMP_RCSC)
         amp_settle_releases(cpu);
-    if (amp_staged(cpu->model)) {
-        seen = load_staged(cpu, (struct amp_part){.load = number}, where, after, acquire);
-    } else {
-        seen = amp_read_granule(cpu, (struct amp_part){.load = number}, where.granule,
-                                where.mask, amp_max(state->floor, after));
-        if (orders.near & AMP_RR)
-            amp_raise_floor(cpu, seen.time);
-    }
-    trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
+    if (amp_staged(cpu->model))
+        return load_staged(cpu, part, where, after, orders, newest);
+    seen = amp_read_granule(cpu, part, where.granule, where.mask,
+                            newest ? cpu->model->now : amp_max(state->floor, after));
+    if (orders.near & AMP_RR)
+        amp_raise_floor(cpu, seen.time);
+    return seen;
+}
+
+int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out)
+{
+    struct amp_place where;
+    struct amp_seen seen;
+    uint32_t number;
+    struct amp_kept orders =
+        acquire ? amp_orders_of(cpu, acquire == 1 ? AMP_LOAD_ACQUIRE : (unsigned)acquire) : (struct amp_kept){0};
+    int error = amp_check_at(cpu->model, address, size);
+
+    if (error || (error = amp_enter(cpu, AMP_LOADS)))
+        return error;
+    number = amp_state(cpu)->loads++;
+    where = amp_place_of(cpu->model, address, size);
+    amp_perform_overlapping(cpu, address, size);
+    seen = amp_read_scalar(cpu, number, where, after, orders, false);
+    amp_trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
     return amp_leave(cpu);
 }
 
-static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size, uint64_t value, uint8_t flags)
+uint64_t amp_trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size, uint64_t value, uint8_t flags)
 {
     uint64_t number = cpu->model->events + 1;
 
@@ -150,8 +148,7 @@ static uint64_t trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size
                                                     .store = number});
 }
 
-/* Whom a store-release waits for. */
-static uint8_t towards(struct amp_kept orders, bool staged)
+uint8_t amp_towards(struct amp_kept orders, bool staged)
 {
     bool far = staged && orders.far & AMP_WW;
 
@@ -161,102 +158,27 @@ static uint8_t towards(struct amp_kept orders, bool staged)
 
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)
 {
-    struct place where;
+    struct amp_place where;
     struct amp_kept orders =
-        release ? orders_of(cpu, release == 1 ? STORE_RELEASE : (unsigned)release) : (struct amp_kept){0};
-    int error = check_scalar(cpu->model, address, size);
+        release ? amp_orders_of(cpu, release == 1 ? AMP_STORE_RELEASE : (unsigned)release) : (struct amp_kept){0};
+    int error = amp_check_at(cpu->model, address, size);
 
     if (error || (error = amp_enter(cpu, needs(orders.near & AMP_RW) | amp_overlap(cpu, address, size))))
         return error;
-    where = place_of(cpu->model, address, size);
+    where = amp_place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
     if (orders.near & AMP_RW)
         amp_perform_all(cpu);
     value = amp_narrow(value, size);
     amp_push_store(cpu, (struct amp_pending){
-                            .store = trace_store(cpu, address, size, value, release ? AMP_FL_RELEASE : 0),
+                            .store = amp_trace_store(cpu, address, size, value, release ? AMP_FL_RELEASE : 0),
                             .kind = AMP_MEMORY,
                             .granule = where.granule,
                             .mask = where.mask,
                             .value = value << where.shift,
-                            .release = towards(orders, amp_staged(cpu->model)),
+                            .release = amp_towards(orders, amp_staged(cpu->model)),
                         });
     amp_state(cpu)->stores++;
-    return amp_leave(cpu);
-}
-
-static bool atomic_result(enum amp_atomic op, uint64_t old, uint64_t operand, uint64_t expected, uint64_t *value)
-{
-    *value = op == AMP_ADD ? old + operand : operand;
-    return op != AMP_CMPXCHG || old == expected;
-}
-
-/* Would the comparison fail with what the load returns now? */
-static bool fails(struct amp_cpu *cpu, uint32_t number, struct place where, unsigned size, uint64_t expected)
-{
-    uint64_t value = amp_would_read(cpu, (struct amp_part){.load = number}, where.granule, where.mask);
-
-    return amp_narrow(value >> where.shift, size) != amp_narrow(expected, size);
-}
-
-/* The load of an atomic, or of one that fails. */
-static struct amp_seen atomic_read(struct amp_cpu *cpu, uint32_t number, struct place where, bool newest)
-{
-    struct amp_wish wish = {.floors = amp_floors_of(cpu, 0), .newest = newest};
-    struct amp_part part = {.load = number};
-
-    return amp_staged(cpu->model) ? amp_read_staged(cpu, part, where.granule, where.mask, wish)
-                                  : amp_read_granule(cpu, part, where.granule, where.mask,
-                                                     newest ? cpu->model->now : amp_state(cpu)->floor);
-}
-
-/* Acts on the newest value, and is visible at once; with siblings, to them. */
-int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
-               uint64_t expected, struct amp_word *out)
-{
-    struct amp_model *m = cpu->model;
-    struct amp_cpu_state *state = amp_state(cpu);
-    struct place where;
-    struct amp_seen seen;
-    uint64_t old, value;
-    uint32_t number;
-    int error = check_scalar(m, address, size);
-
-    if (error || (error = amp_enter(cpu, AMP_LOADS)))
-        return error;
-    number = state->loads++;
-    where = place_of(m, address, size);
-    amp_perform_overlapping(cpu, address, size);
-    apply_orders(cpu, orders_of(cpu, SMP_MB));
-    amp_settle_before_load(cpu);
-    if (op == AMP_CMPXCHG && fails(cpu, number, where, size, expected)) {
-        /* A load: a script may have it stale. By chance it is not, and what failed would fail with the newest value. */
-        seen = atomic_read(cpu, number, where, !amp_following(m));
-    } else {
-        amp_settle(cpu, where.granule, where.mask);
-        seen = atomic_read(cpu, number, where, true);
-    }
-    old = amp_narrow(seen.value >> where.shift, size);
-    trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
-    if (atomic_result(op, old, operand, amp_narrow(expected, size), &value)) {
-        unsigned entry = state->entries;
-
-        value = amp_narrow(value, size);
-        amp_push_store(cpu, (struct amp_pending){.store = trace_store(cpu, address, size, value, AMP_FL_ATOMIC),
-                                                 .kind = AMP_MEMORY,
-                                                 .granule = where.granule,
-                                                 .mask = where.mask,
-                                                 .value = value << where.shift});
-        state->stores++;
-        if (amp_following(m))
-            amp_script_at_once(cpu, &state->pending[entry]);
-        if (amp_staged(m))
-            amp_make_step(cpu, cpu->id, entry);
-        else
-            amp_make_visible(cpu, cpu->id, entry);
-    }
-    apply_orders(cpu, orders_of(cpu, SMP_MB));
-    *out = (struct amp_word){.value = old, .time = seen.time};
     return amp_leave(cpu);
 }
 
@@ -335,7 +257,7 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
     amp_perform_overlapping(cpu, address, length);
     for (uint64_t i = 0; i < length && i < sizeof first; i++)
         first |= (uint64_t)bytes[i] << 8 * i;
-    number = trace_store(cpu, address, length, first, 0);
+    number = amp_trace_store(cpu, address, length, first, 0);
     for (uint64_t done = 0, part; done < length; done += part) {
         uint64_t relative = address + done - m->config.shared_start, value = 0;
         unsigned byte = relative % AMP_GRANULE;
@@ -360,16 +282,16 @@ int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
 
     if (primitive >= AMP_PRIMITIVES || site > UINT8_MAX)
         return -EINVAL;
-    error = amp_enter(cpu, needs(orders_of(cpu, primitive).near));
+    error = amp_enter(cpu, needs(amp_orders_of(cpu, primitive).near));
     if (error)
         return error;
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_BARRIER,
                                              .cpu = (uint8_t)cpu->id,
                                              .site = (uint8_t)site,
                                              .primitive = (uint8_t)primitive,
-                                             .orders = orders_of(cpu, primitive).far,
-                                             .value = amp_staged(cpu->model) ? orders_of(cpu, primitive).near : 0});
-    apply_orders(cpu, orders_of(cpu, primitive));
+                                             .orders = amp_orders_of(cpu, primitive).far,
+                                             .value = amp_staged(cpu->model) ? amp_orders_of(cpu, primitive).near : 0});
+    amp_apply_orders(cpu, amp_orders_of(cpu, primitive));
     return amp_leave(cpu);
 }
 

@@ -146,6 +146,9 @@ struct amp_model {
     _Alignas(AMP_LINE) uint64_t random; /* lockstep: the one generator */
     uint64_t stalls, turns;
     uint32_t stalled;
+    uint32_t failed;      /* a CPU has retired because its part has failed */
+    uint64_t onlooking;   /* since then: the accesses behind the last write that became visible, */
+    uint64_t onlooked_at; /* which was this one */
     struct amp_script script;
 
     struct amp_cpu_state cpu[AMP_CPUS];
@@ -340,6 +343,7 @@ static inline unsigned amp_overlap(const struct amp_cpu *cpu, uint64_t address, 
     return 0;
 }
 int amp_leave(struct amp_cpu *cpu);
+void amp_lose(struct amp_model *m); /* room.c: the run is over for everybody, as if a CPU had died */
 
 /* chance.c */
 uint32_t amp_random(uint64_t *state, uint32_t n); /* below n */

@@ -162,6 +162,8 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     m->epoch = m->now; /* older writes, and what the granules' heads still name, are another run's */
     m->board = m->turn = m->lost = m->stalled = 0;
     m->events = m->digest = m->stalls = m->turns = 0;
+    m->failed = 0;
+    m->onlooking = m->onlooked_at = 0;
     amp_draw_temper(m, seed);
     amp_script_rewind(m);
     memset(m->inner, 0, sizeof m->inner);
@@ -208,6 +210,14 @@ void amp_model_broken(struct amp_model *m)
     amp_futex_wake(&m->turn);
 }
 
+void amp_lose(struct amp_model *m)
+{
+    __atomic_store_n(&m->lost, AMP_DIED, __ATOMIC_SEQ_CST);
+    amp_bell_lost(&m->board);
+    __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
+    amp_futex_wake(&m->turn);
+}
+
 int amp_model_lost(void *room, size_t size, unsigned cpu)
 {
     struct amp_model *m = amp_model_in(room, size);
@@ -216,10 +226,7 @@ int amp_model_lost(void *room, size_t size, unsigned cpu)
         return -EPROTO;
     if (cpu >= m->config.cpus)
         return -EINVAL;
-    __atomic_store_n(&m->lost, AMP_DIED, __ATOMIC_SEQ_CST);
-    amp_bell_lost(&m->board);
-    __atomic_store_n(&m->turn, UINT32_MAX, __ATOMIC_SEQ_CST); /* who is about to sleep on it sees it change */
-    amp_futex_wake(&m->turn);
+    amp_lose(m);
     return 0;
 }
 

@@ -17,15 +17,18 @@ static int model_load(const struct amp_port *port, uint64_t address, unsigned si
 {
     int acquire = how & AMP_TOLD ? (int)AMP_HOW_PRIMITIVE(how) : (int)(how & AMP_ORDERED);
 
+    if (how & AMP_PAIRED)
+        return amp_load_paired(cpu_of(port), address, size, after, (unsigned)acquire, AMP_HOW_WHOLE(how), out);
     return amp_load(cpu_of(port), address, size, after, acquire, out);
 }
 
 static int model_store(const struct amp_port *port, uint64_t address, unsigned size, uint64_t value, unsigned how,
                        struct amp_origin from)
 {
-    if (how & AMP_TOLD && from.pair)
-        return -ENOTSUP; /* its load and its store would be two accesses here */
     cpu_of(port)->origin = from.address > from.value ? from.address : from.value;
+    if (how & AMP_PAIRED)
+        return amp_store_paired(cpu_of(port), address, size, value, AMP_HOW_PRIMITIVE(how),
+                                how & AMP_WHOLE ? AMP_HOW_PRIMITIVE(how) : 0, (how & AMP_BEHIND) != 0);
     return amp_store(cpu_of(port), address, size, value,
                      how & AMP_TOLD ? (int)AMP_HOW_PRIMITIVE(how) : (int)(how & AMP_ORDERED));
 }

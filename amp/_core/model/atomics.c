@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * atomics.c - atomics in the running machine: each acts on the newest value, and is visible at once.
+ *
+ * Of one access, as programs in Python and C make them: fully ordered. Of two, as compiled code makes them: a load, and
+ * the store that belongs to it, ordered as their instructions have it; nobody's store becomes visible between the two.
+ * Under lockstep that is so because the CPU keeps the turn, or because the script has it so.
+ */
+#include <errno.h>
+
+#include "access.h"
+#include "bell.h"
+
+static bool atomic_result(enum amp_atomic op, uint64_t old, uint64_t operand, uint64_t expected, uint64_t *value)
+{
+    *value = op == AMP_ADD ? old + operand : operand;
+    return op != AMP_CMPXCHG || old == expected;
+}
+
+/* Would the comparison fail with what the load returns now? */
+static bool fails(struct amp_cpu *cpu, uint32_t number, struct amp_place where, unsigned size, uint64_t expected)
+{
+    uint64_t value = amp_would_read(cpu, (struct amp_part){.load = number}, where.granule, where.mask);
+
+    return amp_narrow(value >> where.shift, size) != amp_narrow(expected, size);
+}
+
+/* The load of an atomic, or of one that fails. */
+static struct amp_seen atomic_read(struct amp_cpu *cpu, uint32_t number, struct amp_place where, bool newest)
+{
+    struct amp_wish wish = {.floors = amp_floors_of(cpu, 0), .newest = newest};
+    struct amp_part part = {.load = number};
+
+    return amp_staged(cpu->model) ? amp_read_staged(cpu, part, where.granule, where.mask, wish)
+                                  : amp_read_granule(cpu, part, where.granule, where.mask,
+                                                     newest ? cpu->model->now : amp_state(cpu)->floor);
+}
+
+/* Everything that must be visible before it is: so it becomes visible as soon as it is made; with siblings, to them. */
+static void store_at_once(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, struct amp_place where,
+                          uint8_t release)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    unsigned entry = state->entries;
+
+    amp_push_store(cpu, (struct amp_pending){.store = amp_trace_store(cpu, address, size, value, AMP_FL_ATOMIC),
+                                             .kind = AMP_MEMORY,
+                                             .granule = where.granule,
+                                             .mask = where.mask,
+                                             .value = value << where.shift,
+                                             .release = release});
+    state->stores++;
+    if (amp_following(cpu->model))
+        amp_script_at_once(cpu, &state->pending[entry]);
+    if (amp_staged(cpu->model))
+        amp_make_step(cpu, cpu->id, entry);
+    else
+        amp_make_visible(cpu, cpu->id, entry);
+}
+
+/* Acts on the newest value, and is visible at once; with siblings, to them. */
+int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
+               uint64_t expected, struct amp_word *out)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_cpu_state *state = amp_state(cpu);
+    struct amp_place where;
+    struct amp_seen seen;
+    uint64_t old, value;
+    uint32_t number;
+    int error = amp_check_at(m, address, size);
+
+    if (error || (error = amp_enter(cpu, AMP_LOADS)))
+        return error;
+    number = state->loads++;
+    where = amp_place_of(m, address, size);
+    amp_perform_overlapping(cpu, address, size);
+    amp_apply_orders(cpu, amp_orders_of(cpu, AMP_SMP_MB));
+    amp_settle_before_load(cpu);
+    if (op == AMP_CMPXCHG && fails(cpu, number, where, size, expected)) {
+        /* A load: a script may have it stale. By chance it is not, and what failed would fail with the newest value. */
+        seen = atomic_read(cpu, number, where, !amp_following(m));
+    } else {
+        amp_settle(cpu, where.granule, where.mask);
+        seen = atomic_read(cpu, number, where, true);
+    }
+    old = amp_narrow(seen.value >> where.shift, size);
+    amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
+    if (atomic_result(op, old, operand, amp_narrow(expected, size), &value)) {
+        value = amp_narrow(value, size);
+        store_at_once(cpu, address, size, value, where, 0);
+    }
+    amp_apply_orders(cpu, amp_orders_of(cpu, AMP_SMP_MB));
+    *out = (struct amp_word){.value = old, .time = seen.time};
+    return amp_leave(cpu);
+}
+
+/* --- of two accesses --------------------------------------------------------------------------------------------- */
+
+static struct amp_kept orders_by(struct amp_cpu *cpu, unsigned primitive)
+{
+    return primitive ? amp_orders_of(cpu, primitive) : (struct amp_kept){0};
+}
+
+int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, unsigned acquire,
+                    unsigned whole, struct amp_word *out)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_place where;
+    struct amp_seen seen;
+    uint32_t number;
+    int error = amp_check_at(m, address, size);
+
+    if (error || (error = amp_enter(cpu, AMP_LOADS)))
+        return error;
+    number = amp_state(cpu)->loads++;
+    where = amp_place_of(m, address, size);
+    amp_perform_overlapping(cpu, address, size);
+    amp_apply_orders(cpu, orders_by(cpu, whole));
+    /* Nobody knows yet whether its store will come. A script may have it stale; by chance it is not. */
+    seen = amp_read_scalar(cpu, number, where, after, orders_by(cpu, acquire), !amp_following(m));
+    amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
+    *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
+    cpu->pair = (struct amp_paired){.granule = where.granule, .mask = where.mask, .store = seen.store, .turn = m->turns};
+    cpu->holds_turn = !amp_following(m);
+    return amp_leave(cpu);
+}
+
+/* Has nothing become visible there behind what the load has returned? With siblings it is only known that nobody had a turn. */
+static bool is_still_newest(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    const struct amp_paired *pair = &cpu->pair;
+    uint64_t t = amp_newest(cpu, pair->granule);
+
+    if (amp_staged(m))
+        return m->turns == pair->turn + 1;
+    while (amp_logged(m, t) && !(amp_log(m, t)->mask & pair->mask))
+        t = amp_earlier(m, t, pair->mask);
+    return !amp_logged(m, t) || amp_log(m, t)->store == pair->store;
+}
+
+int amp_store_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, unsigned release,
+                     unsigned whole, bool behind)
+{
+    struct amp_model *m = cpu->model;
+    struct amp_kept orders = orders_by(cpu, release), all = {AMP_WR | AMP_WW | AMP_WD, AMP_WR | AMP_WW | AMP_WD};
+    struct amp_place where;
+    int error = amp_check_at(m, address, size);
+
+    if (m->config.mode == AMP_FREE)
+        return -ENOTSUP; /* another CPU's store might become visible between its load and this */
+    if (error || (error = amp_enter(cpu, AMP_LOADS)))
+        return error;
+    where = amp_place_of(m, address, size);
+    amp_perform_overlapping(cpu, address, size);
+    if (orders.near & AMP_RW)
+        amp_perform_all(cpu);
+    amp_push_mark(cpu, (struct amp_kept){orders.near & AMP_WW, orders.far & AMP_WW});
+    amp_settle(cpu, where.granule, where.mask);
+    error = where.granule == cpu->pair.granule && where.mask == cpu->pair.mask && is_still_newest(cpu) ? 0 : -ENOTSUP;
+    if (!error)
+        store_at_once(cpu, address, size, amp_narrow(value, size), where, amp_towards(orders, amp_staged(m)));
+    if (behind)
+        amp_push_mark(cpu, all);
+    amp_apply_orders(cpu, orders_by(cpu, whole));
+    if (error) {
+        amp_leave(cpu);
+        return error;
+    }
+    return amp_leave(cpu);
+}

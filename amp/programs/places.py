@@ -1,0 +1,79 @@
+"""Sites before lines of a program's own Python: `before=handover.py:12`, where nothing stands as written.
+
+The port stands at such a site before the line's first access (amp.port.lines). The lines are those of the functions in
+the modules that the program's class, and the classes above it, are from.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import isclass, isfunction, unwrap
+from types import CodeType
+from typing import Any, Final
+
+from amp.errors import UsageError
+from amp.ordering.barriers import ALL_ORDERS, Kind, Primitive
+from amp.ordering.platforms import Side
+from amp.ordering.sites import BEFORE, Site
+from amp.port.lines import line_name
+from amp.users import is_users
+
+IS_PYTHON: Final = re.compile(r".+\.py:\d+")  # by its name; what compilers name lines by has other endings
+
+
+def place_sites(cls: type, parts: Mapping[str, Side], lines: Sequence[str]) -> list[Site]:
+    """A site before each of these lines; `parts` are the methods that run as such. Raises UsageError for no line."""
+    return [_site(cls, parts, line) for line in dict.fromkeys(lines)]
+
+
+def _site(cls: type, parts: Mapping[str, Side], line: str) -> Site:
+    for code in _codes(cls, parts):
+        if line in _names(code):
+            sides = {side for part, side in parts.items() if _code_of(getattr(cls, part)) is code}
+            return Site(
+                BEFORE + line,
+                f"no barrier in {code.co_name}",
+                needs=ALL_ORDERS,
+                kind=Kind.MB,
+                side=sides.pop() if len(sides) == 1 else None,
+                built=(int(Primitive.NONE),),
+                symptom="what the program itself checks",
+                source=code.co_filename,
+            )
+    raise UsageError(f"program {cls.__name__}: none of its code stands at {line!r:.80}, so no site can be before it")
+
+
+def is_of(cls: type, parts: Mapping[str, Side], line: str) -> bool:
+    """Can a site stand before that line?"""
+    return any(line in _names(code) for code in _codes(cls, parts))
+
+
+def _codes(cls: type, parts: Mapping[str, Side]) -> Iterator[CodeType]:
+    """The functions that the program may run, its parts first; what is inside of one is of it."""
+    given = [getattr(cls, part) for part in parts]
+    modules = dict.fromkeys(base.__module__ for base in cls.__mro__)
+    found = [value for name in modules if _is_users(name) for value in vars(sys.modules[name]).values()]
+    classes = [each for each in (*cls.__mro__, *filter(isclass, found)) if _is_users(each.__module__)]
+    methods = [value for each in classes for value in vars(each).values()]
+    yield from dict.fromkeys(code for each in (*given, *found, *methods) if (code := _code_of(each)) is not None)
+
+
+def _is_users(module: str) -> bool:
+    return is_users(module, getattr(sys.modules.get(module), "__file__", None))
+
+
+def _code_of(value: Any) -> CodeType | None:
+    function: Callable[..., Any] = getattr(value, "__func__", value)
+    return unwrap(function).__code__ if isfunction(function) else None
+
+
+def _names(code: CodeType) -> set[str]:
+    """Its lines, and those of what is inside."""
+    todo, found = [code], set[str]()
+    while todo:
+        each = todo.pop()
+        found |= {line_name((each.co_filename, line)) for _, _, line in each.co_lines() if line}
+        todo += [inner for inner in each.co_consts if isinstance(inner, CodeType)]
+    return found
