@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
-from amp.check.judged import Cell, Finding, Mark, Summary, relative
+from amp.check.judged import Cell, Finding, Mark, Summary, again, relative
 
 _SHOWN: dict[Mark, str] = {Mark.OK: "", Mark.KNOWN: "known", Mark.FAILED: "FAILED", Mark.ERROR: "ERROR"}
 
@@ -29,8 +30,8 @@ def _row(cells: list[Cell]) -> tuple[str, str, str, str, str]:
     return first.check.name, first.platform, "", f"{good} of {len(cells)} as expected", remark
 
 
-def lines(summary: Summary, base: str) -> Iterator[str]:
-    """What is not as expected. Paths are as seen from the folder `base`."""
+def lines(summary: Summary, folder: str, base: str) -> Iterator[str]:
+    """What is not as expected. Paths are as seen from the folder `base`; `folder` is the configuration's."""
     for cell in summary.cells:
         if cell.mark is Mark.ERROR:
             yield cell.why
@@ -40,10 +41,10 @@ def lines(summary: Summary, base: str) -> Iterator[str]:
             yield f"{cell.check.where}: {cell.check.name}: {cell.name}: {cell.why}"
     for finding in summary.findings:
         if not finding.known:
-            yield from _finding(finding, base)
+            yield from _finding(finding, os.path.relpath(folder, base), base)
 
 
-def _finding(finding: Finding, base: str) -> Iterator[str]:
+def _finding(finding: Finding, folder: str, base: str) -> Iterator[str]:
     found = finding.found
     where = f"{relative(found.path, base)}:{found.line}: " if found.path else ""
     what = "violation " if found.part else ""
@@ -51,5 +52,4 @@ def _finding(finding: Finding, base: str) -> Iterator[str]:
     if found.part and finding.check.expect != "verified":
         yield f"  {finding.cells[0].why}"
     yield from (f"  {line}" for line in found.story)
-    if found.witness:
-        yield f"  Witness: {found.witness} (amp explain)"
+    yield from (f"  {what}: {command}" for what, command in again(found, folder))

@@ -27,15 +27,14 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
     from amp.lab.run import finding_data  # noqa: PLC0415
 
     plan, found = witness_file.load(witness, program)
-    names = plan.name_of
     asked = {form: path for form, path in (("html", html), ("perfetto", perfetto)) if path is not None}
     files.check(witness, found, asked)
     if as_json:
         told = {"command": "explain", "status": "violation", "violations": 1}
         print_json({**NOTHING_RUN, **told, **finding_data(plan, found)})
     else:
-        command.render_witness(make_console(), plan, found, names)
-    return files.write(plan, found, names, asked, 1)
+        command.render_witness(make_console(), plan, found, plan.name_of)
+    return files.write(plan, found, asked, 1)
 
 
 @click.command()
