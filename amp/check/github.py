@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amp.check.judged import Finding, Mark, Summary
+from amp.check.judged import Finding, Mark, Summary, retold
 from amp.check.places import Spot, spot_of
 from amp.check.told import rows
 from amp.visible import visible
@@ -30,7 +30,7 @@ def commands(summary: Summary, root: str) -> Iterator[str]:
 
 
 def _told(finding: Finding) -> str:
-    return "\n".join((finding.text, *finding.found.story))
+    return "\n".join((finding.text, *retold(finding.found)))
 
 
 def _command(level: str, spot: Spot, title: str, text: str) -> str:
@@ -61,7 +61,7 @@ def step_summary(summary: Summary, root: str) -> str:
         spot = spot_of(finding.cells[0], root)
         known = " (known)" if finding.known else ""
         lines += ["", f"**{_cell(f'{spot.path}:{spot.line}')}**{known}: {_cell(finding.text)}", ""]
-        story = visible("\n".join(finding.found.story))
+        story = visible("\n".join(retold(finding.found)))
         fence = "~" * 4 if "~~~" not in story else "~" * 80
         lines += ["<details><summary>its story</summary>", "", fence, story, fence, "", "</details>"]
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -151,12 +152,16 @@ class Summary:
     @property
     def text(self) -> str:
         """One line for all."""
-        counts = [f"{self.count(mark)} {mark.value}" for mark in Mark if mark is not Mark.OK and self.count(mark)]
         cached = sum(cell.cached for cell in self.cells)
-        parts = [f"{self.count(Mark.OK)} of {count_of(len(self.cells), 'cell')} as expected", *counts]
-        parts += [f"{cached} unchanged"] if cached else []
+        parts = [self.counts, *([f"{cached} unchanged"] if cached else [])]
         parts += [f"{count_of(self.forgotten, 'known finding')} not found any more"] if self.forgotten else []
         return f"{', '.join(parts)}; {self.seconds:.1f} s"
+
+    @property
+    def counts(self) -> str:
+        """How many cells stand how: the same for what was explored and for what was kept."""
+        counts = [f"{self.count(mark)} {mark.value}" for mark in Mark if mark is not Mark.OK and self.count(mark)]
+        return ", ".join([f"{self.count(Mark.OK)} of {count_of(len(self.cells), 'cell')} as expected", *counts])
 
 
 def _digest(*words: str) -> str:
@@ -256,9 +261,24 @@ def _finding_data(finding: Finding, base: str) -> dict[str, Any]:
         "cells": [cell.name for cell in finding.cells],
         "story": list(found.story),
         "replay": found.command or None,
+        "again": [command for _, command in again(found)],
         "witness": found.witness or None,
         "fingerprint": finding.fingerprint,
     }
+
+
+def again(found: CellFinding, folder: str = "") -> list[tuple[str, str]]:
+    """(what, command) by which a finding is seen again. `folder` is the configuration's, from where one types them."""
+    if found.witness:
+        path = shlex.quote(os.path.normpath(os.path.join(folder, found.witness)))
+        repeats = [("Repeat", f"amp replay {path}")] if found.command else []  # processes did it before
+        return [("Explain", f"amp explain {path}"), *repeats]
+    return [("Repeat", found.command)] if found.command else []
+
+
+def retold(found: CellFinding) -> tuple[str, ...]:
+    """The story, and the commands by which it is seen again, as typed where the configuration is."""
+    return (*found.story, *(f"{what}: {command}" for what, command in again(found)))
 
 
 def relative(path: str, base: str) -> str:

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as Xml
 
-from amp.check.judged import JudgedCell, Mark, Summary
+from amp.check.judged import JudgedCell, Mark, Summary, retold
 from amp.visible import visible
 
 _ELEMENTS: Final = {
@@ -45,7 +45,7 @@ def _add_case(suite: Xml.Element, cell: JudgedCell) -> None:
     if element is None:
         return
     found = cell.told.found
-    story = "\n".join((cell.why, *(found.story if found is not None else ())))
+    story = "\n".join((cell.why, *(retold(found) if found is not None else ())))
     if element == "system-out":
         Xml.SubElement(case, element).text = _text(f"known: {story}")
     elif element == "skipped":

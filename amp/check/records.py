@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,7 +39,8 @@ class CellFinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `site` is the blamed site, "" if none is; `path` and `line` are where its barrier stands, or where it is missing, or
     the check that failed. `story` are its lines as amp.Finding prints them, `command` repeats it, and `witness` is the
-    file that `amp explain` takes ("" for none).
+    file that `amp explain` takes ("" for none). `drawn` is what a page shows of it (amp.report.drawn), None where there
+    is no event to draw, or too many to keep.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class CellFinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     story: tuple[str, ...] = ()
     command: str = ""
     witness: str = ""
+    drawn: dict[str, Any] | None = None
 
 
 class CellOutcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

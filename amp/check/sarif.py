@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from amp import __version__
-from amp.check.judged import Finding, JudgedCell, Mark, Summary
+from amp.check.judged import Finding, JudgedCell, Mark, Summary, retold
 from amp.check.places import Spot, spot_of
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -65,7 +65,7 @@ def _finding(finding: Finding, root: str) -> dict[str, Any]:
     result["properties"] = {
         "site": found.site,
         "cells": [cell.name for cell in finding.cells],
-        "story": list(found.story),
+        "story": list(retold(found)),
         "replay": found.command,
     }
     return result

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 
-from amp.check.judged import Finding, JudgedCell, Mark, Summary, relative
+from amp.check.judged import Finding, JudgedCell, Mark, Summary, again, relative
 
 _SHOWN: dict[Mark, str] = {Mark.OK: "", Mark.KNOWN: "known", Mark.FAILED: "FAILED", Mark.ERROR: "ERROR"}
 
@@ -32,7 +31,7 @@ def _row(cells: list[JudgedCell]) -> tuple[str, str, str, str, str]:
 
 
 def lines(summary: Summary, folder: str, base: str) -> Iterator[str]:
-    """What is not as expected. Paths are as seen from the folder `base`; `folder` is that of the configuration."""
+    """What is not as expected. Paths are as seen from the folder `base`; `folder` is the configuration's."""
     for cell in summary.cells:
         if cell.mark is Mark.ERROR:
             yield cell.why
@@ -42,7 +41,7 @@ def lines(summary: Summary, folder: str, base: str) -> Iterator[str]:
             yield f"{cell.check.where}: {cell.check.name}: {cell.name}: {cell.why}"
     for finding in summary.findings:
         if not finding.known:
-            yield from _finding(finding, folder, base)
+            yield from _finding(finding, os.path.relpath(folder, base), base)
 
 
 def _finding(finding: Finding, folder: str, base: str) -> Iterator[str]:
@@ -53,8 +52,4 @@ def _finding(finding: Finding, folder: str, base: str) -> Iterator[str]:
     if found.part and finding.check.expect != "verified":
         yield f"  {finding.cells[0].why}"
     yield from (f"  {line}" for line in found.story)
-    if found.witness:
-        witness = shlex.quote(relative(os.path.join(folder, found.witness), base))
-        yield f"  Witness: amp explain {witness}"
-        if found.command:
-            yield f"           amp replay {witness}"
+    yield from (f"  {what}: {command}" for what, command in again(found, folder))

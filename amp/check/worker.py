@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from amp.check.recorded import Recorder
 from amp.check.records import Answer, Asked, CellFinding, CellOutcome, Status
 from amp.errors import AmpError, FailedCheck, LoopBound, UsageError
 from amp.lab import itself
+from amp.lab.drawn import drawn_of
 from amp.lab.folder import FOLDER
 from amp.lab.gate import Cell, Memory, Result, explored
 from amp.litmus.syntax import All, Equal, Not, Proposition, Some
@@ -26,6 +27,8 @@ from amp.machine.children import inherit
 from amp.ordering import platform as find_platform
 from amp.ordering.placement import check_observers
 from amp.shortage import shortage
+
+DRAWN_LIMIT_BYTES: Final = 1 << 22
 
 
 def serve(arguments: list[str]) -> int:
@@ -140,7 +143,14 @@ def _found(result: Result) -> CellFinding | None:
         story=tuple(str(finding).splitlines()[1:]),
         command=finding.command,
         witness=str(result.witness) if result.witness is not None else "",
+        drawn=_drawn(result),
     )
+
+
+def _drawn(result: Result) -> dict[str, Any] | None:
+    """What a page shows of the finding, if the cache can keep it."""
+    shown = None if result.shown is None else drawn_of(result.shown.plan, result.shown.witness)
+    return shown if shown is not None and len(msgspec.json.encode(shown)) <= DRAWN_LIMIT_BYTES else None
 
 
 def _of_check(result: Result) -> tuple[str, int]:

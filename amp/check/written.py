@@ -1,4 +1,4 @@
-"""The files that a run of the gate leaves for others: baseline, JUnit, SARIF, GitHub's step summary."""
+"""The files that a run of the gate leaves for others: baseline, JUnit, SARIF, a page."""
 
 from __future__ import annotations
 
@@ -22,5 +22,9 @@ def written(
             yield "--junit", path, junit(summary)
         elif option == "sarif":
             yield "--sarif", path, sarif(summary, root_of(folder))
+        elif option == "html":
+            from amp.check.page import page  # noqa: PLC0415  (who wants no page loads no templates)
+
+            yield "--html", path, page(summary, folder)
         elif after is not None:
             yield "--baseline", path, known.content(after)

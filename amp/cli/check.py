@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--junit", metavar="F", help="Also write JUnit XML: a case for each cell.")
 @click.option("--sarif", metavar="F", help="Also write SARIF 2.1.0: a result for each finding, at its line.")
+@click.option("--html", metavar="F", help="Also write one page: the matrix, and each finding with its timeline.")
 @click.option("--github", is_flag=True, help="Also annotate lines, and write the step summary, in GitHub's CI.")
 @click.option("--baseline", metavar="F", help="Known findings: only others fail.")
 @click.option("--update-baseline", is_flag=True, help="Make what is found now the known findings.")

@@ -6,11 +6,9 @@ import os
 
 from amp.cli.output import check_output, complain, write_output
 from amp.errors import UsageError
-from amp.lab import run, witness
+from amp.lab import witness
 from amp.lab.plan import Plan
 from amp.lab.run import Witness
-from amp.machine.config import Mode
-from amp.report.words import Names
 from amp.visible import visible
 
 
@@ -42,22 +40,12 @@ def check(witness_path: str, found: Witness, outputs: dict[str, str]) -> None:
             raise UsageError(f"--{form} {path}: that is the file of --{other}")
 
 
-def write(plan: Plan, found: Witness, names: Names, outputs: dict[str, str], status: int) -> int:
-    """Write `outputs`, which `check` has found possible. `names` gives the region's places their names.
-
-    Gives the exit status of a command that else ends with `status`.
-    """
+def write(plan: Plan, found: Witness, outputs: dict[str, str], status: int) -> int:
+    """Write `outputs`, which `check` has found possible; gives the exit status, else `status`."""
     if not outputs:
         return status
-    # The renderers load what other commands never need.
-    from amp.report.html import render_html  # noqa: PLC0415
-    from amp.report.perfetto import render_perfetto  # noqa: PLC0415
+    from amp.lab.drawn import rendered  # noqa: PLC0415  (the renderers load what other commands never need)
 
-    assert found.trace is not None, found
-    assert found.explanation is not None, found
-    replay = plan.command(found.seed) if plan.config.mode is Mode.LOCKSTEP else None
     for form, path in outputs.items():
-        render = {"html": render_html, "perfetto": render_perfetto}[form]
-        text = render(found.trace, found.explanation, names, verdict=run.verdict(plan, found), replay=replay)
-        status = write_output(f"--{form}", path, visible(text).encode(), status)
+        status = write_output(f"--{form}", path, visible(rendered(plan, found, form)).encode(), status)
     return status

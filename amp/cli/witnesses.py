@@ -27,7 +27,6 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
     from amp.lab.run import finding_data, verdict  # noqa: PLC0415
 
     plan, found = witness_file.load(witness, program)
-    names = plan.name_of
     asked = {form: path for form, path in (("html", html), ("perfetto", perfetto)) if path is not None}
     files.check(witness, found, asked)
     if as_json:
@@ -35,8 +34,8 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
         print_json({**NOTHING_RUN, **told, **finding_data(plan, found)})
     else:
         echo(verdict(plan, found))
-        command.render_witness(make_console(), plan, found, names)
-    return files.write(plan, found, names, asked, 1)
+        command.render_witness(make_console(), plan, found, plan.name_of)
+    return files.write(plan, found, asked, 1)
 
 
 @click.command()

@@ -24,7 +24,7 @@ from amp.lab import witness as files
 from amp.lab.api import NO_SIZES, Finding, Sizes, finding_of
 from amp.lab.folder import prepare
 from amp.lab.plan import Plan, make_plan
-from amp.lab.verify import Verdict, along, sample, verify
+from amp.lab.verify import Counterexample, Verdict, along, sample, verify
 from amp.machine.script import Script
 from amp.ordering.platforms import Platform
 from amp.programs.program import Program
@@ -79,7 +79,8 @@ class Result:
     "followed": none along a schedule.
 
     `remembered`: the schedule of an earlier violation showed it again, and nothing else was explored. `witness` is the
-    file that was written, None where a violation cannot be saved, and `unsaved` says why.
+    file that was written, None where a violation cannot be saved, and `unsaved` says why. `shown` is the run that shows
+    the finding.
     """
 
     status: str
@@ -88,6 +89,7 @@ class Result:
     remembered: bool = False
     witness: Path | None = None
     unsaved: str = ""
+    shown: Counterexample | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,4 +191,4 @@ def _told(verdict: Verdict, memory: Memory | None, *, remembered: bool = False, 
     finding = finding_of(found.plan, found.witness)
     unsaved = "" if memory is None else memory.keep(finding, found.plan)
     witness = None if memory is None or unsaved else memory.witness
-    return Result(status, verdict.exploration, finding, remembered, witness, unsaved)
+    return Result(status, verdict.exploration, finding, remembered, witness, unsaved, found)

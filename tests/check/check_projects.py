@@ -31,7 +31,9 @@ class Handover:
         cpu.barrier(consume)
         assert cpu.load(at.data) == ANSWER
 """
-LINE_OF_PUBLISH = 1 + PROGRAM.splitlines().index("        cpu.barrier(publish)")
+LINE_OF_PUBLISH, LINE_OF_CONSUME = (
+    1 + PROGRAM.splitlines().index(f"        cpu.barrier({site})") for site in ("publish", "consume")
+)
 CONFIG = """
 [checks.handover]
 program = "handover.py"

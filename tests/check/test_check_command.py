@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from check_projects import LINE_OF_PUBLISH, checked, project, told
-from commands import AMP
+from check_projects import LINE_OF_CONSUME, LINE_OF_PUBLISH, checked, project, told
+from commands import AMP, here
 
 from amp.check.config import load
 from amp.check.judged import Mark, judge
@@ -44,6 +45,16 @@ def test_a_weak_site_is_one_finding_at_its_line_wherever_it_is_seen(weak: Path) 
     assert [cell["mark"] for cell in data["cells"]] == ["failed", "failed"]
 
 
+def test_a_weakened_site_is_one_finding_at_its_own_line(tmp_path: Path) -> None:
+    table = '[checks.{0}]\nprogram = "handover.py"\nplatforms = "arm64-domains"\nweaken = "{0}=none"\n'
+    data = told(project(tmp_path, "".join(map(table.format, ("publish", "consume")))))
+    found = [(each["check"], each["file"], each["line"], each["site"]) for each in data["findings"]]
+    assert found == [
+        ("publish", "handover.py", LINE_OF_PUBLISH, "publish"),
+        ("consume", "handover.py", LINE_OF_CONSUME, "consume"),
+    ]
+
+
 def test_the_table_fits_80_columns_and_the_story_follows(weak: Path) -> None:
     checked(weak)
     done = checked(weak)
@@ -52,15 +63,39 @@ def test_the_table_fits_80_columns_and_the_story_follows(weak: Path) -> None:
     assert max(map(len, table.splitlines())) <= 80
     assert rest.startswith(f"{LINE_OF_PUBLISH}: handover: violation by the remote: check failed at handover.py:")
     assert "  Cure: dma_wmb (dmb oshst) at publish" in rest
-    explain, again = (line.removeprefix("  Witness:").strip() for line in rest.splitlines()[-3:-1])
-    assert again == explain.replace("explain", "replay")
-    head = subprocess.run([*AMP, *explain.split()[1:]], cwd=weak, capture_output=True, text=True, check=False).stdout
+    for what, command in (("Explain", "explain"), ("Repeat", "replay")):
+        assert f"\n  {what}: amp {command} .amp/witnesses/handover.py-arm64-domains-smp-" in rest
+    [explain] = re.findall(r"\n  Explain: amp (.*)", rest)
+    head = subprocess.run([*AMP, *explain.split()], cwd=weak, capture_output=True, text=True, check=False).stdout
     # One platform of the two is the finding's; the head line names the program and that.
     assert re.match(r"Violation at publish: \w+ on (arm64-domains|omap4-2011), smp barriers, lockstep; by ", head), head
     assert done.stdout.splitlines()[-1].startswith("0 of 2 cells as expected, 2 failed, 2 unchanged; ")
     quiet = checked(weak, "--quiet").stdout
     assert quiet.startswith("handover.py:")
     assert "as expected" not in quiet
+
+
+def test_the_page_of_what_was_kept_is_that_of_what_was_explored(weak: Path) -> None:
+    fresh = checked(weak, "--no-cache", "--quiet", "--html", "fresh.html")
+    kept = checked(weak, "--quiet", "--html", "kept.html")
+    assert (fresh.returncode, fresh.stderr, kept.stderr) == (1, "amp: wrote fresh.html\n", "amp: wrote kept.html\n")
+    assert fresh.stdout == kept.stdout == checked(weak, "--quiet").stdout
+    assert told(weak)["cells"][0]["cached"]
+    page = (weak / "fresh.html").read_bytes()
+    assert (weak / "kept.html").read_bytes() == page
+    assert page.count(b'<article class="finding"') == page.count(b'role="application"') == 1
+
+
+@pytest.mark.slow
+def test_a_finding_says_what_shows_it_again_from_where_one_stands(weak: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(weak.parent)
+    lines = here("check", "--config", weak / "amp.toml").stdout.splitlines()
+    said = dict(line.strip().split(": ", 1) for line in lines if line.startswith(("  Explain: ", "  Repeat: ")))
+    explained, repeated = (here(*shlex.split(said[what])[1:]) for what in ("Explain", "Repeat"))
+    assert (explained.returncode, repeated.returncode) == (1, 1)
+    assert "dma_wmb (dmb oshst) at publish" in explained.stdout
+    assert repeated.stdout.startswith("the same violation, the same trace: ")
+    assert told(weak, "--config", "amp.toml")["findings"][0]["again"][0].startswith("amp explain .amp/witnesses/")
 
 
 @pytest.mark.slow

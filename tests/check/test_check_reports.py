@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
+import msgspec
 import pytest
 import xmlschema
 from check_projects import LINE_OF_PUBLISH, checked, project, told
@@ -18,6 +20,7 @@ from amp.check import baseline, github
 from amp.check.config import Check
 from amp.check.judged import NOT_RUN, JudgedCell, Mark, Summary, judge
 from amp.check.junit import junit
+from amp.check.page import page
 from amp.check.places import root_of
 from amp.check.records import Asked, CellFinding, CellOutcome
 from amp.check.sarif import sarif
@@ -208,6 +211,82 @@ def test_the_root_is_that_of_the_repository(tmp_path: Path) -> None:
     assert root_of(str(below)) == str(below)
     (tmp_path / ".git").mkdir()
     assert root_of(str(below)) == str(tmp_path)
+
+
+# --- the page
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(content.decode())
+        self.close()
+
+    def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_shows_every_mark_and_no_text_breaks_it() -> None:
+    shown = Tags(page(all_marks(), ROOT))
+    summary = all_marks()
+    plain = tuple(
+        judge(
+            each.check,
+            each.asked,
+            msgspec.structs.replace(
+                each.told,
+                why="why",
+                found=each.told.found and msgspec.structs.replace(each.told.found, text="text", story=("#1",)),
+            ),
+            (each.fingerprint,) if each.mark is Mark.KNOWN else (),
+        )
+        for each in summary.cells
+    )
+    assert shown.tags == Tags(page(Summary(plain, 2.0), ROOT)).tags
+    assert "<&'\"> ]]>" in shown.text
+    assert "\x1b" not in shown.text
+    assert "\\x1b[31m" in shown.text
+    for mark in set(Mark) - {Mark.OK}:
+        assert mark.value in shown.text, mark
+
+
+def test_growth_is_shown_where_a_program_was_explored_with_several_sizes_and_nowhere_else() -> None:
+    def explored(runs: int, status: Any = "verified", **sizes: Any) -> JudgedCell:
+        return cell(CellOutcome(status=status, barriers="dma", runs=runs, executions=1, states=9), **sizes)
+
+    one, two = explored(20, messages=1), explored(1300, messages=2)
+    text = " ".join(Tags(page(Summary((two, one), 0), ROOT)).text.split())
+    assert "ring.py on arm64 dma size runs growth complete executions states messages 1 20 1 9 messages 2" in text
+    assert "messages 2 1,300 65.0 times 1 9" in text
+    other = (
+        explored(30, messages=3, platform="riscv"),
+        explored(7, "inconclusive", messages=4),
+        explored(20, messages=1),
+    )
+    assert "Growth" not in Tags(page(Summary((one, *other), 0), ROOT)).text
+
+
+def test_a_row_of_the_page_s_matrix_has_a_cell_for_each_class() -> None:
+    cells = (
+        cell(CellOutcome(status="verified", barriers="dma")),
+        cell(found(), platform="riscv"),
+        cell(CellOutcome(status="verified", barriers="smp"), platform="riscv", name="other"),
+        cell(NOT_RUN),
+    )
+    text = page(Summary(cells, 0), ROOT).decode()
+    [head] = re.findall(r"<thead>(.*?)</thead>", text, re.DOTALL)
+    assert re.findall(r'<th scope="col">(.*?)</th>', head) == ["check", "platform", "smp", "dma", "as it asks"]
+    rows = re.findall(r"<tr>(?!<th scope=\"col)(.*?)</tr>", text, re.DOTALL)
+    assert [len(re.findall("<td", row)) for row in rows] == [3, 3, 3]
+    assert ['href="#f1"' in row for row in rows] == [False, True, False]
 
 
 # --- the baseline

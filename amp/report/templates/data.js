@@ -1,6 +1,9 @@
-// What the data block holds, by event number. amp/report/view.py says what its fields are.
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+// What a data block holds, by event number. amp/report/view.py says what its fields are. These files are the body of a
+// function of `block`, which is called for each block of the page (amp/report/html.py).
+const data = JSON.parse(block.textContent);
+const { prefix, level } = block.dataset;
+const around = block.parentElement;
+const keysOf = prefix ? around : document; // alone on its page it has all keys; else those pressed within
 const { first, last, events, texts, roles, story } = data;
 const KIND = { STORE: 1, VISIBLE: 2, LOAD: 3, BARRIER: 4, KICK: 5, RUNG: 6, TAKEN: 7, WAIT: 8, STALL: 9, RETIRE: 10, NOTE: 11 };
 const KIND_NAME = ["", "store", "arrival", "load", "barrier", "doorbell", "doorbell arrives", "interrupt", "wait", "stall", "end", "note"];
@@ -12,7 +15,7 @@ const ROW = 14, PENDING_ROWS = 9; // px of a pending store's bar; rows of them b
 const BADGE = 14; // px across
 const LINKS = 400; // lines drawn at most for one store
 const SVG = "http://www.w3.org/2000/svg";
-const byId = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(prefix + id);
 const plot = byId("plot"), overview = byId("overview"), tip = byId("tip");
 
 // --- what is known of an event, by number

@@ -41,7 +41,7 @@ function describe() {
   const n = state.current, panel = byId("current"), store = storeOf(n);
   panel.replaceChildren();
   const label = roleOf(n);
-  html("h2", panel, `#${n} ${data.cpus[cpu(n)].name}: ${isArrival(n) ? "visible: " : ""}${text(n)}${label ? ` (${label})` : ""}`);
+  html(`h${level}`, panel, `#${n} ${data.cpus[cpu(n)].name}: ${isArrival(n) ? "visible: " : ""}${text(n)}${label ? ` (${label})` : ""}`, { class: "title" });
   if (data.marks[n]) html("p", panel, data.marks[n], { class: n === roles.barrier ? "mark blamed" : "mark" });
   const list = html("dl", panel);
   const fact = (heading, value) => {
@@ -72,7 +72,7 @@ function describe() {
     const row = html("div", html("dd", list), undefined, { class: "registers" });
     for (const [name, value] of registers) html("span", row, `${name} ${value}`);
   }
-  for (const row of document.querySelectorAll("tr[data-go]")) {
+  for (const row of around.querySelectorAll("tr[data-go]")) {
     if (Number(row.dataset.go) === n) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
   }
@@ -152,6 +152,7 @@ plot.addEventListener("pointerleave", (event) => {
   if (!pointers.has(event.pointerId)) hover(null);
 });
 plot.addEventListener("wheel", (event) => {
+  if (prefix && document.activeElement !== plot) return; // in a list the wheel scrolls by what is not used
   event.preventDefault();
   const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
   if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
@@ -177,11 +178,11 @@ const actions = {
   "zoom-in": () => zoom(0.5), "zoom-out": () => zoom(2), "fit": showAll, "fit-finding": showFinding, "copy": copy,
 };
 for (const [id, action] of Object.entries(actions)) byId(id)?.addEventListener("click", action);
-for (const button of document.querySelectorAll("button.role")) {
+for (const button of around.querySelectorAll("button.role")) {
   button.hidden = !(button.dataset.role in roles);
   button.addEventListener("click", () => go(roles[button.dataset.role]));
 }
-document.addEventListener("click", (event) => {
+around.addEventListener("click", (event) => {
   const found = event.target.closest("[data-go]");
   if (found) go(Number(found.getAttribute("data-go")));
 });
@@ -191,7 +192,7 @@ const KEYS = {
   "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), f: showAll, s: showFinding,
   a: () => go(roles.A), b: () => go(roles.B), w: () => go(roles.bad),
 };
-document.addEventListener("keydown", (event) => {
+keysOf.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const along = event.shiftKey && { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const action = along ? () => stepStory(along) : KEYS[event.key];

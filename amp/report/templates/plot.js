@@ -123,10 +123,10 @@ function yMemory(n) {
 function draw() {
   plot.replaceChildren();
   data.cpus.forEach((_, number) => fitRows(number));
-  const clip = el("clipPath", { id: "inside" }, el("defs", {}, plot));
+  const clip = el("clipPath", { id: `${prefix}inside` }, el("defs", {}, plot));
   el("rect", { x: gutter, y: 0, width: width - gutter, height }, clip);
   drawLanes();
-  const inside = el("g", { "clip-path": "url(#inside)" }, plot);
+  const inside = el("g", { "clip-path": `url(#${prefix}inside)` }, plot);
   drawMemory(inside);
   data.cpus.forEach((_, number) => drawPending(inside, number));
   data.cpus.forEach((_, number) => drawProgram(inside, number));
@@ -287,7 +287,7 @@ function drawFocus(inside) {
     else linkStart(inside, roles.bad);
   }
   const focus = state.hover ?? state.current, store = storeOf(focus);
-  const group = el("g", { id: "focus" }, inside);
+  const group = el("g", { id: `${prefix}focus` }, inside);
   if (known(store) && isStore(store)) {
     outline(group, store);
     for (const load of (readers.get(store) || []).slice(0, LINKS)) {
