@@ -16,7 +16,7 @@ from amp.report.blame import Explanation
 from amp.report.history import History
 from amp.report.page import asset, source_hash, template
 from amp.report.scene import scene, times_looked
-from amp.report.trace import Event, EventKind, Trace
+from amp.report.trace import AT_MAILBOX, Event, EventKind, Trace
 from amp.report.view import view
 from amp.report.words import Names, Words
 
@@ -47,7 +47,7 @@ def render_html(trace: Trace, explanation: Explanation, names: Names, *, verdict
 
 def _row(words: Words, event: Event) -> dict[str, object]:
     """A line of the story as a table."""
-    arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
+    arrival = event.kind in (EventKind.VISIBLE, *AT_MAILBOX)
     text = f"{words.label(event)} visible: {words.said(event)}".strip() if arrival else words.said(event)
     times = times_looked(words.history, event) if words.explanation.pair is None else 1
     text += f" … {times} times" * (times > 1)
