@@ -53,6 +53,9 @@ EV_WAIT: Final[int]
 EV_STALL: Final[int]
 EV_RETIRE: Final[int]
 EV_NOTE: Final[int]
+EV_STATUS: Final[int]
+EV_ACKNOWLEDGE: Final[int]
+EV_ACKNOWLEDGED: Final[int]
 
 # enum amp_event_flag
 FL_STALE: Final[int]
@@ -148,6 +151,12 @@ class _Port:
 
     def kick(self, cpu: int, /) -> None:
         """Ring that CPU's doorbell. Never blocks; kicks coalesce."""
+
+    def rung(self) -> int:
+        """1 if its doorbell has rung, and was neither taken nor acknowledged; else 0. A load of Device memory."""
+
+    def acknowledge(self) -> None:
+        """Takes its doorbell: a store to its own mailbox."""
 
     def wait(self, timeout_s: float | None = None, /) -> bool:
         """True with the interrupt taken, False when the time was up (lockstep has no clock: it never is).
@@ -612,8 +621,7 @@ class Code:
     ) -> Code: ...
     def map(self, address: int, data: Buffer, permissions: int, /) -> None: ...
     def window(self, address: int, size: int, region: int, /) -> None: ...
-    def mailbox(self, address: int, cpu: int, /) -> None: ...
-    def drain(self, address: int, /) -> None: ...
+    def device(self, kind: int, address: int, value: int, /) -> None: ...
     def reached(self) -> list[int]: ...
     def stack(self, start: int, size: int, red_zone: int, /) -> None: ...
     def open(self, max_loop: int, max_steps: int, /) -> None: ...

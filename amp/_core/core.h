@@ -34,6 +34,9 @@ enum amp_orders {
     AMP_WW = 8,
     AMP_WD = 16,   /* memory write -> doorbell, a store to Device memory */
     AMP_RCSC = 32, /* a load-acquire that waits for this CPU's earlier store-releases (Arm LDAR; not LDAPR) */
+    AMP_NO_STATUS_BEFORE = 64, /* a load of a mailbox's status before it is none of the loads that it keeps (RISC-V: no i) */
+    AMP_NO_STATUS_AFTER = 128, /* the same of one behind it */
+    AMP_TRACED = 63,           /* what the trace tells of a barrier */
 };
 
 /* How the CPUs take turns. */
@@ -95,6 +98,9 @@ enum amp_event_kind {
     AMP_EV_STALL,
     AMP_EV_RETIRE,
     AMP_EV_NOTE,
+    AMP_EV_STATUS,       /* a load of the CPU's own mailbox; value: has its doorbell rung, and not been taken? */
+    AMP_EV_ACKNOWLEDGE,  /* a store that takes its doorbell issued; address = its own CPU */
+    AMP_EV_ACKNOWLEDGED, /* it became visible */
 };
 
 enum amp_event_flag {
@@ -254,6 +260,10 @@ void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load);
 int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, uint64_t length);
 int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site);
 int amp_cpu_kick(struct amp_cpu *cpu, unsigned target);
+/* Loads whether this CPU's doorbell has rung, 1, and been neither taken nor acknowledged; else 0. A load of Device memory. */
+int amp_cpu_status(struct amp_cpu *cpu, uint64_t after, struct amp_word *out);
+/* Takes the doorbells that are there when it arrives: a store to Device memory, as a kick is. */
+int amp_cpu_acknowledge(struct amp_cpu *cpu);
 /* timeout_ns < 0: no limit. Lockstep has no clock: there a limit is over when nobody can go on and nothing is under way. */
 int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns);
 /*

@@ -13,12 +13,14 @@ from amp.code.reference import program_of
 _OPTIONS = (
     click.option("--max-loop", metavar="N", type=click.IntRange(1), help="ELF: rounds of a loop that is no wait."),
     click.option("--drain", metavar="ADDRESS", multiple=True, help="ELF: a store there drains the outer cache."),
+    click.option("--ack", metavar="ADDRESS", multiple=True, help="ELF: a store there takes one's own doorbell."),
+    click.option("--status", metavar="ADDRESS[:N]", multiple=True, help="ELF: a load there is N if that has rung."),
     click.option("--mailbox", metavar="ADDRESS:CPU", multiple=True, help="ELF: a store there rings that doorbell."),
     click.option("--shared", metavar="ADDRESS:BYTES", multiple=True, help="ELF: shared memory; repeatable."),
     click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs."),
     click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs."),
 )
-_NAMES = ("host", "remote", "shared", "mailbox", "drain", "max_loop")
+_NAMES = ("host", "remote", "shared", "mailbox", "status", "ack", "drain", "max_loop")
 
 
 def code_options(command: Callable[..., int]) -> Callable[..., int]:

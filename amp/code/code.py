@@ -6,22 +6,22 @@ shared memory of the code is the program's, from its first byte on: `shared` say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from amp.code.elf import PAGE, Image, read
 from amp.code.engine import MAX_LOOP, Engine, Settings, Window
 from amp.code.kept import instructions, keep, places
 from amp.code.listing import Listing
+from amp.code.rows import Device
 from amp.errors import Stall, UsageError
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.instructions import A64, ARMV7_A
 from amp.port.port import Port
 
-T = TypeVar("T")
 ARGUMENTS_LIMIT: Final = 8
 SHARED_LIMIT_BYTES: Final = 1 << 20
-MAILBOXES_LIMIT: Final = 8  # as amp/_core/code/code.h has room
+MAILBOXES_LIMIT: Final = 8  # of each kind of its registers, as amp/_core/code/code.h has room
 DRAINS_LIMIT: Final = 4
 
 
@@ -30,9 +30,10 @@ class Code:
 
     `shared` are the windows of shared memory, (address, bytes), whole pages; in a program's layout they lie one behind
     the other. Without it they are where the file's AMP_SHARED variables lie. `mailboxes` are addresses at which a store
-    rings a processor's doorbell: (address, CPU). `drains` are addresses at which a store drains the outer cache, of
-    Armv7-A code: with the `dsb` before it, it is Linux's `dsb; outer_sync`. `max_loop` is how often a part may go round
-    a loop that does not only wait.
+    rings a processor's doorbell: (address, CPU). `statuses` are addresses where a load tells whether one's own has rung
+    and is not taken: (address, what is loaded then; else 0). A store to one of `acknowledges` takes it. `drains` are
+    addresses at which a store drains the outer cache, of Armv7-A code: with the `dsb` before it, it is Linux's `dsb;
+    outer_sync`. `max_loop` is how often a part may go round a loop that does not only wait.
 
     Raises UsageError for a file that cannot be used, and for AMP_SHARED variables outside of `shared`.
     """
@@ -43,6 +44,8 @@ class Code:
         *,
         shared: Iterable[tuple[int, int]] = (),
         mailboxes: Iterable[tuple[int, int]] = (),
+        statuses: Iterable[tuple[int, int]] = (),
+        acknowledges: Iterable[int] = (),
         drains: Iterable[int] = (),
         max_loop: int = MAX_LOOP,
     ) -> None:
@@ -51,9 +54,17 @@ class Code:
         given = list(shared) or ([self.image.own_window] if self.image.own_window is not None else [])
         _check_inside(self.image, given)
         self.windows = placed(given)
-        registers = _limited("drain", tuple(drains) if self.listing.isa.name == ARMV7_A else (), DRAINS_LIMIT)
-        doors = _limited("mailbox", tuple(mailboxes), MAILBOXES_LIMIT)
-        self.settings = Settings(max_loop=max_loop, mailboxes=doors, drains=registers)
+        drained = [(address, 0) for address in drains] if self.listing.isa.name == ARMV7_A else []
+        self.settings = Settings(
+            max_loop=max_loop,
+            devices=(
+                *_registers(Device.DOORBELL, "mailbox", mailboxes, MAILBOXES_LIMIT),
+                *_registers(Device.STATUS, "status", statuses, MAILBOXES_LIMIT),
+                *_registers(Device.ACKNOWLEDGE, "ack", [(each, 0) for each in acknowledges], MAILBOXES_LIMIT),
+                *_registers(Device.DRAIN, "drain", drained, DRAINS_LIMIT),
+            ),
+        )
+        _check_apart(self.settings.devices)
 
     def function(self, name: str, *arguments: int) -> Function:
         """The function as a part, called with these numbers. Raises UsageError if the file has none of that name."""
@@ -62,10 +73,25 @@ class Code:
         return Function(self, self.image.function(name).start, name, arguments)
 
 
-def _limited(what: str, given: tuple[T, ...], limit: int) -> tuple[T, ...]:
-    if len(given) > limit:
-        raise UsageError(f"{len(given)} addresses of a {what}, expected at most {limit}")
-    return given
+def _registers(
+    kind: Device, what: str, given: Iterable[tuple[int, int]], limit: int
+) -> Iterator[tuple[Device, int, int]]:
+    registers = list(given)
+    if len(registers) > limit:
+        raise UsageError(f"{len(registers)} addresses of a {what}, expected at most {limit}")
+    for address, value in registers:
+        if not 0 <= value < 1 << 64 or (kind is Device.STATUS and not value):
+            raise UsageError(f"{what} at {address:#x}: its value is {value:#x}, expected 1 to 0xffffffffffffffff")
+        yield kind, address, value
+
+
+def _check_apart(devices: Iterable[tuple[Device, int, int]]) -> None:
+    """A load and a store may be two registers at one address, two stores may not. Raises UsageError."""
+    stored: dict[int, Device] = {}
+    for kind, address, _ in devices:
+        if kind is not Device.STATUS and stored.setdefault(address, kind) is not kind:
+            both = f"{stored[address].name.lower()} and {kind.name.lower()}"
+            raise UsageError(f"a store to {address:#x} would be two things: {both}")
 
 
 def _check_inside(image: Image, shared: Sequence[tuple[int, int]]) -> None:

@@ -19,7 +19,7 @@ from amp.code.elf import PAGE, Image
 from amp.code.isa import ISAS
 from amp.code.listing import Listing
 from amp.code.liveness import Liveness
-from amp.code.rows import Flag, Kind, Row, Service
+from amp.code.rows import Device, Flag, Kind, Row, Service
 from amp.errors import AmpError, LoopBound, UsageError, Violation
 from amp.ordering.instructions import RISCV32, RISCV64
 
@@ -45,14 +45,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a part may do before nothing more is known of it. `mailboxes` are addresses, each with the CPU it rings,
-    `drains` the addresses of registers whose store drains an outer cache.
-    """
+    """What a part may do before nothing more is known of it. `devices` are registers: what, address, value."""
 
     max_loop: int = MAX_LOOP
     max_steps: int = MAX_STEPS
-    mailboxes: tuple[tuple[int, int], ...] = ()
-    drains: tuple[int, ...] = ()
+    devices: tuple[tuple[Device, int, int], ...] = ()
 
 
 class Engine:
@@ -114,7 +111,7 @@ class Engine:
         top = self.isa.stack_top
         stack = [(top - STACK_BYTES, STACK_BYTES + 2 * PAGE, "the stack")]
         shared = [(each.start, each.size, "shared memory") for each in windows]
-        mailboxes = [(address & -PAGE, PAGE, "a mailbox") for address, _ in settings.mailboxes]
+        mailboxes = [(at & -PAGE, PAGE, "a mailbox") for kind, at, _ in settings.devices if kind is not Device.DRAIN]
         segments = [(each.start, each.size, "a segment") for each in image.segments]
         for start, size, what in (*shared, *mailboxes, *segments):
             if start < 0 or start + size > self.isa.space:
@@ -137,7 +134,7 @@ class Engine:
         self._take(pages, top - STACK_BYTES, b"", STACK_BYTES, _PF_R | _PF_W)
         if self.isa.link < 0:  # the return address lies on the stack
             self._take(pages, top - 24, (top + PAGE).to_bytes(8, "little"), 8, _PF_R | _PF_W)
-        for address in (*(address for address, _ in settings.mailboxes), *settings.drains):
+        for _, address, _ in settings.devices:
             self._take(pages, address & -PAGE, b"", PAGE, _PF_R | _PF_W)
         self.core.stack(top - STACK_BYTES, STACK_BYTES, self.isa.red_zone)
         for start, data, flags in _runs(pages):
@@ -145,10 +142,8 @@ class Engine:
             self.core.map(start, bytes(data), permissions)
         for window in windows:
             self.core.window(window.start, window.size, window.region)
-        for address, cpu in settings.mailboxes:
-            self.core.mailbox(address, cpu)
-        for address in settings.drains:
-            self.core.drain(address)
+        for device in settings.devices:
+            self.core.device(*device)
 
     @staticmethod
     def _take(pages: dict[int, tuple[bytearray, int]], start: int, data: bytes, size: int, flags: int) -> None:

@@ -1,7 +1,8 @@
 """Which registers' values may still be read, before each instruction that a part may come to.
 
-What a called function reads before it writes it is found by looking into that function, and what is read after a
-return, at the places that it may return to: no calling convention is taken for granted. Only a call by pointer is by
+What a called function reads before it writes it is found by looking into that function, and so is what it overwrites
+on every way to its return; what is read after a return, at the places that it may return to: no calling convention is
+taken for granted. Only a call by pointer is by
 the convention, as nobody can know who is called: it may be any function, and the scratch registers are nobody's behind
 it. When the part's own function returns, the part has ended, and nothing is read any more.
 """
@@ -50,6 +51,8 @@ class Liveness:
         self._comes_back = [any(s.returns or s.unknown for s in steps.values()) for steps in self._functions]
         self._uses = [dict.fromkeys(steps, 0) for steps in self._functions]
         self._any_uses = 0
+        self._kills = [dict.fromkeys(steps, self._every) for steps in self._functions]
+        self._find_kills()
         self._find_uses()
         self._alive = [dict(each) for each in self._uses]
         self._find_alive()
@@ -61,7 +64,36 @@ class Liveness:
             alive |= 1 << self._isa.flags
         return frozenset(slot for slot in range(len(self._isa.registers)) if not alive >> slot & 1)
 
-    # --- the two passes
+    # --- the three passes
+
+    def _find_kills(self) -> None:
+        """What is overwritten behind each instruction before its function returns, on every way: the most that fits."""
+        changed = True
+        while changed:
+            changed = False
+            for number, steps in enumerate(self._functions):
+                kills = self._kills[number]
+                for address in self._order[number]:
+                    killed = steps[address].writes | self._killed_after(kills, steps[address])
+                    changed |= killed != kills[address]
+                    kills[address] = killed
+
+    def _killed_after(self, kills: Mapping[int, int], step: _Step) -> int:
+        if step.unknown:
+            return 0
+        target = step.calls if step.calls is not None else step.leaves
+        called = self._killed_by(target) if target is not None else 0
+        after = self._every if step.following or step.leaves is not None or not step.returns else 0
+        for each in step.following:
+            after &= kills.get(each, 0)
+        if step.leaves is not None:
+            return after & called
+        return (0 if step.returns else after) | called
+
+    def _killed_by(self, target: int) -> int:
+        """By the function that begins there."""
+        number = self._of.get(target)
+        return 0 if number is None else self._kills[number][target]
 
     def _find_uses(self) -> None:
         """What each function reads of what it is given: the least that fits them all."""
@@ -127,8 +159,9 @@ class Liveness:
             after |= self._uses[number][target]
             if step.calls is not None and not self._comes_back[number]:
                 return after
+        killed = self._killed_by(step.calls) if step.calls is not None else 0
         for each in step.following:
-            after |= alive.get(each, self._every)
+            after |= alive.get(each, self._every) & ~killed
         return (after & ~self._scratch) | self._any_uses if step.indirect else after
 
     # --- what the rows say

@@ -26,7 +26,7 @@ from amp.errors import UsageError
 from amp.machine.config import RunConfig, Tally
 from amp.machine.wiring import VRINGS_AT
 from amp.ordering.barriers import BarrierClass, Primitive, primitive_for
-from amp.ordering.instructions import BY_NUMBER, FITS
+from amp.ordering.instructions import ARMV7_A, BY_NUMBER, FITS
 from amp.ordering.platforms import PLATFORMS, Platform
 from amp.ordering.sites import SiteMap, Sites
 from amp.port.port import Port
@@ -35,6 +35,7 @@ from amp.programs.room import small_region
 from amp.region import Layout as RegionLayout
 
 AS_BUILT: Final = "as-built"
+ASKED: Final = ("shared", "mailbox", "status", "ack", "drain", "max-loop", "before")  # of a reference, beside its parts
 _PART: Final = re.compile(r"(host|remote)([2-9]?)", re.ASCII)
 
 
@@ -72,6 +73,8 @@ def load(reference: str) -> Program:
     path, _, query = reference.partition("?")
     asked = _parsed(path, query)
     mailboxes = [_two_numbers(path, "mailbox", each) for each in asked["mailbox"]]
+    statuses = [_two_numbers(path, "status", each if ":" in each else f"{each}:1") for each in asked["status"]]
+    acknowledges = [_number(path, "ack", each) for each in asked["ack"]]
     drains = [_number(path, "drain", each) for each in asked["drain"]]
     loops = [_number(path, "max-loop", each) for each in asked["max-loop"]] or [MAX_LOOP]
     named = {name: texts[-1].rpartition(":") for name, texts in asked.items() if _PART.fullmatch(name)}
@@ -84,10 +87,18 @@ def load(reference: str) -> Program:
         raise UsageError(f"{path}: --host and --remote name the functions that the processors run")
     shared = [_two_numbers(path, "shared", each) for each in asked["shared"]] or _own_windows(path, images)
     codes = {
-        file: Code(image, shared=shared, mailboxes=mailboxes, drains=drains, max_loop=loops[-1])
+        file: Code(
+            image,
+            shared=shared,
+            mailboxes=mailboxes,
+            statuses=statuses,
+            acknowledges=acknowledges,
+            drains=drains,
+            max_loop=loops[-1],
+        )
         for file, image in images.items()
     }
-    if drains and not any(each.settings.drains for each in codes.values()):
+    if drains and not any(each.listing.isa.name == ARMV7_A for each in codes.values()):
         raise UsageError(f"{path}: --drain is for code of Armv7-A, whose outer cache a DSB does not drain")
     parts = {name: _function(codes[file], text) for name, (file, text) in whole.items()}
     query = "&".join(f"{name}={text}" for name, texts in asked.items() for text in texts)
@@ -195,14 +206,11 @@ def _native(listing: Listing, entry: int) -> Line | None:
 
 
 def _parsed(path: str, query: str) -> dict[str, list[str]]:
-    asked: dict[str, list[str]] = {"shared": [], "mailbox": [], "drain": [], "max-loop": [], "before": []}
+    asked: dict[str, list[str]] = {name: [] for name in ASKED}
     for word in filter(None, query.split("&")):
         name, equals, value = word.partition("=")
         if not equals or (name not in asked and not _PART.fullmatch(name)):
-            raise UsageError(
-                f"{path}: {word!r:.80} says nothing of a program "
-                "(host, remote, shared, mailbox, drain, max-loop, before)"
-            )
+            raise UsageError(f"{path}: {word!r:.80} says nothing of a program (host, remote, {', '.join(ASKED)})")
         asked.setdefault(name, []).append(value)
     return asked
 

@@ -15,13 +15,16 @@ def program_of(
     remote: Sequence[str],
     shared: Sequence[str],
     mailbox: Sequence[str],
+    status: Sequence[str],
+    ack: Sequence[str],
     drain: Sequence[str],
     max_loop: int | None,
 ) -> str:
     """The program's reference, with what the options say. Raises UsageError for another program than an ELF file."""
     functions = (("host", host), ("remote", remote))
     words = [f"{side}{n or ''}={each}" for side, names in functions for n, each in _numbered(names)]
-    for name, given in (("shared", shared), ("mailbox", mailbox), ("drain", drain)):
+    registers = (("mailbox", mailbox), ("status", status), ("ack", ack), ("drain", drain))
+    for name, given in (("shared", shared), *registers):
         words += [f"{name}={each}" for each in given]
     words += [f"max-loop={max_loop}"] if max_loop is not None else []
     if not words:
@@ -29,7 +32,7 @@ def program_of(
             raise UsageError(f"{program} is an ELF file: --host and --remote say what of it runs")
         return program
     if program.endswith(".py") or "?" in program:
-        options = "--host, --remote, --shared, --mailbox, --drain and --max-loop"
+        options = "--host, --remote, --shared, --mailbox, --status, --ack, --drain and --max-loop"
         raise UsageError(f"{options} are for an ELF file, not for {program}")
     return f"{program}?{'&'.join(words)}"
 

@@ -153,13 +153,17 @@ def _fence(word: int, funct3: int) -> Row:
     mode, before, after = _bits(word, 31, 28), _bits(word, 27, 24), _bits(word, 23, 20)
     if mode == 0b1000:  # FENCE.TSO
         return Row(Kind.BARRIER, load_by=BY_NAME[RISCV, "fence.tso"].number)
-    row = BY_NAME.get((RISCV, f"fence {_named(before & 0b0011)},{_named(after)}"))
+    names = (
+        f"fence {_named(before & 0b1011)},{_named(after)}",
+        f"fence {_named(before & 0b0011)},{_named(after & 0b0111)}",
+    )
+    row = next((BY_NAME[RISCV, name] for name in names if (RISCV, name) in BY_NAME), None)
     return Row(Kind.PLAIN) if row is None else Row(Kind.BARRIER, load_by=row.number)  # None: nothing that is modelled
 
 
 def _named(accesses: int) -> str:
     """The row's name for a set of accesses, bits i, o, r, w from the top."""
-    return "".join(letter for bit, letter in ((4, "o"), (2, "r"), (1, "w")) if accesses & bit)
+    return "".join(letter for bit, letter in ((8, "i"), (4, "o"), (2, "r"), (1, "w")) if accesses & bit)
 
 
 def _atomic(width: int, funct7: int, rd: int, operands: tuple[int, int]) -> Row:

@@ -67,6 +67,15 @@ class Service(IntEnum):
     PRINT = 6
 
 
+class Device(IntEnum):
+    """Registers that the code knows by their addresses: enum code_device_kind."""
+
+    DOORBELL = 0  # a store rings that CPU
+    STATUS = 1  # a load gives that value if its own doorbell has rung, and was not taken; else 0
+    ACKNOWLEDGE = 2  # a store takes it
+    DRAIN = 3  # a store drains an outer cache
+
+
 def mask(slots: Iterable[int]) -> tuple[int, int]:
     """The slots as struct code_mask."""
     bits = 0

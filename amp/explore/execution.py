@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from amp.errors import AmpError
 
 READ, WRITE, DOORBELL = 0, 1, 2  # the core's enum xp_kind
+STATUS, ACKNOWLEDGEMENT = 1, 2  # Event.mailbox: a READ of the status of its own mailbox, a DOORBELL that takes it
 
 
 class NotALine(AmpError):
@@ -45,7 +46,8 @@ class Event(NamedTuple):
     `before` has a bit for every event that comes before it. `choice` says at which of the run's choices a load was
     resolved; -1: at none. With siblings and others, each event has two nodes (graph.h), and `before` has a bit for
     every node that comes before it as the siblings see it, `before_far` as the others do. `value` has the event's bytes
-    in their granule, little endian.
+    in their granule, little endian. `mailbox` tells a load of its status (STATUS), whose value is 1 or 0, from a wait,
+    and an acknowledgement (ACKNOWLEDGEMENT) from a doorbell that rings.
     """
 
     cpu: int
@@ -61,6 +63,7 @@ class Event(NamedTuple):
     choice: int
     before_far: bytes = b""
     value: int = 0
+    mailbox: int = 0
 
 
 def _bits(row: bytes) -> Iterator[int]:
@@ -209,7 +212,7 @@ def _times(execution: Execution) -> dict[int, float]:
 
 def is_wait(execution: Execution, event: Event) -> bool:
     source = event.sources[0]
-    return source > 0 and execution.events[source - 1].kind == DOORBELL
+    return event.mailbox != STATUS and source > 0 and execution.events[source - 1].kind == DOORBELL
 
 
 def reason_of(execution: Execution) -> str:

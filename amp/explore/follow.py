@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from amp.errors import UsageError
+from amp.explore.execution import is_wait
 from amp.explore.explorer import Choice, Explorer, Finding, side_name
 from amp.explore.schedule import DOORBELL, READ, Event, Execution
 from amp.machine.script import Near, Read, Script, Taken, Visible
@@ -88,13 +89,15 @@ class _Wanted:
 
     def _fits(self, execution: Execution, event: Event, taken: dict[int, int]) -> bool:
         sources = [execution.events[n - 1] for n in event.sources if n > 0]
-        if sources and sources[0].kind == DOORBELL:
+        if is_wait(execution, event):
             number = taken[event.cpu]
             taken[event.cpu] += 1
             due = self._taken[event.cpu]
             if number >= len(due):
                 return True  # behind the schedule's end
-            rung = [e for e in execution.events if e.kind == DOORBELL and e.address == sources[0].address]
+            rung = [
+                e for e in execution.events if e.kind == DOORBELL and (e.address, e.mailbox) == (sources[0].address, 0)
+            ]
             heard = [(e.cpu, e.call) for e in rung if e.cpu != event.cpu and (e.cpu, e.call) in due[number]]
             return bool(heard) and heard[-1] == (sources[0].cpu, sources[0].call)
         key = event.cpu, event.call, event.part

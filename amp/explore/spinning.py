@@ -44,7 +44,7 @@ class Loads:
         self._lines: Counter[tuple[Any, str]] = Counter()
 
     def watch(self, frame: FrameType, event: str, argument: Any) -> None:
-        if event == "c_call" and getattr(argument, "__name__", "").startswith("load"):
+        if event == "c_call" and getattr(argument, "__name__", "").startswith(("load", "rung")):
             self._lines[getattr(argument, "__self__", None), place_of(frame)] += 1
 
     def commonest(self, port: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from amp.explore.execution import ACKNOWLEDGEMENT, STATUS, is_wait
 from amp.explore.explorer import side_name
 from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.port.port import CPU_NAMES
@@ -22,7 +23,8 @@ def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[s
         if event.kind == READ:
             yield f"{who}: {_read(execution, event, steps, name_of, names)}{_late(execution, number, steps)}"
         elif event.kind == DOORBELL:
-            yield f"{who}: its doorbell rings"
+            arrives = "its acknowledgement arrives" if event.mailbox == ACKNOWLEDGEMENT else "its doorbell rings"
+            yield f"{who}: {arrives}"
         else:
             yield f"{who}: store {event.call} is visible: {name_of(_address(event))}"
 
@@ -40,8 +42,10 @@ def _read(
     names: Sequence[str],
 ) -> str:
     sources = sorted({n for n in event.sources if n > 0})
-    if sources and execution.events[sources[0] - 1].kind == DOORBELL:
+    if is_wait(execution, event):
         return f"takes the interrupt of step {steps[sources[-1]]}"
+    if event.mailbox == STATUS:
+        return f"load {event.call}, of its mailbox: {'its doorbell has rung' if event.value else 'no doorbell there'}"
     told = [_source(execution, event, number, steps, names) for number in sources]
     if 0 in event.sources:
         told.append("initial memory")

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from amp.explore.execution import ACKNOWLEDGEMENT, STATUS
 from amp.explore.schedule import DOORBELL, READ, Event, Execution, order_of
 from amp.ordering.placement import Orders2
 from amp.ordering.sites import Sites
 from amp.port.lines import Place
-from amp.report.trace import EVENT, EventFlag, EventKind, Trace
+from amp.report.trace import EVENT, TRACED, EventFlag, EventKind, Trace
 
 Passage = tuple[int, int, int, int]  # (cpu, the event it stands before, barrier, site)
 
@@ -103,14 +104,15 @@ class _Telling:
         line = None if place is None else self.lines.get((cpu, *place))
         if line is not None:
             self.places[number] = line
-        if kind not in (EventKind.VISIBLE, EventKind.RUNG):
+        if kind not in (EventKind.VISIBLE, EventKind.RUNG, EventKind.ACKNOWLEDGED):
             self.behind.setdefault(cpu, []).append((event, number))
         return number
 
     def _store(self, number: int, event: Event) -> None:
         place = ("stores", event.call)
         if event.kind == DOORBELL:
-            self.numbers[number] = self._add(EventKind.KICK, number, event.cpu, place, address=event.address)
+            kind = EventKind.ACKNOWLEDGE if event.mailbox == ACKNOWLEDGEMENT else EventKind.KICK
+            self.numbers[number] = self._add(kind, number, event.cpu, place, address=event.address)
             return
         address, size, value = _scalar(event)
         self.numbers[number] = self._add(
@@ -126,12 +128,34 @@ class _Telling:
 
     def _arrive(self, number: int, event: Event) -> None:
         kind = EventKind.RUNG if event.kind == DOORBELL else EventKind.VISIBLE
+        kind = EventKind.ACKNOWLEDGED if event.mailbox == ACKNOWLEDGEMENT else kind
         self._add(kind, number, event.cpu, address=event.address, size=event.mask, store=self.numbers[number])
         for byte in _bytes(event):
             self.newest[event.address, byte] = number
 
+    def _status(self, number: int, event: Event) -> None:
+        newest = max((self.newest.get((event.address, byte), 0) for byte in _bytes(event)), default=0)
+        later = [mine for at, mine in self.behind.get(event.cpu, []) if at > number]
+        flags = EventFlag.STALE if newest and newest != event.sources[0] else 0
+        mine = self._add(
+            EventKind.STATUS,
+            number,
+            event.cpu,
+            ("loads", event.call),
+            value=event.value,
+            store=self.numbers.get(event.sources[0], 0),
+            newest=self.numbers.get(newest, 0) if flags else 0,
+            flags=int(flags | (EventFlag.DEFERRED if later else 0)),
+            load=event.call & 0xFFFF,
+        )
+        if later:
+            self.issued[mine] = min(later)
+
     def _load(self, number: int, event: Event) -> None:
         sources = [source for source in event.sources if source > 0]
+        if event.mailbox == STATUS:
+            self._status(number, event)
+            return
         if sources and self.execution.events[sources[0] - 1].kind == DOORBELL:
             self._add(EventKind.TAKEN, number, event.cpu)
             return
@@ -174,8 +198,8 @@ class _Telling:
             ("barriers", number),
             site=site,
             primitive=barrier,
-            orders=int(orders.far[barrier]),
-            value=int(orders.near[barrier]),
+            orders=int(orders.far[barrier] & TRACED),
+            value=int(orders.near[barrier] & TRACED),
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from amp.code.code import Function
 from amp.code.kept import keep, text_of
 from amp.errors import UsageError
-from amp.explore.execution import DOORBELL, READ, Event, Execution, is_wait
+from amp.explore.execution import ACKNOWLEDGEMENT, DOORBELL, READ, STATUS, Event, Execution, is_wait
 from amp.explore.explorer import Chooser
 from amp.explore.schedule import order_of
 from amp.lab.plan import Plan, make_plan
@@ -152,7 +152,11 @@ class _Steps:
 
     def _access(self, event: Event, pc: int, value: int) -> Step:
         if event.kind == DOORBELL:
+            if event.mailbox == ACKNOWLEDGEMENT:
+                return self._step(event.cpu, "acknowledge", "its doorbell", pc)
             return self._step(event.cpu, "doorbell", f"of the {self._name(value)}", pc)
+        if event.mailbox == STATUS:
+            return self._step(event.cpu, "load", "status of its mailbox", pc, value)
         first = event.address + (event.mask & -event.mask).bit_length() - 1
         return self._step(event.cpu, "load" if event.kind == READ else "store", self._plan.name_of(first), pc, value)
 

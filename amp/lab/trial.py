@@ -26,7 +26,10 @@ from amp.report.blame import Finding
 from amp.report.schedule import goals_of, with_load_at
 from amp.report.trace import Event, EventKind, Trace
 
-_OWN: Final = (EventKind.STORE, EventKind.LOAD, EventKind.BARRIER, EventKind.KICK, EventKind.TAKEN, EventKind.WAIT)
+_OWN: Final = (
+    *(EventKind.STORE, EventKind.LOAD, EventKind.BARRIER, EventKind.KICK, EventKind.TAKEN, EventKind.WAIT),
+    *(EventKind.STATUS, EventKind.ACKNOWLEDGE),
+)
 SPARE_MESSAGES: Final = 8  # a stream's trial goes on for so many messages more than had been sent
 
 

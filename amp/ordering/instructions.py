@@ -8,7 +8,7 @@ which of amp's architectures run which instruction set.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -132,8 +132,8 @@ def _x86(first: int) -> list[Instruction]:
     ]
 
 
-# A fence names what is before and after it: r, w memory; o a device's output. What it names of input (i), and of output
-# before it, orders nothing that is modelled here.
+# A fence names what is before and after it: r, w memory; o a device's output. What it names of output before it
+# orders nothing that is modelled here; of input (i), a mailbox's status: _riscv_input.
 _RVWMO: Final = "RISC-V unprivileged ISA, RVWMO; FENCE, and the aq and rl bits of the A extension"
 _BEFORE: Final = {"r": (RR, RW, Orders(0)), "w": (WR, WW, WD), "rw": (RR | WR, RW | WW, WD)}  # to r, to w, to o
 _AFTER: Final = ("r", "w", "rw", "o", "or", "ow", "orw")
@@ -155,10 +155,28 @@ def _riscv(first: int) -> list[Instruction]:
     ]
 
 
+_INPUT: Final = (
+    ("ir", "r ir rw irw"),
+    ("irw", "rw irw orw iorw"),
+)  # what compilers and Linux write; of others i is left out
+
+
+def _riscv_input(first: int) -> list[Instruction]:
+    """Fences that name a device's input as well, that is, a mailbox's status (Platform.core_table)."""
+    pairs = [(before, after) for before, all_after in _INPUT for after in all_after.split()]
+    plain = {each.name: each for each in _riscv(0)}
+    return [
+        replace(
+            plain[f"fence {before},{after}".replace("i", "")], number=first + number, name=f"fence {before},{after}"
+        )
+        for number, (before, after) in enumerate(pairs)
+    ]
+
+
 def _all() -> tuple[Instruction, ...]:
     """In this order for good: numbers never change meaning."""
     rows = _a64()
-    for more in (_armv7, _x86, _riscv, _drained):
+    for more in (_armv7, _x86, _riscv, _drained, _riscv_input):
         rows += more(FIRST + len(rows))
     return tuple(rows)
 

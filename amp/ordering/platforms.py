@@ -7,14 +7,16 @@ The ten platforms below are amp's own; `userfile` reads a user's. This module de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
 from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach, orders_text
-from amp.ordering.instructions import FIRST, INSTRUCTIONS, Barrier, Instruction, promise_of
+from amp.ordering.instructions import FIRST, INSTRUCTIONS, RISCV, Barrier, Instruction, number_of, promise_of
 
 LOADS = Orders.RR | Orders.RW
 _MEMORY_STORES = Orders.WR | Orders.WW
@@ -143,6 +145,8 @@ class Platform:
         table[: len(Primitive)] = self.table(side)
         for each in INSTRUCTIONS:
             table[each.number] = self.towards_others(side, each.orders, each.reach)
+        for barrier in (*Primitive, *INSTRUCTIONS):
+            table[number_of(barrier)] |= _no_status(self.processor(side), self.row(side, barrier).instruction)
         return bytes(table)
 
     def row(self, side: Side, barrier: Barrier) -> Row:
@@ -165,6 +169,23 @@ class Platform:
             _verdict(primitive, orders),
             _reasons(processor, row, missing),
         )
+
+
+_FENCE: Final = re.compile(r"\bfence(?:\.tso)?(?: ([iorw]+),([iorw]+))?|^(?:aq|rl|aq\.rl)$")
+
+
+def _no_status(processor: Processor, instruction: str) -> Orders:
+    """A RISC-V fence orders a mailbox's status, which is a device's input, only where it names it.
+
+    RISC-V unprivileged ISA, FENCE: i and o are accesses of devices, r and w of memory; so is an aq or rl of memory.
+    """
+    fence = _FENCE.search(instruction) if processor.architecture.name == RISCV else None
+    if fence is None:
+        return NO_ORDERS
+    before, after = fence[1] or "", fence[2] or ""
+    return (Orders.NO_STATUS_BEFORE if "i" not in before else NO_ORDERS) | (
+        Orders.NO_STATUS_AFTER if "i" not in after else NO_ORDERS
+    )
 
 
 def _verdict(primitive: Barrier, orders: Orders) -> Verdict:

@@ -184,6 +184,8 @@ def keeping(door: type) -> Iterator[tuple[str, Callable[..., Any]]]:
         ("read", "_loads"),
         ("write", "_stores"),
         ("kick", "_stores"),
+        ("rung", "_loads"),
+        ("acknowledge", "_stores"),
         ("barrier", "_barriers"),
         ("fence", "_barriers"),
     ):

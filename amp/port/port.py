@@ -128,6 +128,21 @@ class Port(Protocol):
         """Ring the doorbell of `cpu`: a store to its mailbox. Never blocks; kicks not yet taken coalesce into one."""
         ...
 
+    def rung(self) -> int:
+        """1 if this CPU's doorbell has rung, and been neither taken nor acknowledged; else 0. It takes nothing.
+
+        A load of Device memory, the status of its mailbox: it orders nothing by itself, and what was stored before the
+        kick may not be visible to later loads, but for a barrier. A Word, as other loads'.
+        """
+        ...
+
+    def acknowledge(self) -> None:
+        """Take the doorbells that are there when this arrives: a store to its own mailbox, late as a kick may be.
+
+        A later load may be performed before, but for a full barrier: then what rings between is lost.
+        """
+        ...
+
     def wait(self, timeout_s: float | None = None, /) -> bool:
         """Take the next kick for this CPU: spin briefly, then sleep. False if the time was up first.
 
@@ -192,6 +207,14 @@ class Polling:
             if timeout_s is None or not self.limits_end or self._alone > ALONE_LIMIT:
                 raise
             return False  # nobody is left to ring: the time is up
+
+    def rung(self) -> int:
+        rung: int = super().rung()  # type: ignore[misc]
+        return 1 if self._kept else rung
+
+    def acknowledge(self) -> None:
+        self._kept = False
+        super().acknowledge()  # type: ignore[misc]
 
     def poll(self, look: Any, predicate: Any = None, /) -> Any:
         look = as_look(self, look, predicate)

@@ -7,7 +7,7 @@ from typing import Any
 from amp.report.blame import Explanation
 from amp.report.history import History
 from amp.report.scene import scene, times_looked
-from amp.report.trace import Event, EventKind, Trace
+from amp.report.trace import AT_MAILBOX, Event, EventKind, Trace
 from amp.report.view import view
 from amp.report.words import Names, Words
 
@@ -30,7 +30,7 @@ def drawn(trace: Trace, explanation: Explanation, names: Names, *, verdict: str,
 
 def _row(words: Words, event: Event) -> dict[str, object]:
     """A line of the story as a table."""
-    arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
+    arrival = event.kind in (EventKind.VISIBLE, *AT_MAILBOX)
     text = f"{words.label(event)} visible: {words.said(event)}".strip() if arrival else words.said(event)
     times = times_looked(words.history, event) if words.explanation.pair is None else 1
     text += f" … {times} times" * (times > 1)

@@ -19,7 +19,7 @@ from typing import Final
 
 from amp._core import _bridge
 from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import AT_MAILBOX, TO_MAILBOX, Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
 
@@ -54,7 +54,7 @@ class History:
             arrivals[event.store, event.address] = event.number
         elif event.kind is EventKind.VISIBLE:
             pass  # a doorbell that rings nobody by it
-        elif event.kind is EventKind.RUNG:
+        elif event.kind in AT_MAILBOX:
             self._visible[event.store, -1] = event.number
             self._of_kind[event.cpu, event.kind].append(event)
         else:
@@ -98,7 +98,7 @@ class History:
 
     def visible_at(self, store: Event, byte: int, observer: int | None = None) -> int | None:
         """When the byte of this store (a KICK: the doorbell) became visible; None if it never did."""
-        granule = -1 if store.kind is EventKind.KICK else granule_of(byte)
+        granule = -1 if store.kind in TO_MAILBOX else granule_of(byte)
         return self._arrivals(store.cpu, granule, observer).get((store.number, granule))
 
     def _arrivals(self, owner: int, granule: int, observer: int | None) -> dict[tuple[int, int], int]:
@@ -107,14 +107,14 @@ class History:
 
     def visible_events(self, store: Event) -> list[Event]:
         """The VISIBLE events of a STORE, at siblings before those at the others; the RUNG event of a KICK."""
-        granules = [-1] if store.kind is EventKind.KICK else _granules(store)
+        granules = [-1] if store.kind in TO_MAILBOX else _granules(store)
         numbers = (level.get((store.number, granule)) for level in (self._near, self._visible) for granule in granules)
         events = (self.trace.event(number) for number in numbers if number is not None)
         return sorted((event for event in events if event), key=_number)
 
     def pending_span(self, store: Event) -> tuple[int, int]:
         """(issue, last arrival) of a STORE or KICK; one that is never wholly visible is pending beyond the trace."""
-        granules = [-1] if store.kind is EventKind.KICK else _granules(store)
+        granules = [-1] if store.kind in TO_MAILBOX else _granules(store)
         times = [self._visible.get((store.number, granule), self.trace.last + 1) for granule in granules]
         return store.number, max(times, default=self.trace.last + 1)
 
@@ -126,7 +126,7 @@ class History:
         """The CPU's stores that are not wholly visible at that time, in program order, and how many granules wait."""
         waiting = []
         for store in self.of_kind(cpu, EventKind.STORE, EventKind.KICK, before=at):
-            granules = [-1] if store.kind is EventKind.KICK else _granules(store)
+            granules = [-1] if store.kind in TO_MAILBOX else _granules(store)
             left = sum(
                 self._arrivals(cpu, granule, observer).get((store.number, granule), at) >= at for granule in granules
             )
@@ -237,7 +237,7 @@ class History:
         return newest
 
     def took(self, cpu: int, *, before: int) -> Iterator[tuple[Event, Event]]:
-        """Doorbells this CPU has taken: (KICK event, TAKEN event), in order."""
+        """Doorbells this CPU has taken, or found in its mailbox: (KICK event, TAKEN or STATUS event), in order."""
         rung = sorted(
             (
                 event
@@ -247,7 +247,8 @@ class History:
             ),
             key=_number,
         )
-        for taken in self.of_kind(cpu, EventKind.TAKEN, before=before):
+        told = self.of_kind(cpu, EventKind.TAKEN, EventKind.STATUS, before=before)
+        for taken in (event for event in told if event.kind is EventKind.TAKEN or event.value):
             while rung and rung[0].number < taken.number:
                 kick = self.trace.event(rung.pop(0).store)
                 if kick:

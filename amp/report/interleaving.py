@@ -14,7 +14,7 @@ from itertools import pairwise
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.trace import Event, EventFlag, EventKind
 
-_ACCESSES = (EventKind.STORE, EventKind.KICK, EventKind.LOAD, EventKind.TAKEN)
+_ACCESSES = (EventKind.STORE, EventKind.KICK, EventKind.LOAD, EventKind.TAKEN, EventKind.STATUS, EventKind.ACKNOWLEDGE)
 
 
 def is_sequential(history: History) -> bool:
@@ -28,7 +28,9 @@ def is_sequential(history: History) -> bool:
         for access in history.of_kind(cpu, *_ACCESSES):
             if access.flags & EventFlag.PART:
                 continue
-            if access.flags & EventFlag.DEFERRED:
+            if access.flags & EventFlag.DEFERRED or (
+                access.kind is EventKind.STATUS and access.flags & EventFlag.STALE
+            ):
                 return False
             if previous:
                 before[access.number].add(previous)

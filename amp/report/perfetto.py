@@ -16,7 +16,7 @@ from amp import __version__
 from amp.report.blame import Explanation
 from amp.report.history import GRANULE, History
 from amp.report.lanes import stack
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import TO_MAILBOX, Event, EventFlag, EventKind, Trace
 from amp.report.words import Names, Words
 
 _INSTANTS: Final = {
@@ -24,12 +24,14 @@ _INSTANTS: Final = {
     EventKind.BARRIER: "barrier",
     EventKind.TAKEN: "interrupt",
     EventKind.KICK: "doorbell",
+    EventKind.STATUS: "status",
+    EventKind.ACKNOWLEDGE: "acknowledge",
     EventKind.WAIT: "wait",
     EventKind.STALL: "stall",
     EventKind.RETIRE: "end",
     EventKind.NOTE: "note",
 }
-_STORES: Final = (EventKind.STORE, EventKind.KICK)
+_STORES: Final = (EventKind.STORE, *TO_MAILBOX)
 _THREADS: Final = 1000  # thread ids a CPU may use: importers tell threads apart by tid alone
 
 

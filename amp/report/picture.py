@@ -10,13 +10,13 @@ from amp.report.history import History, granule_of
 from amp.report.lanes import Flight
 from amp.report.scene import arrivals, scene, times_looked
 from amp.report.shapes import Shape
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import AT_MAILBOX, TO_MAILBOX, Event, EventFlag, EventKind, Trace
 from amp.report.words import SCALAR_BYTES, Names, Words, value_text
 
 GAP: Final = 8  # more events than these left out are shown as a gap
 _PENDING: Final = 3  # pending stores named one by one
-STORES: Final = (EventKind.STORE, EventKind.KICK)
-ARRIVALS: Final = (EventKind.VISIBLE, EventKind.RUNG)
+STORES: Final = (EventKind.STORE, *TO_MAILBOX)
+ARRIVALS: Final = (EventKind.VISIBLE, *AT_MAILBOX)
 
 
 class Picture:
@@ -105,8 +105,8 @@ class Picture:
         return lines
 
     def _pending_store(self, store: Event, granules: int) -> str:
-        if store.kind is EventKind.KICK:
-            return f"#{store.number} doorbell"
+        if store.kind in TO_MAILBOX:
+            return f"#{store.number} {'doorbell' if store.kind is EventKind.KICK else 'acknowledgement'}"
         name = self.words.name(store.address)
         if store.size <= SCALAR_BYTES:
             return f"#{store.number} {name} = {value_text(store.value)}"

@@ -17,7 +17,10 @@ from amp.port.lines import Place
 from amp.report.schedule import LoadNumbers
 from amp.report.trace import Event, EventKind, Trace
 
-_COUNTED = {EventKind.STORE: "stores", EventKind.KICK: "stores", EventKind.BARRIER: "barriers"}
+_COUNTED = {
+    **dict.fromkeys((EventKind.STORE, EventKind.KICK, EventKind.ACKNOWLEDGE), "stores"),
+    EventKind.BARRIER: "barriers",
+}
 
 
 class Instruction(NamedTuple):
@@ -48,7 +51,7 @@ def _numbered(trace: Trace) -> Iterator[tuple[Event, str, int]]:
     """The events that stand somewhere: each with its kind's name, and its number among those of its CPU."""
     loads, counts = LoadNumbers(), Counter[tuple[int, str]]()
     for event in trace.events:
-        if event.kind is EventKind.LOAD:
+        if event.kind in (EventKind.LOAD, EventKind.STATUS):
             yield event, "loads", loads.number(event)
         elif event.kind in _COUNTED:
             kind = _COUNTED[event.kind]

@@ -12,15 +12,15 @@ from amp.ordering.barriers import Orders
 from amp.report.blame import Explanation
 from amp.report.history import GRANULE, History, covers, granule_of
 from amp.report.shapes import passage
-from amp.report.trace import Event, EventFlag, EventKind
+from amp.report.trace import AT_MAILBOX, TO_MAILBOX, Event, EventFlag, EventKind
 from amp.report.words import Names
 
 _CONTEXT = 3  # accesses shown between the two of a pair
 _LAST = 16  # events shown where nothing could be explained
 _WINDOW = 1024  # events that those are looked for in: a poll makes many that are the same
-_STORES = (EventKind.STORE, EventKind.KICK)
+_STORES = (EventKind.STORE, *TO_MAILBOX)
 _ACCESSES = (EventKind.STORE, EventKind.LOAD)
-_ARRIVALS = (EventKind.VISIBLE, EventKind.RUNG)
+_ARRIVALS = (EventKind.VISIBLE, *AT_MAILBOX)
 _RING = re.compile(r"(\w+) (?:avail|used|desc|buffer|indirect)\b")
 
 

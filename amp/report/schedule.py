@@ -15,7 +15,7 @@ from typing import Final
 from amp._core import _bridge
 from amp.errors import UsageError
 from amp.machine.script import Goal, Near, Read, Script, Taken, Visible
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import AT_MAILBOX, Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
 PARTS_LIMIT: Final = 1 << 13  # events of one load: a granule each at most
@@ -107,12 +107,14 @@ class _Run:
 
     def goals(self, event: Event) -> Iterator[Goal]:
         match event.kind:
-            case EventKind.STORE | EventKind.KICK:
+            case EventKind.STORE | EventKind.KICK | EventKind.ACKNOWLEDGE:
                 self._issue(event)
-            case EventKind.VISIBLE | EventKind.RUNG:
+            case EventKind.VISIBLE | EventKind.RUNG | EventKind.ACKNOWLEDGED:
                 yield self._make_visible(event)
             case EventKind.TAKEN:
                 yield Taken(event.cpu)
+            case EventKind.STATUS:
+                yield Read(event.cpu, self._loads.number(event), 0, self._name(event.store) if event.store else None)
             case EventKind.LOAD if event.flags & EventFlag.PART:
                 self._parts.append(event)
             case EventKind.LOAD:
@@ -130,7 +132,7 @@ class _Run:
         store = self._stores[event.store]
         if self._domains:
             return self._make_step(event, store)
-        if event.kind is EventKind.RUNG:
+        if event.kind in AT_MAILBOX:
             return Visible(store.cpu, store.number)
         self._cpus[event.cpu].waiting[event.address].remove((event.store, event.size))
         self._writes[event.address].append((event.store, event.size))
@@ -138,7 +140,7 @@ class _Run:
 
     def _make_step(self, event: Event, store: _Store) -> Goal:
         """The same with siblings and others: which of the two sees it."""
-        if event.kind is EventKind.RUNG:
+        if event.kind in AT_MAILBOX:
             near = self._domains[event.address] == self._domains[store.cpu]
             return (Near if near else Visible)(store.cpu, store.number)
         step = Near if event.flags & EventFlag.SIBLINGS else Visible

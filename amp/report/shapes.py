@@ -66,7 +66,7 @@ def passings(history: History, load: Event, byte: int) -> Iterator[Cycle]:
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """A writer's STORE or KICK `later`, known to a reader by its LOAD or TAKEN `saw`, and visible since `visible`."""
+    """A writer's STORE or KICK `later`, seen by a reader's LOAD, STATUS or TAKEN `saw`, visible since `visible`."""
 
     later: Event
     saw: Event
@@ -130,7 +130,7 @@ def _passed(history: History, load: Event, byte: int, wanted: Event, news: _News
     if visible is None or visible > news.visible:
         shape = Shape.DOORBELL if news.needs is Orders.WD else Shape.STORES
         return _cycle(history, Cycle(shape, news.needs, writer, reader, load, byte, wanted))
-    if news.needs is Orders.WD:
+    if news.saw.kind is EventKind.TAKEN:
         return None  # taking an interrupt orders by itself
     return _cycle(history, Cycle(Shape.LOADS, Orders.RR, reader, writer, load, byte, wanted))
 

@@ -66,6 +66,13 @@ class EventKind(IntEnum):
     STALL = 9
     RETIRE = 10
     NOTE = 11  # primitive is the note's code, amp.port.notes.Note
+    STATUS = 12  # a load of its own mailbox: value is 1 if its doorbell has rung and was not taken; store as of a LOAD
+    ACKNOWLEDGE = 13  # a store that takes its own doorbell issued: address is its own CPU
+    ACKNOWLEDGED = 14  # it became visible
+
+
+TO_MAILBOX: Final = frozenset({EventKind.KICK, EventKind.ACKNOWLEDGE})  # stores to Device memory, as they are issued
+AT_MAILBOX: Final = frozenset({EventKind.RUNG, EventKind.ACKNOWLEDGED})  # ... and as they arrive
 
 
 class EventFlag(IntFlag):
@@ -277,7 +284,8 @@ class Trace:
         return f"Trace(events {self._first} to {self.last}, digest 0x{self._digest:016x})"
 
 
-_ALL_ORDERS = int(ALL_ORDERS | Orders.RCSC)
+TRACED: Final = ALL_ORDERS | Orders.RCSC  # what it tells of a barrier
+_ALL_ORDERS = int(TRACED)
 _KNOWN_FLAGS = int(~EventFlag(0))
 # Looked up, not called: an enum's constructor costs more than the rest of an event.
 _KINDS = {int(kind): kind for kind in EventKind}

@@ -13,10 +13,10 @@ from amp.ordering.platforms import Side
 from amp.report.blame import Explanation
 from amp.report.lanes import stack
 from amp.report.scene import scene
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import TO_MAILBOX, Event, EventFlag, EventKind, Trace
 from amp.report.words import SCALAR_BYTES, Words, value_text
 
-_STORES: Final = (EventKind.STORE, EventKind.KICK)
+_STORES: Final = (EventKind.STORE, *TO_MAILBOX)
 _ACCESSES: Final = (EventKind.STORE, EventKind.LOAD)
 _LOCATIONS: Final = 4  # rows of memory shown by name
 _SHOWN_FLAGS: Final = (EventFlag.FORWARDED, EventFlag.DEFERRED, EventFlag.RELEASE, EventFlag.ACQUIRE, EventFlag.ATOMIC)

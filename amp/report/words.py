@@ -22,7 +22,7 @@ from amp.report.interleaving_words import in_order, interleaving
 from amp.report.repair import paragraphs as repair_paragraphs
 from amp.report.shape_words import shape_text
 from amp.report.shapes import Shape
-from amp.report.trace import Event, EventFlag, EventKind, Trace
+from amp.report.trace import AT_MAILBOX, Event, EventFlag, EventKind, Trace
 from amp.report.watched import watched
 
 Names = Callable[[int], str]
@@ -45,6 +45,8 @@ _PAIRS: Final = {
 _PLAIN: Final = {
     EventKind.RUNG: "the doorbell rings",
     EventKind.TAKEN: "take the interrupt",
+    EventKind.ACKNOWLEDGE: "acknowledge its doorbell",
+    EventKind.ACKNOWLEDGED: "the acknowledgement arrives",
     EventKind.WAIT: "wait for a doorbell",
     EventKind.STALL: "stalled: everybody waits, nothing is under way",
     EventKind.RETIRE: "done: no more accesses",
@@ -78,7 +80,7 @@ class Words:
 
     def label(self, event: Event) -> str:
         """ "A" or "B" if the event is of the pair, or the arrival of one of its stores."""
-        arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
+        arrival = event.kind in (EventKind.VISIBLE, *AT_MAILBOX)
         number = event.store if arrival else event.number
         pair = self.explanation.pair or ()
         return next((label for label, mine in zip("AB", pair, strict=False) if mine.number == number), "")
@@ -92,6 +94,8 @@ class Words:
                 said = _NOTES.get(event.primitive, f"note {event.primitive}: {{}}").format(event.value)
             case EventKind.KICK:
                 said = f"ring the {self._rung(event)}'s doorbell"
+            case EventKind.STATUS:
+                said = f"load status of its mailbox {self._gives} {event.value}"
             case EventKind.BARRIER:
                 said = self.barrier(event)
             case EventKind.STORE | EventKind.LOAD:
@@ -182,7 +186,7 @@ class Words:
         e = self.explanation
         if e.shape not in (Shape.STORES, Shape.DOORBELL) or e.pair is None:
             return False
-        arrival = event.kind in (EventKind.VISIBLE, EventKind.RUNG)
+        arrival = event.kind in (EventKind.VISIBLE, *AT_MAILBOX)
         return arrival and event.store == e.pair[1].number and self.visible_at(e.pair[0]) > event.number
 
     def _bad_load(self, bad: Event) -> str | None:
@@ -345,7 +349,7 @@ class Words:
 
     def short(self, event: Event) -> str:
         """The place that is accessed, and the line that does it."""
-        rings = event.kind in (EventKind.KICK, EventKind.TAKEN)
+        rings = event.kind in (EventKind.KICK, EventKind.TAKEN, EventKind.STATUS)
         name, where = "the doorbell" if rings else self.name(event.address), self.where(event)
         return f"{name} at {where}" if where else name
 

@@ -108,12 +108,21 @@ def programs(
     most: int = 6,
     cpus: int = 2,
     waking: bool = True,
+    mailbox: bool = False,
 ) -> tuple[str, ...]:
     """A program for each CPU; some ring and wait, or poll."""
     parts = [draw(threads(kinds, places, lengths, most)) for _ in range(cpus)]
     how = draw(st.sampled_from(("neither", "neither", "doorbell", "poll"))) if waking else "neither"
     waiter = draw(st.integers(0, cpus - 1)) if waking else 0
     ringer = (waiter + 1) % cpus
+    if mailbox:
+        how, anywhere = "neither", st.integers(0, 9)
+        for word in draw(
+            st.lists(st.sampled_from(("r5=rung", "r6=rung", "ack", "r5=1?r50=wait")), min_size=1, max_size=4)
+        ):
+            parts[waiter].insert(draw(anywhere), word)
+        for _ in range(draw(st.integers(1, 3))):
+            parts[ringer].insert(draw(anywhere), f"kick{waiter}")
     if how == "doorbell":
         for _ in range(draw(st.integers(1, 2))):
             parts[ringer].insert(draw(st.integers(0, len(parts[ringer]))), f"kick{waiter}")

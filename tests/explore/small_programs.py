@@ -11,6 +11,7 @@ of `x`, `xb` its lowest byte, `xx` the u64 at `x`; likewise for the others. Regi
     r0=1?x=2        the word behind the mark, if r0 is 1
     r0=poll:x       poll until x is not 0
     kick0           ring the doorbell of CPU 0         r0=wait             wait for an interrupt; r0 is 1
+    r0=rung         has its own rung, and was not taken?                   ack         acknowledge it
     smp_wmb ...     a barrier, by its primitive's label
 
 An outcome is all registers in order of their names, bulk loads as numbers, CPU by CPU, then the last values of x, y, z.
@@ -80,7 +81,7 @@ def _register_of(word: str) -> tuple[str, int]:
     return left, -(-int(right.partition(",")[2]) // 8) if right.startswith("bulk:") else 1
 
 
-def _step(word: str) -> Step:
+def _step(word: str) -> Step:  # noqa: PLR0911  (a table of words)
     condition, mark, rest = word.partition("?")
     if mark:
         register, _, number = condition.partition("=")
@@ -89,6 +90,8 @@ def _step(word: str) -> Step:
     left, equals, right = word.partition("=")
     if word.startswith("kick"):
         return _plainly("kick", int(word.removeprefix("kick")))
+    if word == "ack":
+        return _plainly("acknowledge")
     if word.startswith("use:"):
         return lambda _, r: r.update({word[4:]: _used(r.get(word[4:], UNSET))}) is None
     if not equals:
@@ -96,7 +99,9 @@ def _step(word: str) -> Step:
     if not _is_read(word):
         return _store(left, right)
     kind, colon, rest = right.partition(":")
-    return _READS[kind](left, rest) if colon else _wait(left) if right == "wait" else _load(left, right, "load")
+    if colon:
+        return _READS[kind](left, rest)
+    return _wait(left) if right == "wait" else _status(left) if right == "rung" else _load(left, right, "load")
 
 
 def _plainly(method: str, *arguments: Any) -> Step:
@@ -190,6 +195,14 @@ def _wait(register: str) -> Step:
         return bool(r[register])
 
     return wait
+
+
+def _status(register: str) -> Step:
+    def status(port: Any, r: Registers) -> bool:
+        r[register] = port.rung()
+        return True
+
+    return status
 
 
 def _poll(register: str, name: str) -> Step:

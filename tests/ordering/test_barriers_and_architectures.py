@@ -25,7 +25,8 @@ FENCE_PAIRS = {fence: pairs for _, *fences in FENCES for fence, pairs in zip(fen
 
 
 def test_the_numbers_shared_with_the_c_core_and_with_traces_are_these() -> None:
-    assert {order.name: order.value for order in Orders} == {"RR": 1, "RW": 2, "WR": 4, "WW": 8, "WD": 16, "RCSC": 32}
+    pairs = {"RR": 1, "RW": 2, "WR": 4, "WW": 8, "WD": 16, "RCSC": 32}
+    assert {order.name: order.value for order in Orders} == {**pairs, "NO_STATUS_BEFORE": 64, "NO_STATUS_AFTER": 128}
     assert [reach.name for reach in sorted(Reach)] == ["NONE", "INNER", "OUTER", "SYSTEM"]
     assert [primitive.name for primitive in sorted(Primitive)] == [
         "NONE",

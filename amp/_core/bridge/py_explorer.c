@@ -312,7 +312,7 @@ static uint64_t value_of(const struct xp_graph *g, const struct xp_event *e)
 {
     uint64_t value = 0;
 
-    if (e->kind != XP_READ)
+    if (e->kind != XP_READ || e->status)
         return e->value;
     for (unsigned i = 0; i < e->cells; i++)
         for (unsigned byte = 0; e->source[i] && e->source[i] < g->events && byte < AMP_GRANULE; byte++)
@@ -322,7 +322,8 @@ static uint64_t value_of(const struct xp_graph *g, const struct xp_event *e)
 }
 
 /* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1, before it as the others see it, its bytes)] from event 1 on; see struct xp_program for at, call and
+ * of the run it was resolved or -1, before it as the others see it, its bytes, of a mailbox: 1 a load of its status, 2 an
+ * acknowledgement, else 0)] from event 1 on; see struct xp_program for at, call and
  * part. With two levels the bits are of nodes, two for each event. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
@@ -333,9 +334,10 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (unsigned i = 1; list && i < g->events; i++) {
         const struct xp_event *e = &g->event[i];
         uint64_t at = e->cells ? self->program.cell_at[e->cell[0]] : 0;
-        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNK)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNKi)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
                                        (int)e->mask, (int)self->program.call[i], (int)self->program.part[i], source_tuple(e),
-                                       (int)e->partner, row_bytes(g, i, 0), (int)e->choice, row_bytes(g, i, 1), (unsigned long long)value_of(g, e));
+                                       (int)e->partner, row_bytes(g, i, 0), (int)e->choice, row_bytes(g, i, 1), (unsigned long long)value_of(g, e),
+                                       e->status ? 1 : e->kind == XP_DOORBELL && !xp_rings(e) ? 2 : 0);
 
         if (!item || PyList_Append(list, item))
             Py_CLEAR(list);

@@ -231,6 +231,30 @@ static PyObject *port_kick(PyObject *self, PyObject *target)
     Py_RETURN_NONE;
 }
 
+/* rung() -> Word: 1 if this CPU's doorbell has rung, and been neither taken nor acknowledged, else 0 */
+static PyObject *port_rung(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    struct port *port = (struct port *)self;
+    struct amp_word word = {0};
+    int error;
+
+    RETRYING(error, port->c.ops->status(&port->c, 0, 0, &word));
+    if (error)
+        return py_fail(self, "rung", error);
+    return port->way == PY_DIRECT ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
+}
+
+static PyObject *port_acknowledge(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    struct port *port = (struct port *)self;
+    int error;
+
+    RETRYING(error, port->c.ops->acknowledge(&port->c));
+    if (error)
+        return py_fail(self, "acknowledge", error);
+    Py_RETURN_NONE;
+}
+
 /* The optional timeout_s as nanoseconds, -1 for none; returns -1 with an exception set. */
 static int parse_timeout(const char *name, PyObject *const *args, Py_ssize_t n, int64_t *timeout_ns)
 {
@@ -382,6 +406,8 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     {"barrier", port_barrier, METH_O, "barrier(site): whatever stands at that site"},                                 \
     {"fence", port_fence, METH_O, "fence(primitive)"},                                                                \
     {"kick", port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},                 \
+    {"rung", port_rung, METH_NOARGS, "rung() -> 1 if this CPU's doorbell has rung, and was not taken; a load"},       \
+    {"acknowledge", port_acknowledge, METH_NOARGS, "acknowledge(): takes this CPU's doorbell; a store to its mailbox"}, \
     FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),     \
     FAST("note", port_note, "note(code, value): leave a mark in the trace"),                                          \
     FAST("run_c", py_run_c, "run_c(function, argument, sites): a C function as this CPU's part, see include/amp.h"),   \

@@ -31,10 +31,10 @@
 #define CODE_SETS 8192      /* different sets of loads in one run */
 #define CODE_SEGMENTS 64
 #define CODE_WINDOWS 8
-#define CODE_MAILBOXES 8
-#define CODE_DRAINS 4
+#define CODE_DEVICES 28
 #define CODE_PAGE 4096
 #define CODE_UNDO 512       /* private writes of one look */
+#define CODE_SIGNALS (1u << 20) /* instructions after which an endless part looks for signals */
 #define CODE_LOOK_LOADS 48  /* shared loads of one look; explore.h has room for 64 */
 #define CODE_QUEUE 64
 #define CODE_KEPT_REGISTERS 1024
@@ -135,12 +135,20 @@ struct code_window {
     uint8_t *host;
 };
 
-struct code_mailbox {
-    uint64_t address;
-    uint32_t target;
+/* Registers of devices: amp.code.rows.Device. */
+enum code_device_kind {
+    CODE_DOORBELL,    /* a store rings the CPU `value` */
+    CODE_STATUS,      /* a load gives `value` if its own doorbell has rung, and was not taken, else 0 */
+    CODE_ACKNOWLEDGE, /* a store takes it */
+    CODE_DRAIN,       /* a store drains an outer cache */
 };
 
-/* The register of an outer cache whose store drains it. It has only what has arrived there: the barrier that waits until all
+struct code_device {
+    uint64_t address, value;
+    uint8_t kind;
+};
+
+/* What an outer cache has when it is drained. It has only what has arrived there: the barrier that waits until all
  * has, and that no shared access has followed yet, is `settled`. */
 struct code_settled {
     uint16_t drained; /* what it is with the drain; 0: there is none */
@@ -162,11 +170,11 @@ struct code_undo {
     uint16_t old_set[8];
 };
 
-/* A store, or a kick, that a look has come to: made when the look has ended. */
+/* A store that a look has come to: made when the look has ended. */
 struct code_queued {
     uint64_t address, value, pc;
     uint8_t size;
-    bool kick;
+    const struct code_device *device; /* NULL: memory */
     unsigned how;
     uint32_t pair;
     uint16_t address_set, value_set;
@@ -207,7 +215,7 @@ enum code_fault {
     CODE_FAULT_UNDEFINED,
     CODE_FAULT_MODIFIED, /* refused: code is written over */
     CODE_FAULT_UNALIGNED,
-    CODE_FAULT_STATUS, /* refused: a mailbox is read */
+    CODE_FAULT_STATUS, /* refused: a register is read that is only written */
     CODE_FAULT_BELOW,     /* refused: reads below the stack pointer */
     CODE_FAULT_FORGOTTEN, /* refused: reads a register that a wait was taken to leave to nobody */
 };
@@ -254,11 +262,9 @@ struct code_engine {
     unsigned segments, last_segment;
     struct code_window window[CODE_WINDOWS];
     unsigned windows;
-    struct code_mailbox mailbox[CODE_MAILBOXES];
-    unsigned mailboxes;
+    struct code_device device[CODE_DEVICES];
+    unsigned devices;
     uint64_t stack_start, stack_size, red_zone; /* from here to so far below the stack pointer nothing is kept for anybody */
-    uint64_t drain[CODE_DRAINS];
-    unsigned drains;
     struct code_row *row;
     uint32_t rows, rows_room;
     struct code_head *head;
@@ -292,7 +298,7 @@ struct code_engine {
     uint64_t controlled[CODE_WORDS]; /* loads on which a branch has hung */
     uint64_t time[CODE_LOADS];
     bool held[CODE_LOADS];
-    uint32_t loads, holding;
+    uint32_t loads, holding; /* numbers are given anew in long runs: code_forget_loads() */
     uint64_t watched; /* where its last load of shared memory was, in the region */
     struct code_monitor monitor;
     uint32_t atomic_load;
@@ -361,6 +367,9 @@ uint16_t code_gather(struct code_engine *e, const struct code_mask *mask);
 uint64_t code_time(struct code_engine *e, const uint64_t *loads, bool *made); /* `made`: to be dropped */
 int code_hang(struct code_engine *e, uint16_t set); /* what comes next hangs on it */
 void code_drop_dead(struct code_engine *e);
+/* Between two instructions, where no execution is explored: the loads that something comes from get new numbers, if few
+ * are left. There all that is known of a value is the latest of its loads' times. */
+void code_forget_loads(struct code_engine *e);
 void code_set_register(struct code_engine *e, unsigned slot, uint16_t set);
 
 /* code_memory.c */
@@ -374,10 +383,16 @@ void code_private_read(struct code_engine *e, uint64_t address, unsigned size);
 bool code_memory_changed(const struct code_engine *e); /* by this look */
 void code_memory_undo(struct code_engine *e);
 
-/* code_access.c */
+/* code_loads.c, code_stores.c */
 void code_on_read(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 void code_on_write(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
 int code_make_queued(struct code_engine *e);
+
+/* code_devices.c */
+bool code_has_device(const struct code_engine *e, enum code_device_kind kind);
+void code_sleep(struct code_engine *e); /* until its doorbell rings; where its status is known, that stays so */
+
+/* code_access.c */
 bool code_again(const struct code_engine *e, int *error); /* a call came to an end: is it to be made again? */
 void code_place(struct code_engine *e, unsigned kind, uint64_t pc, uint64_t value); /* an access, or a barrier, stands there */
 
@@ -386,7 +401,6 @@ void code_place(struct code_engine *e, unsigned kind, uint64_t pc, uint64_t valu
 unsigned code_at_site(struct code_engine *e, unsigned site);
 int code_barrier(struct code_engine *e, unsigned primitive, unsigned site);
 int code_barrier_of(struct code_engine *e, const struct code_row *row); /* that a drain may follow */
-bool code_is_drain(const struct code_engine *e, uint64_t address);
 int code_drain(struct code_engine *e);
 
 /* code_step.c */
@@ -399,6 +413,7 @@ void code_write_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS]
 /* code_loops.c */
 bool code_at_head(struct code_engine *e, const struct code_row *row); /* is the emulator to stop here? */
 int code_look_at_loop(struct code_engine *e);
+void code_look_in_vain(struct code_engine *e, const uint32_t places[3]); /* where nothing is undone, its loads stand */
 
 static inline bool code_has(const struct code_mask *mask, unsigned slot)
 {

@@ -43,14 +43,6 @@ int code_barrier_of(struct code_engine *e, const struct code_row *row)
     return error;
 }
 
-bool code_is_drain(const struct code_engine *e, uint64_t address)
-{
-    for (unsigned i = 0; i < e->drains; i++)
-        if (e->drain[i] == address)
-            return true;
-    return false;
-}
-
 /* What has not arrived at the outer cache, a drain does not find there: without a barrier before it, it is worth nothing. */
 int code_drain(struct code_engine *e)
 {

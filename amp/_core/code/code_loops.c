@@ -28,7 +28,7 @@ bool code_at_head(struct code_engine *e, const struct code_row *row)
     }
     head->rounds = around ? head->rounds + 1 : 0;
     head->run = e->run;
-    if (head->rounds > e->max_loop) {
+    if (head->rounds > e->max_loop && !e->port->seat->endless) {
         code_stop(e, CODE_STOP_LOOP);
         return true;
     }
@@ -59,6 +59,13 @@ static void save(struct code_engine *e)
     memcpy(saved->places, e->places, sizeof saved->places);
 }
 
+/* An exploration undoes them; the running machine counts them as it does all. */
+void code_look_in_vain(struct code_engine *e, const uint32_t places[3])
+{
+    if (e->port->ops->choose)
+        memcpy(e->places, places, sizeof e->places);
+}
+
 static void restore(struct code_engine *e)
 {
     const struct code_saved *saved = &e->saved;
@@ -81,7 +88,7 @@ static void restore(struct code_engine *e)
     e->epoch++; /* sets were made anew */
     e->monitor = saved->monitor;
     e->settled = saved->settled;
-    memcpy(e->places, saved->places, sizeof e->places);
+    code_look_in_vain(e, saved->places);
     e->address_set = 0;
     memset(e->data_set, 0, sizeof e->data_set);
     e->queued = 0;

@@ -215,7 +215,7 @@ static bool serve(struct code_engine *e)
     unsigned which = 0;
 
     if (row->kind == CODE_WAIT) {
-        amp_wait(port, -1);
+        code_sleep(e);
         e->before = e->pc;
         e->pc += row->length;
         return false;
@@ -278,8 +278,7 @@ static _Noreturn void end_refused(struct code_engine *e)
     if (e->fault == CODE_FAULT_MODIFIED)
         amp_give_up(e->port, -ENOTSUP, "code that has been executed is written over, at 0x%" PRIx64, e->fault_address);
     if (e->fault == CODE_FAULT_STATUS)
-        amp_give_up(e->port, -ENOTSUP, "the status of a mailbox, 0x%" PRIx64 ", is not modelled: wfi, wfe and amp_wait() wait",
-                    e->fault_address);
+        amp_give_up(e->port, -ENOTSUP, "it loads a register of the mailbox, 0x%" PRIx64 ", that is no --status", e->fault_address);
     if (e->fault == CODE_FAULT_BELOW)
         amp_give_up(e->port, -ENOTSUP, "it reads 0x%" PRIx64 ", below the stack pointer, where nothing is kept", e->fault_address);
     if (e->fault == CODE_FAULT_FORGOTTEN)

@@ -244,7 +244,7 @@ static void step(struct code_engine *e, const struct code_row *row)
         fail_on(e, e->port->ops->isb ? e->port->ops->isb(e->port) : 0);
         break;
     case CODE_WAIT:
-        if (e->mailboxes)
+        if (code_has_device(e, CODE_DOORBELL) || code_has_device(e, CODE_STATUS))
             code_stop(e, CODE_STOP_SERVICE);
         break;
     case CODE_SERVICE:
@@ -258,6 +258,20 @@ static void step(struct code_engine *e, const struct code_row *row)
         e->fault_size = 0;
         code_stop(e, CODE_STOP_REFUSED);
     }
+}
+
+/* It has made more instructions than an exploration would let it. */
+static bool goes_on(struct code_engine *e)
+{
+    struct amp_seat *seat = e->port->seat;
+
+    if (!seat->endless) {
+        code_stop(e, CODE_STOP_STEPS);
+        return false;
+    }
+    if (e->steps % CODE_SIGNALS == 0 && seat->signalled)
+        fail_on(e, seat->signalled(seat));
+    return !e->stop;
 }
 
 void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
@@ -290,10 +304,10 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
         code_stop(e, CODE_STOP_UNKNOWN);
         return;
     }
-    if (++e->steps > e->max_steps) {
-        code_stop(e, CODE_STOP_STEPS);
+    if (++e->steps > e->max_steps && !goes_on(e))
         return;
-    }
+    if (e->loads > CODE_LOADS - 2 * CODE_LOOK_LOADS || e->sets_used > CODE_SETS / 2)
+        code_forget_loads(e);
     if (row->flags & CODE_HEAD && !e->resumed && code_at_head(e, row))
         return;
     e->resumed = false;

@@ -192,3 +192,62 @@ void code_drop_dead(struct code_engine *e)
             e->holding--;
         }
 }
+
+/* --- long runs ------------------------------------------------------------------------------------------------------ */
+
+/* By set: the latest of its loads' times, 0 of none. */
+static void find_latest(const struct code_engine *e, uint64_t latest[CODE_SETS])
+{
+    for (uint32_t set = 0; set < e->sets_used; set++) {
+        latest[set] = 0;
+        for (unsigned word = 0; word < (e->loads + 63) / 64; word++)
+            for (uint64_t left = e->sets[set].depends[word]; left; left &= left - 1) {
+                uint64_t one = e->time[64 * word + (unsigned)__builtin_ctzll(left)];
+
+                latest[set] = one > latest[set] ? one : latest[set];
+            }
+    }
+}
+
+/* The set of one load of that time: its number. */
+static uint16_t set_of_time(struct code_engine *e, uint64_t time)
+{
+    uint32_t load = 0;
+
+    if (!time)
+        return 0;
+    while (load < e->loads && e->time[load] != time)
+        load++;
+    if (load < e->loads)
+        return (uint16_t)(load + 1);
+    if (e->loads == CODE_LOADS / 2) {
+        e->error = -E2BIG;
+        code_stop(e, CODE_STOP_ERROR);
+        return 0;
+    }
+    e->time[e->loads] = time;
+    return code_set_of(e, e->loads++);
+}
+
+void code_forget_loads(struct code_engine *e)
+{
+    uint64_t latest[CODE_SETS];
+
+    if (e->looking || e->port->ops->choose)
+        return;
+    find_latest(e, latest);
+    e->monitor.load = 0; /* of a pair that the running machine does not make */
+    e->loads = e->holding = 0;
+    e->sets_used = 1;
+    e->epoch++;
+    memset(e->held, 0, sizeof e->held);
+    memset(e->controlled, 0, sizeof e->controlled);
+    for (unsigned slot = 0; slot < e->registers; slot++)
+        code_set_register(e, slot, set_of_time(e, latest[e->set[slot]]));
+    for (unsigned i = 0; i < e->shades; i++)
+        for (unsigned byte = 0; byte < 8; byte++) {
+            uint16_t *set = &e->shade[e->shaded[i]].set[byte];
+
+            *set = set_of_time(e, latest[*set]);
+        }
+}

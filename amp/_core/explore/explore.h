@@ -124,6 +124,7 @@ struct explorer {
     uint32_t choices;   /* made in this run */
     uint32_t depth;     /* on the stack */
     uint32_t lessons;   /* values in `learned`, those of earlier explorations included */
+    bool reads_status;  /* some run has read a mailbox's status */
     bool compared;      /* was there a compare-and-swap that orders less if it stores nothing? */
     uint64_t initial[XP_CELLS];
     unsigned current;
@@ -174,6 +175,9 @@ int xp_resolve(struct explorer *x, unsigned cpu, xp_event_id event, uint64_t *va
 int xp_store(struct explorer *x, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n, uint64_t value,
              struct xp_orders release, const struct xp_set *depends, const struct xp_set *address, xp_event_id partner);
 int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *event);
+/* Has its doorbell rung, and been neither taken nor acknowledged? `rung` says so. A load, which takes nothing. */
+int xp_status(struct explorer *x, unsigned cpu, uint16_t mailbox, const struct xp_set *address, uint64_t *rung,
+              xp_event_id *event);
 /* Did the look in vain read the newest writes there are? Then nothing but a new write can end the poll. */
 bool xp_saw_newest(const struct explorer *x, unsigned cpu);
 void xp_barrier(struct explorer *x, unsigned cpu, struct xp_orders orders);

@@ -16,13 +16,20 @@ bool xp_same_cell(const struct xp_event *a, const struct xp_event *b)
     return false;
 }
 
-static bool new_enough(const struct explorer *x, const struct xp_event *read, const xp_event_id *sources)
+/* A doorbell that was there when one was taken, or acknowledged, went with it. */
+static bool is_rung(const struct explorer *x, unsigned cpu, xp_event_id source)
 {
     const struct xp_graph *g = &x->graph;
+
+    return source != XP_INITIAL && xp_rings(&g->event[source]) &&
+           xp_position(g, cpu, source) > xp_position(g, cpu, x->cpu[cpu].taken);
+}
+
+static bool new_enough(const struct explorer *x, const struct xp_event *read, const xp_event_id *sources)
+{
     const struct xp_cpu *cpu = &x->cpu[read->cpu];
 
-    /* A doorbell that was there when one was taken went with it. */
-    if (cpu->waits && xp_position(g, read->cell[0], sources[0]) <= xp_position(g, read->cell[0], cpu->taken))
+    if (cpu->waits && !is_rung(x, read->cpu, sources[0]))
         return false;
     if (!cpu->mark || (cpu->in_look && cpu->looked != cpu->forced))
         return true;
@@ -293,6 +300,31 @@ void xp_forget(struct explorer *x, xp_event_id event)
         read->cells = 0;
         read->source[0] = XP_INITIAL;
     }
+}
+
+int xp_status(struct explorer *x, unsigned cpu, uint16_t mailbox, const struct xp_set *address, uint64_t *rung,
+              xp_event_id *event)
+{
+    struct xp_cpu *state = &x->cpu[cpu];
+    uint64_t value;
+    int result;
+
+    if (x->over)
+        return XP_OVER;
+    if (!state->pending) {
+        if (!x->reads_status && x->states)
+            x->outdated = true; /* states were told apart as if nobody read it */
+        x->reads_status = true;
+        state->pending = xp_add_status(&x->graph, cpu, mailbox, address);
+        if (!state->pending)
+            return xp_fatal(x, -E2BIG);
+        learn_reader(x, &x->graph.event[state->pending]);
+    }
+    *event = state->pending;
+    result = xp_resolve(x, cpu, *event, &value);
+    if (result == XP_DONE) /* what is promised is newer than all that is there */
+        *rung = x->graph.event[*event].promised ? value : is_rung(x, cpu, x->graph.event[*event].source[0]);
+    return result;
 }
 
 int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *event)

@@ -175,6 +175,12 @@ void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], u
         xp_put(&before[0], xp_node(g, w, 1));
 }
 
+/* Does a fence name memory alone before it? Only where there is one level: where there are no domains. */
+static bool is_no_load_for(const struct xp_graph *g, const uint8_t orders[XP_LEVELS])
+{
+    return g->levels == 1 && orders[0] & AMP_NO_STATUS_BEFORE;
+}
+
 /* What `orders` keeps of `e` before a later event of that kind: into the sets for the event's nodes. A load behind a store
  * waits until the store is visible, a store behind a store only keeps behind it on the same way. Returns whether what
  * `e` has read is carried along. */
@@ -184,7 +190,7 @@ static bool put_ordered(const struct xp_graph *g, struct xp_set before[XP_LEVELS
     const struct xp_event *event = &g->event[e];
     bool is_read = event->kind == XP_READ;
 
-    if (kept_before((enum xp_kind)event->kind, orders[0]) >> kind & 1)
+    if (kept_before((enum xp_kind)event->kind, orders[0]) >> kind & 1 && !(event->status && is_no_load_for(g, orders)))
         xp_put(&before[0], xp_node(g, e, 0));
     if (g->levels == 1 || !(kept_before((enum xp_kind)event->kind, orders[1]) >> kind & 1))
         return false;
@@ -214,6 +220,9 @@ static void order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const u
     for (unsigned kind = 0; kind < XP_KINDS; kind++)
         if (put_ordered(g, state->must[kind], e, (enum xp_kind)kind, orders))
             xp_put(&state->carry[kind], e);
+    if (g->levels == 1 && kept_before((enum xp_kind)g->event[e].kind, orders[0]) >> XP_READ & 1 &&
+        !(orders[0] & AMP_NO_STATUS_AFTER) && !(g->event[e].status && is_no_load_for(g, orders)))
+        xp_put(&state->must_status, e);
 }
 
 static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, const uint8_t orders[XP_LEVELS])
@@ -222,10 +231,15 @@ static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, cons
 
     if (g->levels == 1) {
         unsigned kinds = kept_before(kind, orders[0]);
+        struct xp_set kept = state->all[kind];
 
+        for (unsigned i = 0; kind == XP_READ && is_no_load_for(g, orders) && i < g->words; i++)
+            kept.bit[i] &= ~state->status.bit[i];
         for (unsigned later = 0; later < XP_KINDS; later++)
             if (kinds >> later & 1)
-                xp_unite(&state->must[later][0], &state->all[kind], g->words);
+                xp_unite(&state->must[later][0], &kept, g->words);
+        if (kinds >> XP_READ & 1 && !(orders[0] & AMP_NO_STATUS_AFTER))
+            xp_unite(&state->must_status, &kept, g->words);
         return;
     }
     for (unsigned e = 1; e < g->events; e++)
@@ -272,18 +286,15 @@ void xp_add_control(struct xp_graph *g, unsigned cpu, const struct xp_set *depen
     xp_unite(&g->cpu[cpu].control, depends, g->words);
 }
 
-xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells, unsigned n, struct xp_orders acquire,
-                        const struct xp_set *address)
+static void add_read(struct xp_graph *g, xp_event_id e, struct xp_orders acquire, const struct xp_set *address)
 {
+    unsigned cpu = g->event[e].cpu;
     struct xp_graph_cpu *state = &g->cpu[cpu];
-    xp_event_id e = new_event(g, XP_READ, cpu, cells, n);
 
-    if (!e)
-        return 0;
     for (unsigned level = 0; level < g->levels; level++) {
         unsigned node = xp_node(g, e, level);
 
-        absorb(g, node, &state->must[XP_READ][level]);
+        absorb(g, node, g->event[e].status && g->levels == 1 ? &state->must_status : &state->must[XP_READ][level]);
         absorb_events(g, node, &state->instruction);
         if (address && !(g->faults & XP_NO_DEPENDENCY))
             absorb_events(g, node, address);
@@ -294,6 +305,27 @@ xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells,
     order_event(g, cpu, e, acquire.level);
     if (address)
         xp_add_control(g, cpu, address); /* a later write waits until it is known that it is another location */
+}
+
+xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells, unsigned n, struct xp_orders acquire,
+                        const struct xp_set *address)
+{
+    xp_event_id e = new_event(g, XP_READ, cpu, cells, n);
+
+    if (e)
+        add_read(g, e, acquire, address);
+    return e;
+}
+
+xp_event_id xp_add_status(struct xp_graph *g, unsigned cpu, uint16_t mailbox, const struct xp_set *address)
+{
+    xp_event_id e = new_event(g, XP_READ, cpu, &mailbox, 1);
+
+    if (!e)
+        return 0;
+    g->event[e].status = true;
+    xp_put(&g->cpu[cpu].status, e);
+    add_read(g, e, (struct xp_orders){{0}}, address);
     return e;
 }
 

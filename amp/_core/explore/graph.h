@@ -50,6 +50,7 @@ struct xp_event {
     bool promised;               /* READ: its value was promised before its write was there */
     bool compares;               /* READ: of a compare-and-swap, which orders less if it stores nothing */
     bool interrupt;              /* READ: an interrupt taken, which nothing behind it overtakes */
+    bool status;                 /* READ: of a mailbox's status, a load of Device memory */
     xp_event_id partner;         /* atomic: its other half; else 0 */
     uint16_t order;              /* this CPU's how-manieth event, from 0 */
     uint16_t cell[XP_SPAN];
@@ -78,6 +79,8 @@ struct xp_graph_cpu {
     struct xp_set all[XP_KINDS];              /* its events, by kind */
     struct xp_set must[XP_KINDS][XP_LEVELS];  /* nodes before its next event of that kind, at that level */
     struct xp_set carry[XP_KINDS]; /* reads whose sibling's write barriers carry along before its next event of that kind */
+    struct xp_set must_status;                /* with one level: nodes before its next read of a mailbox's status */
+    struct xp_set status;                     /* its reads of that */
     struct xp_set control;                    /* events its next write waits for: branches taken, addresses awaited */
     struct xp_set instruction;                /* events its next read waits for, after an isb */
     struct xp_set releases;
@@ -104,6 +107,12 @@ struct xp_graph {
     struct xp_cell cell[XP_CELLS];
     struct xp_graph_cpu cpu[AMP_CPUS];
 };
+
+/* Does it ring a doorbell? The other write of a mailbox is an acknowledgement. */
+static inline bool xp_rings(const struct xp_event *e)
+{
+    return e->kind == XP_DOORBELL && e->value;
+}
 
 static inline bool xp_has(const struct xp_set *set, unsigned bit)
 {
@@ -140,6 +149,8 @@ void xp_graph_reset(struct xp_graph *g); /* events and cells' writes forgotten; 
  * the address alone. Returns its id, or 0 if there is no room. */
 xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells, unsigned n, struct xp_orders acquire,
                         const struct xp_set *address);
+/* The same of a mailbox's status. */
+xp_event_id xp_add_status(struct xp_graph *g, unsigned cpu, uint16_t mailbox, const struct xp_set *address);
 xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n,
                          struct xp_orders release, const struct xp_set *depends, const struct xp_set *address);
 void xp_add_barrier(struct xp_graph *g, unsigned cpu, struct xp_orders orders);

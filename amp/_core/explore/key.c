@@ -66,7 +66,7 @@ static unsigned oldest_for(const struct xp_graph *g, unsigned number, unsigned c
         if (e->cpu != cpu || e->order >= order)
             continue;
         for (unsigned i = 0; i < e->cells; i++)
-            if (e->cell[i] == number && e->kind != XP_DOORBELL && (e->kind != XP_READ || e->source[i] != XP_UNREAD)) {
+            if (e->cell[i] == number && !xp_rings(e) && (e->kind != XP_READ || e->source[i] != XP_UNREAD)) {
                 unsigned p = xp_position(g, number, e->kind == XP_READ ? e->source[i] : (xp_event_id)x);
 
                 oldest = p > oldest ? p : oldest;
@@ -74,7 +74,7 @@ static unsigned oldest_for(const struct xp_graph *g, unsigned number, unsigned c
     }
     for (unsigned p = cell->writes - 1u; p > oldest; p--)
         if (is_behind(g, cpu, rows, cell->co[p]) &&
-            (g->event[cell->co[p]].kind != XP_DOORBELL || g->event[cell->co[p]].cpu != cpu))
+            (!xp_rings(&g->event[cell->co[p]]) || g->event[cell->co[p]].cpu != cpu))
             return p;
     return oldest;
 }
@@ -475,6 +475,8 @@ static void take_cpu(struct state *s, unsigned number)
             take_new(s, &cpu->must[kind][level], NULL);
         take_each_level(s, &cpu->all[kind], NULL);
     }
+    if (s->x->reads_status)
+        take_new(s, &cpu->must_status, NULL);
     take_events(s, &cpu->control);
     take_events(s, &cpu->instruction);
     take_events(s, &cpu->releases);

@@ -33,7 +33,7 @@ static bool coherent(const struct xp_graph *g, xp_event_id r, unsigned cell, uns
             unsigned theirs = xp_position(g, cell, (xp_event_id)x);
 
             /* A CPU may take an interrupt while one that it rang itself later is still on its way. */
-            if (other->order < read->order ? position < theirs && other->kind != XP_DOORBELL : position >= theirs)
+            if (other->order < read->order ? position < theirs && !xp_rings(other) : position >= theirs)
                 return false;
         }
     }

@@ -80,6 +80,8 @@ int xp_part_write(struct xp_part *part, uint64_t address, const uint8_t *bytes, 
                   struct amp_origin from);
 int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site);
 int xp_part_kick(struct xp_part *part, unsigned target);
+int xp_part_status(struct xp_part *part, uint64_t after, struct amp_word *out); /* 1: its doorbell has rung; 0 */
+int xp_part_acknowledge(struct xp_part *part);
 int xp_part_wait(struct xp_part *part, int64_t timeout_ns); /* a limit is a broken rule: there is no clock */
 
 /* explored_followed.c: the same for code in which every value is followed; `how` and `from` as with AMP_TOLD in amp.h. */

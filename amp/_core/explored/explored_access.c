@@ -204,21 +204,51 @@ int xp_part_barrier(struct xp_part *part, unsigned primitive, unsigned site)
     return 0;
 }
 
-/* The mailbox of a CPU is the cell of its number. */
-int xp_part_kick(struct xp_part *part, unsigned target)
+/* The mailbox of a CPU is the cell of its number: 1 is written to ring, 0 to acknowledge. */
+static int write_mailbox(struct xp_part *part, unsigned target, uint64_t value)
 {
     struct explorer *x = part->program->x;
     uint16_t cell = (uint16_t)target;
+
+    xp_log(x, part->id, xp_did(DID_KICK, target, value));
+    XP_ASKING(part, xp_store(x, XP_DOORBELL, part->id, &cell, 1, value, nothing, NULL, NULL, 0));
+    xp_number_store(part, 0);
+    part->program->stores[part->id]++;
+    return 0;
+}
+
+int xp_part_kick(struct xp_part *part, unsigned target)
+{
     int error = xp_may_go_on(part, XP_LOOKS_ONLY_LOAD("rings a doorbell"));
 
     if (error)
         return error;
-    if (target >= x->graph.cpus)
-        return -EINVAL;
-    xp_log(x, part->id, xp_did(DID_KICK, target, 0));
-    XP_ASKING(part, xp_store(x, XP_DOORBELL, part->id, &cell, 1, 1, nothing, NULL, NULL, 0));
-    xp_number_store(part, 0);
-    part->program->stores[part->id]++;
+    return target < part->program->x->graph.cpus ? write_mailbox(part, target, 1) : -EINVAL;
+}
+
+int xp_part_acknowledge(struct xp_part *part)
+{
+    int error = xp_may_go_on(part, XP_LOOKS_ONLY_LOAD("acknowledges a doorbell"));
+
+    return error ? error : write_mailbox(part, part->id, 0);
+}
+
+int xp_part_status(struct xp_part *part, uint64_t after, struct amp_word *out)
+{
+    struct explorer *x = part->program->x;
+    unsigned cpu = part->id;
+    int error = xp_may_go_on(part, NULL);
+    uint64_t rung = 0;
+    xp_event_id event;
+
+    if (error)
+        return error;
+    xp_log(x, cpu, xp_did(DID_STATUS, 0, 0));
+    XP_ASKING(part, xp_status(x, cpu, (uint16_t)cpu, xp_tag_depends(after), &rung, &event));
+    xp_number_event(part->program, event, part->program->loads[cpu]++, 0);
+    x->graph.event[event].value = rung; /* of what is promised it is the same */
+    give_word(part, event, rung, out);
+    xp_log(x, cpu, xp_mix(rung, x->cpu[cpu].made));
     return 0;
 }
 

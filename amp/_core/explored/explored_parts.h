@@ -40,7 +40,7 @@ void xp_perform_open(struct xp_program *program, unsigned cpu, const uint16_t *c
     } while (1)
 
 /* What the program did; together with what it looked into, all that its state can depend on. */
-enum xp_did { DID_LOAD = 1, DID_STORE, DID_ATOMIC, DID_READ, DID_KICK, DID_WAIT, DID_BARRIER, DID_BRANCH, DID_ISB, DID_CHOOSE };
+enum xp_did { DID_LOAD = 1, DID_STORE, DID_ATOMIC, DID_READ, DID_KICK, DID_WAIT, DID_BARRIER, DID_BRANCH, DID_ISB, DID_CHOOSE, DID_STATUS };
 
 static inline uint64_t xp_did(enum xp_did what, uint64_t address, uint64_t size)
 {

@@ -92,6 +92,20 @@ static int explored_kick(const struct amp_port *port, unsigned target)
     return xp_part_kick(part_of(port), target);
 }
 
+static int explored_status(const struct amp_port *port, unsigned how, uint64_t after, struct amp_word *out)
+{
+    int error = xp_part_status(part_of(port), after, out);
+
+    if (!error)
+        give(part_of(port), how, out);
+    return error;
+}
+
+static int explored_acknowledge(const struct amp_port *port)
+{
+    return xp_part_acknowledge(part_of(port));
+}
+
 static int explored_wait(const struct amp_port *port, int64_t timeout_ns)
 {
     return xp_part_wait(part_of(port), timeout_ns);
@@ -191,6 +205,8 @@ static const struct amp_port_ops ops = {
     .write = explored_write,
     .barrier = explored_barrier,
     .kick = explored_kick,
+    .status = explored_status,
+    .acknowledge = explored_acknowledge,
     .wait = explored_wait,
     .poll = explored_poll,
     .note = explored_note,

@@ -98,6 +98,7 @@ struct amp_seat {
     struct amp_run *run;  /* the innermost */
     int (*signalled)(struct amp_seat *seat); /* a signal came during a call: 0 to go on, or the error to end with; may be NULL */
     bool kept;            /* an interrupt that a poll took, for the next amp_wait() */
+    bool endless;         /* free mode: nobody waits for the part to come to its turn, and it goes on as long as it likes */
 };
 
 /* A handle: it may be copied, and the copies are the same CPU's. */
@@ -121,6 +122,8 @@ struct amp_port_ops {
                  struct amp_origin from);
     int (*barrier)(const struct amp_port *port, unsigned primitive, unsigned site);
     int (*kick)(const struct amp_port *port, unsigned target);
+    int (*status)(const struct amp_port *port, unsigned how, uint64_t after, struct amp_word *out);
+    int (*acknowledge)(const struct amp_port *port);
     int (*wait)(const struct amp_port *port, int64_t timeout_ns);
     int (*poll)(const struct amp_port *port, int (*look)(void *state), void *state, size_t bytes, int *found);
     int (*listen)(const struct amp_port *port, int64_t timeout_ns);
@@ -155,6 +158,13 @@ _Noreturn void amp_give_up(const struct amp_port *port, int error, const char *f
  * keeps that store behind earlier stores to the region. Never blocks. Kicks that are not yet taken are one. Pairs with
  * amp_wait. */
 void amp_kick(const struct amp_port *port, unsigned target);
+/* Has this CPU's doorbell rung, and been neither taken nor acknowledged? A load of Device memory: it takes nothing, orders
+ * nothing, and what was stored before the kick may still not be visible behind it: a barrier for loads orders that. As with
+ * amp_load_ctrl_u8(), the value decides a branch before the next store. */
+bool amp_rung(const struct amp_port *port);
+/* Takes the doorbells that are there when this store arrives: to Device memory, as amp_kick() is. A full barrier keeps
+ * later loads behind it. */
+void amp_acknowledge(const struct amp_port *port);
 /* Sleeps until this CPU's doorbell rings, and takes it; what was stored before the kick is ordered as far as the kick was.
  * timeout_ns < 0: no limit (an exploration has no clock, and refuses one). 0, -ETIMEDOUT, or -ESHUTDOWN: every other CPU
  * has retired. */

@@ -83,6 +83,7 @@ int amp_free_wait(struct amp_cpu *cpu, int64_t timeout_ns)
             return error;
         __atomic_fetch_and(cpu->board, ~AMP_LOOK(cpu->id), __ATOMIC_SEQ_CST);
         amp_settle_before_load(cpu); /* taking the interrupt is one */
+        amp_settle_mailbox(cpu);
         error = amp_take(cpu);
         moved = error && help_along(cpu);
         pthread_mutex_unlock(&m->lock);

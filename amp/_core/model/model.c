@@ -56,6 +56,10 @@ void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
         amp_stage_barrier(cpu, orders);
     else if (orders.near & AMP_RR)
         amp_raise_floor(cpu, amp_state(cpu)->seen);
+    if (orders.near & AMP_RR && !(orders.near & AMP_NO_STATUS_BEFORE))
+        amp_raise_floor(cpu, amp_state(cpu)->status_seen);
+    if (orders.far & AMP_RR && !(orders.far & AMP_NO_STATUS_BEFORE))
+        amp_state(cpu)->floor_far = amp_max(amp_state(cpu)->floor_far, amp_state(cpu)->status_seen);
     amp_push_mark(cpu, orders);
     if ((orders.near & FULL) == FULL)
         amp_settle_marks(cpu);
@@ -289,33 +293,10 @@ int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
                                              .cpu = (uint8_t)cpu->id,
                                              .site = (uint8_t)site,
                                              .primitive = (uint8_t)primitive,
-                                             .orders = amp_orders_of(cpu, primitive).far,
-                                             .value = amp_staged(cpu->model) ? amp_orders_of(cpu, primitive).near : 0});
+                                             .orders = amp_orders_of(cpu, primitive).far & AMP_TRACED,
+                                             .value = amp_staged(cpu->model) ? amp_orders_of(cpu, primitive).near & AMP_TRACED : 0});
     amp_apply_orders(cpu, amp_orders_of(cpu, primitive));
     return amp_leave(cpu);
-}
-
-/* The doorbell is a store to Device memory: pending like any other, and only a barrier keeps it behind the ring. */
-int amp_cpu_kick(struct amp_cpu *cpu, unsigned target)
-{
-    struct amp_model *m = cpu->model;
-    uint64_t number;
-    int error;
-
-    if (target >= m->config.cpus)
-        return -EINVAL;
-    error = amp_enter(cpu, 0);
-    if (error)
-        return error;
-    number = m->events + 1;
-    amp_trace(m, (struct amp_event){
-                     .kind = AMP_EV_KICK, .cpu = (uint8_t)cpu->id, .address = target, .store = number});
-    amp_push_store(cpu, (struct amp_pending){.store = number, .kind = AMP_DOORBELL, .value = target});
-    amp_state(cpu)->stores++;
-    error = amp_leave(cpu);
-    if (m->config.mode == AMP_FREE)
-        amp_bell_look(cpu->board, target); /* who sleeps helps the doorbell along, should we be busy elsewhere */
-    return error;
 }
 
 int amp_note(struct amp_cpu *cpu, unsigned code, uint64_t value)

@@ -24,7 +24,7 @@
 
 #include "granule.h"
 
-#define AMP_MAGIC UINT64_C(0x34306c65646f4d41) /* "AModel04" */
+#define AMP_MAGIC UINT64_C(0x35306c65646f4d41) /* "AModel05" */
 
 #define AMP_LINE 64 /* bytes of a cache line, or more than one */
 
@@ -82,6 +82,15 @@ struct amp_inner {
     uint8_t release;
 };
 
+/* What came to a mailbox: a doorbell, or its owner's acknowledgement. */
+struct amp_mail {
+    uint64_t time, store; /* store: the event that issued it */
+    uint32_t number;      /* of that CPU's stores */
+    uint8_t cpu;
+    bool rings;
+};
+#define AMP_MAILS 16 /* that a mailbox remembers */
+
 enum amp_cpu_status { AMP_RUNNING = 0, AMP_WAITING, AMP_RETIRED };
 
 struct amp_cpu_state {
@@ -95,6 +104,9 @@ struct amp_cpu_state {
     uint64_t unchanged;              /* lockstep: `now` of that change */
     uint32_t entries;
     uint64_t floor, seen, made, rung_time;
+    uint32_t mails, mail_known, mail_taken; /* that came; the newest that its CPU knows of, and that was taken, from 1 */
+    struct amp_mail mail[AMP_MAILS];        /* by number, modulo */
+    uint64_t status_seen;                   /* the newest time at which it has seen its mailbox */
     uint64_t released; /* when its newest visible store-release became so */
     uint64_t floor_far, seen_far, made_far; /* with siblings: the same of, or for, the others */
     uint64_t passed_on; /* the newest time at which the others saw a sibling's store that it has read */
@@ -236,7 +248,6 @@ void amp_make_visible(struct amp_cpu *cpu, unsigned owner, unsigned entry);
 unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most); /* of those that may go now; how many did */
 bool amp_may_drain(const struct amp_model *m, unsigned owner);          /* is there one? */
 void amp_write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store);
-void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store);
 bool amp_is_store(const struct amp_model *m, const struct amp_pending *store);
 void amp_drop_entry(struct amp_cpu *cpu, unsigned owner, unsigned entry); /* and marks with nothing ahead of them */
 unsigned amp_ahead_of_loads(const struct amp_cpu_state *state); /* of the last mark that the next load waits for */
@@ -247,6 +258,15 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept);
 void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask);
 void amp_settle_releases(struct amp_cpu *cpu);
+
+/* mailbox.c. A pending store to a mailbox has the CPU that it rings as its value, or AMP_CPUS more: an acknowledgement. */
+static inline unsigned amp_mailbox_of(uint64_t value)
+{
+    return (unsigned)(value % AMP_CPUS);
+}
+void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store); /* it arrives */
+void amp_mailbox_taken(struct amp_cpu_state *state);
+void amp_settle_mailbox(struct amp_cpu *cpu);
 
 /* stages.c: where some are siblings and some are not. */
 #define AMP_STEP_FAR AMP_STORES /* a step below: an entry for its siblings; from here on: an inner store for the others */

@@ -175,6 +175,8 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
         state->unchanged = m->now;
         state->floor = state->seen = state->made = state->released = state->rung_time = 0;
         state->stores = state->loads = 0;
+        state->mails = state->mail_known = state->mail_taken = 0;
+        state->status_seen = 0;
         state->floor_far = state->seen_far = state->made_far = state->passed_on = 0;
         state->inner = 0;
         state->random = seed ^ (i + 1) * UINT64_C(0xd1b54a32d192ed03);

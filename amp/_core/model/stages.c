@@ -25,7 +25,7 @@ static bool same_place(const struct amp_inner *inner, const struct amp_pending *
 {
     if (inner->kind != store->kind)
         return false;
-    return store->kind == AMP_DOORBELL ? inner->value == store->value
+    return store->kind == AMP_DOORBELL ? amp_mailbox_of(inner->value) == amp_mailbox_of(store->value)
                                        : inner->granule == store->granule && inner->mask & store->mask;
 }
 
@@ -117,7 +117,7 @@ static void show_others(struct amp_cpu *cpu, unsigned slot)
         m->cpu[inner.owner].released = m->now;
     note_far(m, &inner);
     if (inner.kind == AMP_DOORBELL) {
-        if (m->domain[inner.value] != m->domain[inner.owner])
+        if (m->domain[amp_mailbox_of(inner.value)] != m->domain[inner.owner])
             amp_ring_doorbell(cpu, inner.owner, &store);
         else
             trace_silent(m, inner.owner, &store, 0);
@@ -240,7 +240,7 @@ static void show_siblings(struct amp_cpu *cpu, unsigned owner, unsigned entry)
     m->cpu[owner].inner++;
     if (store.kind == AMP_DOORBELL) {
         m->cpu[owner].made = m->now;
-        if (m->domain[store.value] == m->domain[owner])
+        if (m->domain[amp_mailbox_of(store.value)] == m->domain[owner])
             amp_ring_doorbell(cpu, owner, &store);
         else
             trace_silent(m, owner, &store, AMP_FL_SIBLINGS);

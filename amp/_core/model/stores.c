@@ -131,26 +131,12 @@ void amp_write_granule(struct amp_cpu *cpu, unsigned owner, const struct amp_pen
         m->cpu[owner].released = m->now;
 }
 
-void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store)
-{
-    struct amp_model *m = cpu->model;
-
-    amp_trace(m, (struct amp_event){.kind = AMP_EV_RUNG,
-                                    .cpu = (uint8_t)owner,
-                                    .address = (uint32_t)store->value,
-                                    .store = store->store});
-    m->cpu[store->value].rung_time = m->now;
-    if (!amp_staged(m))
-        m->cpu[owner].made = m->now;
-    amp_bell_ring(cpu->board, (unsigned)store->value);
-}
-
 /* Does it lead where the model's own stores do? */
 bool amp_is_store(const struct amp_model *m, const struct amp_pending *store)
 {
     uint64_t granules = (m->config.shared_end - m->config.shared_start) / AMP_GRANULE;
 
-    return store->kind == AMP_DOORBELL ? store->value < m->config.cpus
+    return store->kind == AMP_DOORBELL ? store->value < 2 * AMP_CPUS && amp_mailbox_of(store->value) < m->config.cpus
                                        : store->kind == AMP_MEMORY && store->granule < granules;
 }
 

@@ -190,6 +190,7 @@ int amp_turns_wait(struct amp_cpu *cpu, bool limited)
         return error;
     if (state->status == AMP_RUNNING) {
         amp_settle_before_load(cpu); /* taking the interrupt is one */
+        amp_settle_mailbox(cpu);
         amp_trace(m, (struct amp_event){.kind = AMP_EV_WAIT, .cpu = (uint8_t)cpu->id});
         state->status = AMP_WAITING;
         state->limited = limited;

@@ -163,6 +163,21 @@ void amp_kick(const struct amp_port *port, unsigned target)
         ;
 }
 
+bool amp_rung(const struct amp_port *port)
+{
+    struct amp_word word = {0};
+
+    while (again(port, port->ops->status(port, AMP_GIVEN | AMP_CTRL, 0, &word), "rung", 0, 0))
+        ;
+    return word.value != 0;
+}
+
+void amp_acknowledge(const struct amp_port *port)
+{
+    while (again(port, port->ops->acknowledge(port), "acknowledge", 0, 0))
+        ;
+}
+
 int amp_wait(const struct amp_port *port, int64_t timeout_ns)
 {
     uint64_t start_ns = timeout_ns < 0 ? 0 : amp_now_ns();

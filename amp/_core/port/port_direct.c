@@ -68,6 +68,24 @@ static int direct_kick(const struct amp_port *port, unsigned target)
     return 0;
 }
 
+static int direct_status(const struct amp_port *port, unsigned how, uint64_t after, struct amp_word *out)
+{
+    const struct amp_direct *cpu = cpu_of(port);
+    bool rung = __atomic_load_n(cpu->board, __ATOMIC_RELAXED) & AMP_RUNG(cpu->id) || port->seat->kept;
+
+    (void)how;
+    (void)after;
+    *out = (struct amp_word){.value = rung};
+    return 0;
+}
+
+static int direct_acknowledge(const struct amp_port *port)
+{
+    port->seat->kept = false;
+    amp_bell_take(cpu_of(port)->board, cpu_of(port)->id);
+    return 0;
+}
+
 static int direct_wait(const struct amp_port *port, int64_t timeout_ns)
 {
     struct amp_direct *cpu = cpu_of(port);
@@ -110,6 +128,8 @@ static const struct amp_port_ops ops = {
     .write = direct_write,
     .barrier = direct_barrier,
     .kick = direct_kick,
+    .status = direct_status,
+    .acknowledge = direct_acknowledge,
     .wait = direct_wait,
     .poll = amp_poll_by_looking,
     .listen = direct_listen,

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "model/model.h"
 #include "port_poll.h"
 
 static struct amp_cpu *cpu_of(const struct amp_port *port)
@@ -78,6 +79,23 @@ static int model_kick(const struct amp_port *port, unsigned target)
     return amp_cpu_kick(cpu_of(port), target);
 }
 
+static int model_status(const struct amp_port *port, unsigned how, uint64_t after, struct amp_word *out)
+{
+    int error = amp_cpu_status(cpu_of(port), after, out);
+
+    (void)how;
+    if (!error && port->seat->kept) /* a poll has taken it for the program */
+        out->value = 1;
+    return error;
+}
+
+static int model_acknowledge(const struct amp_port *port)
+{
+    port->seat->kept = false;
+    cpu_of(port)->origin = 0;
+    return amp_cpu_acknowledge(cpu_of(port));
+}
+
 static int model_wait(const struct amp_port *port, int64_t timeout_ns)
 {
     return amp_cpu_wait(cpu_of(port), timeout_ns);
@@ -137,6 +155,8 @@ static const struct amp_port_ops ops = {
     .write = model_write,
     .barrier = model_barrier,
     .kick = model_kick,
+    .status = model_status,
+    .acknowledge = model_acknowledge,
     .wait = model_wait,
     .poll = amp_poll_by_looking,
     .listen = model_listen,
@@ -151,6 +171,6 @@ static const struct amp_port_ops ops = {
 
 void amp_port_model(struct amp_port *port, struct amp_seat *seat, struct amp_cpu *cpu)
 {
-    *seat = (struct amp_seat){.cpu = cpu};
+    *seat = (struct amp_seat){.cpu = cpu, .endless = cpu->model->config.mode == AMP_FREE};
     *port = (struct amp_port){.ops = &ops, .seat = seat};
 }
