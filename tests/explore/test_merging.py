@@ -46,7 +46,7 @@ def assert_merging_changes_nothing(
     assert merged.executions <= every.executions
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(programs(most=9), platforms)
 def test_with_and_without_merging_the_same_outcomes_are_met(program: tuple[str, ...], platform: str) -> None:
     assert_merging_changes_nothing(program, platform)
@@ -109,7 +109,7 @@ def found_once(exploration: Exploration) -> bool:
     return exploration.finding is not None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(programs(most=6), platforms, st.randoms(use_true_random=False))
 def test_a_violation_at_an_outcome_is_found_if_the_outcome_can_be_and_only_then(
     program: tuple[str, ...], platform: str, random: object

@@ -46,7 +46,7 @@ def test_accesses_end_as_the_axioms_allow(data: st.DataObject, placement: Placem
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR), platform, placement)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
 def test_so_do_atomics(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC), platform, placement)
