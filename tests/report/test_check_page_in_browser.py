@@ -14,7 +14,7 @@ from test_page import contrast
 from amp.check.config import Check
 from amp.check.judged import Summary, judge
 from amp.check.page import page as page_of
-from amp.check.records import Asked, Found, Told
+from amp.check.records import Asked, CellFinding, CellOutcome
 from amp.ordering.barriers import BarrierClass
 from amp.report.drawn import drawn
 from amp.report.html import render_html
@@ -45,15 +45,18 @@ class Gate:
             machine, finding = bench.first(*case)
             self.findings.append((machine.trace(), machine.explain(finding), bench.names))
             cells.append((name, case[1], self._told(drawn(*self.findings[-1], **SHOWN))))
-        cells += [("plain", "sc", self._told(None)), ("ring", "riscv", Told(status="verified", runs=6, barriers="dma"))]
+        cells += [
+            ("plain", "sc", self._told(None)),
+            ("ring", "riscv", CellOutcome(status="verified", runs=6, barriers="dma")),
+        ]
         judged = []
         for name, platform, told in cells:
             asked = Asked(program=f"{name}.py", platform=platform)
             judged.append(judge(Check(name, "amp.toml:7", (asked,), "verified"), asked, told))
         path.write_bytes(page_of(Summary(tuple(judged), 1.0), "/project"))
 
-    def _told(self, shown: dict[str, Any] | None) -> Told:
-        found = Found(
+    def _told(self, shown: dict[str, Any] | None) -> CellOutcome:
+        found = CellFinding(
             kind="BadRing",
             text="a bad ring",
             part="remote",
@@ -63,7 +66,7 @@ class Gate:
             story=("#1 host: store", "#2 remote: load"),
             drawn=shown,
         )
-        return Told(status="violation", barriers="smp", runs=2, found=found)
+        return CellOutcome(status="violation", barriers="smp", runs=2, found=found)
 
 
 @pytest.fixture
