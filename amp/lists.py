@@ -21,4 +21,5 @@ def listed(value: Any) -> tuple[Any, ...]:
 def chosen(value: Any, every: Callable[[], Iterable[Any]]) -> tuple[Any, ...]:
     """Each once, in their order; for "all" those of `every`, which is only then asked."""
     values = listed(value)
-    return tuple(every() if ALL in values else dict.fromkeys(values))
+    once = {each if isinstance(each, str) else id(each): each for each in values}  # a Platform has no hash
+    return tuple(every() if ALL in values else once.values())

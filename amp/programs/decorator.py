@@ -33,6 +33,7 @@ from amp.virtio.sites import LINUX, SITES
 
 _PART: Final = re.compile(r"(host|remote)([2-6]?)", re.ASCII)
 _LIKE_A_PART: Final = re.compile(r"(host|remote)_?[0-9]+", re.ASCII)
+_PYTHON_LINE: Final = re.compile(r".+\.py:\d+")  # lines of compiled code are of files with other endings
 _PART_TAKES: Final = 3  # self, cpu, at
 _OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 
@@ -125,10 +126,10 @@ def _sited(
 
     Each program has compiled parts of its own: they know its sites by their numbers.
     """
-    from amp.programs.places import IS_PYTHON, place_sites  # noqa: PLC0415  (few programs have any)
-
-    inside = [each for each in before if IS_PYTHON.fullmatch(each)]
+    inside = [each for each in before if _PYTHON_LINE.fullmatch(each)]
     if inside:
+        from amp.programs.places import place_sites  # noqa: PLC0415  (few programs have any)
+
         sites = Sites([*sites, *place_sites(cls, {each: _side(each) for each in names}, inside)])
     given: dict[str, Any] = {each: getattr(cls, each) for each in names}
     parts = {each: part.again() for each, part in given.items() if getattr(part, "is_compiled", False)}

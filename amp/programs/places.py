@@ -6,12 +6,11 @@ the modules that the program's class, and the classes above it, are from.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import isclass, isfunction, unwrap
 from types import CodeType
-from typing import Any, Final
+from typing import Any
 
 from amp.errors import UsageError
 from amp.ordering.barriers import ALL_ORDERS, Kind, Primitive
@@ -19,8 +18,6 @@ from amp.ordering.platforms import Side
 from amp.ordering.sites import BEFORE, Site
 from amp.port.lines import line_name
 from amp.users import is_users
-
-IS_PYTHON: Final = re.compile(r".+\.py:\d+")  # by its name; what compilers name lines by has other endings
 
 
 def place_sites(cls: type, parts: Mapping[str, Side], lines: Sequence[str]) -> list[Site]:
@@ -43,11 +40,6 @@ def _site(cls: type, parts: Mapping[str, Side], line: str) -> Site:
                 source=code.co_filename,
             )
     raise UsageError(f"program {cls.__name__}: none of its code stands at {line!r:.80}, so no site can be before it")
-
-
-def is_of(cls: type, parts: Mapping[str, Side], line: str) -> bool:
-    """Can a site stand before that line?"""
-    return any(line in _names(code) for code in _codes(cls, parts))
 
 
 def _codes(cls: type, parts: Mapping[str, Side]) -> Iterator[CodeType]:
