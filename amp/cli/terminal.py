@@ -57,6 +57,7 @@ class _Console(Console):
         with self.capture() as printed:
             super().print(*objects, **options)
         self.file.write(_PADDED.sub("", printed.get()))
+        self.file.flush()
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
