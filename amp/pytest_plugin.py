@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from inspect import isfunction
+from inspect import isfunction, signature
 from itertools import product
 from pathlib import Path
+from traceback import walk_tb
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
@@ -26,6 +27,7 @@ from amp.lists import chosen, listed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from amp.lab.booted import BootedBoard
     from amp.lab.gate import Result
     from amp.lab.pairs import RpmsgPair, VringPair
     from amp.ordering.platforms import Platform
@@ -35,6 +37,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 _EXPLORED: Final = "amp_explored"
 _BROKEN: Final = "amp_broken"
 _PAIR: Final = "amp_pair"
+_BOARD: Final = "amp_board"
 _CELL: Final = "amp_cell"  # the fixture by which an item knows its platform and class
 
 
@@ -115,7 +118,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         type=int,
         default=1,
-        help="of tests that explore by chance, and of pairs on a platform",
+        help="of tests that explore by chance, and of pairs and boards on a platform",
     )
     group.addoption(
         "--amp-replay", metavar="SCHEDULE", help="only the execution of this schedule, or of a witness file"
@@ -127,6 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{_EXPLORED}(asked): made by amp.explore: the test returns a program, which is explored",
         f"{_BROKEN}(platforms=..., barriers=..., site=...): there a violation must be found, blamed on that site",
         f"{_PAIR}(num=..., event_idx=..., platform=...): what vring_pair and rpmsg_pair are made with",
+        f"{_BOARD}(firmware, platform=..., barriers=..., weaken=...): what runs on amp_board",
     ):
         config.addinivalue_line("markers", line)
 
@@ -214,6 +218,63 @@ def rpmsg_pair(request: pytest.FixtureRequest) -> Iterator[RpmsgPair]:
 def _pair_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     marker = request.node.get_closest_marker(_PAIR)
     return {"seed": request.config.getoption("--amp-seed"), **({} if marker is None else marker.kwargs)}
+
+
+# --- a board ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def amp_board(request: pytest.FixtureRequest) -> Iterator[BootedBoard]:
+    """A board whose core, a process, runs firmware; the host's side is in the test (amp.lab.booted.BootedBoard).
+
+    `@pytest.mark.amp_board(firmware, platform=..., barriers=..., weaken=...)` chooses: an image's file, or a Python
+    module's, beside the test or by name. The test fails if the core crashes, unless it has waited for that.
+    """
+    from amp.errors import AmpError  # noqa: PLC0415
+    from amp.lab.booted import BootedBoard  # noqa: PLC0415
+
+    marker = request.node.get_closest_marker(_BOARD)
+    if marker is None or len(marker.args) != 1:
+        _fail("amp_board: which firmware? @pytest.mark.amp_board(FILE), or a module's name")
+    options = {"folder": str(request.path.parent), "seed": request.config.getoption("--amp-seed"), **marker.kwargs}
+    try:
+        signature(BootedBoard).bind(*marker.args, **options)
+    except TypeError as error:
+        _fail(f"amp_board: the mark {error}")
+    try:
+        with BootedBoard(*marker.args, **options) as board:
+            yield board
+    except AmpError as error:
+        _fail(f"amp_board: {error}")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A core that crashed fails the test, which may not have noticed; one that failed is told what the core said."""
+    outcome: Any = yield
+    board = getattr(item, "funcargs", {}).get(_BOARD)
+    if board is None:
+        return
+    from amp.errors import LinkDown, PeerDied  # noqa: PLC0415
+    from amp.lab.booted import BootedBoard  # noqa: PLC0415
+
+    if not isinstance(board, BootedBoard):  # somebody's own fixture of that name
+        return
+    error = None if outcome.excinfo is None else outcome.excinfo[1]
+    if is_gone := isinstance(error, LinkDown | PeerDied):
+        board.look(settle=True)
+    crashed = board.unexpected()
+    if crashed and (error is None or is_gone):
+        where = "" if error is None else f"\nseen at {_line_of(item, error)}"
+        outcome.force_exception(pytest.fail.Exception(f"{_BOARD}: {crashed}{where}", pytrace=False))
+    elif error is not None:
+        item.add_report_section("call", _BOARD, crashed or "\n".join(board.told()))
+
+
+def _line_of(item: pytest.Item, error: BaseException) -> str:
+    """Where in the test's file it was when that was raised."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(item.path)]
+    return f"{item.path.name}:{lines[-1]}" if lines else item.name
 
 
 # --- an item ----------------------------------------------------------------------------------------------------------

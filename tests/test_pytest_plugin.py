@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import amp
+import amp.lab.booted
 import amp.lab.gate
 import amp.programs.decorator  # pytester forgets what a run has loaded, so all of it is loaded here
 
@@ -327,14 +329,96 @@ def test_both_ends_of_a_ring_and_of_a_link_are_fixtures(project: pytest.Pytester
 
 def test_the_page_in_the_docs_does_what_it_says(project: pytest.Pytester) -> None:
     page = (Path(__file__).parents[1] / "docs" / "pytest.md").read_text()
-    [module] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    [shown] = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    module, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown, _ = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     project.makepyfile(test_handover=module)
     result = again(project)
     told = said(result)
     for line in shown.splitlines():
         assert line in told
     result.stdout.fnmatch_lines(["amp: 2 broken, as marked (violation), 3 verified, 1 violation"])
+
+
+def test_the_page_s_board_does_what_it_says_and_nothing_of_it_is_left(project: pytest.Pytester) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "pytest.md").read_text()
+    _, firmware, module = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _, shown = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    project.makepyfile(doubler=firmware, test_doubler=module)
+    before = children()
+    result = again(project)
+    result.assert_outcomes(passed=2, failed=1)
+    for line in shown.splitlines():
+        assert line in said(result)
+    assert children() == before
+
+
+def children() -> list[str]:
+    """The processes that this one has."""
+    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+def test_a_process_that_is_left_would_be_seen() -> None:
+    before = children()
+    with subprocess.Popen(["sleep", "60"]) as left:
+        assert set(children()) - set(before) == {str(left.pid)}
+        left.kill()
+
+
+BOARDS = """
+import os
+import signal
+import time
+import pytest
+
+
+@pytest.mark.amp_board("remoteside.services.echo")
+def test_unnoticed(amp_board):
+    os.kill(amp_board.pid, signal.SIGKILL)
+    while amp_board.pid is not None:
+        time.sleep(0.01)
+
+
+@pytest.mark.amp_board("remoteside.services.echo")
+def test_its_own_failure(amp_board):
+    echo = amp_board.open("rpmsg-echo")
+    echo.send(b"hello")
+    assert echo.recv(10).data == b"hello"
+    assert amp_board.memory("trace") == b""
+
+
+def test_no_mark(amp_board): pass
+
+
+@pytest.mark.amp_board("nowhere.elf")
+def test_no_file(amp_board): pass
+
+
+@pytest.mark.amp_board("remoteside.services.echo", core=2)
+def test_no_such_option(amp_board): pass
+
+
+@pytest.fixture
+def other(): return 1
+
+
+def test_of_no_board(other): assert other == 2
+"""
+
+
+def test_a_crash_that_nobody_noticed_fails_and_a_failure_has_what_the_core_said(project: pytest.Pytester) -> None:
+    project.makepyfile(test_boards=BOARDS)
+    result = again(project)
+    result.assert_outcomes(failed=3, errors=3)
+    told = said(result)
+    assert re.search(r"\namp_board: the core crashed: fatal error: .* was killed by SIGKILL\n", told)
+    for line in (
+        "trace0: rpmsg-echo: ready",
+        "amp_board: which firmware? @pytest.mark.amp_board(FILE), or a module's name",
+        f"amp_board: {project.path}/nowhere.elf: No such file or directory",
+        "amp_board: the mark got an unexpected keyword argument 'core'",
+    ):
+        assert line in told
+    assert "TypeError" not in told
 
 
 def test_what_explores_is_imported_from_the_package_that_a_test_calls() -> None:

@@ -78,7 +78,7 @@ def bench() -> None:
 @cpus_option
 @json_option
 def bench_ring(*, time_s: float, cpus: tuple[int, ...], count: int | None, as_json: bool, **sizes: Any) -> int:
-    """The split ring between two processes on two CPUs, in C on both sides, as fast as it goes.
+    """The split ring between two processes on two CPUs. In C on both sides, as fast as it goes.
 
     Exit status 3: no sample was undisturbed; 1: a buffer was wrong or got lost.
     """
@@ -94,7 +94,7 @@ def bench_ring(*, time_s: float, cpus: tuple[int, ...], count: int | None, as_js
 @click.option("--chart", metavar="FILE", help="Also draw it: FILE.svg or FILE.png.")
 @json_option
 def bench_barriers(*, time_s: float, cpus: tuple[int, ...], chart: str | None, as_json: bool) -> int:
-    """What each barrier costs this CPU, in ns: alone, and behind stores of several kinds.
+    """What each barrier costs this CPU, in ns. Alone, and behind stores of several kinds.
 
     Exit status 3: the machine was too busy to keep a single sample of something.
     """
@@ -143,7 +143,7 @@ def bench_question(
     as_json: bool,
     **ring: Any,
 ) -> int:
-    """The question of 2011: SMP barriers, mandatory ones everywhere, or a branch at run time: which costs what?
+    """The question of 2011: which barriers cost what. SMP ones, mandatory ones, or a branch at run time.
 
     Exit status 3: too few turns were undisturbed to say anything.
     """
@@ -196,7 +196,7 @@ def bench_rpmsg(
     sizes: tuple[int, ...],
     as_json: bool,
 ) -> int:
-    """rpmsg between two processes, Python on both sides: round trip and flood through a booted firmware.
+    """rpmsg between two processes, Python on both sides. Round trip and flood through a booted firmware.
 
     Exit status 3: the machine was too busy to keep a single sample of something; 1: a message came back wrong.
     """
@@ -211,7 +211,7 @@ def bench_rpmsg(
 @cpus_option
 @json_option
 def bench_model(*, time_s: float, cpus: tuple[int, ...], as_json: bool) -> int:
-    """What the ordering model costs: an access from C and from Python, an exchange in free mode, a turn in lockstep.
+    """What the ordering model costs. An access from C and from Python, an exchange, a turn in lockstep.
 
     Exit status 3: the machine was too busy to keep a single sample of something.
     """
@@ -241,7 +241,7 @@ def bench_verify(
     messages: int | None,
     as_json: bool,
 ) -> int:
-    """How fast `amp verify` explores, and how executions and time grow with the number of messages.
+    """How fast `amp verify` explores. And how executions and time grow with the number of messages.
 
     Exit status 3: the machine was too busy to keep a single sample of something.
     """

@@ -38,7 +38,7 @@ def check(
     update_baseline: bool,
     **files: str | None,
 ) -> int:
-    """Explore what amp.toml asks for, in parallel, and compare it with what is expected.
+    """The gate: explore all that amp.toml asks for, and judge it.
 
     Exit status 0: all is as expected; 1: something is not; 3: a bound was reached; 2: the configuration, or a program,
     is wrong. What has not changed since it was last explored is not explored again.
@@ -99,7 +99,7 @@ def _annotate(summary: Summary, folder: str, status: int) -> int:
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=".")
 def init(*, folder: str) -> int:
-    """Write an example project: a protocol in Python and in C, its test, amp.toml, files for GitHub's and GitLab's CI.
+    """Write an example project. A protocol in Python and in C, its test, amp.toml, files for GitHub's and GitLab's CI.
 
     A file that is there is never written over.
     """

@@ -25,7 +25,7 @@ def code() -> None:
 @click.option("--all", "every", is_flag=True, help="Also plain loads and stores, most of them private.")
 @json_option
 def show(elf: str, function: str, *, every: bool, as_json: bool) -> int:
-    """The barriers, ordered accesses, atomics and waits of FUNCTION in ELF, and of what it calls."""
+    """What orders memory in FUNCTION in ELF, and in what it calls. Barriers, ordered accesses, atomics, waits."""
     from amp.code.code import Code  # noqa: PLC0415  (a command loads what it needs)
     from amp.code.show import shown  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ def _passed_on(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("-v", "--verbose", is_flag=True, help="Print each command that runs.")
 @_passed_on
 def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **given: Any) -> int:
-    """Compile and link FILEs for TARGET, as `amp verify` takes them; -O -D -U -I -f -m -W -std= go to the compiler."""
+    """Compile and link FILEs for TARGET, as `amp verify` takes them. -O -D -U -I -f -m -W -std= go to the compiler."""
     from amp.code.build import build as built  # noqa: PLC0415
 
     flags = [f"-{letter}{each}" for letter in PASSED_ON for each in given.pop(f"flag_{letter}")]
@@ -71,7 +71,7 @@ def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides whose turn it is.")
 @json_option
 def run(*, program: str, seed: int, as_json: bool) -> int:
-    """One execution of ELF in order, each access as it happens: exit status 1 for a violation, 3 for a bound."""
+    """One execution of ELF in order, each access as it happens. Exit status 1 for a violation, 3 for a bound."""
     from amp.lab import in_order  # noqa: PLC0415
 
     ran = in_order.trace_in_order(program, seed)

@@ -1,4 +1,4 @@
-"""The commands that look something up and run nothing: platforms, scenarios, firmware, config."""
+"""The commands that look something up and run nothing: platforms, scenarios, firmware, config, doctor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from amp.cli.output import NOTHING_RUN, echo, print_json
 @click.argument("name", required=False)
 @json_option
 def platforms(name: str | None, as_json: bool) -> int:
-    """List the platforms; with NAME (or a TOML file), what every barrier is worth on that one."""
+    """The platforms; of NAME, what every barrier is worth there. NAME may be a TOML file."""
     from amp.cli import platforms as command  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.ordering import platform  # noqa: PLC0415
@@ -36,7 +36,7 @@ def platforms(name: str | None, as_json: bool) -> int:
 @click.argument("name", required=False)
 @json_option
 def scenarios(name: str | None, as_json: bool) -> int:
-    """List the small programs that `run` knows; with NAME, what that one checks, its sizes and its barrier sites."""
+    """The programs that `run` knows; of NAME, its sizes and sites. With NAME also what that one checks."""
     from amp.cli import scenarios as command  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.programs import EXPLORABLE, load  # noqa: PLC0415
@@ -54,7 +54,7 @@ def scenarios(name: str | None, as_json: bool) -> int:
 
 @click.group()
 def firmware() -> None:
-    """Firmware images: ELF files with a resource table, as Linux's remoteproc loads them."""
+    """Firmware images. ELF files with a resource table, as Linux's remoteproc loads them."""
 
 
 @firmware.command("build")
@@ -97,11 +97,26 @@ def firmware_show(file: str, *, as_json: bool) -> int:
 @click.option("--cflags", is_flag=True, help="For the compiler.")
 @click.option("--libs", is_flag=True, help="For the linker, behind the objects.")
 def config(*, cflags: bool, libs: bool) -> int:
-    """The flags to build a C program with that is written against amp.h."""
+    """The flags to build a C program with that includes amp.h."""
     from amp.lab.flags import flags  # noqa: PLC0415
 
     echo(flags(cflags=cflags, libs=libs))
     return 0
 
 
-COMMANDS: Final = (platforms, scenarios, firmware, config)
+@click.command()
+@json_option
+def doctor(*, as_json: bool) -> int:
+    """What amp finds here, what will be slow, and why. Exit status 1: something that amp needs is wrong."""
+    from amp.cli.terminal import make_console, print_grid  # noqa: PLC0415
+    from amp.lab import doctor as examination  # noqa: PLC0415
+
+    signs = examination.examined()
+    if as_json:
+        print_json({**NOTHING_RUN, **examination.as_data(signs)})
+    else:
+        print_grid(make_console(80), ("what", "", "found"), ((each.what, each.state, each.told) for each in signs))
+    return examination.exit_status(signs)
+
+
+COMMANDS: Final = (platforms, scenarios, firmware, config, doctor)

@@ -7,9 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
+from click.shell_completion import shell_complete
 
 from amp import __version__
 from amp.cli import lookups, output, programs, witnesses
@@ -25,6 +26,9 @@ from amp.cli.output import print_json
 from amp.errors import UsageError
 from amp.lab.descriptors import check_descriptors
 from amp.shortage import MEMORY, shortage
+from amp.streams import Streams, hold_descriptors
+
+COMPLETES: Final = "_AMP_COMPLETE"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,7 +47,7 @@ def cli(context: click.Context) -> None:
 )
 @json_option
 def demo(file: str | None, seed: int, as_json: bool) -> int:
-    """The 2011 barrier bug shown and cured: a file through a pair of vrings, on several machines."""
+    """The 2011 barrier bug shown and cured. A file through a pair of vrings, on several machines."""
     from amp.cli import demo as command  # noqa: PLC0415  (a command loads what it needs)
 
     return command.main(file, seed, as_json=as_json)
@@ -76,10 +80,11 @@ def litmus(
     hardware: bool,
     **effort: Any,
 ) -> int:
-    """Run litmus tests (C, AArch64, X86, in herd7's format) and say what each can end in.
+    """Run litmus tests and say what each can end in.
 
-    PATH is a file, or a directory that is searched for *.litmus. With --hardware they run on this machine's own CPU,
-    and an outcome that the model does not allow on the CPU's platform is a violation.
+    PATH is a file (C, AArch64 or X86, in herd7's format), or a directory that is searched for *.litmus. With --hardware
+    they run on this machine's own CPU, and an outcome that the model does not allow on the CPU's platform is a
+    violation.
     """
     if hardware:
         from amp.cli import hardware as on_silicon  # noqa: PLC0415
@@ -112,12 +117,16 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status."""
-    output.hold_descriptors()
-    streams = output.Streams()
+    hold_descriptors()
+    streams = Streams()
     signal.signal(signal.SIGTERM, _terminated)
     starved = False
     try:
         check_descriptors()
+        if COMPLETES in os.environ:  # a shell asks, as `eval "$(_AMP_COMPLETE=bash_source amp)"` has it
+            if shell_complete(cli, {}, "amp", COMPLETES, os.environ[COMPLETES]):
+                raise UsageError(f"{COMPLETES} is {os.environ[COMPLETES]!r:.40}, expected {{bash,zsh,fish}}_source")
+            sys.exit(0)
         # Not cli.main(): it would end a command whose reader left with status 1.
         with cli.make_context("amp", list(sys.argv[1:] if arguments is None else arguments), obj=streams) as context:
             status = int(cli.invoke(context))

@@ -73,7 +73,7 @@ SEEDS_LIMIT: Final = 1_000_000
 @click.option("--save", metavar="F", help="Write the first violation to this file, for `amp explain` and `amp replay`.")
 @json_option
 def run(*, mode: str, seed: int, seeds: int, payload: int, save: str | None, as_json: bool, **asked: Any) -> int:
-    """Run PROGRAM, a process for each part, and check everything it checks.
+    """Run PROGRAM, a process for each part, and check what it checks.
 
     PROGRAM is a name (echo: messages of a pattern go to the remote and come back; stream: so do the bytes of a file;
     the others are small: see `amp scenarios`), or a file of your own: path/name.py or path/name.py:NAME.
@@ -170,7 +170,7 @@ def verify(
     as_json: bool,
     **asked: Any,
 ) -> int:
-    """Explore every behaviour of PROGRAM: verified within the bounds, or the smallest counterexample.
+    """Explore every behaviour of PROGRAM. Verified within the bounds, or the smallest counterexample.
 
     Exit status 0: every execution holds; 1: a violation; 3: a bound was reached, or only chance was asked.
     """
@@ -205,7 +205,7 @@ def verify(
 def sites(
     *, max_executions: int, max_seconds: float, replay: bool, html: str | None, as_json: bool, **asked: Any
 ) -> int:
-    """The necessity matrix: which barriers PROGRAM needs on a platform, each alone, and all together.
+    """The necessity matrix: which barriers PROGRAM needs. On a platform, each alone, and all together.
 
     Exit status 0: every cell is decided, and the program as coded holds; 1: as coded it does not; 3: a bound was
     reached in some cell.

@@ -6,11 +6,12 @@ terminal, whichever way it came.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from amp.explore.explorer import Exploration
 
 PIPE_COLUMNS: Final = 100
+_PADDED: Final = re.compile(r"[ ]+$", re.MULTILINE)
 SILENCE_S: Final = 2.0  # longer than that, a terminal is told that there is something going on
 
 
@@ -46,6 +48,16 @@ class _Console(Console):
         for segment in super().render(renderable, options):
             shown = segment.text if segment.control else visible(segment.text)
             yield segment if shown is segment.text or shown == segment.text else Segment(shown, segment.style)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """A line ends where its text does; on a terminal, which pads a column to its edge, nobody sees that."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as printed:
+            super().print(*objects, **options)
+        self.file.write(_PADDED.sub("", printed.get()))
+        self.file.flush()
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

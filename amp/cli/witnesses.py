@@ -19,7 +19,7 @@ _moved_program = click.option("--program", metavar="FILE:NAME", help="Where its 
 @click.option("--perfetto", metavar="F", help="Also write a trace that ui.perfetto.dev opens.")
 @json_option
 def explain(witness: str, *, program: str | None, html: str | None, perfetto: str | None, as_json: bool) -> int:
-    """Tell the story of WITNESS, a file that `amp run --save` or `amp verify --save` wrote."""
+    """Tell the story of WITNESS. It is a file that `amp run --save` or `amp verify --save` wrote."""
     from amp.cli import explain as files  # noqa: PLC0415
     from amp.cli import run as command  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
@@ -44,7 +44,7 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
 @click.option("--stale", is_flag=True, help="Compiled code has changed: try the schedule all the same.")
 @json_option
 def replay(witness: str, *, program: str | None, stale: bool, as_json: bool) -> int:
-    """Run WITNESS again in two fresh processes, access for access, and compare: exit status 1 if it is the same."""
+    """Run WITNESS again in fresh processes, access for access. Exit status 1 if it is the same."""
     from amp.cli.terminal import working  # noqa: PLC0415
     from amp.lab import witness as witness_file  # noqa: PLC0415
 

@@ -19,11 +19,11 @@ def drawn_of(plan: Plan, found: Witness) -> dict[str, Any] | None:
 
 def rendered(plan: Plan, found: Witness, form: str) -> str:
     """The file of that form, "html" or "perfetto". It has events."""
-    from amp.report.html import render_html  # noqa: PLC0415  (a worker of the gate draws, and renders nothing)
-    from amp.report.perfetto import render_perfetto  # noqa: PLC0415
-
+    if form == "html":  # each loads what nobody else needs
+        from amp.report.html import render_html as render  # noqa: PLC0415
+    else:
+        from amp.report.perfetto import render_perfetto as render  # noqa: PLC0415
     assert found.trace is not None, found
     assert found.explanation is not None, found
-    render = {"html": render_html, "perfetto": render_perfetto}[form]
     replay = replay_command(plan, found.seed)
     return render(found.trace, found.explanation, plan.name_of, verdict=verdict(plan, found), replay=replay)

@@ -85,7 +85,7 @@ def up(
     confine: bool,
     as_json: bool,
 ) -> int:
-    """Boot FIRMWARE, an ELF image, and stay up until Ctrl-C, SIGTERM or `amp down`.
+    """Boot FIRMWARE, an ELF image, and stay up. Until Ctrl-C, SIGTERM or `amp down`.
 
     Its services are devices for other programs: `amp ps` shows them, `amp send` and `amp listen` use them.
 
@@ -222,7 +222,7 @@ def send(*, service: str, data: str, reply: bool, timeout: float, machine: str |
 def listen(
     *, service: str, count: int | None, first: str | None, timeout: float | None, machine: str | None, as_json: bool
 ) -> int:
-    """Print the messages that SERVICE sends to an endpoint of ours, a line each.
+    """Print the messages that SERVICE sends to us, a line each.
 
     Firmware knows of the endpoint by its first message: give --send, unless the service talks by itself.
     """
@@ -284,7 +284,7 @@ def trace(*, follow: bool, machine: str | None, as_json: bool) -> int:
 @_machine_option
 @json_option
 def vrings(*, machine: str | None, as_json: bool) -> int:
-    """The rings as they are now: addresses, indexes, flags, what is free and in flight, kicks."""
+    """The rings as they are now. Addresses, indexes, flags, what is free and in flight, kicks."""
     from amp.cli.live.render import render_rings  # noqa: PLC0415
     from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.lab.live import protocol  # noqa: PLC0415
@@ -303,7 +303,7 @@ def vrings(*, machine: str | None, as_json: bool) -> int:
 @_machine_option
 @json_option
 def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
-    """Crash the core, as Linux's debugfs file of that name does; kill: SIGKILL to its process."""
+    """Crash the core, as Linux's debugfs does. As kill: SIGKILL to its process."""
     from amp.lab.live import protocol  # noqa: PLC0415
 
     with _control(machine) as control:
@@ -321,7 +321,7 @@ def crash(*, kind: str, machine: str | None, as_json: bool) -> int:
 @_machine_option
 @json_option
 def coredump(*, output: str, machine: str | None, as_json: bool) -> int:
-    """Write the last crash's core file, an ELF file: readelf and gdb read it."""
+    """Write the last crash's core file. It is an ELF file: readelf and gdb read it."""
     with _control(machine) as control:
         data = control.coredump()
     try:
