@@ -2,9 +2,9 @@
 
     .venv/bin/python bench/free_code.py [MESSAGES]
 
-The ring is tests/code/ring.c for AArch64, of 8 entries. Counted are the accesses that a message needs, six a side; looks
-in vain and barriers are in the time. Figures are of CPU time, a side's the half of both, less what a run of one message
-takes: the machine may be shared, and to start processes is no part of it. Plain emulation is bench_code.py's.
+The ring is tests/code/ring.c for AArch64, of 8 entries. Counted are the accesses that a message needs, six a side;
+looks in vain and barriers are in the time. Figures are of CPU time, a side's the half of both, less what a run of one
+message takes: the machine may be shared, and to start processes is no part of it. Plain emulation is bench_code.py's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from amp.code import a64, arm32, riscv, x86
-from amp.code.rows import NONE, Row
+from amp.code.rows import Row
 from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 
@@ -48,7 +48,7 @@ class Isa:
     red_zone: int  # bytes below the stack pointer that a function may use
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
-    carry: int = NONE  # the slot of those of the flags that not everything sets that sets others
+    of_flags: tuple[int, ...] = ()  # slots of those of the flags that not everything sets that sets others
     starts_with: tuple[tuple[int, int], ...] = ()  # the emulator's registers, and what start code has put there
 
 
@@ -96,7 +96,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         title=title,
         emulator=emulator,
         disassembler=("CS_ARCH_ARM", "CS_MODE_THUMB"),
-        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32), -1),
+        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32), -1, -1),
         pc=_ARM_PC,
         flags=arm32.CPSR,
         stack=arm32.SP,
@@ -116,7 +116,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         red_zone=0,
         decode=decode,
         starts_with=_FLOATING_POINT,
-        carry=arm32.CARRY,
+        of_flags=(arm32.CARRY, arm32.GE),
     )
 
 

@@ -18,7 +18,7 @@ MESSAGES = 1500  # more loads than an exploration has room for, and more rounds 
 
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """gcc keeps the number that was loaded where the address is computed from it; clang and -O2 would take the other."""
+    """gcc keeps the number that was loaded where an address is computed from it; at -O2 it takes the other."""
     return built(tmp_path_factory.mktemp("free"), "free", "-O1", "-fno-tree-dominator-opts", "-fno-tree-fre")
 
 
