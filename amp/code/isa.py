@@ -49,6 +49,7 @@ class Isa:
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
     of_flags: tuple[int, ...] = ()  # slots of those of the flags that not everything sets that sets others
+    parts: tuple[tuple[int, int], ...] = ()  # (slot, that of the register that has its bits as well)
     starts_with: tuple[tuple[int, int], ...] = ()  # the emulator's registers, and what start code has put there
 
 
@@ -60,7 +61,15 @@ AARCH64: Final = Isa(
     title="AArch64",
     emulator=(2, 0, 3),  # UC_ARCH_ARM64, UC_MODE_LITTLE_ENDIAN, UC_CPU_ARM64_MAX
     disassembler=("CS_ARCH_AARCH64", "CS_MODE_LITTLE_ENDIAN"),
-    registers=(*(_X0 + n for n in range(29)), _X29, _X30, _SP, _NZCV, *(_Q0 + n for n in range(32))),
+    registers=(
+        *(_X0 + n for n in range(29)),
+        _X29,
+        _X30,
+        _SP,
+        _NZCV,
+        *(_Q0 + n for n in range(32)),
+        *(-1 for _ in range(32)),
+    ),
     pc=_PC,
     flags=a64.NZCV,
     stack=a64.SP,
@@ -79,6 +88,7 @@ AARCH64: Final = Isa(
     space=1 << 48,
     red_zone=0,
     decode=a64.decode,
+    parts=tuple((a64.V0 + a64.HIGH + n, a64.V0 + n) for n in range(32)),
 )
 
 # unicorn 2.1, include/unicorn/arm.h

@@ -62,6 +62,8 @@ class Liveness:
         alive = self._alive[self._of[address]][address] if address in self._of else self._every
         if any(alive >> each & 1 for each in self._isa.of_flags):
             alive |= 1 << self._isa.flags
+        for part, whole in self._isa.parts:
+            alive |= (alive >> part & 1) << whole
         return frozenset(slot for slot in range(len(self._isa.registers)) if not alive >> slot & 1)
 
     # --- the three passes
