@@ -5,22 +5,26 @@ registers it has to be known what it is for. What any other instruction reads an
 ones are told by their encoding, too, for what they read depends on the flags. An instruction that is neither is
 refused.
 
-A register is read or written whole: of a vector, all lanes are one.
+A register is read or written whole; a vector register is two, its halves of 64 bits. What is not known to work lane by
+lane, or within a half, computes both from all that it reads (C7.2 of each).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from amp.code.rows import NONE, Flag, Kind, Row
 from amp.ordering.instructions import A64, BY_NAME
 
+Flow: TypeAlias = tuple[frozenset[int], frozenset[int]]
+
 SP: Final = 31
 NZCV: Final = 32
-V0: Final = 33
-SLOTS: Final = V0 + 32
+V0: Final = 33  # the low halves
+HIGH: Final = 32  # from a low half to the high one
+SLOTS: Final = V0 + 2 * HIGH
 LINK: Final = 30
 FRAME: Final = 29
 
@@ -46,6 +50,50 @@ def _x(number: int) -> int:
 
 def _set(*slots: int) -> frozenset[int]:
     return frozenset(slot for slot in slots if slot != NONE)
+
+
+# Of vectors these work lane by lane, of at most 64 bits each.
+_LANE_WISE: Final = frozenset(
+    [
+        *("mov", "movi", "mvni", "mvn", "not", "dup", "and", "orr", "eor", "bic", "orn", "bsl", "bit", "bif"),
+        *(
+            "neg",
+            "abs",
+            "add",
+            "sub",
+            "mul",
+            "mla",
+            "mls",
+            "smax",
+            "smin",
+            "umax",
+            "umin",
+            "sabd",
+            "uabd",
+            "saba",
+            "uaba",
+        ),
+        *("cnt", "rbit", "rev16", "rev32", "rev64", "cmeq", "cmge", "cmgt", "cmhi", "cmhs", "cmle", "cmlt", "cmtst"),
+        *("shl", "sshr", "ushr", "sshl", "ushl", "srshl", "urshl", "ssra", "usra", "sli", "sri"),
+        *("fmov", "fneg", "fabs", "fadd", "fsub", "fmul", "fdiv", "fmla", "fmls", "fmax", "fmin", "fsqrt"),
+        *("scvtf", "ucvtf", "fcvtzs", "fcvtzu"),
+    ]
+)
+# Of two 64-bit lanes: which half of which source is the low one, and the high one.
+_OF_TWO: Final = MappingProxyType(
+    {name: (half, half) for names, half in (("zip1 uzp1 trn1", 0), ("zip2 uzp2 trn2", 1)) for name in names.split()}
+)
+_TWO_LANES: Final = 0x240  # Capstone's arrangement .2d: two of 64 bits
+
+
+def _vector(number: int, width: int) -> tuple[int, ...]:
+    """The halves of a vector register that so many bytes of it lie in."""
+    return (V0 + number, V0 + HIGH + number) if width > 8 else (V0 + number,)
+
+
+def _cleared(numbers: Iterable[int], width: int) -> list[tuple[frozenset[int], frozenset[int]]]:
+    """What a load of less than a whole vector register leaves as zeroes."""
+    return [(frozenset(V0 + HIGH + number for number in numbers), frozenset())] if width <= 8 else []
 
 
 def refused(why: str) -> Row:
@@ -166,10 +214,12 @@ def _structure(word: int) -> Row:
     kind = Kind.LOAD if load else Kind.STORE
     if one or registers is None:
         # Lanes, or elements of several registers in turn: which register has which byte is not followed.
-        slots = frozenset(V0 + (rt + i) % 32 for i in range(4))
+        slots = frozenset(V0 + (rt + i) % 32 + half for i in range(4) for half in (0, HIGH))
         return Row(kind, flags=Flag.MIXED, address=base, flows=[*back, (_set(), slots)])
-    data = tuple(V0 + (rt + i) % 32 for i in range(registers))
-    return Row(kind, element=16 if full else 8, atom=1 << size, data=data, address=base, flows=back)
+    numbers = [(rt + i) % 32 for i in range(registers)]
+    data = tuple(half for number in numbers for half in _vector(number, 16 if full else 8))
+    back += _cleared(numbers, 16 if full else 8) if load else []
+    return Row(kind, element=8, atom=1 << size, data=data, address=base, flows=back)
 
 
 def _literal(word: int, vector: bool) -> Row:
@@ -177,7 +227,19 @@ def _literal(word: int, vector: bool) -> Row:
     if opc == 0b11:
         return refused("an unallocated literal load") if vector else Row(Kind.PLAIN)  # PRFM
     width = 4 << opc if vector else (4, 8, 4)[opc]
-    return Row(Kind.LOAD, element=width, atom=min(width, 8), data=(V0 + rt if vector else _x(rt),))
+    if vector:
+        return _vector_row(Kind.LOAD, width, (rt,), _set())
+    return Row(Kind.LOAD, element=width, atom=width, data=(_x(rt),))
+
+
+def _vector_row(
+    kind: Kind, width: int, numbers: tuple[int, ...], address: frozenset[int], *, counts: bool = False
+) -> Row:
+    """Vector registers, so many bytes of each."""
+    data = tuple(half for number in numbers for half in _vector(number, width))
+    flows = _cleared(numbers, width) if kind is Kind.LOAD else []
+    at_once = min(width, 8)
+    return Row(kind, element=at_once, atom=at_once, data=data, address=address, flows=flows, counts=counts)
 
 
 def _ordered_unscaled(word: int) -> Row:
@@ -195,11 +257,13 @@ def _pair(word: int, vector: bool) -> Row:
     if index > 0b011 or opc == 0b11 or (opc == 0b01 and not vector and not load):
         return refused("a pair of an extension that is not modelled")
     width = 4 << opc if vector else (4, 4, 8)[opc]
-    data = tuple(V0 + each if vector else _x(each) for each in (rt, rt2))
+    data = (_x(rt), _x(rt2))
     kind = Kind.LOAD if load else Kind.STORE
     # C6.2, LDNP: an address dependency does not order a non-temporal load.
     address = _set() if load and index == 0 else _set(rn)
-    return Row(kind, element=width, atom=min(width, 8), data=data, address=address, counts=bool(index & 1))
+    if vector:
+        return _vector_row(kind, width, (rt, rt2), address, counts=bool(index & 1))
+    return Row(kind, element=width, atom=width, data=data, address=address, counts=bool(index & 1))
 
 
 def _single(word: int, vector: bool) -> Row:
@@ -216,13 +280,13 @@ def _single(word: int, vector: bool) -> Row:
         width = 16 if opc & 0b10 else 1 << size
         if opc & 0b10 and size:
             return refused("an unallocated load or store")
-        kind, register = (Kind.LOAD if opc & 1 else Kind.STORE), V0 + rt
-    else:
-        if size == 0b11 and opc == 0b10:
-            return Row(Kind.PLAIN)  # PRFM
-        width, kind, register = 1 << size, (Kind.LOAD if opc else Kind.STORE), _x(rt)
+        kind = Kind.LOAD if opc & 1 else Kind.STORE
+        return _vector_row(kind, width, (rt,), address, counts=not scaled and not by_register and bool(mode & 1))
+    if size == 0b11 and opc == 0b10:
+        return Row(Kind.PLAIN)  # PRFM
+    width, kind = 1 << size, (Kind.LOAD if opc else Kind.STORE)
     counts = not scaled and not by_register and bool(mode & 1)  # written back
-    return Row(kind, element=width, atom=min(width, 8), data=(register,), address=address, counts=counts)
+    return Row(kind, element=width, atom=width, data=(_x(rt),), address=address, counts=counts)
 
 
 # --- everything else
@@ -271,7 +335,7 @@ def conditional(word: int) -> Row | None:
         source = _set(_x(rn)) if word >> 11 & 1 else _set(_x(rn), _x(rm))
         return Row(Kind.SELECT, condition=condition, flows=[(flags, source), (flags, _set())], picks=flags)
     if word & 0xFF200C00 == 0x1E200C00:  # FCSEL
-        to = _set(V0 + rd)
+        to = _set(V0 + rd, V0 + HIGH + rd)
         return Row(Kind.SELECT, condition=condition, flows=[(to, _set(V0 + rn)), (to, _set(V0 + rm))], picks=flags)
     if word & 0xFF200C00 == 0x1E200400:  # FCCMP, FCCMPE
         return Row(
@@ -324,10 +388,7 @@ def decode(address: int, word: int, instruction: Any, slots: Mapping[str, int]) 
             return known
     if instruction is None:
         return Row(Kind.TRAP, detail=1, ends=True)
-    row = _by_capstone(instruction, slots)
-    if word & 0xFFFFFC00 == 0x9EAF0000:  # FMOV Vd.D[1], Xn leaves the other half; Capstone 6 does not say so
-        row.flows = [(to, source | to) for to, source in row.flows]
-    return row
+    return _by_capstone(instruction, slots)
 
 
 def _by_capstone(instruction: Any, slots: Mapping[str, int]) -> Row:
@@ -340,7 +401,73 @@ def _by_capstone(instruction: Any, slots: Mapping[str, int]) -> Row:
         return refused(f"an instruction that works on {error.args[0]}")
     if not writes:
         return refused("an instruction without a result")
-    return Row(Kind.PLAIN, flows=[(to, source)], counts=instruction.mnemonic in _COUNTS)
+    flows = [(to, source)]
+    if any(slot >= V0 for slot in source | to):
+        flows = _of_vectors(instruction, slots, named)
+    return Row(Kind.PLAIN, flows=flows, counts=instruction.mnemonic in _COUNTS)
+
+
+def _of_vectors(  # noqa: PLR0911  (a table of ways)
+    instruction: Any, slots: Mapping[str, int], named: list[list[str]]
+) -> list[Flow]:
+    """The same by halves. Capstone calls a register of 128 bits q0, a smaller one by its width."""
+    reads, writes = named
+    operands = [each for each in instruction.operands if each.type == 1]
+    first = operands[0]
+
+    def half_of(operand: Any) -> int:
+        lane = operand.vector_index * (operand.vas & 0xFF)
+        return slots[instruction.reg_name(operand.reg)] + HIGH * int(lane // 64)
+
+    def read(half: int | None) -> frozenset[int]:
+        """All that is read; of vectors that are read whole only that half, if it is said which."""
+        found = {slots[name] for name in reads if slots[name] < V0}
+        for operand in operands:
+            name = instruction.reg_name(operand.reg)
+            if name not in reads or slots[name] < V0:
+                continue
+            if operand.vector_index >= 0:
+                found.add(half_of(operand))
+            elif name[0] == "q":
+                found |= {slots[name] + HIGH * each for each in (0, 1) if half in (None, each)}
+            elif half in (None, 0):
+                found.add(slots[name])
+        return frozenset(found) - {NONE}
+
+    if slots[writes[0]] < V0:
+        return [(frozenset(slots[name] for name in writes) - {NONE}, read(None))]
+    low, high = slots[writes[0]], slots[writes[0]] + HIGH
+    if first.vector_index >= 0:  # one lane is written, and of the half that it lies in the rest stays
+        source = frozenset().union(*(_lane_source(each, half_of, instruction, slots) for each in operands[1:]))
+        kept = _set(half_of(first)) if first.vas & 0xFF < 64 else _set()
+        return [(_set(half_of(first)), source | kept)]
+    if writes[0][0] != "q":
+        return [(_set(low), read(None)), (_set(high), _set())]
+    if instruction.mnemonic in _OF_TWO and first.vas == _TWO_LANES:
+        sources = [slots[instruction.reg_name(each.reg)] for each in operands[1:3]]
+        return [
+            (_set(to), _set(source + HIGH * half))
+            for to, source, half in zip((low, high), sources, _OF_TWO[instruction.mnemonic], strict=True)
+        ]
+    if instruction.mnemonic == "ext":
+        one, two = (slots[instruction.reg_name(each.reg)] for each in operands[1:3])
+        by, row = instruction.operands[3].imm, (one, one + HIGH, two, two + HIGH)
+        begin, more = by // 8, 1 if by % 8 else 0
+        return [
+            (_set(low), _set(*row[begin : begin + 1 + more])),
+            (_set(high), _set(*row[begin + 1 : begin + 2 + more])),
+        ]
+    if instruction.mnemonic in _LANE_WISE:
+        return [(_set(low), read(0)), (_set(high), read(1))]
+    if instruction.mnemonic.endswith("n2"):  # of a narrowing one the second half: the first stays
+        return [(_set(high), read(None))]
+    return [(_set(low, high), read(None))]
+
+
+def _lane_source(
+    operand: Any, half_of: Callable[[Any], int], instruction: Any, slots: Mapping[str, int]
+) -> frozenset[int]:
+    return _set(half_of(operand) if operand.vector_index >= 0 else slots[instruction.reg_name(operand.reg)])
 
 
 def register_slots() -> dict[str, int]:

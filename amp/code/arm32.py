@@ -19,7 +19,8 @@ from amp.ordering.instructions import ARMV7_A, ARMV7_M, BY_NAME, DRAINED
 
 SP, LR, CPSR, D0 = 13, 14, 15, 16
 CARRY: Final = D0 + 32  # C and V: not everything that sets N and Z sets those
-SLOTS: Final = CARRY + 1
+GE: Final = CARRY + 1  # set by adding and subtracting parts of a register, read by SEL
+SLOTS: Final = GE + 1
 _ALWAYS: Final = 14
 
 # Bytes of each register, and how many registers: DDI 0406C, A8.8.
@@ -48,6 +49,10 @@ _REFUSED: Final = MappingProxyType(
 )
 # What sets all of N, Z, C and V; others leave C or V as they were (DDI 0406C, A8.8).
 _ALL_FLAGS: Final = ("cmp", "cmn", "add", "sub", "rsb", "adc", "sbc", "rsc")
+# What sets the GE flags (DDI 0406C, B1.3.3, and A8.8 of each): not the saturating and halving ones (q, uq, sh, uh).
+_SETS_GE: Final = frozenset(
+    f"{sign}{what}" for sign in "su" for what in ("add8", "add16", "sub8", "sub16", "asx", "sax")
+)
 _COUNTS: Final = ("add", "sub", "rsb", "lsl", "lsr", "asr", "addw", "subw")
 
 
@@ -173,6 +178,8 @@ def _plain(instruction: Any, slots: Mapping[str, int]) -> Row:
     source |= {CARRY} if CPSR in source else set()
     if instruction.insn_name() in _ALL_FLAGS:
         to |= {CARRY} if CPSR in to else set()
+    to |= {GE} if instruction.insn_name() in _SETS_GE else set()
+    source |= {GE} if instruction.insn_name() == "sel" else set()  # each byte of its result is computed from them
     if "r15" in writes or "pc" in writes:
         return Row(Kind.BRANCH, flows=[(to, _set()), (_set(), source)], ends=instruction.cc >= _ALWAYS, indirect=True)
     keeps = frozenset(slots[name] for name in writes if name.startswith("s") and slots[name] >= D0)  # half of a double

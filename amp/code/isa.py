@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from amp.code import a64, arm32, riscv, x86
-from amp.code.rows import NONE, Row
+from amp.code.rows import Row
 from amp.ordering.instructions import A64, ARMV7_A, ARMV7_M, RISCV32, RISCV64, X86
 
 
@@ -48,7 +48,8 @@ class Isa:
     red_zone: int  # bytes below the stack pointer that a function may use
     decode: Callable[[int, int, Any, Mapping[str, int]], Row]
     far_target: Callable[[int, int, int], int | None] | None = None
-    carry: int = NONE  # the slot of those of the flags that not everything sets that sets others
+    of_flags: tuple[int, ...] = ()  # slots of those of the flags that not everything sets that sets others
+    parts: tuple[tuple[int, int], ...] = ()  # (slot, that of the register that has its bits as well)
     starts_with: tuple[tuple[int, int], ...] = ()  # the emulator's registers, and what start code has put there
 
 
@@ -60,7 +61,15 @@ AARCH64: Final = Isa(
     title="AArch64",
     emulator=(2, 0, 3),  # UC_ARCH_ARM64, UC_MODE_LITTLE_ENDIAN, UC_CPU_ARM64_MAX
     disassembler=("CS_ARCH_AARCH64", "CS_MODE_LITTLE_ENDIAN"),
-    registers=(*(_X0 + n for n in range(29)), _X29, _X30, _SP, _NZCV, *(_Q0 + n for n in range(32))),
+    registers=(
+        *(_X0 + n for n in range(29)),
+        _X29,
+        _X30,
+        _SP,
+        _NZCV,
+        *(_Q0 + n for n in range(32)),
+        *(-1 for _ in range(32)),
+    ),
     pc=_PC,
     flags=a64.NZCV,
     stack=a64.SP,
@@ -79,6 +88,7 @@ AARCH64: Final = Isa(
     space=1 << 48,
     red_zone=0,
     decode=a64.decode,
+    parts=tuple((a64.V0 + a64.HIGH + n, a64.V0 + n) for n in range(32)),
 )
 
 # unicorn 2.1, include/unicorn/arm.h
@@ -96,7 +106,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         title=title,
         emulator=emulator,
         disassembler=("CS_ARCH_ARM", "CS_MODE_THUMB"),
-        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32), -1),
+        registers=(*range(_R0, _R12 + 1), _ARM_SP, _ARM_LR, _CPSR, *range(_D0, _D0 + 32), -1, -1),
         pc=_ARM_PC,
         flags=arm32.CPSR,
         stack=arm32.SP,
@@ -116,7 +126,7 @@ def _arm(name: str, title: str, emulator: tuple[int, int, int], *, thumb: int, d
         red_zone=0,
         decode=decode,
         starts_with=_FLOATING_POINT,
-        carry=arm32.CARRY,
+        of_flags=(arm32.CARRY, arm32.GE),
     )
 
 

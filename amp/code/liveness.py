@@ -60,8 +60,10 @@ class Liveness:
     def dead(self, address: int) -> frozenset[int]:
         """The slots of registers whose values nobody reads any more, before the instruction at `address`."""
         alive = self._alive[self._of[address]][address] if address in self._of else self._every
-        if self._isa.carry != NONE and alive >> self._isa.carry & 1:
+        if any(alive >> each & 1 for each in self._isa.of_flags):
             alive |= 1 << self._isa.flags
+        for part, whole in self._isa.parts:
+            alive |= (alive >> part & 1) << whole
         return frozenset(slot for slot in range(len(self._isa.registers)) if not alive >> slot & 1)
 
     # --- the three passes

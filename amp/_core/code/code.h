@@ -23,7 +23,7 @@
 #include "include/amp.h"
 
 #define AMP_AS_BUILT 25    /* at a site: what the compiled code has there; amp.ordering.barriers.Primitive */
-#define CODE_SLOTS 96       /* registers, flags among them, that are followed */
+#define CODE_SLOTS 104      /* registers, flags among them, that are followed */
 #define CODE_NONE 255       /* no register */
 #define CODE_DATA 14        /* registers that one instruction moves to or from memory, at most */
 #define CODE_LOADS 1024     /* shared loads of one run: explore.h has room for no more */

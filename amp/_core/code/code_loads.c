@@ -89,8 +89,6 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
 {
     const struct code_row *row = e->now;
     unsigned piece = code_piece_of(row, address, size);
-    uint16_t carried = 0;
-    unsigned slot = row->kind == CODE_ATOMIC ? row->data[1] : register_at(e, address);
     int error;
 
     if (row->kind == CODE_EXCLUSIVE_STORE) {
@@ -102,15 +100,19 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
         code_refuse(e, address, size);
         return;
     }
-    for (unsigned at = 0; at < size && !e->stop; at += piece)
+    for (unsigned at = 0; at < size && !e->stop; at += piece) {
+        unsigned slot = row->kind == CODE_ATOMIC ? row->data[1] : register_at(e, address + at);
+        uint16_t carried = 0;
+
         load_piece(e, window, address + at, piece, &carried);
+        if (slot != CODE_NONE && !e->stop)
+            code_set_register(e, slot, code_join(e, e->set[slot], carried));
+    }
     if (e->stop)
         return;
     error = code_hang(e, e->address_set); /* of a computed address a later store waits */
     if (error)
         code_fail(e, error);
-    if (slot != CODE_NONE)
-        code_set_register(e, slot, code_join(e, e->set[slot], carried));
 }
 
 /* A register of the mailbox. */
