@@ -100,7 +100,7 @@ class Explorer:
                 f"{len(self.programs)} parts for {len(placement)} processors: {', '.join(placement.names)}"
             )
         rows = tuple(
-            (domain, int(orders.implicit), bytes(orders.near), bytes(orders.far))
+            (domain, int(orders.implicit), bytes(orders.near), bytes(orders.far), not orders.multi_copy_atomic)
             for domain, orders in zip(placement.domains, arrangement(self.machine.platform, placement), strict=True)
         )
         self.core = _bridge.Explorer(*self.machine.memory, placement.levels, rows, Unlook, RunOver, self._broken)

@@ -13,7 +13,8 @@ from amp.port.port import CPU_NAMES
 def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[str] = CPU_NAMES) -> Iterator[str]:
     """A line for each step, in an order in which it may happen.
 
-    `name_of` gives an address its name, `names` are the processors'.
+    `name_of` gives an address its name, `names` are the processors'. Where a store reaches one observer before another,
+    its step is when it is made, and a load says what has not reached its processor.
     """
     steps: dict[int, int] = {}  # by event
     for step, number in enumerate(order_of(execution), 1):
@@ -26,7 +27,8 @@ def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[s
             arrives = "its acknowledgement arrives" if event.mailbox == ACKNOWLEDGEMENT else "its doorbell rings"
             yield f"{who}: {arrives}"
         else:
-            yield f"{who}: store {event.call} is visible: {name_of(_address(event))}"
+            what = "is made, and reaches the others one by one" if execution.one_by_one else "is visible"
+            yield f"{who}: store {event.call} {what}: {name_of(_address(event))}"
 
 
 def _address(event: Event) -> int:
@@ -56,8 +58,11 @@ def _read(
         and (other.address, number in sources) == (event.address, False)
         and other.mask & event.mask
         and step > max((steps.get(n, 0) for n in sources), default=0)
+        and execution.may_miss(event, other)
     ]
     stale = f", not the newest (step {newer[-1]})" if newer else ""
+    if newer and execution.one_by_one:
+        stale = f", not what step {newer[-1]} has made: that has not reached the {side_name(event.cpu, names)}"
     return f"load {event.call} of {name_of(_address(event))} returns {' and '.join(told)}{stale}"
 
 

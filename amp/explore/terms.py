@@ -89,7 +89,7 @@ class Exploration:
 class Machine:
     """What the programs run on: `memory` is (start, end) of the shared addresses, bytes, multiples of 8.
 
-    Raises UsageError for a placement that the platform's engines cannot show (placement.check_observers).
+    Raises UsageError for a placement that the explorer cannot show on that platform (placement.check_observers).
     """
 
     platform: Platform
@@ -98,7 +98,7 @@ class Machine:
     placement: Placement = PAIR
 
     def __post_init__(self) -> None:
-        check_observers(self.platform, self.placement)
+        check_observers(self.platform, self.placement.sides)
 
 
 # Why an exploration ended early, by the core's error; -EAGAIN begins anew, -EPERM is a rule that the program broke.
