@@ -366,16 +366,17 @@ def test_a_process_that_is_left_would_be_seen() -> None:
 
 BOARDS = """
 import os
+import select
 import signal
-import time
 import pytest
 
 
 @pytest.mark.amp_board("remoteside.services.echo")
 def test_unnoticed(amp_board):
-    os.kill(amp_board.pid, signal.SIGKILL)
-    while amp_board.pid is not None:
-        time.sleep(0.01)
+    core = os.pidfd_open(amp_board.pid)
+    signal.pidfd_send_signal(core, signal.SIGKILL)
+    select.select([core], [], [])
+    os.close(core)
 
 
 @pytest.mark.amp_board("remoteside.services.echo")

@@ -18,6 +18,7 @@ from amp.cli.applies import checked
 from amp.cli.bench import bench
 from amp.cli.check import check, init
 from amp.cli.code import code
+from amp.cli.completion import completed
 from amp.cli.ending import told
 from amp.cli.hardware_options import hardware_options, refuse_without_hardware, with_defaults
 from amp.cli.live import commands as live
@@ -109,6 +110,7 @@ for _command in (*programs.COMMANDS, *witnesses.COMMANDS, *lookups.COMMANDS, *li
     cli.add_command(_command)
 for _command in cli.commands.values():
     checked(_command)
+completed(cli)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

@@ -11,6 +11,7 @@ A core that crashes stays down, so that what it did can be looked at; `unexpecte
 from __future__ import annotations
 
 import os
+import select
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -141,8 +142,9 @@ class BootedBoard:
         self.crash = None
 
     def look(self, *, settle: bool = False) -> None:
-        """Take notice of a crash; with `settle` of one that the watcher of the process has still to hear of."""
-        if settle:
+        """Take notice of a crash; with `settle` of one that is about to become known. An ended process is one."""
+        pid = self.pid
+        if settle or (pid is not None and _has_ended(pid)):
             self.board.core.settle()
         report = self.rproc.check()
         self.crash = self.crash if report is None else report
@@ -171,3 +173,17 @@ class BootedBoard:
     def close(self) -> None:
         """Power off, in whatever state it is. A second call does nothing."""
         self.board.close()
+
+
+def _has_ended(pid: int) -> bool:
+    """Has that child ended, whether or not its status was taken?"""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        ended = select.poll()
+        ended.register(fd, select.POLLIN)
+        return bool(ended.poll(0))
+    finally:
+        os.close(fd)

@@ -77,6 +77,23 @@ def test_a_shell_takes_the_script_and_completes_a_command(shell: str, tmp_path: 
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "items"),
+    [
+        ("amp verify vring-f", "plain,vring-flags\n"),
+        ("amp verify vring --platform omap", "plain,omap4-2011\n"),
+        ("amp platforms risc", "plain,riscv\n"),
+        ("amp run echo --barriers ma", "plain,mandatory\n"),
+        ("amp explain wit", "file,wit\n"),
+        ("amp check --html o", "file,o\n"),
+        ("amp verify hand", "file,hand\n"),
+    ],
+)
+def test_names_that_are_known_are_completed_and_else_files(words: str, items: str) -> None:
+    count = str(len(words.split()) - 1)
+    assert here(_AMP_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=count).stdout == items
+
+
 def test_a_shell_that_nobody_knows_is_told_so() -> None:
     done = here(_AMP_COMPLETE="csh_source")
     assert (done.returncode, done.stderr) == (
