@@ -21,23 +21,23 @@ def code() -> None:
 
 @code.command()
 @click.argument("elf")
-@click.argument("function")
-@click.option("--all", "every", is_flag=True, help="Also plain loads and stores, most of them private.")
+@click.argument("function", required=False)
+@click.option("--all", "every", is_flag=True, help="Also loads and stores of its own stack, and of constants.")
 @json_option
-def show(elf: str, function: str, *, every: bool, as_json: bool) -> int:
-    """The barriers, ordered accesses, atomics and waits of FUNCTION in ELF, and of what it calls."""
+def show(elf: str, function: str | None, *, every: bool, as_json: bool) -> int:
+    """The barriers, accesses, atomics and waits of FUNCTION in ELF, and of what it calls; else the functions of ELF."""
     from amp.code.code import Code  # noqa: PLC0415  (a command loads what it needs)
-    from amp.code.show import shown  # noqa: PLC0415
+    from amp.code.show import functions, shown, told  # noqa: PLC0415
 
     image = Code(elf)
-    found = list(shown(image, function, every=every))
+    found = list(shown(image, function, every=every)) if function else []
     if as_json:
         rows = [asdict(each) for each in found]
         print_json({**NOTHING_RUN, "command": "code show", "isa": image.listing.isa.title, "instructions": rows})
         return 0
-    echo(f"{function} in {elf}, {image.listing.isa.title}")
-    for each in found:
-        echo(f"{each.address:#10x}  {each.text:<34} {each.place:<28} {each.kind}{each.orders and f': {each.orders}'}")
+    echo(f"{function or 'Functions'} in {elf}, {image.listing.isa.title}")
+    for line in [line for each in found for line in told(each)] if function else functions(image):
+        echo(line)
     return 0
 
 
