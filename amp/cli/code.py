@@ -21,23 +21,30 @@ def code() -> None:
 
 @code.command()
 @click.argument("elf")
-@click.argument("function")
-@click.option("--all", "every", is_flag=True, help="Also plain loads and stores, most of them private.")
+@click.argument("function", required=False)
+@click.option("--all", "every", is_flag=True, help="Also loads and stores of its own stack, and of constants.")
 @json_option
-def show(elf: str, function: str, *, every: bool, as_json: bool) -> int:
-    """What orders memory in FUNCTION in ELF, and in what it calls. Barriers, ordered accesses, atomics, waits."""
+def show(elf: str, function: str | None, *, every: bool, as_json: bool) -> int:
+    """What orders memory in FUNCTION of ELF, and what it calls. Without one: the functions that matter."""
     from amp.code.code import Code  # noqa: PLC0415  (a command loads what it needs)
-    from amp.code.show import shown  # noqa: PLC0415
+    from amp.code.show import functions, shown, told  # noqa: PLC0415
 
     image = Code(elf)
-    found = list(shown(image, function, every=every))
+    found = list(shown(image, function, every=every)) if function else list(functions(image))
     if as_json:
         rows = [asdict(each) for each in found]
-        print_json({**NOTHING_RUN, "command": "code show", "isa": image.listing.isa.title, "instructions": rows})
+        print_json(
+            {
+                **NOTHING_RUN,
+                "command": "code show",
+                "isa": image.listing.isa.title,
+                "instructions" if function else "functions": rows,
+            }
+        )
         return 0
-    echo(f"{function} in {elf}, {image.listing.isa.title}")
-    for each in found:
-        echo(f"{each.address:#10x}  {each.text:<34} {each.place:<28} {each.kind}{each.orders and f': {each.orders}'}")
+    echo(f"{function or 'Functions'} in {elf}, {image.listing.isa.title}")
+    for line in (line for each in found for line in told(each)):
+        echo(line)
     return 0
 
 

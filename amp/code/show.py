@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from amp.code.code import Code
 from amp.code.listing import Line
@@ -11,6 +13,7 @@ from amp.code.rows import Flag, Kind, Row
 from amp.ordering.barriers import PROMISES, Primitive, orders_text
 from amp.ordering.instructions import BY_NUMBER
 
+_COLUMNS: Final = 80
 _KINDS = {
     Kind.LOAD: "load",
     Kind.STORE: "store",
@@ -36,14 +39,55 @@ class Shown:
     orders: str
 
 
+@dataclass(frozen=True, slots=True)
+class Touching:
+    """A function that may touch shared memory, or has a barrier or a wait: how many instructions of each kind."""
+
+    address: int
+    name: str
+    kinds: dict[str, int]
+
+
 def shown(code: Code, name: str, *, every: bool = False) -> Iterator[Shown]:
-    """The instructions of the function and of those that it calls; `every`: also its accesses, most of them private."""
+    """The instructions of the function and of those that it calls; `every`: also accesses that are surely private."""
     for function in code.listing.reachable(code.image.function(name).start):
         for line in function.values():
             found = _shown(code, line)
-            plain = line.row.kind in (Kind.LOAD, Kind.STORE) and not (line.row.barrier or _orderings(line.row))
-            if found is not None and (every or not plain):
+            if found is not None and (every or _matters(code, line)):
                 yield found
+
+
+def _matters(code: Code, line: Line) -> bool:
+    """Not a plain access of its own stack, or at a constant's address."""
+    plain = line.row.kind in (Kind.LOAD, Kind.STORE) and not (line.row.barrier or _orderings(line.row))
+    return not plain or code.listing.may_share(line)
+
+
+def told(each: Shown | Touching) -> list[str]:
+    """As lines of at most 80 columns, where the text lets it."""
+    if isinstance(each, Touching):
+        counted = ", ".join(f"{kind}: {number}" for kind, number in each.kinds.items())
+        return [f"{each.address:#10x}  {each.name:<28} {counted}"]
+    said = f"{each.kind}{each.orders and f': {each.orders}'}"
+    where = f"{each.address:#10x}  {each.text:<34} {each.place}"
+    whole = f"{where:<74} {said}"
+    return [whole] if len(whole) <= _COLUMNS else [where, f"{'':12}{said}"]
+
+
+def functions(code: Code) -> Iterator[Touching]:
+    """Those that may touch shared memory, or have a barrier or a wait, by address."""
+    for symbol in sorted(code.image.symbols.values(), key=lambda each: each.start):
+        if not symbol.is_function:
+            continue
+        kinds = Counter(
+            "may be shared" if found.kind in ("load", "store") else found.kind
+            for line in code.listing.function(symbol.start).values()
+            if (found := _shown(code, line)) is not None
+            and _matters(code, line)
+            and found.kind not in ("trap", "refused")
+        )
+        if kinds:
+            yield Touching(symbol.start, symbol.name, dict(sorted(kinds.items())))
 
 
 def _shown(code: Code, line: Line) -> Shown | None:

@@ -281,9 +281,11 @@ def title(plan: Plan) -> str:
     """What was explored, with its bounds, in one line."""
     weakened = f", weakened {', '.join(plan.weaken)}" if plan.weaken else ""
     sizes = plan.program.said(plan.config)
-    where = f"{plan.program.name} on {plan.platform_name} with {plan.barriers} barriers{weakened}"
-    if plan.program.fits is not None and plan.platform is not None:
-        where += f", {plan.program.fits(plan.platform)}"
+    fits = plan.program.fits(plan.platform) if plan.program.fits is not None and plan.platform is not None else ""
+    compiled = fits.startswith("barriers as compiled") and plan.barriers == "as-built"  # it says the same
+    barriers = fits if compiled else f"{plan.barriers} barriers"
+    where = f"{plan.program.name} on {plan.platform_name} with {barriers}{weakened}"
+    where += f", {fits}" if fits and not compiled else ""
     return f"{where}: {sizes}" if sizes else where
 
 

@@ -17,19 +17,19 @@ bool xp_same_cell(const struct xp_event *a, const struct xp_event *b)
 }
 
 /* A doorbell that was there when one was taken, or acknowledged, went with it. */
-static bool is_rung(const struct explorer *x, unsigned cpu, xp_event_id source)
+static bool is_rung(const struct explorer *x, unsigned cpu, unsigned mailbox, xp_event_id source)
 {
     const struct xp_graph *g = &x->graph;
 
     return source != XP_INITIAL && xp_rings(&g->event[source]) &&
-           xp_position(g, cpu, source) > xp_position(g, cpu, x->cpu[cpu].taken);
+           xp_position(g, mailbox, source) > xp_position(g, mailbox, x->cpu[cpu].taken);
 }
 
 static bool new_enough(const struct explorer *x, const struct xp_event *read, const xp_event_id *sources)
 {
     const struct xp_cpu *cpu = &x->cpu[read->cpu];
 
-    if (cpu->waits && !is_rung(x, read->cpu, sources[0]))
+    if (cpu->waits && !is_rung(x, read->cpu, read->cell[0], sources[0]))
         return false;
     if (!cpu->mark || (cpu->in_look && cpu->looked != cpu->forced))
         return true;
@@ -323,7 +323,7 @@ int xp_status(struct explorer *x, unsigned cpu, uint16_t mailbox, const struct x
     *event = state->pending;
     result = xp_resolve(x, cpu, *event, &value);
     if (result == XP_DONE) /* what is promised is newer than all that is there */
-        *rung = x->graph.event[*event].promised ? value : is_rung(x, cpu, x->graph.event[*event].source[0]);
+        *rung = x->graph.event[*event].promised ? value : is_rung(x, cpu, mailbox, x->graph.event[*event].source[0]);
     return result;
 }
 
