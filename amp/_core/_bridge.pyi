@@ -253,14 +253,15 @@ class Explorer:
         shared_start: int,
         shared_end: int,
         levels: int,
-        rows: tuple[tuple[int, int, bytes, bytes], ...],
+        rows: tuple[tuple[int, int, bytes, bytes, bool], ...],
         unlook: type[BaseException],
         over: type[BaseException],
         broken: Callable[[str], object],
         /,
     ) -> Explorer:
         """A CPU for each of `rows`: its domain, what its hardware keeps by itself, and what each primitive orders, a
-        byte each, towards siblings and towards the others. `levels` is 2 where both are to be told apart, else 1.
+        byte each, towards siblings and towards the others, and whether its stores reach the others one by one. `levels`
+        is 2 where siblings and others are to be told apart, else 1.
 
         `unlook` unwinds a look of a poll, `over` a run; `broken` is told the rule that a program breaks, and must not
         refer to the explorer. ValueError for bounds that are no multiples of GRANULE.
@@ -294,7 +295,10 @@ class Explorer:
         """Whether a read comes before what a later, wider one of its CPU that shares bytes with it has missed (Arm)."""
 
     def plant(self, rule: str, /) -> None:
-        """Leave out a rule of the model: "coherence", "dependency" or "control". For the tests of the tests."""
+        """Leave out a rule of the model: "coherence", "dependency", "control", "cumulativity" or "observer".
+
+        Without "observer" barriers do not wait for the last CPU. For the tests of the tests.
+        """
 
     def choices(self) -> list[tuple[int, int]]:
         """[(enum xp_branch, the option's index or the value promised)] of this run."""
@@ -532,13 +536,15 @@ def litmus(
     ns: int,
     sizes: tuple[int, ...],
     faults: int,
+    copies: bool,
     /,
 ) -> tuple[list[tuple[tuple[int, ...], int]], int, int, bool]:
     """All outcomes of a litmus test, for amp.litmus.enumerate: [(values, how many executions)], executions, runs, all?
 
     A thread is packed instructions (amp.litmus.program). `orders` has two bytes an ordering, `implicit` two in all:
     towards siblings, towards the others; with one level only the first counts. `observed_registers` alternates threads
-    and registers. Raises RuntimeError for a test that cannot be run, ValueError for a malformed one.
+    and registers. `copies`: stores reach the others one by one. Raises RuntimeError for a test that cannot be run,
+    ValueError for a malformed one.
     """
 
 # --- timed loops around one barrier: bench_barriers.h ---

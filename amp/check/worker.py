@@ -96,7 +96,7 @@ def _of_program(asked: Asked) -> Told:
     assert plan.platform is not None, plan
     sites = tuple(site.name for site in plan.program.stood_at)
     try:
-        check_observers(plan.platform, plan.program.placement)
+        check_observers(plan.platform, plan.program.placement.sides)
     except UsageError as error:
         return Told(status="inconclusive", barriers=plan.barriers, why=str(error), sites=sites)
     memory = Memory(Path(FOLDER), memory_name(asked)) if os.access(FOLDER, os.W_OK) else None

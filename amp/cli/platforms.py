@@ -58,7 +58,9 @@ def _render_side(console: Console, platform: Platform, side: Side) -> None:
         f"with no barrier: {orders_text(architecture.implicit)} kept "
         f"[{_number(sources, architecture.implicit_source)}]",
     )
-    copies = "multi-copy atomic" if architecture.multi_copy_atomic else "not multi-copy atomic, which amp assumes"
+    copies = (
+        "multi-copy atomic" if architecture.multi_copy_atomic else "not multi-copy atomic: seen by one before another"
+    )
     say(console, f"stores: {copies} [{_number(sources, architecture.multi_copy_source)}]")
     say(console, f"to order loads of what the {other} wrote: {processor.load_reach.name}")
     for stage in processor.stages:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from amp.cli.timeline import render_timeline
 from amp.lab.plan import Plan
-from amp.lab.run import Result, Witness, by_symptom, printed, progress, replay_command, title
+from amp.lab.run import Result, Witness, by_symptom, not_shown, printed, progress, replay_command, title
 from amp.machine.config import Mode
 from amp.report.counts import processes
 
@@ -26,7 +26,7 @@ def render(console: Console, result: Result, machine_names: Callable[[int], str]
             f"[green]0 violations[/green] in {runs} run{'s' * (runs != 1)}{_work(result)}",
         )
         if plan.config.mode is not Mode.DIRECT:
-            console.print("(a sample of what the platform allows: no violation seen is not a proof)")
+            _print(console, not_shown(plan))
         return
     first = result.witnesses[0]
     console.print(

@@ -2,6 +2,9 @@
 
 With siblings and others on a machine each event has two nodes: as the siblings of its CPU see it, and as the others do.
 Node n is of event n // 2; n % 2 is the level. Without, an event is one node and goes by its number.
+
+Where stores need not reach the others at once, the core tells both: what comes before what as it is, and as it would be
+if they did. If that is a possible order, it is the execution's; else only such a machine shows the execution.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ ATOMIC: Final = (
 )
 
 
+ONE_BY_ONE: Final = (
+    "a store would have to reach one observer before another; in processes all at a distance see it at once"
+)
 SEVERAL: Final = (
     "a load returns bytes of several stores: with siblings and others, two moments each, no schedule says which"
 )
@@ -45,7 +51,8 @@ class Event(NamedTuple):
     `before` has a bit for every event that comes before it. `choice` says at which of the run's choices a load was
     resolved; -1: at none. With siblings and others, each event has two nodes (graph.h), and `before` has a bit for
     every node that comes before it as the siblings see it, `before_far` as the others do. `value` has the event's bytes
-    in their granule, little endian.
+    in their granule, little endian. `at_once` and `far_at_once` are `before` and `before_far` as they would be if all
+    at a distance saw a store at once; empty where they do.
     """
 
     cpu: int
@@ -61,10 +68,15 @@ class Event(NamedTuple):
     choice: int
     before_far: bytes = b""
     value: int = 0
+    at_once: bytes = b""
+    far_at_once: bytes = b""
 
 
 def _bits(row: bytes) -> Iterator[int]:
-    bits = int.from_bytes(row, "little")
+    return _of_int(int.from_bytes(row, "little"))
+
+
+def _of_int(bits: int) -> Iterator[int]:
     while bits:
         lowest = bits & -bits
         yield lowest.bit_length() - 1
@@ -73,13 +85,32 @@ def _bits(row: bytes) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The events of one run; number n is `events[n - 1]`."""
+    """The events of one run; number n is `events[n - 1]`.
+
+    `one_by_one`: it needs a store to reach one observer before another. What comes before what says then when a store
+    is made, not who sees it.
+    """
 
     events: tuple[Event, ...]
+    one_by_one: bool = False
 
     @classmethod
     def of(cls, events: Sequence[tuple[object, ...]]) -> Execution:
-        return cls(tuple(Event(*event) for event in events))  # type: ignore[arg-type]
+        told = tuple(Event(*event) for event in events)  # type: ignore[arg-type]
+        if not any(event.at_once for event in told):
+            return cls(told)
+        staged = any(event.before_far for event in told)
+        rows = [row for event in told for row in ((event.at_once, event.far_at_once) if staged else (event.at_once,))]
+        # The initial write comes first, and has as many nodes.
+        before = _closed([0] * (1 + staged) + [int.from_bytes(row, "little") for row in rows])
+        if before is None:
+            return cls(told, one_by_one=True)
+        length = max(map(len, rows))
+        whole = [row.to_bytes(length, "little") for row in before[1 + staged :]]
+        if staged:
+            pairs = zip(whole[::2], whole[1::2], strict=True)
+            return cls(tuple(e._replace(before=a, before_far=b) for e, (a, b) in zip(told, pairs, strict=True)))
+        return cls(tuple(e._replace(before=row) for e, row in zip(told, whole, strict=True)))
 
     @property
     def staged(self) -> bool:
@@ -99,6 +130,17 @@ class Execution:
         """The nodes before a node, where events have two."""
         event = self.events[node // 2 - 1]
         yield from _bits(event.before_far if node % 2 else event.before)
+
+    def may_miss(self, read: Event, write: Event) -> bool:
+        """Whether a store that is made before the load may be one that the load has missed.
+
+        Where it reaches one observer before another it may also have been overwritten before it came there.
+        """
+        if not self.one_by_one:
+            return True
+        nodes = 1 + self.staged
+        number = nodes * (1 + next(n for n, event in enumerate(self.events) if event is read))
+        return any(number <= node < number + nodes for row in (write.at_once, write.far_at_once) for node in _bits(row))
 
     def performed_reads(self) -> list[int]:
         return [n for n, e in enumerate(self.events, 1) if e.kind == READ and e.at and e.sources and e.sources[0] >= 0]
@@ -212,7 +254,22 @@ def is_wait(execution: Execution, event: Event) -> bool:
     return source > 0 and execution.events[source - 1].kind == DOORBELL
 
 
+def _closed(before: Sequence[int]) -> list[int] | None:
+    """The rows of bits with what comes before whatever they name; None if something comes before itself."""
+    try:
+        order = list(TopologicalSorter({node: set(_of_int(row)) for node, row in enumerate(before)}).static_order())
+    except CycleError:
+        return None
+    closed = list(before)
+    for node in order:
+        for earlier in _of_int(before[node]):
+            closed[node] |= closed[earlier]
+    return closed
+
+
 def reason_of(execution: Execution) -> str:
+    if execution.one_by_one:
+        return ONE_BY_ONE
     if needs_late_loads(execution):
         return VALUE_AT_ONCE
     return ATOMIC if needs_late_atomics(execution) else OWN_BYTES

@@ -164,7 +164,7 @@ class Exploration:
 class Machine:
     """What the programs run on: `memory` is (start, end) of the shared addresses, bytes, multiples of 8.
 
-    Raises UsageError for a placement that the platform's engines cannot show (placement.check_observers).
+    Raises UsageError for a placement that the explorer cannot show on that platform (placement.check_observers).
     """
 
     platform: Platform
@@ -173,7 +173,7 @@ class Machine:
     placement: Placement = PAIR
 
     def __post_init__(self) -> None:
-        check_observers(self.platform, self.placement)
+        check_observers(self.platform, self.placement.sides)
 
 
 @dataclass(slots=True)
@@ -241,7 +241,7 @@ class Explorer:
                 f"{len(self.programs)} parts for {len(placement)} processors: {', '.join(placement.names)}"
             )
         rows = tuple(
-            (domain, int(orders.implicit), bytes(orders.near), bytes(orders.far))
+            (domain, int(orders.implicit), bytes(orders.near), bytes(orders.far), not orders.multi_copy_atomic)
             for domain, orders in zip(placement.domains, arrangement(self.machine.platform, placement), strict=True)
         )
         self.core = _bridge.Explorer(*self.machine.memory, placement.levels, rows, Unlook, RunOver, self._broken)

@@ -6,7 +6,8 @@ which its CPU performs loads. Only what some load needs is made visible, and as 
 shortest story to tell. A load that returned an older value than the newest visible one is a stale one there.
 
 Two processes give a load its value when the program uses it, perform a bulk load as a whole, and let an atomic take
-effect at once. An execution that needs more than that has no line; its own relations say so.
+effect at once; several show a store to all at a distance at once. An execution that needs more than that has no line;
+its own relations say so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from operator import itemgetter
 from amp.explore.execution import (
     ATOMIC,
     DOORBELL,
+    ONE_BY_ONE,
     OWN_BYTES,
     READ,
     SEVERAL,
@@ -40,6 +42,7 @@ from amp.machine.script import Goal, Read, Script, Taken, Visible
 __all__ = [
     "ATOMIC",
     "DOORBELL",
+    "ONE_BY_ONE",
     "OWN_BYTES",
     "READ",
     "SEVERAL",
@@ -65,6 +68,8 @@ def line_of(execution: Execution, *, whole: bool = False) -> list[int]:
 
     Where some processors are siblings and some are not these are steps, as `stages` counts them.
     """
+    if execution.one_by_one:
+        raise NotALine(ONE_BY_ONE)
     if execution.staged:
         return staged_line(execution, whole=whole)
     # Loads that return bytes of own stores and of others: performed while those are pending, or when they are visible.

@@ -29,6 +29,7 @@ class Cost:
     A load is stale if it returns something else than the newest visible write.
     """
 
+    one_by_one: bool  # it needs a store to reach one observer before another
     reordered: bool  # it needs a load to be performed after a later store
     stale_loads: int
     switches: int  # from one CPU to the other
@@ -110,6 +111,7 @@ def told(finding: Finding, execution: Execution) -> Shrunk:
         line, script, beyond = [], None, str(error)
     goals = () if script is None else script.goals
     cost = Cost(
+        execution.one_by_one,
         reorders_loads(execution),
         stale_loads(execution, line),
         _switches(goals),

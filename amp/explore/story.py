@@ -12,7 +12,8 @@ from amp.port.port import CPU_NAMES
 def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[str] = CPU_NAMES) -> Iterator[str]:
     """A line for each step, in an order in which it may happen.
 
-    `name_of` gives an address its name, `names` are the processors'.
+    `name_of` gives an address its name, `names` are the processors'. Where a store reaches one observer before another,
+    its step is when it is made, and a load says what has not reached its processor.
     """
     steps: dict[int, int] = {}  # by event
     for step, number in enumerate(order_of(execution), 1):
@@ -24,7 +25,8 @@ def story(execution: Execution, name_of: Callable[[int], str], names: Sequence[s
         elif event.kind == DOORBELL:
             yield f"{who}: its doorbell rings"
         else:
-            yield f"{who}: store {event.call} is visible: {name_of(_address(event))}"
+            what = "is made, and reaches the others one by one" if execution.one_by_one else "is visible"
+            yield f"{who}: store {event.call} {what}: {name_of(_address(event))}"
 
 
 def _address(event: Event) -> int:
@@ -52,8 +54,11 @@ def _read(
         and (other.address, number in sources) == (event.address, False)
         and other.mask & event.mask
         and step > max((steps.get(n, 0) for n in sources), default=0)
+        and execution.may_miss(event, other)
     ]
     stale = f", not the newest (step {newer[-1]})" if newer else ""
+    if newer and execution.one_by_one:
+        stale = f", not what step {newer[-1]} has made: that has not reached the {side_name(event.cpu, names)}"
     return f"load {event.call} of {name_of(_address(event))} returns {' and '.join(told)}{stale}"
 
 

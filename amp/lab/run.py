@@ -17,6 +17,7 @@ from amp.lab.machine import TRACE_EVENTS, Machine, Outcome, SideDied
 from amp.lab.plan import Plan
 from amp.lab.trial import Trials
 from amp.machine.config import Lines, Mode, RunConfig
+from amp.ordering.placement import reach_one_by_one
 from amp.report.blame import Explanation, Finding, blame
 from amp.report.explanation_data import as_dict
 from amp.report.places import place
@@ -236,6 +237,14 @@ def printed(plan: Plan, outcome: Outcome) -> list[str]:
     """The lines that compiled code has printed, each with its part."""
     reports = zip(plan.program.part_names, outcome.reports, strict=True)
     return [f"{name} prints: {text}" for name, report in reports for text in report.said]
+
+
+def not_shown(plan: Plan) -> list[str]:
+    """In words what runs by chance that have held do not say."""
+    lines = ["(a sample of what the platform allows: no violation seen is not a proof)"]
+    if plan.platform is not None and reach_one_by_one(plan.platform, plan.program.placement):
+        lines.append("(here a store may reach one observer before another: only amp verify shows that)")
+    return lines
 
 
 def by_symptom(witnesses: list[Witness]) -> list[str]:

@@ -106,7 +106,7 @@ def verify_table(
     """
     started, cells = time.monotonic(), list[Verdict]()
     if len(plans) == 1:
-        check_observers(_platform(plans[0]), plans[0].program.placement)
+        check_observers(_platform(plans[0]), plans[0].program.placement.sides)
     best: tuple[tuple[bool, int, Cost], Found] | None = None
     with stoppable() as stop:
         for number, plan in enumerate(plans):
@@ -130,7 +130,11 @@ def _cost(found: Found) -> tuple[bool, int, Cost]:
     try:
         return False, plan.config.messages, shrink(explorer, finding).cost
     except NotAgain:
-        return True, plan.config.messages, Cost(reordered=True, stale_loads=0, switches=0, goals=0, turns_aside=0)
+        return (
+            True,
+            plan.config.messages,
+            Cost(one_by_one=True, reordered=True, stale_loads=0, switches=0, goals=0, turns_aside=0),
+        )
 
 
 def _explored(plan: Plan, bounds: Bounds, stop: Stop, runs: Progress | None) -> tuple[Verdict, Found | None]:
@@ -140,7 +144,7 @@ def _explored(plan: Plan, bounds: Bounds, stop: Stop, runs: Progress | None) -> 
     except UsageError as error:
         return Verdict(plan, Exploration(bound=str(error)), None, 0.0, unfit=True), None
     try:
-        check_observers(_platform(plan), plan.program.placement)
+        check_observers(_platform(plan), plan.program.placement.sides)
     except UsageError as error:
         return Verdict(plan, Exploration(bound=str(error)), None, 0.0), None
     explorer = explorer_of(plan)

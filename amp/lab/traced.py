@@ -2,7 +2,8 @@
 
 The execution is told in an order in which it may happen (amp.explore.schedule.order_of). A store is issued before
 whatever of its processor comes behind it in the program; a load that comes later than that is a deferred one, and
-`Trace.issued` says where it stood in the program. With siblings and others on a machine there is no trace.
+`Trace.issued` says where it stood in the program. With siblings and others on a machine there is no trace, nor where
+a store reaches one observer before another: a trace has one moment for all.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ def traced(
     arrangement: Sequence[Orders2],
     lines: Mapping[tuple[int, str, int], Place],
 ) -> Trace | None:
-    """The trace; None of an execution with siblings and others.
+    """The trace; None of an execution with siblings and others, or with a store that some see before others do.
 
     `lines` says where the accesses stand: by (cpu, "loads" or "stores" or "barriers", number).
     """
-    return None if execution.staged else _Telling(execution, passages, sites, arrangement, lines).trace()
+    if execution.staged or execution.one_by_one:
+        return None
+    return _Telling(execution, passages, sites, arrangement, lines).trace()
 
 
 @dataclass(slots=True)

@@ -311,6 +311,7 @@ def counterexample_data(found: Counterexample) -> dict[str, Any]:
         "kind": type(error).__name__,
         "text": str(error),
         "needs_load_store_reordering": cost.reordered,
+        "needs_stores_one_by_one": cost.one_by_one,
         "messages": found.plan.config.messages,
         "smaller": found.smaller,
         "stale_loads": cost.stale_loads,
@@ -333,6 +334,8 @@ def smallness(found: Counterexample) -> list[str]:
         f"{count_of(cost.switches, 'context switch', 'es')}; "
         f"locally minimal: none of {count_of(found.shrunk.tried, 'single change')} makes it simpler",
     ]
+    if cost.one_by_one:
+        lines.append("It needs a machine without multi-copy atomicity: a store reaches one observer before another.")
     if cost.reordered:
         lines.append("It needs load->store reordering: a load performed after a later store of its CPU is visible.")
     if found.repeated:

@@ -71,6 +71,7 @@ def enumerate_outcomes(
         LEVELS if mixed else 1,
         groups if mixed else tuple(range(len(groups))),
         bytes([implicit] * LEVELS),
+        not platform.host.architecture.multi_copy_atomic,
     )
     counts: dict[tuple[int, ...], int] = {}
     executions = states = 0
@@ -87,7 +88,8 @@ def enumerate_outcomes(
 
 
 Code = tuple[Instruction, ...]
-_Arrangement = tuple[bytes, int, tuple[int, ...], bytes]  # orders, levels, domains, what the hardware keeps
+# Orders, levels, domains, what the hardware keeps, and whether stores reach the others one by one.
+_Arrangement = tuple[bytes, int, tuple[int, ...], bytes, bool]
 
 
 def _explore(
@@ -98,13 +100,14 @@ def _explore(
         found, executions, runs, complete = _bridge.litmus(
             tuple(b"".join(instruction.pack() for instruction in thread) for thread in threads),
             program.initial or (0,),
-            *arrangement,
+            *arrangement[:-1],
             tuple(number for pair in program.observed_registers for number in pair),
             program.observed_locations,
             limits.executions,
             int(limits.seconds * 1e9),
             program.sizes_bytes or (LOCATION_BYTES,) * max(len(program.initial), 1),
             faults,
+            arrangement[-1],
         )
     except RuntimeError as error:
         raise UsageError(str(error)) from None

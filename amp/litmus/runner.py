@@ -12,7 +12,8 @@ from amp.litmus.enumerate import Limits, enumerate_outcomes
 from amp.litmus.outcomes import Judged, judge
 from amp.litmus.program import THREADS
 from amp.litmus.syntax import LitmusTest
-from amp.ordering.platforms import Platform
+from amp.ordering import placement
+from amp.ordering.platforms import Platform, Side
 
 TOGETHER: Final = "together"
 APART: Final = "apart"
@@ -28,11 +29,6 @@ class Result:
     judged: Judged | None
     executions: int
     states: int
-
-    @property
-    def assumes_multi_copy_atomicity(self) -> bool:
-        """Three threads can tell, and the platform's architecture does not promise it: Never may be Sometimes there."""
-        return len(self.compiled.test.threads) > 2 and self.platform.assumes_multi_copy_atomicity
 
 
 def domains(observers: str, threads: int) -> tuple[int, ...]:
@@ -65,6 +61,7 @@ def run_test(test: LitmusTest, platform: Platform, observers: str, limits: Limit
     compiled = compile_test(test, platform)
     try:
         groups = domains(observers, len(test.threads))
+        placement.check_observers(platform, (Side.HOST,) * len(test.threads))
         found = enumerate_outcomes(compiled.program, platform, groups, limits)
     except UsageError as error:
         raise UsageError(f"{test.file}: {error}") from None

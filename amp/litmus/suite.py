@@ -199,7 +199,6 @@ def _test_data(ran: Ran) -> dict[str, Any]:
         "seconds": round(ran.seconds, 6),
         "final_states": None,
         "mismatch": ran.mismatch or None,
-        "assumes_multi_copy_atomicity": ran.result.assumes_multi_copy_atomicity,
     }
     if judged is not None:
         data |= {

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from amp.litmus.enumerate import Limits
 from amp.litmus.outcomes import herd_text
-from amp.litmus.runner import Result
 from amp.litmus.suite import INCONCLUSIVE, Ran, Summary
 from amp.report.counts import count_of
 
@@ -20,20 +19,12 @@ def text(ran: Ran, limits: Limits) -> str:
     else:
         lines.append(f"Test {result.compiled.test.name} {INCONCLUSIVE}: no verdict within {_bounds(limits)}")
     lines.append(
-        f"Platform {ran.platform}, observers {ran.observers}{_assumption(result)}: "
+        f"Platform {ran.platform}, observers {ran.observers}: "
         f"{count_of(result.executions, 'execution')}, {count_of(result.states, 'state')}, {ran.seconds:.2f} s"
     )
     if ran.mismatch:
         lines.append(f"Mismatch {ran.file}: {ran.mismatch}")
     return "\n".join(lines) + "\n"
-
-
-def _assumption(result: Result) -> str:
-    if not result.assumes_multi_copy_atomicity:
-        return ""
-    what = f", multi-copy atomicity assumed ({result.platform.host.architecture.name} does not promise it"
-    certain = result.judged is not None and result.judged.observation != "Sometimes"
-    return what + (f": {result.judged.observation} may be Sometimes there)" if result.judged and certain else ")")
 
 
 def _bounds(limits: Limits) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from amp._core import _bridge
 from amp.machine.config import Mode
-from amp.ordering.placement import PAIR, Placement, arrangement, check_observers
+from amp.ordering.placement import PAIR, Placement, arrangement
 from amp.ordering.platforms import Platform
 from amp.region import Region
 
@@ -36,16 +36,12 @@ def model_bytes(config: ModelConfig) -> int:
 
 
 def prepare_model(region: Region, config: ModelConfig, platform: Platform, placement: Placement = PAIR) -> None:
-    """The model as new, with the barriers of `platform` for the processors of `placement`. No CPU may run.
-
-    Raises UsageError for a placement that the model cannot show on that platform (placement.check_observers).
-    """
+    """The model as new, with the barriers of `platform` for the processors of `placement`. No CPU may run."""
     place_model(region.memory, region.layout["model"].offset, config, platform, placement)
 
 
 def place_model(memory: Buffer, at: int, config: ModelConfig, platform: Platform, placement: Placement) -> None:
     """The same of a model that lies at that offset of any memory."""
-    check_observers(platform, placement)
     placement = placement.on(platform)
     _bridge.model_init(memory, at, config)
     rows = arrangement(platform, placement)

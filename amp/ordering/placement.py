@@ -16,12 +16,12 @@ from types import MappingProxyType
 from typing import Final
 
 from amp.errors import UsageError
+from amp.ordering.architectures import ARCHITECTURES, FENCES, Architecture, Row
 from amp.ordering.barriers import Orders, Primitive, Reach
 from amp.ordering.instructions import INSTRUCTIONS
-from amp.ordering.platforms import PLATFORMS, Platform, Processor, Side
+from amp.ordering.platforms import Platform, Processor, Side
 
 PARTS_LIMIT: Final = 6  # the core's AMP_CPUS
-TWO: Final = 2  # with so many nobody can tell whether stores are multi-copy atomic
 SOURCES: Final[Mapping[Side, str]] = MappingProxyType(
     {
         Side.HOST: "Linux v6.1 arch/arm64/include/asm/pgtable-hwdef.h: PTE_SHARED, as all CPUs of a kernel have it, is "
@@ -80,6 +80,10 @@ class Placement:
         return tuple(place.name for place in self.places)
 
     @property
+    def sides(self) -> tuple[Side, ...]:
+        return tuple(place.side for place in self.places)
+
+    @property
     def domains(self) -> tuple[int, ...]:
         """Of each processor, numbered from 0 in the order in which they come."""
         known: dict[int, int] = {}
@@ -115,12 +119,14 @@ PAIR: Final = Placement.of(("host", "remote"))
 class Orders2:
     """What one processor keeps in order with no barrier, and by each of them: towards siblings, and the others.
 
-    `near` and `far` are by the barrier's number: a Primitive, or an instruction of compiled code.
+    `near` and `far` are by the barrier's number: a Primitive, or an instruction of compiled code. `multi_copy_atomic`:
+    whoever of those at one distance sees a store of its, all do.
     """
 
     implicit: Orders
     near: tuple[Orders, ...]
     far: tuple[Orders, ...]
+    multi_copy_atomic: bool
 
 
 def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]:
@@ -134,8 +140,51 @@ def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]
         if placement.levels == 1:
             alone = domains.count(domains[number]) == 1
             near = far = far if alone else near
-        found.append(Orders2(platform.implicit(place.side), near, far))
+        at_once = platform.processor(place.side).architecture.multi_copy_atomic
+        found.append(Orders2(platform.implicit(place.side), near, far, at_once))
     return tuple(found)
+
+
+def reach_one_by_one(platform: Platform, placement: Placement) -> bool:
+    """May a store reach one observer before another, at the same distance? With two processors nobody could tell."""
+    architectures = (platform.processor(place.side).architecture for place in placement.places)
+    return len(placement) > len(PAIR) and not all(each.multi_copy_atomic for each in architectures)
+
+
+def check_observers(platform: Platform, sides: Sequence[Side]) -> None:
+    """Raises UsageError where a third processor could see what the explorer does not show.
+
+    Without multi-copy atomicity a barrier that orders stores, and none before a later load, may be weaker than Arm's
+    `dmb st`, a full fence for stores: Power's lwsync and eieio are. So such a row must be one of amp's own.
+    """
+    if len(sides) <= len(PAIR):
+        return
+    for side in Side:
+        architecture = platform.processor(side).architecture
+        if side not in sides or architecture.multi_copy_atomic:
+            continue
+        known = [row for each in ARCHITECTURES.values() for row in each.rows.values()]
+        rows = [row for row in architecture.rows.values() if row not in known and not _is_full(architecture, row)]
+        told = next((f"{row.primitive.label} ({row.instruction})" for row in rows if _is_partial(row.orders)), "")
+        if _is_partial(architecture.implicit):
+            told = "what it keeps with no barrier"
+        if told:
+            raise UsageError(
+                f"{platform.name}: {len(sides)} processors, expected at most {len(PAIR)}: a store of its {side} may "
+                f"reach one observer before another ({architecture.multi_copy_source}), and {told} orders stores, but "
+                f"none before a later load: of such orders there amp models no other than Armv7's"
+            )
+
+
+def _is_full(architecture: Architecture, row: Row) -> bool:
+    """A C11 fence that is the full barrier of its class, or a release with such a fence."""
+    fences = {fence: barrier for barrier, *each in FENCES for fence in each}
+    barrier = fences.get(row.primitive)
+    return Orders.WR in row.fence or (barrier is not None and row.instruction == architecture.rows[barrier].instruction)
+
+
+def _is_partial(orders: Orders) -> bool:
+    return Orders.WW in orders and Orders.WR not in orders
 
 
 def _towards_siblings(platform: Platform, side: Side) -> list[int]:
@@ -147,29 +196,3 @@ def _towards_siblings(platform: Platform, side: Side) -> list[int]:
             side, row.orders, row.reach
         )
     return table
-
-
-def _promising() -> list[str]:
-    return [
-        name
-        for name, platform in PLATFORMS.items()
-        if all(platform.processor(side).architecture.multi_copy_atomic for side in Side)
-    ]
-
-
-def check_observers(platform: Platform, placement: Placement) -> None:
-    """Raises UsageError where a third processor could see what no engine of amp shows.
-
-    With three a store may be seen by one and not yet by another, unless the writer's architecture promises that it is
-    not (multi-copy atomicity). The engines show no such executions, so without the promise they would show too few.
-    """
-    if len(placement) <= TWO:
-        return
-    for side in Side:
-        architecture = platform.processor(side).architecture
-        if any(place.side is side for place in placement.places) and not architecture.multi_copy_atomic:
-            raise UsageError(
-                f"{platform.name}: {len(placement)} processors, expected at most {TWO}: a store of its {side} may "
-                f"reach one observer before another ({architecture.multi_copy_source}), and amp does not model that; "
-                f"platforms that promise it: {', '.join(_promising())}"
-            )

@@ -93,11 +93,6 @@ class Platform:
     remote: Processor
     source: str
 
-    @property
-    def assumes_multi_copy_atomicity(self) -> bool:
-        """Whether a store that one CPU of the host has seen may be unseen by another there: not in amp's engines."""
-        return not self.host.architecture.multi_copy_atomic
-
     def processor(self, side: Side) -> Processor:
         return self.host if side is Side.HOST else self.remote
 

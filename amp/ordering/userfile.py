@@ -55,6 +55,8 @@ class _SideRecord(_Record, frozen=True):
     architecture: Name | None = None
     implicit: list[str] | None = None
     implicit_source: Text | None = None
+    multi_copy_atomic: bool | None = None
+    multi_copy_source: Text | None = None
     load_reach: str | None = None
     stages: list[_StageRecord] | None = None
     rows: list[_RowRecord] = []
@@ -144,18 +146,25 @@ class _Reader:
                     f"{_show(record.architecture)} is not allowed; allowed: {', '.join(ARCHITECTURES)}",
                 )
             start = ARCHITECTURES[record.architecture]
-        if start and not record.rows and record.implicit is None:
+        if start and not record.rows and record.implicit is None and record.multi_copy_atomic is None:
             return start
         implicit = self.orders(f"{field}.implicit", record.implicit) if record.implicit is not None else None
         if implicit is not None and record.implicit_source is None:
             raise self.error(f"{field}.implicit_source", "is missing, and implicit is given: say where it is from")
+        copies: tuple[()] | tuple[bool, str] = (start.multi_copy_atomic, start.multi_copy_source) if start else ()
+        if record.multi_copy_atomic is not None:
+            if record.multi_copy_source is None:
+                raise self.error(
+                    f"{field}.multi_copy_source", "is missing, and multi_copy_atomic is given: say where it is from"
+                )
+            copies = (record.multi_copy_atomic, record.multi_copy_source)
         return Architecture(
             f"{name}-{field}",
             f"{start.title}, changed by {self.path.name}" if start else f"described by {self.path.name}",
             self.given(f"{field}.implicit", implicit, start.implicit if start else None),
             self.given(f"{field}.implicit_source", record.implicit_source, start.implicit_source if start else None),
             MappingProxyType(self.rows(f"{field}.rows", record.rows, start)),
-            *((start.multi_copy_atomic, start.multi_copy_source) if start else ()),
+            *copies,
         )
 
     def processor(self, field: str, name: str, record: _SideRecord, base: Processor | None) -> Processor:

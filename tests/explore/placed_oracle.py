@@ -24,7 +24,7 @@ from math import prod
 from pathlib import Path
 
 from hypothesis import reject
-from small_programs import FINAL, as_if_multi_copy_atomic
+from small_programs import FINAL
 from word_writer import WordWriter
 
 from amp.litmus.emit import Shared
@@ -74,8 +74,15 @@ class Writer(WordWriter):
 
 def outcomes(texts: Sequence[str], platform: Platform | str, placement: Placement) -> set[tuple[int, ...]]:
     """As `small_programs.explored` finds them. Rejects the example if it is too large to be written down."""
+    return outcomes_by(Executions, texts, platform, placement)
+
+
+def outcomes_by(
+    executions: type[Executions], texts: Sequence[str], platform: Platform | str, placement: Placement
+) -> set[tuple[int, ...]]:
+    """The same, with those axioms."""
     known = PLATFORMS[platform] if isinstance(platform, str) else platform
-    orders = arrangement(as_if_multi_copy_atomic(known), placement)
+    orders = arrangement(known, placement)
     shared = Shared("placed program")
     shared.orderings = [NOTHING]
     for name in FINAL:
@@ -84,10 +91,12 @@ def outcomes(texts: Sequence[str], platform: Platform | str, placement: Placemen
     observed = tuple((cpu, number) for cpu, writer in enumerate(writers) for number in writer.registers.values())
     code = tuple(writer.code.finish() for writer in writers)
     program = Program(code, (0,) * len(FINAL), tuple(shared.orderings), observed, tuple(range(len(FINAL))))
-    return _outcomes(program, [each.implicit for each in orders], placement.on(known).domains)
+    return _outcomes(executions, program, [each.implicit for each in orders], placement.on(known).domains)
 
 
-def _outcomes(program: Program, implicit: Sequence[Orders], domains: Sequence[int]) -> set[tuple[int, ...]]:
+def _outcomes(
+    executions: type[Executions], program: Program, implicit: Sequence[Orders], domains: Sequence[int]
+) -> set[tuple[int, ...]]:
     rules = program_oracle.Rules(program.orderings, NO_ORDERS)
     values = [{first} for first in program.initial]
     while True:  # until no trace writes anything new: dependencies are acyclic
@@ -104,7 +113,7 @@ def _outcomes(program: Program, implicit: Sequence[Orders], domains: Sequence[in
     found: set[tuple[int, ...]] = set()
     for chosen in program_oracle._plausible(program, traces):
         registers = tuple(chosen[thread].registers[number] for thread, number in program.observed_registers)
-        execution = _Executions(program, chosen, implicit, domains)
+        execution = executions(program, chosen, implicit, domains)
         found |= {registers + final for final in execution.finals()}
     return found
 
@@ -113,7 +122,7 @@ def _kept(worth: Worth | Orders, distance: int) -> Orders:
     return worth if isinstance(worth, Orders) else (worth.near, worth.far)[distance]
 
 
-class _Executions:
+class Executions:
     """The executions of one choice of traces: events are numbered over all threads."""
 
     def __init__(

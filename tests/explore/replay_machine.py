@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from side_processes import SideProcesses
-from small_programs import MEMORY_BYTES, as_if_multi_copy_atomic, crowd
+from small_programs import MEMORY_BYTES, crowd
 
 from amp._core import _bridge
 from amp.machine.model_room import place_model
@@ -56,7 +56,7 @@ class ReplayMachine(SideProcesses):
     def run(
         self, programs: Sequence[str], platform: Platform | str, script: Script, placement: Placement | None = None
     ) -> Replayed:
-        machine = as_if_multi_copy_atomic(PLATFORMS[platform] if isinstance(platform, str) else platform)
+        machine = PLATFORMS[platform] if isinstance(platform, str) else platform
         self.memory[:MEMORY_BYTES] = bytes(MEMORY_BYTES)
         place_model(self.memory, MEMORY_BYTES, self._sizes, machine, placement or crowd(self.cpus))
         _bridge.model_set_script(self.memory, MEMORY_BYTES, script.pack(self.cpus))

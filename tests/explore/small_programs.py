@@ -283,7 +283,7 @@ def crowd(cpus: int) -> Placement:
 
 
 def as_if_multi_copy_atomic(platform: Platform) -> Platform:
-    """The same orders on a machine that more than two processors may be on."""
+    """The same orders on a machine where all at one distance see a store at once."""
     host, remote = (
         replace(each, architecture=replace(each.architecture, multi_copy_atomic=True))
         for each in (platform.host, platform.remote)
@@ -302,7 +302,7 @@ def explorer_of(
     codes = [parse(text) for text in programs]
     known = PLATFORMS[platform] if isinstance(platform, str) else platform
     machine = Machine(
-        as_if_multi_copy_atomic(known),
+        known,
         SiteMap.for_class(BarrierClass.NONE, SITES),
         (0, MEMORY_BYTES),
         placement or crowd(len(codes)),
@@ -387,7 +387,7 @@ class Model:
         known = PLATFORMS[platform] if isinstance(platform, str) else platform
         sizes = (cpus, _bridge.FREE, 0, MEMORY_BYTES, 64, 1024, 64, 0)
         self.memory = mmap.mmap(-1, MEMORY_BYTES + _bridge.model_room(sizes))
-        place_model(self.memory, MEMORY_BYTES, sizes, as_if_multi_copy_atomic(known), placement or crowd(cpus))
+        place_model(self.memory, MEMORY_BYTES, sizes, known, placement or crowd(cpus))
         self.ports = [ModelledPort(self.memory, MEMORY_BYTES, cpu, bytes(32)) for cpu in range(cpus)]
         for port in self.ports:
             port.set_spin_ns(0)

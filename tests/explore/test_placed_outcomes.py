@@ -7,11 +7,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from placed_shapes import PLACES, SHAPES, placed
-from port_strategies import ATOMIC, CROWDS, PLATFORMS, SCALAR, WHOLE, programs
+from port_strategies import ATOMIC, CROWDS, SCALAR, WHOLE, programs
+from port_strategies import PLATFORMS as NAMES
 from slow_sizes import size, slow_unless
-from small_programs import crowd, explored
+from small_programs import as_if_multi_copy_atomic, crowd, explored
 
 from amp.ordering.placement import Placement
+from amp.ordering.platforms import PLATFORMS
 
 MOST_WORDS = {2: 3, 3: 3, 4: 2}
 MOST_RUNS = 20_000
@@ -28,10 +30,11 @@ Programs = tuple[str, ...]
 
 
 def assert_as_the_axioms_allow(program: Programs, platform: str, placement: Placement) -> None:
-    exploration = explored(program, platform, most_runs=MOST_RUNS, placement=placement)
+    machine = as_if_multi_copy_atomic(PLATFORMS[platform])
+    exploration = explored(program, machine, most_runs=MOST_RUNS, placement=placement)
     assume(exploration is not None)
     assert exploration is not None
-    due = placed_oracle.outcomes(program, platform, placement)
+    due = placed_oracle.outcomes(program, machine, placement)
     assert exploration.found == due, (program, platform, placement.names, placement.domains)
 
 
@@ -41,13 +44,13 @@ def drawn(data: st.DataObject, placement: Placement, kinds: tuple[str, ...], mor
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
+@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(NAMES))
 def test_accesses_end_as_the_axioms_allow(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR), platform, placement)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
+@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(NAMES))
 def test_so_do_atomics(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC), platform, placement)
 
@@ -55,30 +58,30 @@ def test_so_do_atomics(data: st.DataObject, placement: Placement, platform: str)
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @settings(max_examples=size(4000, 40_000), deadline=None)
-@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(PLATFORMS))
+@given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(NAMES))
 def test_so_do_thousands(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC, more=1), platform, placement)
 
 
-@pytest.mark.parametrize("platform", slow_unless({"arm64-domains", "x86-wc", "omap4-2011"}.__contains__, PLATFORMS))
+@pytest.mark.parametrize("platform", slow_unless({"arm64-domains", "x86-wc", "omap4-2011"}.__contains__, NAMES))
 @pytest.mark.parametrize("shape", ORACLE_SHAPES)
 def test_the_classic_shapes_end_so_in_every_placement(shape: str, platform: str) -> None:
     for names, program in placed(shape):
-        placement = Placement.of(names)
-        found = explored(program, platform, placement=placement)
+        placement, machine = Placement.of(names), as_if_multi_copy_atomic(PLATFORMS[platform])
+        found = explored(program, machine, placement=placement)
         assert found is not None
-        assert found.found == placed_oracle.outcomes(program, platform, placement), (names, program)
+        assert found.found == placed_oracle.outcomes(program, machine, placement), (names, program)
 
 
 @pytest.mark.parametrize("rule", ["_carries", "_coherent", "distance"])
 def test_the_comparison_notices_an_axiom_that_is_not_there(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     instead = {"_carries": lambda _: iter(()), "_coherent": lambda *_: True, "distance": lambda *_: placed_oracle.FAR}
-    monkeypatch.setattr(placed_oracle._Executions, rule, instead[rule])
+    monkeypatch.setattr(placed_oracle.Executions, rule, instead[rule])
     differ = 0
     for shape in ("WRC", "WRC by data", "ISA2", "MP", "CO"):
         for names, program in placed(shape):
-            placement = Placement.of(names)
-            found = explored(program, "omap4-2011", placement=placement)
+            placement, machine = Placement.of(names), as_if_multi_copy_atomic(PLATFORMS["omap4-2011"])
+            found = explored(program, machine, placement=placement)
             assert found is not None
-            differ += found.found != placed_oracle.outcomes(program, "omap4-2011", placement)
+            differ += found.found != placed_oracle.outcomes(program, machine, placement)
     assert differ

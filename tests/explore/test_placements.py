@@ -7,7 +7,7 @@ part in the cycle they are worth what they reach. `test_three_observers` says th
 from __future__ import annotations
 
 import pytest
-from small_programs import as_if_multi_copy_atomic, explored
+from small_programs import explored
 
 from amp.errors import UsageError
 from amp.explore.explorer import Explorer, Machine
@@ -72,14 +72,6 @@ def test_who_sees_it_weak(case: tuple[str, tuple[str, ...], str, tuple[str, ...]
     found = explored(program, platform, placement=Placement.of(names))
     assert found is not None
     assert any(each[: len(outcome)] == outcome for each in found.found) == (platform in where), why
-
-
-@pytest.mark.parametrize("platform", ["armv7-up", "armv7-smp", "omap4-2011", "paranoid"])
-def test_more_than_two_are_refused_where_stores_are_not_multi_copy_atomic(platform: str) -> None:
-    placement, sites = Placement.of(("host", "host2", "remote")), SiteMap.for_class(BarrierClass.NONE, SITES)
-    with pytest.raises(UsageError, match="may reach one observer before another"):
-        Machine(PLATFORMS[platform], sites, (0, 4096), placement)
-    assert Machine(as_if_multi_copy_atomic(PLATFORMS[platform]), sites, (0, 4096), placement)
 
 
 def test_each_processor_needs_its_part() -> None:

@@ -133,7 +133,13 @@ def assert_replays(
         script = script_of(execution, whole=told is None)
     except NotALine:
         several = execution.staged and any(len(set(event.sources)) > 1 for event in execution.events)
-        kinds = needs_late_loads(execution), needs_late_atomics(execution), mixes_own_bytes(execution), several
+        kinds = (
+            execution.one_by_one,
+            needs_late_loads(execution),
+            needs_late_atomics(execution),
+            mixes_own_bytes(execution),
+            several,
+        )
         assert any(kinds), (program, platform)
         return False
     again = machine.run(program, platform, script, placement)

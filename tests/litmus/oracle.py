@@ -9,6 +9,9 @@ aarch64.cat):
  - external: the same relations between threads, and what a thread keeps in order, have no cycle. What comes before a
    part of an access by being seen comes before all of it (sca-class), and a read that shares bytes with a later read of
    its thread comes before the writes that the later one missed (Exp-haz-ob).
+Where a store may reach one observer before another, three threads can tell: then a write is, for each other thread,
+also seen there, or a newer one is, and from-reads and coherence are of what is seen; what a fence keeps behind a write,
+or behind a read of one, comes when all threads see it (herd7's arm.cat).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from itertools import pairwise, permutations, product
 from math import prod
 from typing import Final
 
-from oracle_machine import BadAddressError, NeedsValue, Run, cells, kept
+from oracle_machine import BadAddressError, NeedsValue, Run, cells, fenced, kept
 from oracle_text import Test, read_test
 from oracle_threads import Machine, machine, run_thread
 
@@ -76,7 +79,8 @@ def _outcomes(test: Test, kind: Machine, choices: tuple[bool, ...]) -> frozenset
     parts: dict[int, _Parts] = {}
     work = _Work()
     for chosen in _plausible(test, traces):
-        for memory in _Executions(test, first_of, chosen, parts).memories(work):
+        executions = _Executions(test, first_of, chosen, parts, one_by_one=kind.one_by_one and test.threads > 2)
+        for memory in executions.memories(work):
             found.add(test.outcome([trace.registers for trace in chosen], memory))
     return frozenset(found)
 
@@ -138,7 +142,7 @@ def _bytes(trace: Trace, kind: str) -> set[tuple[int, int]]:
     return {(at, a.byte(at)) for a in trace.run.accesses if a.kind == kind for at in a.where}
 
 
-Node = tuple[int, int, int]  # thread, access, byte
+Node = tuple[int, ...]  # thread, access, byte; and the thread that sees it
 _Parts = tuple[list[list[int]], set[tuple[tuple[int, int], tuple[int, int]]]]
 
 
@@ -156,9 +160,15 @@ class _Executions:
     """All executions of one trace of each thread."""
 
     def __init__(
-        self, test: Test, first_of: Mapping[int, int], chosen: Sequence[Trace], parts: dict[int, _Parts]
+        self,
+        test: Test,
+        first_of: Mapping[int, int],
+        chosen: Sequence[Trace],
+        parts: dict[int, _Parts],
+        *,
+        one_by_one: bool,
     ) -> None:
-        self.test, self.first_of = test, first_of
+        self.test, self.first_of, self.one_by_one = test, first_of, one_by_one
         self.runs = [trace.run for trace in chosen]
         self.parts: list[list[list[int]]] = []
         self.local: set[tuple[Node, Node]] = set()
@@ -169,6 +179,7 @@ class _Executions:
             mine, local = parts[id(run)]
             self.parts.append(mine)
             self.local |= {((number, *a), (number, *b)) for a, b in local}
+        self.fenced = [fenced(run) if one_by_one else set() for run in self.runs]
         self.cells = sorted(set(first_of.values()))
         self.writes: dict[int, list[Node]] = {cell: [] for cell in self.cells}
         self.reads: list[Node] = []
@@ -240,7 +251,9 @@ class _Executions:
             for b in self.reads:
                 if a[0] == b[0] and a[2] == b[2] and a[1] < b[1] and place[a] > place[b]:
                     return False
-        pairs = set(self.local)
+        if self.one_by_one:
+            return not _cyclic(self._seen_pairs(source, co, place))
+        pairs: set[tuple[Node, Node]] = set(self.local)
         missed: dict[Node, list[Node]] = {}
         for read, write in source.items():
             if write is not None and write[0] != read[0]:
@@ -254,6 +267,39 @@ class _Executions:
         for read in self.reads:
             pairs |= self._hazards(read, missed)
         return not _cyclic(pairs)
+
+    def _seen(self, write: Node, thread: int) -> Node:
+        """When that thread sees it or a newer one; its own does from when it is made."""
+        return write if write[0] == thread else (*write, thread)
+
+    def _seen_pairs(
+        self, source: Mapping[Node, Node | None], co: Mapping[int, tuple[Node, ...]], place: Mapping[Node, int]
+    ) -> set[tuple[Node, Node]]:
+        pairs: set[tuple[Node, Node]] = set(self.local)
+        threads = range(len(self.runs))
+        missed: dict[Node, list[Node]] = {}
+        for read, write in source.items():
+            if write is not None and write[0] != read[0]:
+                pairs |= {(each, to) for each in (write, self._seen(write, read[0])) for to in self._class(read)}
+            missed[read] = [later for later in co[read[2]][place[read] + 1 :] if later[0] != read[0]]
+            for later in missed[read]:
+                pairs |= {(read, self._seen(to, read[0])) for to in self._class(later)}
+        for read in self.reads:
+            pairs |= {(read, self._seen(to, read[0])) for _, to in self._hazards(read, missed)}
+        for order in co.values():
+            for after, b in enumerate(order):
+                for a in order[:after]:
+                    for thread in threads:
+                        pairs |= {(self._seen(a, thread), self._seen(to, thread)) for to in self._class(b)}
+        for number, pairs_of in enumerate(self.fenced):
+            for earlier, later in pairs_of:
+                for part in self.parts[number][earlier]:
+                    node = (number, earlier, part)
+                    write = node if self.runs[number].accesses[earlier].kind == "W" else source[node]
+                    behind = [(number, later, to) for to in self.parts[number][later]]
+                    if write is not None:
+                        pairs |= {(self._seen(write, k), to) for k in threads if k != write[0] for to in behind}
+        return pairs
 
     def _class(self, node: Node) -> list[Node]:
         return [(node[0], node[1], part) for part in self.parts[node[0]][node[1]]]

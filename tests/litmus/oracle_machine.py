@@ -214,6 +214,23 @@ def _barred(run: Run, earlier: int, later: int) -> bool:
     return False
 
 
+def fenced(run: Run) -> set[tuple[int, int]]:
+    """Accesses of which a fence, a release or the machine keeps the second behind the first, and behind stores as well.
+
+    Where a store reaches one observer before another it waits until those that it reaches see the first, or what that
+    has read: herd7's ppc-checks.cat, with arm.cat's fences, all of them strong.
+    """
+    found = set()
+    for later, b in enumerate(run.accesses):
+        for earlier, a in enumerate(run.accesses[:later]):
+            between = [pairs for at, pairs in run.fences if earlier < at <= later]
+            orders = [pairs for pairs in between if not (a.unwanted and pairs <= LOADS)]
+            orders += [run.implicit, frozenset({("R", "W"), ("W", "W")}) if b.release else NO_PAIRS]
+            if any((a.kind, b.kind) in pairs and ("W", b.kind) in pairs for pairs in orders):
+                found.add((earlier, later))
+    return found
+
+
 def closure(pairs: set[tuple[Node, Node]]) -> set[tuple[Node, Node]]:
     after: dict[Node, set[Node]] = {}
     for a, b in pairs:

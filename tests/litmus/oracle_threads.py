@@ -27,6 +27,7 @@ class Machine:
     acquire: str | frozenset[Pair] = ""
     release: str | frozenset[Pair] = ""
     locked: bool = False  # every atomic is a full barrier
+    one_by_one: bool = False  # may a store reach one observer before another?
     inner_counts: bool = True  # does a barrier for the inner shareable domain order anything for these observers?
 
 
@@ -75,8 +76,12 @@ _MACHINES = {
 _INNER = ("smp_", "virt_")
 
 
+# Arm ARM DDI 0406C, A3.5.3; and what nobody built and nothing promises.
+_ONE_BY_ONE = {"armv7-up", "armv7-smp", "omap4-2011", "paranoid"}
+
+
 def machine(name: str, *, apart: bool) -> Machine:
-    found = _MACHINES[name]
+    found = replace(_MACHINES[name], one_by_one=name in _ONE_BY_ONE)
     if not apart or name in ("arm64", "sc", "x86-wb", "riscv"):
         return found
     assert name == "arm64-domains"

@@ -23,6 +23,7 @@ VERDICTS = [
     ("null", "x86-wb", "Never"),
     ("sext-false-dependency", "arm64", "Sometimes"),
     ("WRC-not-multi-copy-atomic", "arm64", "Never"),
+    ("WRC-not-multi-copy-atomic", "armv7-smp", "Sometimes"),
 ]
 
 

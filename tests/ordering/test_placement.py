@@ -1,13 +1,17 @@
-"""Where processors stand: who is whose sibling, what that makes of barriers, and where three are too many."""
+"""Where processors stand: who is whose sibling, what that makes of barriers, and whose stores all see at once."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from amp.errors import UsageError
-from amp.ordering.barriers import Primitive
+from amp.ordering.architectures import Row
+from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, Reach
 from amp.ordering.placement import PAIR, Place, Placement, arrangement, check_observers
-from amp.ordering.platforms import PLATFORMS, Side
+from amp.ordering.platforms import PLATFORMS, Platform, Side
 
 FOUR = ("host", "host2", "remote", "remote2")
 NOT_PROMISED = {"armv7-up", "armv7-smp", "omap4-2011", "paranoid"}
@@ -57,13 +61,35 @@ def test_siblings_alone_are_content_with_barriers_that_reach_them() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PLATFORMS))
-def test_three_are_refused_where_a_store_may_reach_them_one_by_one(name: str) -> None:
-    check_observers(PLATFORMS[name], PAIR)
-    if name not in NOT_PROMISED:
-        check_observers(PLATFORMS[name], Placement.of(FOUR))
-        return
-    with pytest.raises(UsageError, match=rf"{name}: 4 processors, expected at most 2: a store of its host may reach"):
-        check_observers(PLATFORMS[name], Placement.of(FOUR))
+def test_whose_stores_reach_the_others_one_by_one_is_the_architecture_s(name: str) -> None:
+    promised = name not in NOT_PROMISED
+    assert [orders.multi_copy_atomic for orders in arrangement(PLATFORMS[name], Placement.of(FOUR))] == [promised] * 4
+
+
+@pytest.mark.parametrize("name", sorted(PLATFORMS))
+def test_no_platform_of_amp_s_own_refuses_a_third_processor(name: str) -> None:
+    check_observers(PLATFORMS[name], Placement.of(FOUR).sides)
+
+
+def changed(rows: dict[Primitive, Row], **architecture: Any) -> Platform:
+    platform = PLATFORMS["armv7-smp"]
+    own = replace(platform.host.architecture, rows={**platform.host.architecture.rows, **rows}, **architecture)
+    return replace(platform, host=replace(platform.host, architecture=own))
+
+
+def test_a_barrier_that_may_be_weaker_than_arm_s_is_refused_where_a_third_processor_could_tell() -> None:
+    light = Row(Primitive.SMP_WMB, "lwsync", Orders.RR | Orders.RW | Orders.WW, Reach.SYSTEM, "Power ISA")
+    for power in (
+        changed({Primitive.SMP_WMB: light}),
+        changed({}, implicit=Orders.RR | Orders.RW | Orders.WW, implicit_source="TSO"),
+    ):
+        check_observers(power, PAIR.sides)
+        check_observers(power, (Side.REMOTE,) * 3)
+        with pytest.raises(UsageError, match=r"4 processors, expected at most 2: a store of its host may reach"):
+            check_observers(power, Placement.of(FOUR).sides)
+    full = changed({Primitive.SMP_WMB: replace(light, orders=ALL_ORDERS)})
+    check_observers(full, Placement.of(FOUR).sides)
+    check_observers(changed({Primitive.SMP_WMB: light}, multi_copy_atomic=True), Placement.of(FOUR).sides)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def as_toml(machine: Platform, name: str) -> dict[str, Any]:
     def side(which: Side) -> dict[str, Any]:
         data = as_dict(machine)[which.value]
         row_fields = ("primitive", "instruction", "orders", "reach", "source", "fence")
-        kept = ("implicit", "implicit_source", "load_reach", "stages")
+        kept = ("implicit", "implicit_source", "multi_copy_atomic", "multi_copy_source", "load_reach", "stages")
         return {
             **{field: data[field] for field in kept},
             "rows": [{field: row[field] for field in row_fields} for row in data["rows"]],
@@ -94,7 +94,9 @@ def test_every_platform_written_out_whole_reads_back_as_the_same_machine(tmp_pat
     for side in Side:
         assert back.table(side) == machine.table(side)
         assert back.processor(side).stages == machine.processor(side).stages
-        assert dict(back.processor(side).architecture.rows) == dict(machine.processor(side).architecture.rows)
+        architecture, as_it_was = back.processor(side).architecture, machine.processor(side).architecture
+        assert dict(architecture.rows) == dict(as_it_was.rows)
+        assert architecture.multi_copy_atomic is as_it_was.multi_copy_atomic
 
 
 def test_an_architecture_may_be_named_and_rows_and_reach_changed(tmp_path: Path) -> None:
@@ -119,6 +121,17 @@ def test_an_architecture_may_be_named_and_rows_and_reach_changed(tmp_path: Path)
     assert machine.orders(Side.HOST, Primitive.SMP_WMB) == Orders.RR | Orders.WW
 
 
+@pytest.mark.parametrize("promised", [True, False])
+@pytest.mark.parametrize("base", ["arm64", "armv7-smp"])
+def test_whether_stores_reach_all_at_once_may_be_said(tmp_path: Path, base: str, promised: bool) -> None:
+    said = {"multi_copy_atomic": promised, "multi_copy_source": "manual, 3.1"}
+    machine = load(write(tmp_path / "p.toml", MINIMAL | {"base": base, "host": said}))
+    assert machine.host.architecture.multi_copy_atomic is promised
+    assert machine.host.architecture.multi_copy_source == "manual, 3.1"
+    assert machine.remote == PLATFORMS[base].remote
+    assert machine.table(Side.HOST) == PLATFORMS[base].table(Side.HOST)
+
+
 STAGE = {"name": "bridge", "memory": "outer", "doorbell": "system", "source": "manual"}
 ROW = {"primitive": "mb", "instruction": "sync", "orders": ["WW"], "reach": "system", "source": "manual"}
 BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -138,6 +151,8 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"host": {"rows": [ROW | {"orders": ["WW", "XX"]}]}}, ("host.rows[0].orders[1]", "'XX'", "RR, RW, WR, WW, WD")),
     ({"host": {"rows": [ROW, ROW]}}, ("host.rows[1].primitive", "'mb'", "already")),
     ({"host": {"implicit": ["RR"]}}, ("host.implicit_source", "missing")),
+    ({"host": {"multi_copy_atomic": True}}, ("host.multi_copy_source", "missing")),
+    ({"host": {"multi_copy_atomic": "no"}}, ("host.multi_copy_atomic", "'no'")),
     ({"host": {"architecture": "z80"}}, ("host.architecture", "'z80'", "riscv")),
 ]
 

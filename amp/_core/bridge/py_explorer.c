@@ -11,15 +11,18 @@ static struct explorer_object *self_of(PyObject *object)
     return (struct explorer_object *)object;
 }
 
-/* (domain, implicit, orders of each primitive towards siblings, and towards the others) of one CPU */
+/* (domain, implicit, orders of each primitive towards siblings, and towards the others, whether its stores reach the others
+ * one by one) of one CPU */
 static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *row)
 {
     unsigned int domain, implicit;
+    int copies;
     Py_buffer table[XP_LEVELS];
 
-    if (!PyArg_ParseTuple(row, "IIy*y*", &domain, &implicit, &table[0], &table[1]))
+    if (!PyArg_ParseTuple(row, "IIy*y*p", &domain, &implicit, &table[0], &table[1], &copies))
         return -1;
     self->program.x->graph.cpu[cpu].domain = (uint8_t)domain;
+    self->program.x->graph.cpu[cpu].copies = copies != 0;
     for (unsigned level = 0; level < XP_LEVELS; level++) {
         self->program.x->graph.cpu[cpu].implicit[level] = (uint8_t)implicit;
         for (Py_ssize_t i = 0; i < table[level].len && i < AMP_PRIMITIVES; i++)
@@ -64,6 +67,7 @@ static PyObject *explorer_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
             Py_DECREF(self);
             return NULL;
         }
+    xp_graph_lay_out(&self->program.x->graph);
     return (PyObject *)self;
 }
 
@@ -152,7 +156,11 @@ static PyObject *explorer_plant(PyObject *object, PyObject *name)
     static const struct {
         const char *name;
         enum xp_fault fault;
-    } known[] = {{"coherence", XP_NO_COHERENCE}, {"dependency", XP_NO_DEPENDENCY}, {"control", XP_NO_CONTROL}};
+    } known[] = {{"coherence", XP_NO_COHERENCE},
+                 {"dependency", XP_NO_DEPENDENCY},
+                 {"control", XP_NO_CONTROL},
+                 {"cumulativity", XP_NO_CUMULATIVITY},
+                 {"observer", XP_BLIND_OBSERVER}};
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, known[i].name) == 0) {
@@ -297,14 +305,38 @@ static PyObject *source_tuple(const struct xp_event *e)
     return sources;
 }
 
-/* What is before the event as seen at that level; empty if there is no such level. */
-static PyObject *row_bytes(const struct xp_graph *g, unsigned event, unsigned level)
+/* A row, with the nodes of each level alone; `at_once`: an observer's stands for that of its distance. */
+static void put_levels(const struct xp_graph *g, const uint64_t *row, bool at_once, struct xp_set *levels)
+{
+    for (unsigned i = 0; i < g->words; i++)
+        for (uint64_t left = row[i]; left; left &= left - 1) {
+            unsigned node = 64 * i + (unsigned)__builtin_ctzll(left), e = node / g->nodes, level = node % g->nodes;
+            unsigned cpu = g->event[e].cpu, observer = level - g->levels + (level - g->levels >= cpu);
+
+            if (level < g->levels)
+                xp_put(levels, g->levels * e + level);
+            else if (at_once)
+                xp_put(levels, g->levels * e + xp_between(g, cpu, observer));
+        }
+}
+
+/* What is before the event as seen at that level; empty if there is no such level. With `at_once` (and observers, else
+ * empty): as it would be if all at a distance saw a write at once. */
+static PyObject *row_bytes(const struct xp_graph *g, unsigned event, unsigned level, bool at_once)
 {
     const uint64_t *row = g->before[xp_node(g, (xp_event_id)event, level < g->levels ? level : 0)];
+    struct xp_set levels = {{0}};
 
-    if (level >= g->levels)
+    if (level >= g->levels || (at_once && !xp_has_observers(g)))
         return PyBytes_FromStringAndSize(NULL, 0);
-    return PyBytes_FromStringAndSize((const char *)row, (Py_ssize_t)(g->words * 8));
+    if (!xp_has_observers(g))
+        return PyBytes_FromStringAndSize((const char *)row, (Py_ssize_t)(g->words * 8));
+    put_levels(g, row, at_once, &levels);
+    for (unsigned i = 0; at_once && xp_is_copied(g, (xp_event_id)event) && i < g->cpus; i++)
+        if (i != g->event[event].cpu && xp_between(g, g->event[event].cpu, i) == level)
+            put_levels(g, g->before[xp_seen(g, (xp_event_id)event, i)], true, &levels);
+    levels.bit[(g->levels * event + level) >> 6] &= ~(UINT64_C(1) << ((g->levels * event + level) & 63));
+    return PyBytes_FromStringAndSize((const char *)levels.bit, (Py_ssize_t)(g->words * 8));
 }
 
 /* The bytes of an event in their granule: what it stores, or what it has read. */
@@ -322,8 +354,9 @@ static uint64_t value_of(const struct xp_graph *g, const struct xp_event *e)
 }
 
 /* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1, before it as the others see it, its bytes)] from event 1 on; see struct xp_program for at, call and
- * part. With two levels the bits are of nodes, two for each event. */
+ * of the run it was resolved or -1, before it as the others see it, its bytes, and both rows as they would be if all at a
+ * distance saw a write at once)] from event 1 on; see struct xp_program for at, call and part. With two levels the bits are
+ * of nodes, two for each event. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct explorer_object *self = self_of(object);
@@ -333,9 +366,10 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (unsigned i = 1; list && i < g->events; i++) {
         const struct xp_event *e = &g->event[i];
         uint64_t at = e->cells ? self->program.cell_at[e->cell[0]] : 0;
-        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNK)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNKNN)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
                                        (int)e->mask, (int)self->program.call[i], (int)self->program.part[i], source_tuple(e),
-                                       (int)e->partner, row_bytes(g, i, 0), (int)e->choice, row_bytes(g, i, 1), (unsigned long long)value_of(g, e));
+                                       (int)e->partner, row_bytes(g, i, 0, false), (int)e->choice, row_bytes(g, i, 1, false),
+                                       (unsigned long long)value_of(g, e), row_bytes(g, i, 0, true), row_bytes(g, i, 1, true));
 
         if (!item || PyList_Append(list, item))
             Py_CLEAR(list);

@@ -156,9 +156,9 @@ static int prepare(struct litmus *test, struct explorer *x, PyObject *const *arg
     char *orders, *implicit;
     Py_ssize_t length;
     unsigned levels = (unsigned)PyLong_AsUnsignedLong(args[3]);
-    int n;
+    int n, copies = PyObject_IsTrue(args[12]);
 
-    if (PyErr_Occurred() || take_threads(test, args[0]) || xp_open(x, test->threads, levels))
+    if (copies < 0 || PyErr_Occurred() || take_threads(test, args[0]) || xp_open(x, test->threads, levels))
         return -1;
     n = take_numbers(args[1], LITMUS_LOCATIONS, "locations", test->initial);
     if (n < 0)
@@ -188,8 +188,10 @@ static int prepare(struct litmus *test, struct explorer *x, PyObject *const *arg
     }
     for (unsigned i = 0; i < test->threads; i++) {
         x->graph.cpu[i].domain = (uint8_t)domain[i];
+        x->graph.cpu[i].copies = copies != 0;
         memcpy(x->graph.cpu[i].implicit, implicit, XP_LEVELS);
     }
+    xp_graph_lay_out(&x->graph);
     n = take_numbers(args[6], 2 * LITMUS_OBSERVED, "observed registers", observed);
     if (n < 0)
         return -1;
@@ -230,7 +232,7 @@ static const char *reason(int error)
     }
 }
 
-/* (threads, initial, orders, levels, domains, implicit, registers, locations, executions, ns, sizes, faults) ->
+/* (threads, initial, orders, levels, domains, implicit, registers, locations, executions, ns, sizes, faults, copies) ->
  * ([(values, count)], executions, runs, complete) */
 PyObject *py_litmus(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -241,8 +243,8 @@ PyObject *py_litmus(PyObject *module, PyObject *const *args, Py_ssize_t n)
     int done;
 
     (void)module;
-    if (n != 12) {
-        PyErr_SetString(PyExc_TypeError, "litmus takes 12 arguments");
+    if (n != 13) {
+        PyErr_SetString(PyExc_TypeError, "litmus takes 13 arguments");
         return NULL;
     }
     limits = (struct limits){PyLong_AsUnsignedLongLong(args[8]), PyLong_AsUnsignedLongLong(args[9])};

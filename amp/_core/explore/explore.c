@@ -65,6 +65,7 @@ int xp_open(struct explorer *x, unsigned cpus, unsigned levels)
         return -EINVAL;
     x->graph.cpus = cpus;
     x->graph.levels = levels;
+    xp_graph_lay_out(&x->graph);
     xp_forget_states(x);
     return 0;
 }

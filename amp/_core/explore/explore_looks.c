@@ -38,7 +38,7 @@ void xp_look_begin(struct explorer *x, unsigned cpu)
     look->events = g->events;
     look->words = g->words;
     memcpy(look->event, g->event, g->events * sizeof g->event[0]);
-    memcpy(look->before, g->before, g->events * g->levels * sizeof g->before[0]);
+    memcpy(look->before, g->before, g->events * g->nodes * sizeof g->before[0]);
     look->cpu = g->cpu[cpu];
     look->log = x->cpu[cpu].log;
     look->made = x->cpu[cpu].made;
@@ -57,7 +57,7 @@ static void undo(struct explorer *x, unsigned cpu)
     g->events = look->events;
     g->words = look->words;
     memcpy(g->event, look->event, g->events * sizeof g->event[0]);
-    memcpy(g->before, look->before, g->events * g->levels * sizeof g->before[0]);
+    memcpy(g->before, look->before, g->events * g->nodes * sizeof g->before[0]);
     g->cpu[cpu] = look->cpu;
     x->cpu[cpu].log = look->log;
     x->cpu[cpu].made = look->made;

@@ -165,7 +165,7 @@ static int look_again(struct explorer *x, xp_event_id r)
 static int read_from(struct explorer *x, xp_event_id r, const xp_event_id *sources, uint64_t *value)
 {
     if (xp_read_from(&x->graph, r, sources)) {
-        x->over = true; /* with levels: it would come before itself */
+        x->over = true; /* with several nodes: it would come before itself */
         return XP_OVER;
     }
     *value = xp_value_of(&x->graph, r, x->initial);

@@ -22,7 +22,7 @@ void xp_unite_row(const struct xp_graph *g, uint64_t *row, unsigned node)
 }
 
 /* Everything in `nodes`, and what is before it, is before the new node. Newest first: the older are mostly among it. */
-static void absorb(struct xp_graph *g, unsigned node, const struct xp_set *nodes)
+void xp_absorb(struct xp_graph *g, unsigned node, const struct xp_set *nodes)
 {
     uint64_t *row = g->before[node];
 
@@ -40,13 +40,13 @@ static void absorb(struct xp_graph *g, unsigned node, const struct xp_set *nodes
 
 static void absorb_events(struct xp_graph *g, unsigned node, const struct xp_set *events)
 {
-    if (g->levels == 1) {
-        absorb(g, node, events);
+    if (g->nodes == 1) {
+        xp_absorb(g, node, events);
         return;
     }
     for (unsigned e = 1; e < g->events; e++)
         if (xp_has(events, e))
-            for (unsigned level = 0; level < g->levels; level++)
+            for (unsigned level = 0; level < xp_nodes_of(g, (xp_event_id)e); level++)
                 xp_unite_row(g, g->before[node], xp_node(g, (xp_event_id)e, level));
 }
 
@@ -54,7 +54,7 @@ static void absorb_events(struct xp_graph *g, unsigned node, const struct xp_set
 int xp_precede(struct xp_graph *g, unsigned a, unsigned b)
 {
     uint64_t row[XP_WORDS];
-    unsigned nodes = g->events * g->levels;
+    unsigned nodes = g->events * g->nodes;
 
     if (a == b || xp_is_before(g, b, a))
         return -1;
@@ -62,23 +62,32 @@ int xp_precede(struct xp_graph *g, unsigned a, unsigned b)
         return 0;
     memcpy(row, g->before[a], g->words * sizeof row[0]);
     row[a >> 6] |= UINT64_C(1) << (a & 63);
-    for (unsigned x = g->levels; x < nodes; x++)
+    for (unsigned x = g->nodes; x < nodes; x++)
         if (x == b || xp_is_before(g, b, x))
             for (unsigned i = 0; i < g->words; i++)
                 g->before[x][i] |= row[i];
     return 0;
 }
 
+void xp_graph_lay_out(struct xp_graph *g)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < g->cpus; i++)
+        any |= g->cpu[i].copies;
+    g->nodes = g->levels + (any && g->cpus > 2 ? g->cpus - 1 : 0);
+}
+
 void xp_graph_reset(struct xp_graph *g)
 {
     g->events = 1;
     g->words = 1;
-    memset(g->before[0], 0, g->levels * sizeof g->before[0]);
+    memset(g->before[0], 0, g->nodes * sizeof g->before[0]);
     for (unsigned i = 0; i < g->cells; i++)
         g->cell[i].writes = 1; /* co[0] is the initial write */
     for (unsigned i = 0; i < g->cpus; i++) {
         struct xp_graph_cpu *cpu = &g->cpu[i];
-        struct xp_graph_cpu kept = {.domain = cpu->domain};
+        struct xp_graph_cpu kept = {.domain = cpu->domain, .copies = cpu->copies};
 
         memcpy(kept.implicit, cpu->implicit, sizeof kept.implicit);
         *cpu = kept;
@@ -119,10 +128,10 @@ static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu
     xp_event_id e = (xp_event_id)g->events;
     struct xp_event *event = &g->event[e];
 
-    if ((g->events + 1) * g->levels > XP_EVENTS)
+    if ((g->events + 1) * g->nodes > XP_EVENTS)
         return 0;
     g->events++;
-    g->words = (g->events * g->levels + 63) / 64;
+    g->words = (g->events * g->nodes + 63) / 64;
     *event = (struct xp_event){.kind = (uint8_t)kind, .cpu = (uint8_t)cpu, .cells = (uint8_t)n, .choice = -1};
     event->order = state->events++;
     for (unsigned i = 0; i < n; i++) {
@@ -130,11 +139,11 @@ static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu
         event->mask |= g->cell[cells[i]].mask;
         event->source[i] = XP_UNREAD;
     }
-    for (unsigned level = 0; level < g->levels; level++)
+    for (unsigned level = 0; level < g->nodes; level++)
         memset(g->before[xp_node(g, e, level)], 0, sizeof g->before[0]);
     memset(&g->depends[e], 0, sizeof g->depends[e]);
-    if (g->levels == 2)
-        g->carried[e] = state->carry[kind];
+    if (g->nodes > 1)
+        memcpy(g->carried[e], state->carry[kind], sizeof g->carried[e]);
     /* Program order, for the question whether a write could only be there because of a read. */
     memset(&g->porf[e], 0, sizeof g->porf[e]);
     for (unsigned i = e; i-- > 1;)
@@ -145,119 +154,6 @@ static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu
         }
     xp_put(&state->all[kind], e);
     return e;
-}
-
-/* Which kinds of later access an access of kind `kind` stays before, given `orders`. */
-static unsigned kept_before(enum xp_kind kind, uint8_t orders)
-{
-    unsigned kinds = 0;
-
-    if (kind == XP_READ) {
-        kinds |= orders & AMP_RR ? 1u << XP_READ : 0;
-        kinds |= orders & AMP_RW ? 1u << XP_WRITE | 1u << XP_DOORBELL : 0;
-        return kinds;
-    }
-    kinds |= orders & AMP_WR ? 1u << XP_READ : 0;
-    kinds |= orders & AMP_WW ? 1u << XP_WRITE : 0;
-    if (kind == XP_DOORBELL || orders & AMP_WD)
-        kinds |= 1u << XP_DOORBELL; /* doorbells of one CPU never overtake one another */
-    return kinds;
-}
-
-/* A write of a sibling that a CPU has read, before its next event of that kind. */
-void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], unsigned cpu, xp_event_id w,
-                        enum xp_kind kind)
-{
-    if (w == XP_UNREAD || w == XP_INITIAL || g->event[w].cpu == cpu || xp_between(g, cpu, g->event[w].cpu) != 0)
-        return;
-    xp_put(&before[1], xp_node(g, w, 1));
-    if (kind == XP_READ)
-        xp_put(&before[0], xp_node(g, w, 1));
-}
-
-/* What `orders` keeps of `e` before a later event of that kind: into the sets for the event's nodes. A load behind a store
- * waits until the store is visible, a store behind a store only keeps behind it on the same way. Returns whether what
- * `e` has read is carried along. */
-static bool put_ordered(const struct xp_graph *g, struct xp_set before[XP_LEVELS], xp_event_id e, enum xp_kind kind,
-                        const uint8_t orders[XP_LEVELS])
-{
-    const struct xp_event *event = &g->event[e];
-    bool is_read = event->kind == XP_READ;
-
-    if (kept_before((enum xp_kind)event->kind, orders[0]) >> kind & 1)
-        xp_put(&before[0], xp_node(g, e, 0));
-    if (g->levels == 1 || !(kept_before((enum xp_kind)event->kind, orders[1]) >> kind & 1))
-        return false;
-    xp_put(&before[1], xp_node(g, e, 1));
-    if (is_read)
-        xp_put(&before[1], xp_node(g, e, 0));
-    if (is_read || kind == XP_READ)
-        xp_put(&before[0], xp_node(g, e, 1));
-    if (!is_read || !(kept_before(XP_WRITE, orders[1]) >> kind & 1))
-        return false;
-    for (unsigned i = 0; i < event->cells; i++)
-        xp_put_carried(g, before, event->cpu, event->source[i], kind);
-    return true;
-}
-
-static void carry(struct xp_graph *g, xp_event_id e, unsigned read, bool carries)
-{
-    if (carries)
-        xp_put(&g->carried[e], read);
-}
-
-/* From now on `e`, an access of this CPU, is before the later ones that `orders` names. */
-static void order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
-{
-    struct xp_graph_cpu *state = &g->cpu[cpu];
-
-    for (unsigned kind = 0; kind < XP_KINDS; kind++)
-        if (put_ordered(g, state->must[kind], e, (enum xp_kind)kind, orders))
-            xp_put(&state->carry[kind], e);
-}
-
-static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, const uint8_t orders[XP_LEVELS])
-{
-    struct xp_graph_cpu *state = &g->cpu[cpu];
-
-    if (g->levels == 1) {
-        unsigned kinds = kept_before(kind, orders[0]);
-
-        for (unsigned later = 0; later < XP_KINDS; later++)
-            if (kinds >> later & 1)
-                xp_unite(&state->must[later][0], &state->all[kind], g->words);
-        return;
-    }
-    for (unsigned e = 1; e < g->events; e++)
-        if (xp_has(&state->all[kind], e))
-            order_event(g, cpu, (xp_event_id)e, orders);
-}
-
-void xp_add_barrier(struct xp_graph *g, unsigned cpu, struct xp_orders orders)
-{
-    for (unsigned kind = 0; kind < XP_KINDS; kind++)
-        order_kind(g, cpu, (enum xp_kind)kind, orders.level);
-}
-
-int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders)
-{
-    struct xp_set before[XP_LEVELS] = {{{0}}};
-
-    for (unsigned x = 1; x < r; x++)
-        if (g->event[x].cpu == g->event[r].cpu)
-            carry(g, r, x, put_ordered(g, before, (xp_event_id)x, XP_READ, orders.level));
-    for (unsigned level = 0; level < g->levels; level++)
-        for (unsigned node = g->levels; node < g->events * g->levels; node++)
-            if (xp_has(&before[level], node) && xp_precede(g, node, xp_node(g, r, level)))
-                return -1;
-    return 0;
-}
-
-void xp_add_behind(struct xp_graph *g, unsigned cpu, xp_event_id w)
-{
-    static const uint8_t orders[XP_LEVELS] = {AMP_WR | AMP_WW | AMP_WD, AMP_WR | AMP_WW | AMP_WD};
-
-    order_event(g, cpu, w, orders);
 }
 
 void xp_add_isb(struct xp_graph *g, unsigned cpu)
@@ -283,30 +179,34 @@ xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells,
     for (unsigned level = 0; level < g->levels; level++) {
         unsigned node = xp_node(g, e, level);
 
-        absorb(g, node, &state->must[XP_READ][level]);
+        xp_absorb(g, node, &state->must[XP_READ][level]);
         absorb_events(g, node, &state->instruction);
         if (address && !(g->faults & XP_NO_DEPENDENCY))
             absorb_events(g, node, address);
         if (acquire.level[level] & AMP_RCSC)
             absorb_events(g, node, &state->releases);
     }
-    order_event(g, cpu, e, state->implicit);
-    order_event(g, cpu, e, acquire.level);
+    xp_order_event(g, cpu, e, state->implicit);
+    xp_order_event(g, cpu, e, acquire.level);
     if (address)
         xp_add_control(g, cpu, address); /* a later write waits until it is known that it is another location */
     return e;
 }
 
-/* A store-release comes after what is before it in program order. */
-static void add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
+bool xp_comes_behind_read(const struct xp_graph *g, xp_event_id e, unsigned cell, xp_event_id w)
 {
-    struct xp_set before[XP_LEVELS] = {{{0}}};
+    return xp_has_observers(g) && w != XP_UNREAD && w != XP_INITIAL && xp_touches(&g->event[e], cell) >= 0 &&
+           xp_between(g, g->event[e].cpu, g->event[w].cpu) == 1;
+}
 
-    for (unsigned x = 1; x < e; x++)
-        if (g->event[x].cpu == cpu)
-            carry(g, e, x, put_ordered(g, before, (xp_event_id)x, XP_WRITE, orders));
-    for (unsigned level = 0; level < g->levels; level++)
-        absorb(g, xp_node(g, e, level), &before[level]);
+/* What its CPU has read there of the others is made before they, or its siblings, see the write `e`. */
+static void follow_read(struct xp_graph *g, xp_event_id r, xp_event_id e)
+{
+    const struct xp_event *read = &g->event[r];
+
+    for (unsigned i = 0; read->kind == XP_READ && i < read->cells; i++)
+        if (xp_comes_behind_read(g, e, read->cell[i], read->source[i]))
+            xp_unite_row(g, g->before[xp_node(g, e, 0)], xp_node(g, read->source[i], 1));
 }
 
 xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n,
@@ -320,15 +220,18 @@ xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, co
     for (unsigned level = 0; level < g->levels; level++) {
         unsigned node = xp_node(g, e, level);
 
-        absorb(g, node, &state->must[kind][level]);
+        xp_absorb(g, node, &state->must[kind][level]);
         absorb_events(g, node, &state->control);
         if (depends && !(g->faults & XP_NO_DEPENDENCY))
             absorb_events(g, node, depends);
         for (unsigned x = e; x-- > 1;) /* same location: never before an earlier access of its own CPU */
-            if (g->event[x].cpu == cpu && overlap(&g->event[x], &g->event[e]))
+            if (g->event[x].cpu == cpu && overlap(&g->event[x], &g->event[e])) {
                 xp_unite_row(g, g->before[node], xp_node(g, (xp_event_id)x, level));
+                if (level == 0)
+                    follow_read(g, (xp_event_id)x, e);
+            }
     }
-    add_release(g, cpu, e, release.level);
+    xp_add_release(g, cpu, e, release.level);
     if (g->levels == 2) /* siblings see it first */
         xp_unite_row(g, g->before[xp_node(g, e, 1)], xp_node(g, e, 0));
     if (depends)
@@ -337,7 +240,7 @@ xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, co
         g->event[e].release |= (release.level[level] & (AMP_RW | AMP_WW)) != 0;
     if (g->event[e].release)
         xp_put(&state->releases, e);
-    order_event(g, cpu, e, state->implicit);
+    xp_order_event(g, cpu, e, state->implicit);
     if (address)
         xp_add_control(g, cpu, address);
     return e;

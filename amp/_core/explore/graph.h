@@ -16,6 +16,15 @@
  * barrier orders each level by itself, as far as it reaches; one that reaches the others also carries along what its CPU
  * has read of its siblings' writes (cumulativity). Of a pair of accesses as seen by different levels it orders what it
  * reaches the farther of: all it orders behind a read, and a read behind a write. With one level both are the same node.
+ *
+ * Observers. The writes of a CPU that is not multi-copy atomic reach the others one by one, in no order. Such a write has,
+ * beside the nodes of its levels (there it is made: whoever reads it does so later), one for each other CPU: that one sees
+ * it or a newer one of its cell, and nothing older from then on. So a write that is overwritten before it comes to a CPU
+ * is no constraint there. A barrier puts what it reaches all of these nodes of, of its own CPU's writes and, where it
+ * carries along, of those that its CPU has read, before what comes behind it: A- and B-cumulativity of a full fence (Alglave,
+ * Maranget, Tautschnig, "Herding cats", TOPLAS 2014, 4.6 and 4.7: `prop`; propagation to each thread, and coherence
+ * among what has come there: Sarkar, Sewell, Alglave, Maranget, Williams, "Understanding POWER multiprocessors", PLDI
+ * 2011). Dependencies, acquires and the hardware's own orders between reads carry nothing.
  */
 #ifndef AMP_GRAPH_H
 #define AMP_GRAPH_H
@@ -28,7 +37,7 @@
 #define XP_WORDS (XP_EVENTS / 64)
 #define XP_CELLS 512
 #define XP_SPAN 8 /* cells one access may cover */
-#define XP_LEVELS 2
+#define XP_LEVELS 2 /* distances; a write may have nodes beside these, see Observers */
 
 typedef uint16_t xp_event_id; /* 0: the initial write of every cell, before everything */
 #define XP_INITIAL 0
@@ -37,6 +46,10 @@ typedef uint16_t xp_event_id; /* 0: the initial write of every cell, before ever
 struct xp_set {
     uint64_t bit[XP_WORDS];
 };
+
+/* What of that which a CPU has read its barrier carries along, and to whom (the bits of what put_ordered returns): of its
+ * siblings to its siblings; of all to all; of the others to its siblings. Without observers only the second counts. */
+enum xp_reach { XP_AMONG_SIBLINGS, XP_TO_ALL, XP_TO_SIBLINGS, XP_REACHES };
 
 enum xp_kind { XP_READ, XP_WRITE, XP_DOORBELL, XP_KINDS };
 
@@ -73,11 +86,13 @@ struct xp_orders {
 
 struct xp_graph_cpu {
     uint8_t domain;
+    bool copies;                              /* its writes reach the others one by one */
     uint8_t implicit[XP_LEVELS];
     uint16_t events;
     struct xp_set all[XP_KINDS];              /* its events, by kind */
     struct xp_set must[XP_KINDS][XP_LEVELS];  /* nodes before its next event of that kind, at that level */
-    struct xp_set carry[XP_KINDS]; /* reads whose sibling's write barriers carry along before its next event of that kind */
+    /* Reads of which barriers carry along what they return before its next event of that kind, as far as they reach. */
+    struct xp_set carry[XP_KINDS][XP_REACHES];
     struct xp_set control;                    /* events its next write waits for: branches taken, addresses awaited */
     struct xp_set instruction;                /* events its next read waits for, after an isb */
     struct xp_set releases;
@@ -87,10 +102,17 @@ struct xp_graph_cpu {
 };
 
 /* Rules of the model that are left out, so that tests can show that they would notice (Explorer.plant). */
-enum xp_fault { XP_NO_COHERENCE = 1, XP_NO_DEPENDENCY = 2, XP_NO_CONTROL = 4 };
+enum xp_fault {
+    XP_NO_COHERENCE = 1,
+    XP_NO_DEPENDENCY = 2,
+    XP_NO_CONTROL = 4,
+    XP_NO_CUMULATIVITY = 8,   /* barriers carry nothing along */
+    XP_BLIND_OBSERVER = 16,   /* barriers do not wait for the last CPU */
+};
 
 struct xp_graph {
     unsigned levels, cpus;
+    unsigned nodes; /* of an event: `levels`, or more with observers */
     uint8_t faults; /* bits of enum xp_fault; 0 but in tests */
     bool hazards;   /* a read comes before what a later, wider read of its CPU that shares bytes with it has missed */
     unsigned events, words; /* in use; words: of a row of `before` */
@@ -98,7 +120,7 @@ struct xp_graph {
     uint64_t before[XP_EVENTS][XP_WORDS];
     struct xp_set porf[XP_EVENTS]; /* events before it in program order or by being read */
     struct xp_set depends[XP_EVENTS]; /* WRITE: events its address and data come from */
-    struct xp_set carried[XP_EVENTS]; /* with levels: reads of its CPU whose sibling's write comes before it */
+    struct xp_set carried[XP_EVENTS][XP_REACHES]; /* unless `nodes` is 1: reads of its CPU whose write comes before it */
     struct xp_set picks[XP_EVENTS]; /* WRITE, if `picked`: events that decided which value it is, or where */
     unsigned cells;
     struct xp_cell cell[XP_CELLS];
@@ -123,10 +145,10 @@ static inline bool xp_is_before(const struct xp_graph *g, unsigned node, unsigne
     return g->before[later][node >> 6] >> (node & 63) & 1;
 }
 
-/* The node of an event as CPU `cpu` sees it. */
+/* The node of an event at that level. */
 static inline unsigned xp_node(const struct xp_graph *g, xp_event_id e, unsigned level)
 {
-    return g->levels == 1 ? e : 2u * e + level;
+    return g->nodes == 1 ? e : g->nodes * e + level;
 }
 
 static inline unsigned xp_between(const struct xp_graph *g, unsigned cpu, unsigned other)
@@ -134,6 +156,36 @@ static inline unsigned xp_between(const struct xp_graph *g, unsigned cpu, unsign
     return g->levels == 1 || g->cpu[cpu].domain == g->cpu[other].domain ? 0 : 1;
 }
 
+static inline bool xp_has_observers(const struct xp_graph *g)
+{
+    return g->nodes > g->levels;
+}
+
+/* Do the writes of that event's CPU have nodes of their own for each observer? */
+static inline bool xp_is_copied(const struct xp_graph *g, xp_event_id e)
+{
+    return xp_has_observers(g) && g->event[e].kind != XP_READ && g->cpu[g->event[e].cpu].copies;
+}
+
+/* The node from which on CPU `cpu` sees the write or a newer one: for its own CPU, and where all at a distance see it at
+ * once, that of the level. */
+static inline unsigned xp_seen(const struct xp_graph *g, xp_event_id w, unsigned cpu)
+{
+    unsigned writer = g->event[w].cpu;
+
+    if (!xp_has_observers(g) || !g->cpu[writer].copies || cpu == writer)
+        return xp_node(g, w, xp_between(g, cpu, writer));
+    return xp_node(g, w, g->levels + cpu - (cpu > writer));
+}
+
+/* How many nodes the event has. */
+static inline unsigned xp_nodes_of(const struct xp_graph *g, xp_event_id e)
+{
+    return xp_is_copied(g, e) ? g->nodes : g->levels;
+}
+
+/* Once all CPUs are described: which nodes there are. Two CPUs cannot tell that a write reaches one before another. */
+void xp_graph_lay_out(struct xp_graph *g);
 void xp_graph_reset(struct xp_graph *g); /* events and cells' writes forgotten; cells, levels and CPUs stay */
 
 /* New events, at the end of their CPU's program. `depends`: events their address and data come from; `address`: those of

@@ -94,10 +94,12 @@ static bool is_hazard(const struct xp_graph *g, unsigned x, xp_event_id r)
 /* Arm's Exp-haz-ob: `r` has missed the write `w` of another CPU. Of reads as wide as `r` it follows from coherence. */
 static int precede_missed(struct xp_graph *g, xp_event_id r, xp_event_id w, unsigned level)
 {
-    if (xp_precede(g, xp_node(g, r, level), xp_node(g, w, level)))
+    unsigned seen = xp_seen(g, w, g->event[r].cpu);
+
+    if (xp_precede(g, xp_node(g, r, level), seen))
         return -1;
     for (unsigned x = 1; g->hazards && g->event[r].cells > 1 && x < g->events; x++)
-        if (is_hazard(g, x, r) && xp_precede(g, xp_node(g, (xp_event_id)x, level), xp_node(g, w, level)))
+        if (is_hazard(g, x, r) && xp_precede(g, xp_node(g, (xp_event_id)x, level), seen))
             return -1;
     return 0;
 }
@@ -105,7 +107,7 @@ static int precede_missed(struct xp_graph *g, xp_event_id r, xp_event_id w, unsi
 static bool is_missed_too_late(const struct xp_graph *g, xp_event_id r, xp_event_id w, unsigned level)
 {
     for (unsigned x = 1; g->hazards && g->event[r].cells > 1 && x < g->events; x++)
-        if (is_hazard(g, x, r) && xp_is_before(g, xp_node(g, w, level), xp_node(g, (xp_event_id)x, level)))
+        if (is_hazard(g, x, r) && xp_is_before(g, xp_seen(g, w, g->event[r].cpu), xp_node(g, (xp_event_id)x, level)))
             return true;
     return false;
 }
@@ -118,14 +120,18 @@ bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sou
     for (unsigned level = 0; level < g->levels; level++)
         memcpy(row[level], g->before[xp_node(g, r, level)], sizeof row[level]);
     for (unsigned i = 0; i < read->cells; i++) {
-        unsigned level;
+        unsigned level, made, seen;
 
         if (!arrives(g, r, sources[i]))
             continue;
         level = xp_between(g, read->cpu, g->event[sources[i]].cpu);
-        if (xp_is_before(g, xp_node(g, r, level), xp_node(g, sources[i], level)))
+        made = xp_node(g, sources[i], level);
+        seen = xp_seen(g, sources[i], read->cpu);
+        if (xp_is_before(g, xp_node(g, r, level), made) || xp_is_before(g, xp_node(g, r, level), seen))
             return false;
-        xp_unite_row(g, row[level], xp_node(g, sources[i], level));
+        xp_unite_row(g, row[level], made);
+        if (seen != made)
+            xp_unite_row(g, row[level], seen);
     }
     for (unsigned i = 0; i < read->cells; i++) {
         const struct xp_cell *cell = &g->cell[read->cell[i]];
@@ -135,7 +141,7 @@ bool xp_may_read(const struct xp_graph *g, xp_event_id r, const xp_event_id *sou
             return false;
         for (unsigned p = position + 1u; p < cell->writes; p++) {
             xp_event_id w = cell->co[p];
-            unsigned level = xp_between(g, read->cpu, g->event[w].cpu), node = xp_node(g, w, level);
+            unsigned level = xp_between(g, read->cpu, g->event[w].cpu), node = xp_seen(g, w, read->cpu);
 
             if (external(g, r, w) && (row[level][node >> 6] >> (node & 63) & 1 || is_missed_too_late(g, r, w, level)))
                 return false;
@@ -155,22 +161,46 @@ static int forward(struct xp_graph *g, xp_event_id r, xp_event_id w)
     return 0;
 }
 
+/* What a barrier carries along of what `r` returns, before what stands behind it already. */
+static int precede_carried(struct xp_graph *g, xp_event_id r, xp_event_id w, xp_event_id behind, enum xp_reach reach)
+{
+    struct xp_set before[XP_LEVELS] = {{{0}}};
+    unsigned first = xp_node(g, w, 0);
+
+    xp_put_carried(g, before, g->event[r].cpu, w, (enum xp_kind)g->event[behind].kind, reach);
+    for (unsigned level = g->levels; level-- > 0;)
+        for (unsigned node = first; node < first + g->nodes; node++)
+            if (xp_has(&before[level], node) && xp_precede(g, node, xp_node(g, behind, level)))
+                return -1;
+    return 0;
+}
+
 /* Where barriers put `r` before what comes after, they put what it read there, too: a late read's before what is there. */
 static int carry_along(struct xp_graph *g, xp_event_id r, xp_event_id w)
 {
     struct xp_graph_cpu *state = &g->cpu[g->event[r].cpu];
 
     for (unsigned kind = 0; kind < XP_KINDS; kind++)
-        if (xp_has(&state->carry[kind], r))
-            xp_put_carried(g, state->must[kind], g->event[r].cpu, w, (enum xp_kind)kind);
-    for (unsigned x = r + 1u; x < g->events; x++) {
-        if (!xp_has(&g->carried[x], r))
-            continue;
-        if (xp_precede(g, xp_node(g, w, 1), xp_node(g, (xp_event_id)x, 1)))
+        for (unsigned reach = 0; reach < XP_REACHES; reach++)
+            if (xp_has(&state->carry[kind][reach], r))
+                xp_put_carried(g, state->must[kind], g->event[r].cpu, w, (enum xp_kind)kind, (enum xp_reach)reach);
+    for (unsigned x = r + 1u; x < g->events; x++)
+        for (unsigned reach = 0; reach < XP_REACHES; reach++)
+            if (xp_has(&g->carried[x][reach], r) && precede_carried(g, r, w, (xp_event_id)x, (enum xp_reach)reach))
+                return -1;
+    return 0;
+}
+
+/* What a late read has read is made before its CPU's writes there that stand behind it. */
+static int precede_own(struct xp_graph *g, xp_event_id r, unsigned i, xp_event_id w)
+{
+    const struct xp_event *read = &g->event[r];
+
+    for (unsigned x = r + 1u; x < g->events; x++)
+        if (g->event[x].cpu == read->cpu && g->event[x].kind != XP_READ &&
+            xp_comes_behind_read(g, (xp_event_id)x, read->cell[i], w) &&
+            xp_precede(g, xp_node(g, w, 1), xp_node(g, (xp_event_id)x, 0)))
             return -1;
-        if (g->event[x].kind == XP_READ && xp_precede(g, xp_node(g, w, 1), xp_node(g, (xp_event_id)x, 0)))
-            return -1;
-    }
     return 0;
 }
 
@@ -203,7 +233,11 @@ static int read_cell(struct xp_graph *g, xp_event_id r, unsigned i, xp_event_id 
 
         if (xp_precede(g, xp_node(g, w, level), xp_node(g, r, level)))
             return -1;
-        if (g->levels == 2 && level == 0 && carry_along(g, r, w))
+        if (xp_is_copied(g, w) && xp_precede(g, xp_seen(g, w, read->cpu), xp_node(g, r, level)))
+            return -1;
+        if ((xp_has_observers(g) || (g->levels == 2 && level == 0)) && carry_along(g, r, w))
+            return -1;
+        if (xp_has_observers(g) && precede_own(g, r, i, w))
             return -1;
     } else if (w != XP_INITIAL && forward(g, r, w)) {
         return -1;
@@ -250,8 +284,8 @@ bool xp_may_place(const struct xp_graph *g, xp_event_id w, unsigned i, unsigned 
         if (other->order < g->event[w].order ? theirs >= position : theirs < position)
             return false;
     }
-    if (position == cell->writes || g->levels > 1)
-        return true; /* with levels: xp_place says */
+    if (position == cell->writes || g->nodes > 1)
+        return true; /* with several nodes: xp_place says */
     next = cell->co[position];
     memcpy(row, g->before[w], sizeof row);
     if (cell->co[position - 1] != XP_INITIAL)
@@ -265,12 +299,27 @@ bool xp_may_place(const struct xp_graph *g, xp_event_id w, unsigned i, unsigned 
     return !(row[next >> 6] >> (next & 63) & 1);
 }
 
+/* Whoever sees the later write sees no older one. Its writer's CPU has made the earlier one before it sees the later. */
+static int precede_write_for_each(struct xp_graph *g, xp_event_id a, xp_event_id b)
+{
+    unsigned writer = g->event[a].cpu;
+
+    for (unsigned i = 0; i < g->cpus; i++)
+        if (xp_precede(g, xp_seen(g, a, i), xp_seen(g, b, i)))
+            return -1;
+    if (xp_between(g, writer, g->event[b].cpu) == 0)
+        return 0;
+    return xp_precede(g, xp_node(g, a, 1), xp_seen(g, b, writer)); /* it has left its domain before one comes in */
+}
+
 static int precede_write(struct xp_graph *g, xp_event_id a, xp_event_id b)
 {
     bool near = xp_between(g, g->event[a].cpu, g->event[b].cpu) == 0;
 
-    if (g->levels == 1)
+    if (g->nodes == 1)
         return xp_precede(g, a, b);
+    if (xp_has_observers(g))
+        return precede_write_for_each(g, a, b);
     if (near && xp_precede(g, xp_node(g, a, 0), xp_node(g, b, 0)))
         return -1;
     if (!near && (xp_precede(g, xp_node(g, a, 0), xp_node(g, b, 1)) || xp_precede(g, xp_node(g, a, 1), xp_node(g, b, 0))))
