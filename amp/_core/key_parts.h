@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * key_parts.h - what the files of a state's key share: key.c (the state of the CPUs, and all together), key_cells.c (cells),
- * key_reads.c (who may read what), key_nodes.c (sets of nodes).
+ * key_parts.h - what the files of a state's key share: key.c (the state of the CPUs, and all together), key_cells.c
+ * (cells), key_reads.c (who may read what), key_nodes.c (sets of nodes).
  */
 #ifndef AMP_KEY_PARTS_H
 #define AMP_KEY_PARTS_H
@@ -53,11 +53,11 @@ static inline void xp_take(struct xp_key_hash *h, uint64_t value)
     h->b = xp_mix(h->b ^ UINT64_C(0x94d049bb133111eb), value + UINT64_C(0x2545f4914f6cdd1d));
 }
 
-/* key_reads.c: a CPU or an open read may return what is not before it, nor older than what its CPU has read or written there. */
+/* key_reads.c: a CPU or an open read returns nothing that is before it, nor what is older than its CPU has read there. */
 bool xp_is_behind(const struct xp_graph *g, unsigned cpu, const struct xp_key_rows *rows, xp_event_id w);
 struct xp_key_rows xp_rows_of(const struct xp_graph *g, xp_event_id e);
 unsigned xp_oldest_for(const struct xp_graph *g, unsigned number, unsigned cpu, const struct xp_key_rows *rows,
-                           unsigned order);
+                       unsigned order);
 unsigned xp_newest_for(const struct xp_graph *g, unsigned number, const struct xp_event *read);
 bool xp_several_writers(const struct xp_key_state *s, unsigned number);
 unsigned xp_readers_of(const struct xp_key_state *s, unsigned number, struct xp_key_reader list[XP_EVENTS]);
@@ -71,7 +71,7 @@ void xp_take_new(struct xp_key_state *s, const struct xp_set *set, const uint64_
 void xp_take_events(struct xp_key_state *s, const struct xp_set *events);
 void xp_take_each_level(struct xp_key_state *s, const struct xp_set *events, const uint64_t *known);
 
-/* key_cells.c. */
+/* key_cells.c: what of a cell matters, and what a new write of it comes after. */
 void xp_take_past(struct xp_key_state *s, unsigned number, unsigned position);
 void xp_take_rows(struct xp_key_state *s, xp_event_id e);
 bool xp_somebody_writes(const struct xp_key_state *s, unsigned number);

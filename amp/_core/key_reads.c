@@ -22,7 +22,7 @@ struct xp_key_rows xp_rows_of(const struct xp_graph *g, xp_event_id e)
 
 /* The oldest write of the cell that a read of `cpu`, after everything in `rows`, may return. */
 unsigned xp_oldest_for(const struct xp_graph *g, unsigned number, unsigned cpu, const struct xp_key_rows *rows,
-                           unsigned order)
+                       unsigned order)
 {
     const struct xp_cell *cell = &g->cell[number];
     unsigned oldest = 0;

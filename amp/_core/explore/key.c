@@ -96,14 +96,45 @@ static void take_carried(struct xp_key_state *s, unsigned number, enum xp_reach 
         xp_take_new(s, &carried[level], NULL);
 }
 
-/* Is there an open read whose source will come before `x`? */
-static bool waits_for_open(const struct xp_graph *g, unsigned x)
+/* Will what the open read `r` returns come before `x`? At which reaches (bits). */
+static unsigned waits_for(const struct xp_graph *g, unsigned x, unsigned r)
 {
-    for (unsigned r = 1; r < x; r++)
-        for (unsigned reach = 0; xp_is_open(&g->event[r]) && reach < XP_REACHES; reach++)
-            if (xp_has(&g->carried[x][reach], r))
-                return true;
-    return false;
+    unsigned reaches = 0;
+
+    for (unsigned reach = 0; xp_is_open(&g->event[r]) && reach < XP_REACHES; reach++)
+        reaches |= (unsigned)xp_has(&g->carried[x][reach], r) << reach;
+    return reaches;
+}
+
+/* With observers: the events that what an open read returns will come before matter, too. */
+static bool add_waiting(struct xp_key_state *s)
+{
+    const struct xp_graph *g = &s->x->graph;
+
+    for (unsigned x = 1; xp_has_observers(g) && x < g->events; x++)
+        for (unsigned r = 1; r < x && !s->relevant.rank[x]; r++)
+            if (waits_for(g, x, r) && !xp_add_relevant(g, &s->relevant, (xp_event_id)x))
+                return false;
+    return true;
+}
+
+static void take_waiting(struct xp_key_state *s)
+{
+    const struct xp_graph *g = &s->x->graph;
+
+    for (unsigned i = 0; xp_has_observers(g) && i < s->relevant.n; i++) {
+        unsigned x = s->relevant.event[i];
+
+        if (!xp_is_open(&g->event[x]))
+            xp_take_rows(s, (xp_event_id)x);
+        for (unsigned r = 1; r < x; r++) {
+            unsigned reaches = waits_for(g, x, r);
+
+            if (reaches)
+                xp_take(&s->hash, (uint64_t)s->relevant.rank[r] << 32 | (uint64_t)i << 16 |
+                                      (uint64_t)g->event[x].kind << 8 | reaches);
+        }
+    }
 }
 
 static void take_cpu(struct xp_key_state *s, unsigned number)
@@ -119,8 +150,8 @@ static void take_cpu(struct xp_key_state *s, unsigned number)
         return;
     xp_take(&s->hash, state->log);
     xp_take(&s->hash, (uint64_t)state->made << 32 | (uint64_t)state->voluntary << 8 | (uint64_t)state->wake << 9 |
-                       (uint64_t)state->in_look << 10 | (uint64_t)(state->mark != 0) << 11 |
-                       (uint64_t)state->waits << 12);
+                          (uint64_t)state->in_look << 10 | (uint64_t)(state->mark != 0) << 11 |
+                          (uint64_t)state->waits << 12);
     if (state->status == XP_POLLING && !state->voluntary)
         xp_take(&s->hash, xp_saw_newest(s->x, number));
     for (unsigned i = 0; state->status != XP_RUNNING && i < state->wakes; i++)
@@ -189,9 +220,8 @@ int xp_key(struct explorer *x, uint64_t key[2])
             if (g->event[e].cpu == cpu && xp_is_open(&g->event[e]) &&
                 !xp_add_relevant(g, &s.relevant, (xp_event_id)e))
                 return -E2BIG;
-    for (unsigned e = 1; xp_has_observers(g) && e < g->events; e++)
-        if (!s.relevant.rank[e] && waits_for_open(g, e) && !xp_add_relevant(g, &s.relevant, (xp_event_id)e))
-            return -E2BIG;
+    if (!add_waiting(&s))
+        return -E2BIG;
     for (unsigned cell = 0; cell < g->cells; cell++)
         if (g->cell[cell].writes > 1) {
             xp_take_cell(&s, cell);
@@ -204,8 +234,7 @@ int xp_key(struct explorer *x, uint64_t key[2])
     for (unsigned i = 0; i < s.relevant.n; i++)
         if (xp_is_open(&g->event[s.relevant.event[i]]))
             take_open(&s, s.relevant.event[i]);
-        else if (xp_has_observers(g))
-            xp_take_rows(&s, s.relevant.event[i]);
+    take_waiting(&s);
     for (unsigned cpu = 0; cpu < g->cpus; cpu++)
         take_cpu(&s, cpu);
     error = take_live(&s);
