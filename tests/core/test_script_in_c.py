@@ -51,8 +51,8 @@ PLANTED = [
     ("stores.c", "    store.number = state->stores;\n", ""),
     (
         "model.c",
-        "    number = state->loads++;\n    where = place_of(cpu->model",
-        "    number = 0;\n    where = place_of(cpu->model",
+        "    number = amp_state(cpu)->loads++;\n    where = amp_place_of(cpu->model",
+        "    number = 0;\n    where = amp_place_of(cpu->model",
     ),
     ("room.c", "        state->stores = state->loads = 0;\n", ""),
 ]

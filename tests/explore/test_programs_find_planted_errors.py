@@ -128,7 +128,7 @@ PLANTED = [
     Planted(
         "a wait takes the newest doorbell that its own CPU has rung",
         "relations.c",
-        "position < theirs && other->kind != XP_DOORBELL",
+        "position < theirs && !xp_rings(other)",
         "position < theirs",
         "running machine",
     ),
