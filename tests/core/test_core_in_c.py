@@ -167,5 +167,5 @@ def test_random_programs_find_an_explorer_that_is_not_sound(
     objects: Path, tmp_path: Path, file: str, text: str, instead: str
 ) -> None:
     program = explore_stress(tmp_path, objects, PLAIN, planted(tmp_path, file, text, instead))
-    ended = subprocess.run([str(program), "1", "2000"], capture_output=True, timeout=300, check=False)
+    ended = subprocess.run([str(program), "2", "4000"], capture_output=True, timeout=300, check=False)
     assert ended.returncode == 1
