@@ -11,7 +11,8 @@
 
 #include "explore/explore.h"
 
-#define CELLS 4 /* 0 and 1 are halves of one granule, 2 and 3 granules of their own; mailboxes follow */
+#define MAILBOXES 3 /* of each CPU the cell of its number */
+#define CELLS 4 /* behind them: two halves of one granule, and two granules of their own */
 #define OPS 9
 #define MOST_RUNS 3000
 #define ENDS 64
@@ -47,7 +48,7 @@ static uint64_t random_state;
 static const struct {
     uint16_t cell[2];
     unsigned cells;
-} places[] = {{{0, 1}, 2}, {{0}, 1}, {{1}, 1}, {{2}, 1}, {{3}, 1}};
+} places[] = {{{3, 4}, 2}, {{3}, 1}, {{4}, 1}, {{5}, 1}, {{6}, 1}};
 
 static uint64_t next_random(void)
 {
@@ -195,10 +196,10 @@ static int step(struct explorer *x, unsigned number, const struct op *op)
     case ADD:
         return add(x, number, op);
     case KICK:
-        mailbox = (uint16_t)(CELLS + op->value % x->graph.cpus);
+        mailbox = (uint16_t)(op->value % x->graph.cpus);
         return xp_store(x, XP_DOORBELL, number, &mailbox, 1, 1, (struct xp_orders){{0}}, NULL, NULL, 0);
     case WAIT:
-        return xp_wait(x, number, (uint16_t)(CELLS + number), &event);
+        return xp_wait(x, number, (uint16_t)number, &event);
     case LOOK:
         return look(x, number, op);
     default: /* the program looks into the value */
@@ -214,10 +215,10 @@ static void check_run(const struct explorer *x)
 
     if (x->promised)
         fail("a complete run with a promise that is not kept");
-    for (unsigned node = g->levels; node < g->events * g->levels; node++) {
+    for (unsigned node = g->nodes; node < g->events * g->nodes; node++) {
         if (xp_is_before(g, node, node))
             fail("an event comes before itself");
-        for (unsigned other = g->levels; other < g->events * g->levels; other++)
+        for (unsigned other = g->nodes; other < g->events * g->nodes; other++)
             for (unsigned i = 0; xp_is_before(g, other, node) && i < g->words; i++)
                 if (g->before[other][i] & ~g->before[node][i])
                     fail("what is before an event that is before another is not before that one");
@@ -310,17 +311,19 @@ static int explore(struct explorer *x, bool merging, const struct end *wanted)
 static void make_program(struct explorer *x)
 {
     unsigned n = 2 + (below(3) == 0);
+    bool copies = below(2); /* of three CPUs: their writes reach the others one by one */
 
     xp_open(x, n, 1 + (below(4) == 0));
     memset(&x->graph.cell, 0, sizeof x->graph.cell);
-    x->graph.cells = CELLS + n;
+    x->graph.cells = MAILBOXES + CELLS;
     for (unsigned i = 0; i < x->graph.cells; i++)
-        x->graph.cell[i] = (struct xp_cell){.mask = i == 0 ? 0x0f : i == 1 ? 0xf0 : 0xff, .writes = 1};
+        x->graph.cell[i] = (struct xp_cell){.mask = i == 3 ? 0x0f : i == 4 ? 0xf0 : 0xff, .writes = 1};
     for (unsigned i = 0; i < n; i++) {
         struct cpu *cpu = &cpus[i];
         unsigned implicit = below(3) ? 0 : below(2) ? AMP_RR | AMP_RW | AMP_WW | AMP_WD : 0x1f;
 
-        x->graph.cpu[i] = (struct xp_graph_cpu){.domain = (uint8_t)below(2), .implicit = {(uint8_t)implicit, (uint8_t)implicit}};
+        x->graph.cpu[i] = (struct xp_graph_cpu){
+            .domain = (uint8_t)below(2), .copies = copies, .implicit = {(uint8_t)implicit, (uint8_t)implicit}};
         cpu->ops = 1 + below(n == 2 ? OPS : 4);
         for (unsigned k = 0; k < cpu->ops; k++)
             cpu->op[k] = (struct op){.kind = (enum kind)below(below(2) ? ISSUE : below(8) ? KICK : KINDS),
@@ -329,6 +332,7 @@ static void make_program(struct explorer *x)
                                      .orders = below(2) ? below(64) : 0,
                                      .depends = below(3) == 0};
     }
+    xp_graph_lay_out(&x->graph);
 }
 
 /* With states merged each end is found as it was without. -1: too large; 0: it is not. */
