@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from slow_sizes import some_of
 from turns import Floor
 
 from amp.region.names import SHM_DIRECTORY, creator_of
@@ -57,7 +58,17 @@ def _given(config: pytest.Config) -> dict[str, Any]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that must be alone are one group, so one worker runs them in one go and the others wait once."""
+    """Of tests marked `a_few` most cases are slow.
+
+    Those that must be alone are one group, so one worker runs them in one go and the others wait once.
+    """
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("a_few") and not item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        for number in set(range(len(same))) - set(some_of(len(same), same[0].get_closest_marker("a_few").args[0])):
+            same[number].add_marker(pytest.mark.slow)
     for item in items:
         if item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.xdist_group("alone"))

@@ -13,6 +13,13 @@ def size(usual: int, full: int) -> int:
     return full if os.environ.get("AMP_SLOW") == "full" else usual
 
 
+def some_of(cases: int, few: int) -> list[int]:
+    """So many of the numbers below `cases`, in even steps, the first and the last among them."""
+    if few >= cases:
+        return list(range(cases))
+    return [0] if few == 1 else [round(number * (cases - 1) / (few - 1)) for number in range(few)]
+
+
 def slow_unless(quick: Callable[..., bool], cases: Iterable[Any]) -> list[Any]:
     """The cases, a value or a tuple of them each; those that `quick` is not true of are slow."""
     every = [each if isinstance(each, tuple) else (each,) for each in cases]

@@ -21,7 +21,7 @@ def test_leaks():
 @pytest.mark.alone  # what it leaves, others would find
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_test_that_leaves_an_object_in_dev_shm_fails(tmp_path: Path, workers: int) -> None:
-    for name in ("conftest.py", "turns.py"):
+    for name in ("conftest.py", "slow_sizes.py", "turns.py"):
         shutil.copy(Path(__file__).with_name(name), tmp_path)
     (tmp_path / "test_planted.py").write_text(LEAK)
     command = [

@@ -46,24 +46,30 @@ def test_made(number, shared):
 @pytest.mark.parametrize("number", range(6))
 def test_of_a_group(number):
     (HERE / f"group-{number}").write_text(str(os.getpid()))
+
+@pytest.mark.a_few(3)
+@pytest.mark.parametrize("number", range(8))
+def test_some(number):
+    (HERE / f"some-{number}").touch()
 """
 
 
 def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
-    for name in ("conftest.py", "turns.py"):
+    for name in ("conftest.py", "turns.py", "slow_sizes.py"):
         shutil.copy(HERE / name, folder)
     (folder / "test_suite.py").write_text(suite)
-    options = ["-p", "no:cacheprovider", "-n", "2", "--dist", "loadgroup", "--rootdir", str(folder)]
+    options = ["-p", "no:cacheprovider", "-n", "2", "-m", "not slow", "--dist", "loadgroup", "--rootdir", str(folder)]
     command = [sys.executable, "-m", "pytest", *options, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_who_is_alone_meets_nobody_a_group_has_one_worker_and_one_thing_is_made_for_all(tmp_path: Path) -> None:
+def test_who_is_alone_meets_nobody_a_group_has_one_worker_and_of_a_few_cases_some_are_run(tmp_path: Path) -> None:
     done = run(tmp_path, SUITE)
-    assert re.search(r"\b37 passed", done.stdout), done.stdout
+    assert re.search(r"\b40 passed", done.stdout), done.stdout
     assert done.returncode == 0
     for one in ("made", "group"):
         assert len({(tmp_path / f"{one}-{number}").read_text() for number in range(6)}) == 1
+    assert sorted(each.name for each in tmp_path.glob("some-*")) == ["some-0", "some-4", "some-7"]
 
 
 HOLD = """

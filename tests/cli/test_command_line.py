@@ -151,6 +151,7 @@ def in_a_shell(command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize(
     "options",
     [

@@ -56,6 +56,7 @@ def in_bash(line: str, way: str, witness: Path, before: str = "") -> subprocess.
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.a_few(6)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "line", [line if line in CHEAPEST else pytest.param(line, marks=pytest.mark.slow) for line in VERDICTS]

@@ -36,6 +36,7 @@ def witness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return request.param, path
 
 
+@pytest.mark.a_few(2)
 def test_all_three_say_the_same(witness: tuple[str, Path], tmp_path: Path) -> None:
     kind, path = witness
     page, perfetto = tmp_path / "page.html", tmp_path / "trace.json"

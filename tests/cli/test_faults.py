@@ -199,6 +199,7 @@ def command(name: str, file: Path) -> list[str]:
     return ["run", "echo", "--mode", name, "--messages", str(ENDLESS)]
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(
     ("number", "to_all", "status"),
     [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGKILL, False, -signal.SIGKILL)],

@@ -81,6 +81,7 @@ def ours() -> set[str]:
 ALIKE = ("run echo --mode free", "verify vring --chooser random", "bench ring")  # end as others do
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(
     "line",
     [pytest.param(line, marks=pytest.mark.slow if line.startswith(ALIKE) else ()) for line in (*LONG, *WITHOUT_RESULT)],
@@ -106,6 +107,7 @@ def test_ctrl_c_tells_what_was_found_and_leaves_nothing(line: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("line", [list(LONG)[1], list(WITHOUT_RESULT)[-1]])
 def test_a_command_that_is_ended_leaves_no_process_and_no_file(line: str, number: int, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def fails_by_itself(told: subprocess.CompletedProcess[str]) -> bool:
 SAID = ("not enough memory", "Cannot allocate memory", "out of memory")
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize("step", [3000, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("good", "command"),

@@ -97,6 +97,7 @@ def sprung(folder: Path) -> str:
     return marker.read_text() if marker.exists() else ""
 
 
+@pytest.mark.a_few(5)
 @pytest.mark.parametrize("line", COMMANDS)
 def test_no_process_imports_what_is_planted_in_the_current_folder(hostile: Path, line: str) -> None:
     done = in_folder(hostile, line)

@@ -74,6 +74,7 @@ def check_the_symptom(row: Row, step: int) -> None:
 
 
 # In free mode a try takes what the scheduler gives it; one of each symptom is enough for the default suite.
+@pytest.mark.a_few(6)
 @pytest.mark.parametrize(
     "row", slow_unless(lambda row: row.mode is Mode.LOCKSTEP or row.site in (S1, S5), ROWS), ids=str
 )
@@ -90,6 +91,7 @@ def test_in_all_its_seeds_it_shows_no_other_symptom_and_nobody_else_is_blamed(ro
 RESTORED = {repr((row.sizes, row.messages, row.mode)): row for row in ROWS}  # many are then the same run
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("row", RESTORED.values(), ids=str)
 def test_and_shows_nothing_once_it_is_restored(row: Row) -> None:
     result = run(row.plan(), SEEDS[:4])

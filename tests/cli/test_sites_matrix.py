@@ -169,6 +169,7 @@ def test_every_site_needs_what_the_machine_leaves_undone(row: Reasoned) -> None:
 
 
 # A table changes nothing in what is needed, and is explored for seconds on each.
+@pytest.mark.a_few(8)
 @pytest.mark.parametrize(
     ("scenario", "on"),
     [

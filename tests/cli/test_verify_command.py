@@ -88,6 +88,7 @@ class TestVerdicts:
 
 
 class TestCounterexamples:
+    @pytest.mark.a_few(4)
     @pytest.mark.parametrize("row", FINDINGS, ids=lambda row: "-".join(map(str, row[:3])))
     def test_a_missing_barrier_is_found_with_as_few_messages_as_it_takes(
         self, row: tuple[str, str, str, int, int, str]
@@ -196,6 +197,7 @@ class TestSchedules:
 
 
 class TestChoosers:
+    @pytest.mark.a_few(1)
     @pytest.mark.parametrize("chooser", [Chooser.RANDOM, Chooser.URW, Chooser.PCT])
     def test_chance_finds_the_bug_and_the_same_seed_finds_it_the_same_way(self, chooser: Chooser) -> None:
         plan = planned("vring", "omap4-2011", "S1=smp")

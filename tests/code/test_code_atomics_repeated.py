@@ -55,6 +55,7 @@ def is_repeated(plan: Plan) -> bool:
     return witness.outcome.finding.text == str(shrunk.finding.error)
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize(("way", "host"), CHEAP)
 def test_what_a_release_that_is_none_breaks_ends_the_same_in_processes(tmp_path: Path, way: str, host: str) -> None:
     assert is_repeated(plan_of(tmp_path, way, host, "-DRELEASE=__ATOMIC_RELAXED"))

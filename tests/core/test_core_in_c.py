@@ -116,6 +116,7 @@ def test_the_core_shows_none_of_the_forbidden_outcomes(objects: Path, litmus_sha
     assert output(linked(tmp_path / "litmus", objects.iterdir(), litmus_shapes), TRIES) == ""
 
 
+@pytest.mark.a_few(10)
 @pytest.mark.parametrize("error", PLANTED, ids=lambda error: f"{error[0]}: {error[1].strip()[:24]}")
 def test_a_planted_error_is_found_by_the_shapes_that_hang_on_it(
     objects: Path, litmus_shapes: Path, tmp_path: Path, error: tuple[str, str, str, str]

@@ -173,6 +173,7 @@ def test_a_compiler_barrier_lets_a_large_share_of_the_messages_through_corrupted
     assert any(each.corrupted > each.messages / 10 for each in side_by_side(room, 200_000, primitive=primitive))
 
 
+@pytest.mark.a_few(8)
 @needs_two_cpus
 @needs_x86
 @pytest.mark.alone

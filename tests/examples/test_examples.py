@@ -91,6 +91,7 @@ def told(program: str) -> dict[str, str]:
 # --- verdicts
 
 
+@pytest.mark.a_few(10)
 @pytest.mark.parametrize("program", together(PROGRAMS))
 def test_every_platform_and_class_comes_to_the_verdict_of_its_row(program: str) -> None:
     assert differences(ROWS, seen_of(program), [program]) == []

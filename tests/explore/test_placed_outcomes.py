@@ -63,6 +63,7 @@ def test_so_do_thousands(data: st.DataObject, placement: Placement, platform: st
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC, more=1), platform, placement)
 
 
+@pytest.mark.a_few(15)
 @pytest.mark.parametrize("platform", slow_unless({"arm64-domains", "x86-wc", "omap4-2011"}.__contains__, NAMES))
 @pytest.mark.parametrize("shape", ORACLE_SHAPES)
 def test_the_classic_shapes_end_so_in_every_placement(shape: str, platform: str) -> None:

@@ -52,6 +52,7 @@ def what_is_missed(text: str) -> str:
     return text.partition(": wait:")[0]
 
 
+@pytest.mark.a_few(5)
 @pytest.mark.parametrize("platform", ["paranoid", "arm64"])
 def test_every_finding_is_repeated_by_two_processes(shipped: tuple[str, Machine], platform: str) -> None:
     name, machine = shipped

@@ -119,6 +119,7 @@ def tells_most(shape: str, on: str) -> bool:
     return shape in ("SB", "WRC by release") or (on == "arm64-domains" and shape != "CO4")
 
 
+@pytest.mark.a_few(10)
 @pytest.mark.parametrize(("shape", "platform"), slow_unless(tells_most, product(SHAPES, PLATFORMS)))
 def test_of_the_classic_shapes_each_engine_shows_what_the_other_does(
     machines: dict[int, ReplayMachine], shape: str, platform: str

@@ -65,6 +65,7 @@ SHAPES = [
 IN_TURN = {*SHAPES[0::4], *SHAPES[3::4]}  # every second with an indirect table, every second without; the rest is slow
 
 
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize(
     ("ring_size", "segments", "payload", "indirect"),
     [pytest.param(*shape, marks=() if shape in IN_TURN else pytest.mark.slow) for shape in SHAPES],
@@ -111,6 +112,7 @@ def test_a_window_bounds_what_is_under_way_and_costs_no_message(window: int) -> 
         assert_complete(machine.run(config, sites=MANDATORY))
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("size", [1, 48, 49, 10_007])
 def test_a_file_is_streamed_to_its_last_byte_and_from_its_start_again(tmp_path: Path, size: int, mode: Mode) -> None:

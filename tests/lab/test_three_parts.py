@@ -97,6 +97,7 @@ def test_a_relay_holds_with_mandatory_barriers_wherever_its_parts_stand(tmp_path
     assert amp.verify(path, platform="arm64,arm64-domains,riscv,x86-wb,x86-wc,sc", barriers="mandatory").verified
 
 
+@pytest.mark.a_few(1)
 @pytest.mark.parametrize(("names", "site"), list(zip(PLACES, ("relay", None, None), strict=True)))
 def test_a_counterexample_is_repeated_by_a_process_for_each_part(
     tmp_path: Path, names: tuple[str, ...], site: str | None

@@ -102,6 +102,7 @@ def erased(program: Program, platform: Platform) -> Program:
     return replace(program, orderings=tuple(Ordering(orders, Reach.SYSTEM) for orders in left))
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("name", sorted(PLATFORMS))
 def test_apart_is_the_test_with_the_barriers_that_do_not_reach_erased(name: str) -> None:
     platform = PLATFORMS[name]

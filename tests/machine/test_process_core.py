@@ -132,6 +132,7 @@ def _children() -> str:
     return Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
 
 
+@pytest.mark.a_few(1)
 @pytest.mark.parametrize(
     "end", ["stop", pytest.param("kill", marks=pytest.mark.slow), pytest.param("death", marks=pytest.mark.slow)]
 )

@@ -65,6 +65,7 @@ def hold_everywhere(program: Program, mode: Mode, messages: int, seeds: range, r
                 assert_right(machine.run(plan.at_seed(seed), plan.platform, plan.sites))
 
 
+@pytest.mark.a_few(5)
 @ALL
 @pytest.mark.parametrize("mode", [Mode.LOCKSTEP, Mode.FREE])
 def test_with_mandatory_barriers_a_program_holds(program: Program, mode: Mode) -> None:
@@ -81,6 +82,7 @@ def test_with_mandatory_barriers_a_program_holds_over_many_seeds(program: Progra
     hold_everywhere(program, mode, messages, range(1, size(50, 1000) + 1), sizes(program))
 
 
+@pytest.mark.a_few(3)
 @ALL
 def test_without_any_barrier_no_program_holds_where_nothing_is_ordered_by_itself(program: Program) -> None:
     """The other direction: what these tests call right can go wrong."""
@@ -185,6 +187,7 @@ def test_the_sites_of_a_run_are_those_at_which_the_program_says_it_stands(progra
     assert seen == set(program.stood_at)
 
 
+@pytest.mark.a_few(3)
 @ALL
 @pytest.mark.parametrize("barriers", ["none", pytest.param("mandatory", marks=pytest.mark.slow)])
 def test_a_seed_is_a_run(program: Program, barriers: str) -> None:

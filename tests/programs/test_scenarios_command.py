@@ -82,6 +82,7 @@ def test_a_program_runs_with_its_own_sizes(name: str) -> None:
     assert data["messages"] == 5 * EXPLORABLE[name].sizes["messages"].default
 
 
+@pytest.mark.a_few(1)
 @pytest.mark.parametrize(
     ("name", "weakened"), [("vring", "S1=none"), ("spsc-vring", "S2=compiler"), ("doorbell", "K1=smp")]
 )

@@ -65,6 +65,7 @@ HARMLESS = [
 ]
 
 
+@pytest.mark.a_few(6)
 @pytest.mark.parametrize("case", PLANTED, ids=named)
 def test_the_planted_site_is_blamed_in_every_seed_that_shows_it(bench: Any, case: tuple[Any, ...]) -> None:
     program, platform, weak, shape, side, site = case
@@ -106,6 +107,7 @@ def test_blame_is_true_of_the_trace(bench: Any, case: tuple[Any, ...]) -> None:
             assert first.number not in arrived or arrived.index(second.number) < arrived.index(first.number)
 
 
+@pytest.mark.a_few(7)
 @pytest.mark.parametrize("seeds", [2, pytest.param(8, marks=pytest.mark.slow)])  # 12 explanations of each
 @pytest.mark.parametrize(("program", "platform", "weak"), HARMLESS)
 def test_with_enough_barriers_nothing_is_found_and_nobody_is_blamed(

@@ -113,6 +113,7 @@ def cycles(count: int) -> object:
 BOTH = pytest.mark.parametrize("mode", [Mode.DIRECT, Mode.FREE])
 
 
+@pytest.mark.a_few(1)
 @BOTH
 @pytest.mark.parametrize("count", [cycles(10), cycles(size(200, 1000))])
 def test_starting_and_stopping_leaves_nothing_behind(echo: Image, mode: Mode, count: int) -> None:
@@ -132,6 +133,7 @@ def test_starting_and_stopping_leaves_nothing_behind(echo: Image, mode: Mode, co
     assert after.no_more_than(before)
 
 
+@pytest.mark.a_few(1)
 @BOTH
 @pytest.mark.parametrize("count", [cycles(10), cycles(size(200, 1000))])
 def test_killing_and_recovering_leaves_nothing_behind_and_takes_no_time(echo: Image, mode: Mode, count: int) -> None:

@@ -43,6 +43,7 @@ def nothing_is_up(home: Home, run: subprocess.CompletedProcess[str], why: str) -
 WITHOUT_BUS = [pytest.param(NO_RPMSG, *row, marks=pytest.mark.slow) for row in DIES[1:] if "bus" not in row[0]]
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(("head", "body", "why"), [*(("", *row) for row in DIES), (NO_RPMSG, *DIES[1]), *WITHOUT_BUS])
 def test_a_firmware_that_dies_at_every_boot_is_never_up(tmp_path: Path, head: str, body: str, why: str) -> None:
     with a_home() as home:
