@@ -28,7 +28,7 @@ import msgspec
 from amp.check.records import Asked
 from amp.check.tables import CheckTable, Defaults, Texts
 from amp.check.toml_lines import line_of
-from amp.code.reference import program_of
+from amp.code.reference import ASKED, program_of
 from amp.errors import UsageError
 from amp.files import read_whole
 from amp.litmus.runner import TOGETHER, check_observers
@@ -44,7 +44,6 @@ MAX_BYTES: Final = 1 << 20
 POLICIES: Final = ("as-built", "virtio-weak", "virtio-strong")  # what some programs have besides classes
 PROGRAM_EXPECTS: Final = ("verified", "violation", "inconclusive")
 LITMUS_EXPECTS: Final = ("condition", "never", "sometimes", "always", "inconclusive")
-_OF_ELF: Final = ("host", "remote", "shared", "mailbox", "drain", "max_loop")
 _OF_PROGRAM: Final = ("barriers", "weaken", "messages", "ring_size", "sizes", "site")
 
 
@@ -245,7 +244,7 @@ class _Reader:
         return Check(name, where, tuple(cells), expect, record.site or "")
 
     def _litmus(self, name: str, where: str, record: CheckTable, defaults: Defaults) -> Check:
-        for key in ("program", "elf", *_OF_ELF, *_OF_PROGRAM):
+        for key in ("program", "elf", *ASKED, *_OF_PROGRAM):
             if getattr(record, key) is not None:
                 raise _Wrong(key, "has no meaning for litmus tests")
         expect = _expected(record, LITMUS_EXPECTS)
@@ -273,9 +272,9 @@ class _Reader:
             self._check_file("elf", record.elf)
             if record.host is None and record.remote is None:
                 raise _Wrong("elf", "host and remote name the functions that run")
-            asked = {key: _texts(getattr(record, key) or ()) for key in _OF_ELF[:-1]}
+            asked = {key: _texts(getattr(record, key) or ()) for key in ASKED[:-1]}
             return program_of(record.elf, **asked, max_loop=record.max_loop)
-        for key in _OF_ELF:
+        for key in ASKED:
             if getattr(record, key) is not None:
                 raise _Wrong(key, "is of an elf, and this is a program")
         assert record.program is not None, record

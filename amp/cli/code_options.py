@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from amp.code.reference import program_of
+from amp.code.reference import ASKED, program_of
 
 _OPTIONS = (
     click.option("--max-loop", metavar="N", type=click.IntRange(1), help="ELF: rounds of a loop that is no wait."),
@@ -20,7 +20,6 @@ _OPTIONS = (
     click.option("--remote", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the remote runs."),
     click.option("--host", metavar="FUNCTION[,N...]", multiple=True, help="ELF: what the host runs."),
 )
-_NAMES = ("host", "remote", "shared", "mailbox", "status", "ack", "drain", "max_loop")
 
 
 def code_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -28,7 +27,7 @@ def code_options(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def with_program(*, program: str, **given: Any) -> int:
-        asked = {name: given.pop(name) for name in _NAMES}
+        asked = {name: given.pop(name) for name in ASKED}
         return command(program=program_of(program, **asked), **given)
 
     made: Callable[..., int] = with_program

@@ -33,8 +33,9 @@ def explain(witness: str, *, program: str | None, html: str | None, perfetto: st
         told = {"command": "explain", "status": "violation", "violations": 1}
         print_json({**NOTHING_RUN, **told, **finding_data(plan, found)})
     else:
-        echo(verdict(plan, found))
-        command.render_witness(make_console(), plan, found, plan.name_of)
+        console = make_console()
+        console.print(verdict(plan, found), markup=False)
+        command.render_witness(console, plan, found, plan.name_of)
     return files.write(plan, found, asked, 1)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from amp.errors import UsageError
 from amp.remoteproc.elf import MAGIC
+
+# What a user says of an ELF file: options of the commands, and keys of a check.
+ASKED: Final = ("host", "remote", "shared", "mailbox", "status", "ack", "drain", "max_loop")
 
 
 def program_of(

@@ -234,7 +234,12 @@ def _checked(content: WitnessFile, moved_to: str | None, *, stale: bool = False)
 
 
 def _trace(content: WitnessFile, program: Program, platform: Platform) -> Trace:
-    return Trace.from_bytes(_inflate(content.trace), program.sites, program.placement.on(platform).staged)
+    trace = Trace.from_bytes(_inflate(content.trace), program.sites, program.placement.on(platform).staged)
+    parts = len(program.parts)
+    for event in trace.events:
+        if event.cpu >= parts:
+            raise UsageError(f"trace: event {event.number}: cpu is {event.cpu}, {program.name} has {parts} parts")
+    return trace
 
 
 def _check_lines(lines: tuple[Lines | None, ...]) -> None:
