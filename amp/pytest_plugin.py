@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import pytest
 
-from amp.lists import chosen, listed
+from amp.lists import ALL, chosen, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,15 +255,19 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     board = getattr(item, "funcargs", {}).get(_BOARD)
     if board is None:
         return
-    from amp.errors import LinkDown, PeerDied  # noqa: PLC0415
+    from amp.errors import AmpError, LinkDown, PeerDied  # noqa: PLC0415
     from amp.lab.booted import BootedBoard  # noqa: PLC0415
 
     if not isinstance(board, BootedBoard):  # somebody's own fixture of that name
         return
     error = None if outcome.excinfo is None else outcome.excinfo[1]
-    if is_gone := isinstance(error, LinkDown | PeerDied):
-        board.look(settle=True)
-    crashed = board.unexpected()
+    is_gone = isinstance(error, LinkDown | PeerDied)
+    try:
+        if is_gone:
+            board.look(settle=True)
+        crashed = board.unexpected()
+    except AmpError as wrong:  # what is told of the board must not hide what is told of the test
+        crashed = f"what became of the core cannot be told: {wrong}"
     if crashed and (error is None or is_gone):
         where = "" if error is None else f"\nseen at {_line_of(item, error)}"
         outcome.force_exception(pytest.fail.Exception(f"{_BOARD}: {crashed}{where}", pytrace=False))
@@ -342,9 +346,10 @@ def _concerns(mark: pytest.Mark, platform: Any, barriers: str | None) -> bool:
 
     if mark.args or set(mark.kwargs) - {"platforms", "barriers", "site"}:
         raise UsageError(f"{_BROKEN} takes platforms=, barriers= and site=, not {mark.args or mark.kwargs}")
-    on = listed(mark.kwargs.get("platforms", ()))
-    classes = listed(mark.kwargs.get("barriers", ()))
-    return (not on or platform in on or getattr(platform, "name", None) in on) and (not classes or barriers in classes)
+    on = listed(mark.kwargs.get("platforms", ALL))
+    classes = listed(mark.kwargs.get("barriers", ALL))
+    is_there = ALL in on or platform in on or getattr(platform, "name", None) in on
+    return is_there and (ALL in classes or barriers in classes)
 
 
 def _unlike_the_mark(result: Result, wanted: Collection[str | None]) -> str:

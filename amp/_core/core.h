@@ -142,7 +142,6 @@ struct amp_goal {
 struct amp_model;
 struct amp_deferred;
 
-/* One process's handle on one CPU. Process-local; `model` and `memory` point into the region. */
 /* The load of an atomic of two accesses: its bytes, the store that it returned (0: the initial value), when that was. */
 struct amp_paired {
     uint64_t store, turn;
@@ -150,6 +149,7 @@ struct amp_paired {
     uint8_t mask;
 };
 
+/* One process's handle on one CPU. Process-local; `model` and `memory` point into the region. */
 struct amp_cpu {
     struct amp_model *model;
     uint8_t *memory; /* the region's first byte */

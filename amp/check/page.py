@@ -85,8 +85,11 @@ def _matrix(cells: Sequence[JudgedCell], links: dict[int, int]) -> Iterator[dict
     """A group of rows for each check: a row for each platform, with its cells by class."""
     checks: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for cell in cells:
-        row = checks.setdefault(cell.check.name, {}).setdefault(cell.platform, {})
-        row[_class_of(cell)] = _shown(cell, links.get(id(cell)))
+        rows, platform, again = checks.setdefault(cell.check.name, {}), cell.platform, 1
+        while _class_of(cell) in rows.get(platform, {}):  # files of several platforms may have one name
+            again += 1
+            platform = f"{cell.platform} ({again})"
+        rows.setdefault(platform, {})[_class_of(cell)] = _shown(cell, links.get(id(cell)))
     for name, rows in checks.items():
         yield {"check": name, "rows": [{"platform": platform, "cells": row} for platform, row in rows.items()]}
 

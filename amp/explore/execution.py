@@ -22,7 +22,7 @@ STATUS, ACKNOWLEDGEMENT = 1, 2  # Event.mailbox: a READ of the status of its own
 
 
 class NotALine(AmpError):
-    """Two processes that give a load its value when it is used cannot show the execution: VALUE_AT_ONCE, or ATOMIC."""
+    """Two processes that give a load its value when it is used cannot show the execution: one of the reasons below."""
 
 
 VALUE_AT_ONCE: Final = (
@@ -31,8 +31,6 @@ VALUE_AT_ONCE: Final = (
 ATOMIC: Final = (
     "an atomic would have to be late for the others when its CPU has gone on; in two processes it takes effect at once"
 )
-
-
 ONE_BY_ONE: Final = (
     "a store would have to reach one observer before another; in processes all at a distance see it at once"
 )

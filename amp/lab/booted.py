@@ -137,7 +137,9 @@ class BootedBoard:
         return self.crash
 
     def recover(self) -> None:
-        """Boot a core that has crashed anew. Raises RprocError if it has not."""
+        """Boot a core that has crashed anew. Raises RprocError if it has not, UsageError if nobody waited for it to."""
+        if crashed := self.unexpected():
+            raise UsageError(f"{crashed.splitlines()[0]}; recover() comes behind expect_crash()")
         self.rproc.recover()
         self.crash = None
 

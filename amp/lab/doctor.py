@@ -26,7 +26,7 @@ from amp.region.names import SHM_DIRECTORY
 
 State = Literal["ok", "slow", "absent", "wrong"]
 ROOM_BYTES: Final = 64 << 20  # of shared memory: a machine has some MiB, and several run at a time
-FENCES: Final = ("x86_64", "aarch64")
+MACHINES: Final = ("x86_64", "aarch64")
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 EXTRAS: Final = {"code": ("capstone", "unicorn"), "bench": ("matplotlib",)}
 _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # Documentation/admin-guide/cgroup-v2.rst
@@ -47,14 +47,14 @@ def examined() -> tuple[Sign, ...]:
     return (
         shared_memory(SHM_DIRECTORY),
         descriptors(),
-        processors(len(os.sched_getaffinity(0)), _text(_QUOTA), os.getloadavg()[0]),
+        processors(len(os.sched_getaffinity(0)), _text(_QUOTA), _load()),
         fences(platform.machine()),
         perf(_text(_PARANOID)),
         compiler(),
         cross_compilers(),
         headers(Path(sysconfig.get_path("include"))),
         *(extra(name, modules) for name, modules in EXTRAS.items()),
-        fence_of_firmware(),
+        confinement(),
         browser(os.environ),
     )
 
@@ -101,7 +101,8 @@ def descriptors() -> Sign:
 def processors(usable: int, quota: str, load: float) -> Sign:
     """`quota` is cpu.max's text: "200000 100000" is two processors' time, "max 100000" all."""
     words, why = quota.split(), []
-    share = int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdecimal() else None
+    is_share = len(words) == 2 and all(map(str.isdecimal, words)) and int(words[1]) > 0
+    share = int(words[0]) / int(words[1]) if is_share else None
     if usable < 2:
         why.append("both sides share one: every exchange waits for the scheduler, and `amp bench ring` says little")
     if share is not None and share < usable:
@@ -113,8 +114,8 @@ def processors(usable: int, quota: str, load: float) -> Sign:
 
 
 def fences(machine: str) -> Sign:
-    known = machine in FENCES
-    more = "" if known else f": its fences are not known ({', '.join(FENCES)}): no direct mode, no `amp bench`"
+    known = machine in MACHINES
+    more = "" if known else f": its fences are not known ({', '.join(MACHINES)}): no direct mode, no `amp bench`"
     return Sign("fences", "ok" if known else "absent", f"{machine}{more}")
 
 
@@ -160,7 +161,7 @@ def extra(name: str, modules: tuple[str, ...]) -> Sign:
     return Sign(f"extra {name}", "absent" if missing else "ok", hint)
 
 
-def fence_of_firmware() -> Sign:
+def confinement() -> Sign:
     """What `amp up --confine` needs."""
     try:
         confine.check()
@@ -186,3 +187,11 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
+
+
+def _load() -> float:
+    """Of the last minute; 0 where the kernel does not say."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return 0.0

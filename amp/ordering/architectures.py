@@ -12,7 +12,7 @@ one and a fence (RISC-V, Armv7), `Row.fence` has what that fence orders: other a
 
 Multi-copy atomic: a store that one other CPU has seen, all have, or all at that distance. Where it is not promised the
 explorer shows stores that reach one observer before another; barriers count there as Arm's do, each a full fence for
-the pairs that it orders (`amp/_core/graph.h`).
+the pairs that it orders (`amp/_core/explore/graph.h`).
 
 Fences (FENCE_*) are C11's, in the strength of a barrier class. Where no row of their own says what a compiler makes
 of one, it is the class's full barrier: the same instruction, the same reach. Of what that orders, the row has only what

@@ -120,7 +120,7 @@ class Orders2:
     """What one processor keeps in order with no barrier, and by each of them: towards siblings, and the others.
 
     `near` and `far` are by the barrier's number: a Primitive, or an instruction of compiled code. `multi_copy_atomic`:
-    whoever of those at one distance sees a store of its, all do.
+    if one at a distance sees a store of this CPU, all there do.
     """
 
     implicit: Orders

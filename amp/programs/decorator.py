@@ -121,8 +121,7 @@ def program(
 def _sited(
     cls: type, names: list[str], sites: Sites, before: Sequence[str]
 ) -> tuple[Sites, Mapping[str, Any], dict[str, Any]]:
-    """The sites with those of compiled parts and `before` these lines; those parts, and what else a program with such
-    has.
+    """The sites with those of compiled parts and `before` these lines; those parts; what else such a program has.
 
     Each program has compiled parts of its own: they know its sites by their numbers.
     """

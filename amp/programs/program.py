@@ -156,8 +156,8 @@ class Program:
     those that it has unless a user wants others ("": as any program). `fits` says in words what a platform makes of the
     barriers in compiled code, and raises UsageError where it can make nothing of them. `source` is the file that it is
     from; None for a shipped one, and for one that no other process can find. `with_places` makes the same program with
-    a site before each of these lines, where nothing stands as built; it raises UsageError for a line that makes no
-    access (None: a program that cannot be added to).
+    a site before each of these lines, where nothing stands as built; it raises UsageError for a line where no
+    code stands (None: a program that cannot be added to).
     """
 
     name: str

@@ -274,6 +274,12 @@ def test_growth_is_shown_where_a_program_was_explored_with_several_sizes_and_now
     assert "Growth" not in Tags(page(Summary((one, *other), 0), ROOT)).text
 
 
+def test_two_platforms_of_one_name_have_a_row_each_on_the_page() -> None:
+    cells = (cell(found(), platform="riscv"), cell(CellOutcome(status="verified", barriers="smp"), platform="riscv"))
+    text = page(Summary(cells, 0), ROOT).decode()
+    assert re.findall(r'<th scope="row"[^>]*>(riscv[^<]*)</th>', text) == ["riscv", "riscv (2)"]
+
+
 def test_a_row_of_the_page_s_matrix_has_a_cell_for_each_class() -> None:
     cells = (
         cell(CellOutcome(status="verified", barriers="dma")),

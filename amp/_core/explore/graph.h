@@ -33,7 +33,7 @@
 
 #include "granule.h"
 
-#define XP_EVENTS 1024 /* of one execution, initial write included; times levels: nodes */
+#define XP_EVENTS 1024 /* of one execution, initial write included; times the nodes of an event */
 #define XP_WORDS (XP_EVENTS / 64)
 #define XP_CELLS 512
 #define XP_SPAN 8 /* cells one access may cover */
