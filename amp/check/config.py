@@ -31,7 +31,7 @@ from amp.check.toml_lines import line_of
 from amp.code.reference import ASKED, program_of
 from amp.errors import UsageError
 from amp.files import read_whole
-from amp.litmus.runner import TOGETHER, check_observers
+from amp.litmus.runner import TOGETHER, check_observers_option
 from amp.litmus.suite import find_files
 from amp.ordering import SUFFIX
 from amp.ordering import platform as find_platform
@@ -250,7 +250,7 @@ class _Reader:
         expect = _expected(record, LITMUS_EXPECTS)
         observers = record.observers or TOGETHER
         try:
-            check_observers(observers)
+            check_observers_option(observers)
             paths = [str(self.folder / each) for each in _texts(record.litmus)]
             files = [self._short(each) for each in find_files(paths)]
         except UsageError as error:

@@ -36,7 +36,7 @@ def domains(observers: str, threads: int) -> tuple[int, ...]:
 
     Raises UsageError if that names not each of the threads once.
     """
-    check_observers(observers)
+    check_observers_option(observers)
     if observers in (TOGETHER, APART):
         return tuple(range(threads)) if observers == APART else (0,) * threads
     groups = [[int(digit) for digit in group] for group in observers.split("|")]
@@ -46,7 +46,7 @@ def domains(observers: str, threads: int) -> tuple[int, ...]:
     return tuple(found[thread] for thread in range(threads))
 
 
-def check_observers(observers: str) -> None:
+def check_observers_option(observers: str) -> None:
     """Raises UsageError for what no test can have."""
     if observers not in (TOGETHER, APART) and not _GROUPS.fullmatch(observers):
         raise UsageError(

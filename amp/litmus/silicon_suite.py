@@ -29,7 +29,7 @@ from amp.litmus.hardware import (
 )
 from amp.litmus.outcomes import state_text
 from amp.litmus.parser import load
-from amp.litmus.runner import Result, check_observers, run_test
+from amp.litmus.runner import Result, check_observers_option, run_test
 from amp.litmus.suite import INCONCLUSIVE
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
@@ -125,7 +125,7 @@ def request(
     """The options, checked; None is what was not given and has no default. Raises UsageError."""
     if expect is not None:
         raise UsageError("--expect compares the model with another: it is not for --hardware")
-    check_observers(observers)
+    check_observers_option(observers)
     cpu = this_cpu()
     own = cpu.non_temporal if non_temporal else cpu.platform
     if own is None:

@@ -22,7 +22,7 @@ from amp.litmus.compile import DEFAULT_PLATFORM
 from amp.litmus.enumerate import Limits
 from amp.litmus.outcomes import state_text
 from amp.litmus.parser import load
-from amp.litmus.runner import Result, check_observers, run_test
+from amp.litmus.runner import Result, check_observers_option, run_test
 from amp.ordering import platform as find_platform
 from amp.ordering.platforms import Platform
 
@@ -98,7 +98,7 @@ def request(
     platform: str | None, observers: str, max_executions: int, max_seconds: float, expect: str | None
 ) -> Request:
     """The options, checked. Raises UsageError."""
-    check_observers(observers)
+    check_observers_option(observers)
     return Request(
         None if platform is None else find_platform(platform),
         observers,
