@@ -52,6 +52,12 @@ def of_line(site: Site) -> bool:
     return site.is_place and not site.isas
 
 
+def _stands_before(site: Site) -> Place:
+    """The line that the site stands before: its file by the whole path, for two may have one name."""
+    line = site.name.rpartition(":")[2]
+    return site.source, int(line) if line.isdecimal() else 0
+
+
 def stands_ahead(sites: SiteMap) -> bool:
     """Has a run something to do before a line of Python?"""
     return any(of_line(site) and barrier is not Primitive.AS_BUILT for site, barrier in sites.items())
@@ -65,7 +71,7 @@ class Keeping:
 
     def __init__(self, standing: bytes, numbers: Mapping[Site, int]) -> None:
         self._ahead = {
-            site.name.removeprefix(BEFORE): number
+            _stands_before(site): number
             for site, number in numbers.items()
             if of_line(site) and standing[number] != Primitive.AS_BUILT
         }
@@ -117,7 +123,7 @@ class Keeping:
         place = frame.f_code.co_filename, frame.f_lineno
         site = self._known.get(place)
         if site is None:
-            site = self._known[place] = self._ahead.get(line_name(place), 0)
+            site = self._known[place] = self._ahead.get(place, 0)
         stood, self._stood = self._stood, (frame.f_code, frame.f_lineno, frame.f_lasti)
         goes_on = stood is not None and stood[:2] == self._stood[:2] and stood[2] < frame.f_lasti
         if site and not goes_on:

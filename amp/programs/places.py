@@ -21,25 +21,33 @@ from amp.users import is_users
 
 
 def place_sites(cls: type, parts: Mapping[str, Side], lines: Sequence[str]) -> list[Site]:
-    """A site before each of these lines; `parts` are the methods that run as such. Raises UsageError for no line."""
+    """A site before each of these lines; `parts` are the methods that run as such. Raises UsageError for no line, or two."""
     return [_site(cls, parts, line) for line in dict.fromkeys(lines)]
 
 
 def _site(cls: type, parts: Mapping[str, Side], line: str) -> Site:
-    for code in _codes(cls, parts):
-        if line in _names(code):
-            sides = {side for part, side in parts.items() if _code_of(getattr(cls, part)) is code}
-            return Site(
-                BEFORE + line,
-                f"no barrier in {code.co_name}",
-                needs=ALL_ORDERS,
-                kind=Kind.MB,
-                side=sides.pop() if len(sides) == 1 else None,
-                built=(int(Primitive.NONE),),
-                symptom="what the program itself checks",
-                source=code.co_filename,
-            )
-    raise UsageError(f"program {cls.__name__}: none of its code stands at {line!r:.80}, so no site can be before it")
+    found = [code for code in _codes(cls, parts) if line in _names(code)]
+    if not found:
+        raise UsageError(
+            f"program {cls.__name__}: none of its code stands at {line!r:.80}, so no site can be before it"
+        )
+    files = sorted({code.co_filename for code in found})
+    if len(files) > 1:
+        raise UsageError(
+            f"program {cls.__name__}: {line!r:.80} may be in {files[0]} or in {files[1]}, so no site can be before it"
+        )
+    code = found[0]
+    sides = {side for part, side in parts.items() if _code_of(getattr(cls, part)) is code}
+    return Site(
+        BEFORE + line,
+        f"no barrier in {code.co_name}",
+        needs=ALL_ORDERS,
+        kind=Kind.MB,
+        side=sides.pop() if len(sides) == 1 else None,
+        built=(int(Primitive.NONE),),
+        symptom="what the program itself checks",
+        source=code.co_filename,
+    )
 
 
 def _codes(cls: type, parts: Mapping[str, Side]) -> Iterator[CodeType]:

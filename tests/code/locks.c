@@ -38,6 +38,14 @@ void count(void)
     __atomic_fetch_add(&COUNT, 1, __ATOMIC_SEQ_CST);
 }
 
+/* More loads than an exploration has room for, in loops of fewer rounds than their bound. */
+void count_often(void)
+{
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned j = 0; j < 150; j++)
+            count();
+}
+
 void count_and_look(void)
 {
     __atomic_fetch_add(&COUNT, 1, __ATOMIC_SEQ_CST);

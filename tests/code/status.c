@@ -153,3 +153,37 @@ void acknowledges_and_finds_nothing(void)
     ACK = NEW;
     amp_assert(!(STATUS & NEW));
 }
+
+/* Accesses that have bytes of a register, and do not begin there; and one beside it. */
+#define AT(type, offset) (*(volatile type *)(0x48000000 + (offset)))
+
+void looks_at_a_byte(void)
+{
+    amp_assert(!AT(uint8_t, 0x5));
+}
+
+void looks_from_below(void)
+{
+    amp_assert(!(AT(uint64_t, 0x0) >> 32));
+}
+
+void rings_from_below(void)
+{
+    AT(uint64_t, 0x10) = (uint64_t)1 << 32; /* the doorbell is at 0x14 */
+}
+
+void acknowledges_behind_its_first_byte(void)
+{
+    AT(uint8_t, 0xa) = NEW;
+}
+
+void waits_for_memory_beside(void)
+{
+    AT(uint64_t, 0x18) = 7; /* right behind the doorbell at 0x14 */
+    AT(uint8_t, 0x4) = 7;   /* the status, which a store does not change */
+    while (!(AT(uint16_t, 0x4) & NEW))
+        ;
+    FULL();
+    amp_assert(DATA == 42 && AT(uint64_t, 0x18) == 7);
+    AT(uint8_t, 0x8) = NEW;
+}

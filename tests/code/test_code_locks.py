@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from commands import here
 from machine_code import SHARED, built
 
 import amp
@@ -38,3 +39,12 @@ def test_a_lock_without_release_is_found(tmp_path: Path, way: str) -> None:
     verdict = verify(tmp_path, way, "locked", "locked", "-DUNLOCK_ORDER=__ATOMIC_RELAXED")
     assert verdict.finding is not None
     assert "DATA == 0" in verdict.finding.text
+
+
+@pytest.mark.parametrize("way", ["aarch64", "armv7-a"])
+def test_in_lockstep_an_exclusive_pair_outlives_the_table_of_loads(tmp_path: Path, way: str) -> None:
+    platform, own = WAYS[way]
+    path = built(tmp_path, "locks", "-O2", "-fno-unroll-loops", *own, target=way)
+    reference = f"{path}?host=count_often&remote=count_often&{SHARED}"
+    ended = here("run", reference, "--mode", "lockstep", "--platform", platform)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -102,3 +102,27 @@ def test_what_makes_no_mailbox_is_refused_in_one_line(status: Path, registers: s
     with pytest.raises(UsageError, match=said) as refused:
         finding(program(status, "rings", "polls", registers), "arm64")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("remote", "size", "at", "register"),
+    [
+        ("looks_at_a_byte", 1, 0x48000005, 0x48000004),
+        ("looks_from_below", 8, 0x48000000, 0x48000004),
+        ("rings_from_below", 8, 0x48000010, 0x48000014),
+        ("acknowledges_behind_its_first_byte", 1, 0x4800000A, 0x48000008),
+    ],
+)
+def test_an_access_that_has_part_of_a_register_is_refused_in_one_line(
+    status: Path, remote: str, size: int, at: int, register: int
+) -> None:
+    says = f"its access of {size} bytes at {at:#x} has part of the register at {register:#x}, and does not begin there"
+    with pytest.raises(UsageError, match=says) as refused:
+        finding(program(status, "rings", remote, f"{REGISTERS}&mailbox=0x48000014:0"), "arm64")
+    assert re.match(rf"{remote}, status\.c:[0-9]+: `", str(refused.value))
+    assert "\n" not in str(refused.value)
+
+
+def test_one_that_begins_there_may_be_narrow_and_what_lies_beside_is_memory(status: Path) -> None:
+    registers = f"{REGISTERS}&mailbox=0x48000014:0"
+    assert finding(program(status, "rings", "waits_for_memory_beside", registers), "arm64") is None

@@ -124,6 +124,65 @@ def test_of_a_compiled_part_and_one_in_python_both_are_repaired(tmp_path: Path) 
     assert "the same violation, the same trace" in done.stdout, done.stdout + done.stderr
 
 
+TWO = """
+import amp
+{imported}
+from {second}.util import check
+
+box = amp.Layout(flag=amp.u32, data=amp.u32)
+
+
+@amp.program(layout=box)
+class Two:
+    def host(self, cpu, at):
+        {tell}(cpu, at)
+
+    def remote(self, cpu, at):
+        cpu.poll(at.flag, lambda flag: flag == 1)
+        check(cpu, at)
+"""
+TELL = """
+
+def tell(cpu, at):
+    cpu.store(at.data, 42)
+    cpu.store(at.flag, 1)
+"""
+CHECK = """
+
+
+def check(cpu, at):
+    assert cpu.load(at.data) == 42
+"""
+
+
+def of_two_files(folder: Path, first: str, second: str, imported: str, tell: str) -> Path:
+    """A program whose parts go on in two packages' util.py, each with an access in line 5."""
+    for package, text in ((first, TELL), (second, CHECK)):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text("")
+        (folder / package / "util.py").write_text(text)
+    path = folder / "two.py"
+    path.write_text(TWO.format(second=second, imported=imported, tell=tell))
+    return path
+
+
+def test_a_barrier_stands_before_a_line_of_its_own_file_only(tmp_path: Path) -> None:
+    # What a module has that is imported whole is not looked through: the line of the other file is meant.
+    path = of_two_files(tmp_path, "near_by", "far_off", "from near_by import util", "util.tell")
+    weaken = ("before:util.py:5=mb",)
+    explorer = explorer_of(make_plan(f"{path}?before=util.py:5", platform=ON, weaken=weaken))
+    assert not explorer.explore(Bounds()).verified  # the store of the flag needs one as well
+    assert {cpu for cpu, _, _, site in explorer.core.passages() if site} == {1}
+
+
+def test_a_line_that_may_be_in_two_files_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = of_two_files(tmp_path, "here_a", "here_b", "from here_a.util import tell", "tell")
+    with pytest.raises(UsageError) as told:
+        make_plan(f"{path}?before=util.py:5", platform=ON)
+    assert f"'util.py:5' may be in {tmp_path}/here_a/util.py or in {tmp_path}/here_b/util.py" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
 LOOPS = """
 import amp
 

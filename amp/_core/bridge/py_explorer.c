@@ -242,7 +242,7 @@ static PyObject *explorer_final(PyObject *object, PyObject *address)
     return PyLong_FromUnsignedLongLong(xp_program_final(&self_of(object)->program, at));
 }
 
-/* set_hazards(bool): does a read come before what a later, wider read of its CPU that shares bytes with it has missed? */
+/* set_hazards(bool): does a read come before what a later, wider read of its CPU that has bytes of it has missed? */
 static PyObject *explorer_set_hazards(PyObject *object, PyObject *hazards)
 {
     int wanted = PyObject_IsTrue(hazards);
@@ -290,10 +290,11 @@ static PyObject *explorer_stats(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     const struct explorer *x = self_of(object)->program.x;
 
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:i,s:d,s:I,s:K}", "runs", (unsigned long long)x->counts.runs, "executions",
-                         (unsigned long long)x->counts.executions, "redundant", (unsigned long long)x->counts.redundant, "merged",
-                         (unsigned long long)x->counts.cut, "states", (unsigned long long)x->states, "error", x->error,
-                         "weight", x->weight, "events", x->graph.events, "trail", (unsigned long long)x->trail);
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:i,s:d,s:I,s:K}", "runs", (unsigned long long)x->counts.runs,
+                         "executions", (unsigned long long)x->counts.executions, "redundant",
+                         (unsigned long long)x->counts.redundant, "merged", (unsigned long long)x->counts.cut, "states",
+                         (unsigned long long)x->states, "error", x->error, "weight", x->weight, "events",
+                         x->graph.events, "trail", (unsigned long long)x->trail);
 }
 
 static PyObject *source_tuple(const struct xp_event *e)
@@ -353,10 +354,10 @@ static uint64_t value_of(const struct xp_graph *g, const struct xp_event *e)
     return value;
 }
 
-/* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which choice
- * of the run it was resolved or -1, before it as the others see it, its bytes, both rows as they would be if all at a
- * distance saw a write at once, of a mailbox: 1 a load of its status, 2 an acknowledgement, else 0)] from event 1 on; see
- * struct xp_program for at, call and part. With two levels the bits are of nodes, two for each event. */
+/* [(cpu, kind, at, address of its granule, mask, call, part, sources, partner, before: bits, little endian, at which
+ * choice of the run it was resolved or -1, before it as the others see it, its bytes, both rows as they would be if all
+ * at a distance saw a write at once, of a mailbox: 1 a load of its status, 2 an acknowledgement, else 0)] from event 1
+ * on; see struct xp_program for at, call and part. With two levels the bits are of nodes, two for each event. */
 static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct explorer_object *self = self_of(object);
@@ -366,11 +367,13 @@ static PyObject *explorer_events(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (unsigned i = 1; list && i < g->events; i++) {
         const struct xp_event *e = &g->event[i];
         uint64_t at = e->cells ? self->program.cell_at[e->cell[0]] : 0;
-        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNKNNi)", (int)e->cpu, (int)e->kind, (int)self->program.at[i], (unsigned long long)at,
-                                       (int)e->mask, (int)self->program.call[i], (int)self->program.part[i], source_tuple(e),
-                                       (int)e->partner, row_bytes(g, i, 0, false), (int)e->choice, row_bytes(g, i, 1, false),
-                                       (unsigned long long)value_of(g, e), row_bytes(g, i, 0, true), row_bytes(g, i, 1, true),
-                                       e->status ? 1 : e->kind == XP_DOORBELL && !xp_rings(e) ? 2 : 0);
+        int status = e->status ? 1 : e->kind == XP_DOORBELL && !xp_rings(e) ? 2 : 0;
+        PyObject *item = Py_BuildValue("(iiiKiiiNiNiNKNNi)", (int)e->cpu, (int)e->kind, (int)self->program.at[i],
+                                       (unsigned long long)at, (int)e->mask, (int)self->program.call[i],
+                                       (int)self->program.part[i], source_tuple(e), (int)e->partner,
+                                       row_bytes(g, i, 0, false), (int)e->choice, row_bytes(g, i, 1, false),
+                                       (unsigned long long)value_of(g, e), row_bytes(g, i, 0, true),
+                                       row_bytes(g, i, 1, true), status);
 
         if (!item || PyList_Append(list, item))
             Py_CLEAR(list);
@@ -396,7 +399,7 @@ static PyObject *explorer_passages(PyObject *object, PyObject *Py_UNUSED(ignored
     return list;
 }
 
-/* --- a port's looks --------------------------------------------------------------------------------------------------------- */
+/* --- a port's looks ----------------------------------------------------------------------------------------------- */
 
 static struct xp_part *part_of(PyObject *port)
 {
@@ -451,7 +454,8 @@ static PyMethodDef explorer_methods[] = {
     {"advance", explorer_advance, METH_NOARGS, "to the next list of choices; False: that was the last"},
     {"restart", explorer_restart, METH_NOARGS, "forget choices and states, but not the cells"},
     {"set_chooser", explorer_set_chooser, METH_VARARGS, "set_chooser(kind, seed, depth)"},
-    {"set_merging", explorer_set_merging, METH_O, "set_merging(bool): cut a run that comes where an earlier one has been?"},
+    {"set_merging", explorer_set_merging, METH_O,
+     "set_merging(bool): cut a run that comes where an earlier one has been?"},
     {"final", explorer_final, METH_O, "final(address) -> the 8 bytes there, as the run left them"},
     {"set_hazards", explorer_set_hazards, METH_O, "set_hazards(bool): of reads of several widths, as Arm has them"},
     {"plant", explorer_plant, METH_O, "plant(name): leave out a rule of the model, for the tests of the tests"},

@@ -216,6 +216,7 @@ enum code_fault {
     CODE_FAULT_MODIFIED, /* refused: code is written over */
     CODE_FAULT_UNALIGNED,
     CODE_FAULT_STATUS, /* refused: a register is read that is only written */
+    CODE_FAULT_REGISTER,  /* refused: part of a register, the one at `fault_register`, and not from its first byte */
     CODE_FAULT_BELOW,     /* refused: reads below the stack pointer */
     CODE_FAULT_FORGOTTEN, /* refused: reads a register that a wait was taken to leave to nobody */
 };
@@ -281,7 +282,7 @@ struct code_engine {
     enum code_stop stop;
     int error;
     enum code_fault fault;
-    uint64_t fault_address;
+    uint64_t fault_address, fault_register;
     unsigned fault_size, fault_type;
     uint64_t pc, before; /* of this instruction, and of the one before it */
     const struct code_row *now;
@@ -367,8 +368,8 @@ uint16_t code_gather(struct code_engine *e, const struct code_mask *mask);
 uint64_t code_time(struct code_engine *e, const uint64_t *loads, bool *made); /* `made`: to be dropped */
 int code_hang(struct code_engine *e, uint16_t set); /* what comes next hangs on it */
 void code_drop_dead(struct code_engine *e);
-/* Between two instructions, where no execution is explored: the loads that something comes from get new numbers, if few
- * are left. There all that is known of a value is the latest of its loads' times. */
+/* Between two instructions, where no execution is explored: the loads that something comes from, and that of an exclusive
+ * pair, get new numbers, if few are left. There all that is known of a value is the latest of its loads' times. */
 void code_forget_loads(struct code_engine *e);
 void code_set_register(struct code_engine *e, unsigned slot, uint16_t set);
 

@@ -22,6 +22,8 @@ void code_refuse(struct code_engine *e, uint64_t address, unsigned size)
 {
     e->fault_address = address;
     e->fault_size = size;
+    if (e->stop == CODE_STOP_QUEUED)
+        e->stop = CODE_RUNNING; /* an earlier store of the instruction was to end a look: this counts for more */
     code_stop(e, CODE_STOP_REFUSED);
 }
 

@@ -22,6 +22,8 @@ uint32_t code_loaded(struct code_engine *e, struct amp_word word);
 unsigned code_stores_by(struct code_engine *e); /* code_stores.c: the primitive of the row's store, as its site has it */
 
 /* code_devices.c */
+/* An access that has bytes of a register, and does not begin where that does: true, and the part ends, refused. */
+bool code_cuts_register(struct code_engine *e, uint64_t address, unsigned size);
 const struct code_device *code_device_at(const struct code_engine *e, uint64_t address, enum code_device_kind kind);
 int code_device_load(struct code_engine *e, const struct code_device *status, unsigned size); /* 0, or an error */
 int code_device_store(struct code_engine *e, const struct code_device *device);

@@ -16,6 +16,38 @@ const struct code_device *code_device_at(const struct code_engine *e, uint64_t a
     return NULL;
 }
 
+/* Bytes of a register, if the access that begins there is no wider: wider than a word only where its value is. */
+static unsigned width_of(const struct code_device *device)
+{
+    return device->kind == CODE_STATUS && device->value >> 32 ? 8 : 4;
+}
+
+/* Registers may lie closer together than they are wide: what begins at one of them is an access of that one. */
+bool code_cuts_register(struct code_engine *e, uint64_t address, unsigned size)
+{
+    const struct code_device *cut = NULL;
+
+    for (unsigned i = 0; i < e->devices; i++) {
+        const struct code_device *device = &e->device[i];
+
+        if (device->address > address && device->address - address < size) {
+            cut = device;
+            break;
+        }
+        if (device->address < address && address - device->address < width_of(device))
+            cut = device;
+    }
+    if (!cut)
+        return false;
+    for (unsigned i = 0; i < e->devices && cut->address < address; i++)
+        if (e->device[i].address == address)
+            return false;
+    e->fault = CODE_FAULT_REGISTER;
+    e->fault_register = cut->address;
+    code_refuse(e, address, size);
+    return true;
+}
+
 bool code_has_device(const struct code_engine *e, enum code_device_kind kind)
 {
     for (unsigned i = 0; i < e->devices; i++)
@@ -53,6 +85,8 @@ int code_device_load(struct code_engine *e, const struct code_device *status, un
         return error;
     word.value = word.value ? status->value : 0;
     memcpy(segment->host + (status->address - segment->start), &word.value, size);
+    if (segment->dirty)
+        segment->dirty[(status->address - segment->start) / CODE_PAGE] = 1; /* the next run begins without it */
     code_loaded(e, word);
     return 0;
 }

@@ -123,7 +123,8 @@ static void read_device(struct code_engine *e, const struct code_device *status,
 
     if (!status)
         e->fault = CODE_FAULT_STATUS; /* it is only written */
-    if (!status || e->now->kind != CODE_LOAD || e->now->flags & (CODE_MIXED | CODE_PRIVATE) || size > AMP_GRANULE || address % size) {
+    if (!status || e->now->kind != CODE_LOAD || e->now->flags & (CODE_MIXED | CODE_PRIVATE) ||
+        size > AMP_GRANULE || address % size) {
         code_refuse(e, address, size);
         return;
     }
@@ -165,6 +166,8 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
         read_shared(e, window, address, size);
         return;
     }
+    if (code_cuts_register(e, address, size))
+        return;
     status = code_device_at(e, address, CODE_STATUS);
     if (status || code_device_at(e, address, CODE_DOORBELL) || code_device_at(e, address, CODE_ACKNOWLEDGE)) {
         read_device(e, status, address, size);

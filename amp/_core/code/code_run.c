@@ -279,6 +279,11 @@ static _Noreturn void end_refused(struct code_engine *e)
         amp_give_up(e->port, -ENOTSUP, "code that has been executed is written over, at 0x%" PRIx64, e->fault_address);
     if (e->fault == CODE_FAULT_STATUS)
         amp_give_up(e->port, -ENOTSUP, "it loads a register of the mailbox, 0x%" PRIx64 ", that is no --status", e->fault_address);
+    if (e->fault == CODE_FAULT_REGISTER)
+        amp_give_up(e->port, -ENOTSUP,
+                    "its access of %u bytes at 0x%" PRIx64 " has part of the register at 0x%" PRIx64
+                    ", and does not begin there",
+                    e->fault_size, e->fault_address, e->fault_register);
     if (e->fault == CODE_FAULT_BELOW)
         amp_give_up(e->port, -ENOTSUP, "it reads 0x%" PRIx64 ", below the stack pointer, where nothing is kept", e->fault_address);
     if (e->fault == CODE_FAULT_FORGOTTEN)

@@ -189,6 +189,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
             write_paired(e, window, address, size, (uint64_t)value);
         return;
     }
+    if (code_cuts_register(e, address, size))
+        return;
     number = code_number_at(e, address);
     set = number < CODE_DATA ? e->data_set[number] : 0;
     if (row->kind == CODE_ATOMIC)

@@ -231,17 +231,21 @@ static uint16_t set_of_time(struct code_engine *e, uint64_t time)
 
 void code_forget_loads(struct code_engine *e)
 {
-    uint64_t latest[CODE_SETS];
+    uint64_t latest[CODE_SETS], paired = e->monitor.load ? e->time[e->monitor.load - 1] : 0;
 
     if (e->looking || e->port->ops->choose)
         return;
     find_latest(e, latest);
-    e->monitor.load = 0; /* of a pair that the running machine does not make */
     e->loads = e->holding = 0;
     e->sets_used = 1;
     e->epoch++;
     memset(e->held, 0, sizeof e->held);
     memset(e->controlled, 0, sizeof e->controlled);
+    if (e->monitor.load) { /* of a pair whose store is still to come: it has a number, whatever its time */
+        e->time[e->loads] = paired;
+        code_set_of(e, e->loads++);
+        e->monitor.load = e->loads;
+    }
     for (unsigned slot = 0; slot < e->registers; slot++)
         code_set_register(e, slot, set_of_time(e, latest[e->set[slot]]));
     for (unsigned i = 0; i < e->shades; i++)

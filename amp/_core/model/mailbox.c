@@ -161,9 +161,11 @@ int amp_cpu_kick(struct amp_cpu *cpu, unsigned target)
 {
     int error = target < cpu->model->config.cpus ? store_mail(cpu, AMP_EV_KICK, target, target) : -EINVAL;
 
-    if (error != -EINVAL && cpu->model->config.mode == AMP_FREE)
+    if (error)
+        return error;
+    if (cpu->model->config.mode == AMP_FREE)
         amp_bell_look(cpu->board, target); /* who sleeps helps the doorbell along, should we be busy elsewhere */
-    return error;
+    return 0;
 }
 
 int amp_cpu_acknowledge(struct amp_cpu *cpu)

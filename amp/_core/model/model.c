@@ -282,20 +282,22 @@ int amp_store_bulk(struct amp_cpu *cpu, uint64_t address, const uint8_t *bytes, 
 
 int amp_cpu_barrier(struct amp_cpu *cpu, unsigned primitive, unsigned site)
 {
+    struct amp_kept orders;
     int error;
 
     if (primitive >= AMP_PRIMITIVES || site > UINT8_MAX)
         return -EINVAL;
-    error = amp_enter(cpu, needs(amp_orders_of(cpu, primitive).near));
+    orders = amp_orders_of(cpu, primitive);
+    error = amp_enter(cpu, needs(orders.near));
     if (error)
         return error;
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_BARRIER,
                                              .cpu = (uint8_t)cpu->id,
                                              .site = (uint8_t)site,
                                              .primitive = (uint8_t)primitive,
-                                             .orders = amp_orders_of(cpu, primitive).far & AMP_TRACED,
-                                             .value = amp_staged(cpu->model) ? amp_orders_of(cpu, primitive).near & AMP_TRACED : 0});
-    amp_apply_orders(cpu, amp_orders_of(cpu, primitive));
+                                             .orders = orders.far & AMP_TRACED,
+                                             .value = amp_staged(cpu->model) ? orders.near & AMP_TRACED : 0});
+    amp_apply_orders(cpu, orders);
     return amp_leave(cpu);
 }
 
