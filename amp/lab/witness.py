@@ -27,6 +27,7 @@ from amp.lab.verify import retold
 from amp.machine.config import Lines, Mode, Report, RunConfig
 from amp.machine.script import Script
 from amp.ordering import platform as find_platform
+from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Platform, Side
 from amp.programs import SHIPPED
 from amp.programs import load as load_program
@@ -376,8 +377,19 @@ def _sha256(path: str) -> str:
 
 
 def _crc(platform: Platform) -> int:
-    orders = [int(value) for side in Side for value in (platform.implicit(side), *platform.table(side))]
-    return zlib.crc32(bytes(orders))
+    """Of what each side's barriers keep in order: towards the others, a mailbox's status included, and the siblings.
+
+    And whether all see its stores at once. Instructions of compiled code are amp's own, and left out.
+    """
+    told = bytearray()
+    for side in Side:
+        architecture = platform.processor(side).architecture
+        rows = [architecture.rows[primitive] for primitive in Primitive]
+        told.append(platform.implicit(side))
+        told += platform.core_table(side)[: len(Primitive)]
+        told += bytes(platform.towards_siblings(side, row.orders, row.reach) for row in rows)
+        told.append(architecture.multi_copy_atomic)
+    return zlib.crc32(told)
 
 
 _FILE: Final = re.compile(r" at \S+\.py:")  # a program that was moved may have another file's name

@@ -139,6 +139,10 @@ class _Reader:
 
     def architecture(self, field: str, name: str, record: _SideRecord, base: Processor | None) -> Architecture:
         start = base.architecture if base else None
+        if record.multi_copy_source is not None and record.multi_copy_atomic is None:
+            raise self.error(
+                f"{field}.multi_copy_atomic", "is missing, and multi_copy_source is given: say true or false"
+            )
         if record.architecture is not None:
             if record.architecture not in ARCHITECTURES:
                 raise self.error(

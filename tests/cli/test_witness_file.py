@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from amp.errors import UsageError
 from amp.lab import witness as witness_file
 from amp.lab.plan import make_plan
 from amp.lab.run import Result, run
+from amp.ordering.architectures import Row
+from amp.ordering.barriers import Orders, Primitive
+from amp.ordering.platforms import PLATFORMS, Platform
 from amp.virtio.sites import S1
 
 
@@ -133,6 +137,34 @@ def test_a_file_that_does_not_fit_is_refused_with_the_reason(saved: Path, field:
         witness_file.load(path)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def with_host(**changes: Any) -> Platform:
+    platform = PLATFORMS["omap4-2011"]
+    return replace(platform, host=replace(platform.host, architecture=replace(platform.host.architecture, **changes)))
+
+
+def without_smp_wmb() -> dict[Primitive, Row]:
+    """To the others its order of stores was worth nothing before; to the siblings it was."""
+    rows = dict(PLATFORMS["omap4-2011"].host.architecture.rows)
+    return rows | {Primitive.SMP_WMB: replace(rows[Primitive.SMP_WMB], orders=rows[Primitive.NONE].orders)}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        with_host(implicit=Orders.RR),
+        with_host(multi_copy_atomic=True),
+        with_host(rows=without_smp_wmb()),
+    ],
+    ids=["what it keeps with no barrier", "who sees a store at once", "what it keeps towards the siblings"],
+)
+def test_a_platform_that_has_changed_since_is_noticed(
+    saved: Path, changed: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness_file, "find_platform", lambda _: changed)
+    with pytest.raises(UsageError, match="platform omap4-2011 orders otherwise than when the witness was made"):
+        witness_file.load(str(saved))
 
 
 def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:

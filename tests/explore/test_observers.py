@@ -200,10 +200,9 @@ def test_merging_loses_nothing_of_many() -> None:
 
 @pytest.mark.parametrize("copied", list(Side))
 def test_of_a_machine_of_two_architectures_the_writer_s_decides(copied: Side) -> None:
-    platform = PLATFORMS["arm64-domains"]
-    processor = platform.processor(copied)
-    changed = replace(processor, architecture=replace(processor.architecture, multi_copy_atomic=False))
-    machine = replace(platform, **{copied.value: changed})
+    platform = PLATFORMS["omap4-2011"]
+    at_once = as_if_multi_copy_atomic(platform)
+    machine = replace(at_once, **{copied.value: platform.processor(copied)})
     for writer in Side:
         other = Side.REMOTE if writer is Side.HOST else Side.HOST
         placement = Placement(tuple(Place(f"cpu{cpu}", each, cpu) for cpu, each in enumerate((writer, other, other))))

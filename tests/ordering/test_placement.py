@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from amp.errors import UsageError
-from amp.ordering.architectures import Row
+from amp.ordering.architectures import ARCHITECTURES, Row
 from amp.ordering.barriers import ALL_ORDERS, Orders, Primitive, Reach
+from amp.ordering.instructions import ARMV7_A, ARMV7_M, FITS
 from amp.ordering.placement import PAIR, Place, Placement, arrangement, check_observers
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 
@@ -91,6 +92,37 @@ def test_a_barrier_that_may_be_weaker_than_arm_s_is_refused_where_a_third_proces
     full = changed({Primitive.SMP_WMB: replace(light, orders=ALL_ORDERS)})
     check_observers(full, Placement.of(FOUR).sides)
     check_observers(changed({Primitive.SMP_WMB: light}, multi_copy_atomic=True), Placement.of(FOUR).sides)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "told"),
+    [
+        ("riscv", r"wmb \(fence ow,ow\)"),
+        ("riscv-firmware", r"wmb \(fence ow,ow\)"),
+        ("arm64", r"smp_wmb \(dmb ishst\)"),
+        ("armv8-firmware", r"dma_wmb \(dmb oshst\)"),
+        ("x86-wb", "what it keeps with no barrier"),
+        ("x86-wc", r"wmb \(sfence\)"),
+    ],
+)
+def test_what_is_a_barrier_where_all_see_a_store_at_once_is_not_armv7_s_where_they_need_not(
+    architecture: str, told: str
+) -> None:
+    own = ARCHITECTURES[architecture]
+    platform = PLATFORMS["omap4-2011"]
+    promised = replace(platform, host=replace(platform.host, architecture=own))
+    taken_back = replace(platform, host=replace(platform.host, architecture=replace(own, multi_copy_atomic=False)))
+    check_observers(promised, Placement.of(FOUR).sides)
+    check_observers(taken_back, PAIR.sides)
+    with pytest.raises(UsageError, match=f"a store of its host may reach .*, and ({told})"):
+        check_observers(taken_back, Placement.of(FOUR).sides)
+
+
+def test_compiled_code_that_runs_where_they_need_not_is_arm_s() -> None:
+    architectures = {name: ARCHITECTURES[name] for names in FITS.values() for name in names}
+    for isa, names in FITS.items():
+        copied = [name for name in names if not architectures[name].multi_copy_atomic]
+        assert not copied or isa in (ARMV7_A, ARMV7_M), (isa, copied)
 
 
 @pytest.mark.parametrize(

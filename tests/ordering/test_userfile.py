@@ -152,6 +152,8 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"host": {"rows": [ROW, ROW]}}, ("host.rows[1].primitive", "'mb'", "already")),
     ({"host": {"implicit": ["RR"]}}, ("host.implicit_source", "missing")),
     ({"host": {"multi_copy_atomic": True}}, ("host.multi_copy_source", "missing")),
+    ({"host": {"multi_copy_source": "manual"}}, ("host.multi_copy_atomic", "missing", "true or false")),
+    ({"remote": {"architecture": "riscv", "multi_copy_source": "manual"}}, ("remote.multi_copy_atomic", "missing")),
     ({"host": {"multi_copy_atomic": "no"}}, ("host.multi_copy_atomic", "'no'")),
     ({"host": {"architecture": "z80"}}, ("host.architecture", "'z80'", "riscv")),
 ]
