@@ -21,7 +21,10 @@ from amp.users import is_users
 
 
 def place_sites(cls: type, parts: Mapping[str, Side], lines: Sequence[str]) -> list[Site]:
-    """A site before each of these lines; `parts` are the methods that run as such. Raises UsageError for no line, or two."""
+    """A site before each of these lines; `parts` are the methods that run as such.
+
+    Raises UsageError for what is no line, or a line of each of two files.
+    """
     return [_site(cls, parts, line) for line in dict.fromkeys(lines)]
 
 
