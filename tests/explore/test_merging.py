@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from typing import Any
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -9,8 +12,13 @@ from port_strategies import placements, platforms, programs
 from slow_sizes import size
 from small_programs import Outcome, explored, sought
 
-from amp.explore.explorer import Exploration
+from amp.errors import Violation
+from amp.explore.explorer import Bounds, Exploration, Explorer, Machine
+from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.placement import Placement
+from amp.ordering.platforms import PLATFORMS
+from amp.ordering.sites import SiteMap
+from amp.virtio.sites import SITES
 
 MOST_RUNS = 3000  # of one exploration without merging; larger programs are left out
 
@@ -91,6 +99,47 @@ def test_so_it_is_where_merging_has_much_to_do(program: tuple[str, ...], platfor
     assert merged is not None
     assert merged.found == every.found
     assert merged.executions < every.executions, "nothing was merged: this compares a thing with itself"
+
+
+X, Y, Z, BAD = 0x40, 0x80, 0xC0, 0x100
+
+
+def writes_x(port: Any) -> None:
+    port.store_u32(X, 1)
+
+
+def carries_what_it_looks_into_late(port: Any) -> None:
+    """Of two stores to y, alike to the remote, only the second one carries along what is read of x."""
+    late = port.read(X, 4)
+    port.fence(Primitive.RMB)
+    port.store_u32(Y, 1)
+    port.fence(Primitive.MB)
+    port.store_u32(Y, 1)
+    port.fence(Primitive.MB)
+    port.store_u32(Z, 1)
+    bad = port.load_u32(BAD)
+    if bad == 1 and bytes(late)[0] == 1:
+        raise Violation("host2 has read x and stored y before the remote, which has y, missed x")
+
+
+def tells_of_y_without_x(port: Any) -> None:
+    if port.load_u32(Z) != 1:
+        return
+    y = port.load_u32(Y)
+    x = port.load_u32(X + (y & 0))
+    if y == 1:
+        port.store_u32(BAD, int(x == 0))
+
+
+@pytest.mark.parametrize("names", list(permutations(("host", "host2", "remote"))), ids="-".join)
+@pytest.mark.parametrize("merging", [True, False])
+def test_what_an_open_read_will_come_before_is_not_lost_with_the_write_that_carries_it(
+    names: tuple[str, ...], merging: bool
+) -> None:
+    parts = {"host": writes_x, "host2": carries_what_it_looks_into_late, "remote": tells_of_y_without_x}
+    sites = SiteMap.for_class(BarrierClass.NONE, SITES)
+    machine = Machine(PLATFORMS["arm64-domains"], sites, (0, 4096), Placement.of(names))
+    assert found_once(Explorer(machine, [parts[name] for name in names], merging).explore(Bounds(seconds=60)))
 
 
 def never(found: set[Outcome]) -> Outcome:

@@ -106,14 +106,23 @@ static unsigned waits_for(const struct xp_graph *g, unsigned x, unsigned r)
     return reaches;
 }
 
-/* With observers: the events that what an open read returns will come before matter, too. */
+static bool waits(const struct xp_graph *g, unsigned x)
+{
+    for (unsigned r = 1; r < x; r++)
+        if (waits_for(g, x, r))
+            return true;
+    return false;
+}
+
+/* With domains or observers: the events that what an open read returns will come before matter, too. */
 static bool add_waiting(struct xp_key_state *s)
 {
     const struct xp_graph *g = &s->x->graph;
 
-    for (unsigned x = 1; xp_has_observers(g) && x < g->events; x++)
-        for (unsigned r = 1; r < x && !s->relevant.rank[x]; r++)
-            if (waits_for(g, x, r) && !xp_add_relevant(g, &s->relevant, (xp_event_id)x))
+    for (unsigned cpu = 0; g->nodes > 1 && cpu < g->cpus; cpu++)
+        for (unsigned x = 1; x < g->events; x++)
+            if (g->event[x].cpu == cpu && !s->relevant.rank[x] && waits(g, x) &&
+                !xp_add_relevant(g, &s->relevant, (xp_event_id)x))
                 return false;
     return true;
 }
@@ -122,7 +131,7 @@ static void take_waiting(struct xp_key_state *s)
 {
     const struct xp_graph *g = &s->x->graph;
 
-    for (unsigned i = 0; xp_has_observers(g) && i < s->relevant.n; i++) {
+    for (unsigned i = 0; g->nodes > 1 && i < s->relevant.n; i++) {
         unsigned x = s->relevant.event[i];
 
         if (!xp_is_open(&g->event[x]))
