@@ -34,10 +34,16 @@ enum amp_orders {
     AMP_WW = 8,
     AMP_WD = 16,   /* memory write -> doorbell, a store to Device memory */
     AMP_RCSC = 32, /* a load-acquire that waits for this CPU's earlier store-releases (Arm LDAR; not LDAPR) */
-    AMP_NO_STATUS_BEFORE = 64, /* a load of a mailbox's status before it is none of the loads that it keeps (RISC-V: no i) */
-    AMP_NO_STATUS_AFTER = 128, /* the same of one behind it */
+    AMP_NO_STATUS_BEFORE = 64, /* it orders no devices before it, neither a mailbox's status nor a doorbell (RISC-V: no i, o) */
+    AMP_NO_STATUS_AFTER = 128, /* a load of a mailbox's status behind it is none of the loads that it keeps */
     AMP_TRACED = 63,           /* what the trace tells of a barrier */
 };
+
+/* Does an order of stores before loads keep doorbells, and acknowledgements, before those as well? */
+static inline bool amp_orders_doorbells(uint8_t orders)
+{
+    return orders & AMP_WD && !(orders & AMP_NO_STATUS_BEFORE);
+}
 
 /* How the CPUs take turns. */
 enum amp_mode {

@@ -154,6 +154,7 @@ def _fence(word: int, funct3: int) -> Row:
     if mode == 0b1000:  # FENCE.TSO
         return Row(Kind.BARRIER, load_by=BY_NAME[RISCV, "fence.tso"].number)
     names = (
+        f"fence {_named(before)},{_named(after)}",
         f"fence {_named(before & 0b1011)},{_named(after)}",
         f"fence {_named(before & 0b0011)},{_named(after & 0b0111)}",
     )

@@ -20,8 +20,8 @@ class Orders(IntFlag):
     WW = 8
     WD = 16  # memory write before, doorbell (a Device store to the mailbox) after
     RCSC = 32  # store-release before, load-acquire after: Arm's ldar waits for an earlier stlr, ldapr does not
-    NO_STATUS_BEFORE = 64  # a load of a mailbox's status, of Device memory, counts as no load before it
-    NO_STATUS_AFTER = 128  # nor behind it
+    NO_STATUS_BEFORE = 64  # a mailbox's status counts as no load before it, a doorbell as no store before a load
+    NO_STATUS_AFTER = 128  # a mailbox's status counts as no load behind it
 
 
 NO_ORDERS = Orders(0)

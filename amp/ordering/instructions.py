@@ -132,8 +132,8 @@ def _x86(first: int) -> list[Instruction]:
     ]
 
 
-# A fence names what is before and after it: r, w memory; o a device's output. What it names of output before it
-# orders nothing that is modelled here; of input (i), a mailbox's status: _riscv_input.
+# A fence names what is before and after it: r, w memory; o a device's output, a doorbell; i its input, a mailbox's
+# status. Of devices before it: _riscv_input; output before later loads: _riscv_devices. Doorbells keep their own order.
 _RVWMO: Final = "RISC-V unprivileged ISA, RVWMO; FENCE, and the aq and rl bits of the A extension"
 _BEFORE: Final = {"r": (RR, RW, Orders(0)), "w": (WR, WW, WD), "rw": (RR | WR, RW | WW, WD)}  # to r, to w, to o
 _AFTER: Final = ("r", "w", "rw", "o", "or", "ow", "orw")
@@ -173,10 +173,19 @@ def _riscv_input(first: int) -> list[Instruction]:
     ]
 
 
+def _riscv_devices(first: int) -> list[Instruction]:
+    """Fences that name all accesses before them, a device's output as well: an acknowledgement before a later look."""
+    plain = {each.name: each for each in _riscv_input(0)}
+    return [
+        replace(plain[f"fence irw,{after}"], number=first + number, name=f"fence iorw,{after}")
+        for number, after in enumerate(_INPUT[-1][1].split())
+    ]
+
+
 def _all() -> tuple[Instruction, ...]:
     """In this order for good: numbers never change meaning."""
     rows = _a64()
-    for more in (_armv7, _x86, _riscv, _drained, _riscv_input):
+    for more in (_armv7, _x86, _riscv, _drained, _riscv_input, _riscv_devices):
         rows += more(FIRST + len(rows))
     return tuple(rows)
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
 from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach, orders_text
-from amp.ordering.instructions import FIRST, INSTRUCTIONS, RISCV, Barrier, Instruction, number_of, promise_of
+from amp.ordering.instructions import FIRST, INSTRUCTIONS, Barrier, Instruction, number_of, promise_of
 
 LOADS = Orders.RR | Orders.RW
 _MEMORY_STORES = Orders.WR | Orders.WW
@@ -141,7 +141,7 @@ class Platform:
         for each in INSTRUCTIONS:
             table[each.number] = self.towards_others(side, each.orders, each.reach)
         for barrier in (*Primitive, *INSTRUCTIONS):
-            table[number_of(barrier)] |= _no_status(self.processor(side), self.row(side, barrier).instruction)
+            table[number_of(barrier)] |= _no_status(self.row(side, barrier).instruction)
         return bytes(table)
 
     def row(self, side: Side, barrier: Barrier) -> Row:
@@ -166,20 +166,26 @@ class Platform:
         )
 
 
-_FENCE: Final = re.compile(r"\bfence(?:\.tso)?(?: ([iorw]+),([iorw]+))?|^(?:aq|rl|aq\.rl)$")
+# A RISC-V fence in a row's instruction, or an access's aq or rl: by their spelling, as no other architecture has them, so
+# that a user's platform is judged as amp's own. A fence that names nothing is one of everything.
+_FENCE: Final = re.compile(
+    r"\bfence(?:\.tso\b|\s+(?P<before>[iorw]+)\s*,\s*(?P<after>[iorw]+)\b)|(?:^|\.)(?:aq|rl|aq\.?rl)\b", re.IGNORECASE
+)
 
 
-def _no_status(processor: Processor, instruction: str) -> Orders:
-    """A RISC-V fence orders a mailbox's status, which is a device's input, only where it names it.
+def _no_status(instruction: str) -> Orders:
+    """A RISC-V fence orders a mailbox's registers, which are a device's, only where it names them.
 
-    RISC-V unprivileged ISA, FENCE: i and o are accesses of devices, r and w of memory; so is an aq or rl of memory.
+    RISC-V unprivileged ISA, FENCE: i and o are accesses of devices, r and w of memory; so is an aq or rl of memory. One
+    that keeps stores, too, before loads has to name both: a status is input, an acknowledgement output.
     """
-    fence = _FENCE.search(instruction) if processor.architecture.name == RISCV else None
+    fence = _FENCE.search(instruction)
     if fence is None:
         return NO_ORDERS
-    before, after = fence[1] or "", fence[2] or ""
-    return (Orders.NO_STATUS_BEFORE if "i" not in before else NO_ORDERS) | (
-        Orders.NO_STATUS_AFTER if "i" not in after else NO_ORDERS
+    before, after = (fence["before"] or "").lower(), (fence["after"] or "").lower()
+    names_devices = "i" in before and ("o" in before or "w" not in before)
+    return (NO_ORDERS if names_devices else Orders.NO_STATUS_BEFORE) | (
+        NO_ORDERS if "i" in after else Orders.NO_STATUS_AFTER
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -12,6 +13,10 @@ from replay_machine import ReplayMachine, replay_machine
 from slow_sizes import size
 from small_programs import Model, explored
 from test_schedule_replay import assert_random_programs_replay
+
+from amp.ordering import platform as platform_named
+from amp.ordering.placement import Placement
+from amp.ordering.platforms import Platform
 
 MOST_RUNS = 3000
 
@@ -91,6 +96,48 @@ def test_a_fence_of_riscv_orders_it_only_if_it_names_a_device_s_input() -> None:
     assert (1, 0) not in registers("r0=x mb r1=rung", behind, platform="riscv")
 
 
+def test_so_does_one_of_the_remote_s_and_of_a_user_s_platform(tmp_path: Path) -> None:
+    """Their architectures have other names; the fences are the same."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "mine"\nsummary = "a machine"\nsource = "a manual"\nbase = "riscv"\n'
+        '[[host.rows]]\nprimitive = "smp_rmb"\ninstruction = "fence r,rw"\norders = ["RR", "RW"]\nreach = "system"\n'
+        'source = "a manual"\n'
+    )
+    mine = platform_named(str(file))
+    for name, machine in (("riscv", platform_named("riscv")), ("mine", mine)):
+        remote = outcomes_on(machine, "x=1 mb kick1", "r0=rung smp_rmb r1=x")
+        host = outcomes_on(machine, "r0=rung smp_rmb r1=x", "x=1 mb kick0")
+        assert (1, 0) in remote, name
+        assert (1, 0) in host, name
+        assert (1, 0) not in outcomes_on(machine, "x=1 mb kick1", "r0=rung rmb r1=x"), name
+
+
+def outcomes_on(machine: Platform, *program: str) -> set[tuple[int, ...]]:
+    exploration = explored(program, machine)
+    assert exploration is not None
+    return {values[:2] for values in exploration.found}
+
+
+def test_it_is_so_of_three_cpus_whose_stores_reach_one_before_another(tmp_path: Path) -> None:
+    """There each access has several nodes."""
+    file = tmp_path / "mine.toml"
+    copies = 'multi_copy_atomic = false\nmulti_copy_source = "a manual"\n'
+    file.write_text(
+        'name = "mine"\nsummary = "a machine"\nsource = "a manual"\nbase = "riscv"\n'
+        f"[host]\n{copies}[remote]\n{copies}"
+    )
+    mine = platform_named(str(file))
+    places = Placement.of(["host", "host2", "remote"])
+    for barrier, is_late in (("smp_mb", True), ("mb", False)):
+        found = explored((f"r0=rung {barrier} r1=x", "none", "x=1 mb kick0"), mine, placement=places)
+        assert found is not None
+        assert ((1, 0) in {values[:2] for values in found.found}) is is_late
+        found = explored((f"r0=x {barrier} r1=rung", "none", "kick0 mb x=1"), mine, placement=places)
+        assert found is not None
+        assert ((1, 0) in {values[:2] for values in found.found}) is is_late
+
+
 def test_a_branch_on_it_keeps_later_stores_behind_it() -> None:
     """Else the kick would come of the store that only it leads to."""
     answers = "r0=poll:x kick0"
@@ -117,6 +164,23 @@ def test_and_no_half_of_a_barrier_keeps_it(barrier: str) -> None:
     assert lost.stalls
 
 
+@pytest.mark.parametrize(
+    ("barrier", "platform", "is_lost"),
+    [
+        ("smp_mb", "riscv", True),  # fence rw,rw names no output
+        ("mb", "riscv", False),
+        ("rmb", "armv7-smp", True),  # a dsb that does not reach a doorbell's last stage
+        ("mb", "armv7-smp", False),
+        ("smp_mb", "arm64", False),
+    ],
+)
+def test_a_barrier_of_memory_alone_does_not_keep_it_either(barrier: str, platform: str, is_lost: bool) -> None:
+    program = (f"ack {barrier} r0=x r0=0?r1=wait", "x=1 mb kick0")
+    found = explored(program, platform)
+    assert found is not None
+    assert found.stalls is is_lost
+
+
 # --- both engines say the same ----------------------------------------------------------------------------------------
 
 SHAPES = [
@@ -127,6 +191,9 @@ SHAPES = [
     ("r0=rung ack r1=rung", "kick0 kick0"),
     ("r0=rung r0=1?r1=wait r2=rung", "kick0 kick0"),
     ("kick0 r0=rung ack r1=rung", "none"),
+    ("ack smp_mb r0=x r1=rung", "x=1 mb kick0"),
+    ("ack mb r0=x r1=rung", "x=1 mb kick0"),
+    ("y=1 ack smp_mb r0=x r1=rung", "x=1 mb kick0 mb r0=y"),
 ]
 
 

@@ -122,7 +122,8 @@ static bool overlap(const struct xp_event *a, const struct xp_event *b)
     return false;
 }
 
-static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n)
+static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu, const uint16_t *cells, unsigned n,
+                             bool status)
 {
     struct xp_graph_cpu *state = &g->cpu[cpu];
     xp_event_id e = (xp_event_id)g->events;
@@ -132,7 +133,7 @@ static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu
         return 0;
     g->events++;
     g->words = (g->events * g->nodes + 63) / 64;
-    *event = (struct xp_event){.kind = (uint8_t)kind, .cpu = (uint8_t)cpu, .cells = (uint8_t)n, .choice = -1};
+    *event = (struct xp_event){.kind = (uint8_t)kind, .cpu = (uint8_t)cpu, .cells = (uint8_t)n, .status = status, .choice = -1};
     event->order = state->events++;
     for (unsigned i = 0; i < n; i++) {
         event->cell[i] = cells[i];
@@ -143,7 +144,7 @@ static xp_event_id new_event(struct xp_graph *g, enum xp_kind kind, unsigned cpu
         memset(g->before[xp_node(g, e, level)], 0, sizeof g->before[0]);
     memset(&g->depends[e], 0, sizeof g->depends[e]);
     if (g->nodes > 1)
-        memcpy(g->carried[e], state->carry[kind], sizeof g->carried[e]);
+        memcpy(g->carried[e], state->carry[status ? XP_STATUS : kind], sizeof g->carried[e]);
     /* Program order, for the question whether a write could only be there because of a read. */
     memset(&g->porf[e], 0, sizeof g->porf[e]);
     for (unsigned i = e; i-- > 1;)
@@ -176,7 +177,7 @@ static void add_read(struct xp_graph *g, xp_event_id e, struct xp_orders acquire
     for (unsigned level = 0; level < g->levels; level++) {
         unsigned node = xp_node(g, e, level);
 
-        xp_absorb(g, node, g->event[e].status && g->nodes == 1 ? &state->must_status : &state->must[XP_READ][level]);
+        xp_absorb(g, node, &state->must[g->event[e].status ? XP_STATUS : XP_READ][level]);
         absorb_events(g, node, &state->instruction);
         if (address && !(g->faults & XP_NO_DEPENDENCY))
             absorb_events(g, node, address);
@@ -192,7 +193,7 @@ static void add_read(struct xp_graph *g, xp_event_id e, struct xp_orders acquire
 xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells, unsigned n, struct xp_orders acquire,
                         const struct xp_set *address)
 {
-    xp_event_id e = new_event(g, XP_READ, cpu, cells, n);
+    xp_event_id e = new_event(g, XP_READ, cpu, cells, n, false);
 
     if (e)
         add_read(g, e, acquire, address);
@@ -201,11 +202,10 @@ xp_event_id xp_add_read(struct xp_graph *g, unsigned cpu, const uint16_t *cells,
 
 xp_event_id xp_add_status(struct xp_graph *g, unsigned cpu, uint16_t mailbox, const struct xp_set *address)
 {
-    xp_event_id e = new_event(g, XP_READ, cpu, &mailbox, 1);
+    xp_event_id e = new_event(g, XP_READ, cpu, &mailbox, 1, true);
 
     if (!e)
         return 0;
-    g->event[e].status = true;
     xp_put(&g->cpu[cpu].status, e);
     add_read(g, e, (struct xp_orders){{0}}, address);
     return e;
@@ -231,7 +231,7 @@ xp_event_id xp_add_write(struct xp_graph *g, enum xp_kind kind, unsigned cpu, co
                          struct xp_orders release, const struct xp_set *depends, const struct xp_set *address)
 {
     struct xp_graph_cpu *state = &g->cpu[cpu];
-    xp_event_id e = new_event(g, kind, cpu, cells, n);
+    xp_event_id e = new_event(g, kind, cpu, cells, n, false);
 
     if (!e)
         return 0;

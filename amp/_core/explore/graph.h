@@ -53,6 +53,9 @@ enum xp_reach { XP_AMONG_SIBLINGS, XP_TO_ALL, XP_TO_SIBLINGS, XP_REACHES };
 
 enum xp_kind { XP_READ, XP_WRITE, XP_DOORBELL, XP_KINDS };
 
+/* What a later event waits for: by its kind, and a read of a mailbox's status, which not every fence orders, by itself. */
+enum { XP_STATUS = XP_KINDS, XP_LATER };
+
 /* One access. */
 struct xp_event {
     uint8_t kind, cpu;
@@ -91,11 +94,10 @@ struct xp_graph_cpu {
     uint8_t implicit[XP_LEVELS];
     uint16_t events;
     struct xp_set all[XP_KINDS];              /* its events, by kind */
-    struct xp_set must[XP_KINDS][XP_LEVELS];  /* nodes before its next event of that kind, at that level */
+    struct xp_set must[XP_LATER][XP_LEVELS]; /* nodes before its next event of that kind, at that level */
     /* Reads of which barriers carry along what they return before its next event of that kind, as far as they reach. */
-    struct xp_set carry[XP_KINDS][XP_REACHES];
-    struct xp_set must_status;                /* with one node: nodes before its next read of a mailbox's status */
-    struct xp_set status;                     /* its reads of that */
+    struct xp_set carry[XP_LATER][XP_REACHES];
+    struct xp_set status;                     /* its reads of a mailbox's status */
     struct xp_set control;                    /* events its next write waits for: branches taken, addresses awaited */
     struct xp_set instruction;                /* events its next read waits for, after an isb */
     struct xp_set releases;

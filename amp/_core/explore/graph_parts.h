@@ -22,7 +22,7 @@ int xp_touches(const struct xp_event *e, unsigned cell);
 
 /* A write that CPU `cpu` has read, as a barrier that reaches so far carries it along, before an event of that kind. */
 void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], unsigned cpu, xp_event_id w,
-                    enum xp_kind kind, enum xp_reach reach);
+                    unsigned kind, enum xp_reach reach);
 /* With observers: does the write `e` come behind `w`, as the others make it, because its CPU has read it there before? */
 bool xp_comes_behind_read(const struct xp_graph *g, xp_event_id e, unsigned cell, xp_event_id w);
 /* From now on `e`, an access of this CPU, is before the later ones that `orders` names. */

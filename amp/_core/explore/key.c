@@ -73,6 +73,12 @@ static void take_forced(struct xp_key_state *s, const struct xp_cpu *cpu)
     }
 }
 
+/* How many kinds of later event wait for something: those of a status only once there are any. */
+static unsigned waiting(const struct xp_key_state *s)
+{
+    return s->x->reads_status ? XP_LATER : XP_KINDS;
+}
+
 /* What a barrier that reaches so far would carry along, of the stores of others that this CPU has read; and what it will. */
 static void take_carried(struct xp_key_state *s, unsigned number, enum xp_reach reach)
 {
@@ -89,7 +95,7 @@ static void take_carried(struct xp_key_state *s, unsigned number, enum xp_reach 
             for (unsigned i = 0; i < read->cells; i++)
                 xp_put_carried(g, carried, number, read->source[i], XP_WRITE, reach);
         else
-            for (unsigned kind = 0; kind < XP_KINDS; kind++)
+            for (unsigned kind = 0; kind < waiting(s); kind++)
                 xp_take(&s->hash, (uint64_t)s->relevant.rank[r] << 1 | xp_has(&cpu->carry[kind][reach], r));
     }
     for (unsigned level = 0; level < g->levels; level++)
@@ -173,13 +179,18 @@ static void take_cpu(struct xp_key_state *s, unsigned number)
 
         xp_take(&s->hash, taken >= s->first[number] ? taken - s->first[number] + 1u : 0);
     }
-    for (unsigned kind = 0; kind < XP_KINDS; kind++) {
+    for (unsigned kind = 0; kind < waiting(s); kind++)
         for (unsigned level = 0; level < g->levels; level++)
             xp_take_new(s, &cpu->must[kind][level], NULL);
+    for (unsigned kind = 0; kind < XP_KINDS; kind++)
         xp_take_each_level(s, &cpu->all[kind], NULL);
+    if (s->x->reads_status) { /* what a fence keeps that does not name a device's input before it */
+        struct xp_set loads = cpu->all[XP_READ];
+
+        for (unsigned i = 0; i < g->words; i++)
+            loads.bit[i] &= ~cpu->status.bit[i];
+        xp_take_each_level(s, &loads, NULL);
     }
-    if (s->x->reads_status)
-        xp_take_new(s, &cpu->must_status, NULL);
     xp_take_events(s, &cpu->control);
     xp_take_events(s, &cpu->instruction);
     xp_take_events(s, &cpu->releases);

@@ -4,17 +4,18 @@
  */
 #include "graph_parts.h"
 
-/* Which kinds of later access an access of kind `kind` stays before, given `orders`. */
+/* Which later accesses a load or a store of kind `kind` stays before, given `orders`: bits of XP_LATER. A doorbell, or
+ * an acknowledgement, is no memory: it is before a later load only by what orders devices. */
 static unsigned kept_before(enum xp_kind kind, uint8_t orders)
 {
-    unsigned kinds = 0;
+    unsigned loads = 1u << XP_READ | (orders & AMP_NO_STATUS_AFTER ? 0 : 1u << XP_STATUS), kinds = 0;
 
     if (kind == XP_READ) {
-        kinds |= orders & AMP_RR ? 1u << XP_READ : 0;
+        kinds |= orders & AMP_RR ? loads : 0;
         kinds |= orders & AMP_RW ? 1u << XP_WRITE | 1u << XP_DOORBELL : 0;
         return kinds;
     }
-    kinds |= orders & AMP_WR ? 1u << XP_READ : 0;
+    kinds |= orders & AMP_WR && (kind == XP_WRITE || amp_orders_doorbells(orders)) ? loads : 0;
     kinds |= orders & AMP_WW ? 1u << XP_WRITE : 0;
     if (kind == XP_DOORBELL || orders & AMP_WD)
         kinds |= 1u << XP_DOORBELL; /* doorbells of one CPU never overtake one another */
@@ -37,9 +38,9 @@ void xp_put_own(const struct xp_graph *g, struct xp_set *before, xp_event_id e, 
  * waits for anyway, before what anybody does. One of which only the order of reads reaches the others carries along what
  * is read of these to its siblings. A later read waits for all of it. */
 void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], unsigned cpu, xp_event_id w,
-                    enum xp_kind kind, enum xp_reach reach)
+                    unsigned kind, enum xp_reach reach)
 {
-    bool near;
+    bool near, is_load = kind == XP_READ || kind == XP_STATUS;
 
     if (w == XP_UNREAD || w == XP_INITIAL || g->event[w].cpu == cpu)
         return;
@@ -47,7 +48,7 @@ void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], u
     if (!xp_has_observers(g)) {
         if (near && reach == XP_TO_ALL) {
             xp_put(&before[1], xp_node(g, w, 1));
-            if (kind == XP_READ)
+            if (is_load)
                 xp_put(&before[0], xp_node(g, w, 1));
         }
         return;
@@ -56,22 +57,22 @@ void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], u
         return;
     if (reach == XP_TO_ALL && near) { /* it has left the domain, too */
         xp_put(&before[1], xp_node(g, w, 1));
-        if (kind == XP_READ)
+        if (is_load)
             xp_put(&before[0], xp_node(g, w, 1));
     }
     for (unsigned i = 0; i < g->cpus; i++) {
         if (i == g->event[w].cpu || (reach != XP_TO_ALL && xp_between(g, cpu, i) != 0))
             continue;
-        if (reach == XP_TO_ALL || (kind == XP_READ && !near))
+        if (reach == XP_TO_ALL || (is_load && !near))
             xp_put(&before[1], xp_seen(g, w, i));
-        if (reach != XP_TO_ALL || !near || kind == XP_READ)
+        if (reach != XP_TO_ALL || !near || is_load)
             xp_put(&before[0], xp_seen(g, w, i));
     }
 }
 
 /* What the read `e` has returned, carried along so far before an event of that kind. */
 static void put_all_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], xp_event_id e,
-                            enum xp_kind kind, unsigned carries)
+                            unsigned kind, unsigned carries)
 {
     const struct xp_event *event = &g->event[e];
 
@@ -80,38 +81,37 @@ static void put_all_carried(const struct xp_graph *g, struct xp_set before[XP_LE
             xp_put_carried(g, before, event->cpu, event->source[i], kind, (enum xp_reach)reach);
 }
 
-static bool keeps(enum xp_kind kind, uint8_t orders, enum xp_kind later)
+static bool keeps(enum xp_kind kind, uint8_t orders, unsigned later)
 {
     return kept_before(kind, orders) >> later & 1;
 }
 
-/* Does a fence name memory alone before it? Only where an event is one node: where there are no domains. */
-static bool is_no_load_for(const struct xp_graph *g, const uint8_t orders[XP_LEVELS])
+/* The same of one access: a load of a status is none for a fence that names memory alone before it. */
+static bool keeps_event(const struct xp_event *e, uint8_t orders, unsigned later)
 {
-    return g->nodes == 1 && orders[0] & AMP_NO_STATUS_BEFORE;
+    return keeps((enum xp_kind)e->kind, orders, later) && !(e->status && orders & AMP_NO_STATUS_BEFORE);
 }
 
 /* What `orders` keeps of `e` before a later event of that kind: into the sets for the event's nodes. A load behind a store
  * waits until the store is visible, a store behind a store only keeps behind it on the same way. Returns at which levels
  * (bits) what `e` has read is carried along: an order that is one of stores, too, is. */
 static unsigned put_ordered(const struct xp_graph *g, struct xp_set before[XP_LEVELS], xp_event_id e,
-                            enum xp_kind kind, const uint8_t orders[XP_LEVELS])
+                            unsigned kind, const uint8_t orders[XP_LEVELS])
 {
     const struct xp_event *event = &g->event[e];
-    enum xp_kind earlier = (enum xp_kind)event->kind;
-    bool is_read = earlier == XP_READ;
+    bool is_read = event->kind == XP_READ;
     unsigned carries = 0;
 
-    if (keeps(earlier, orders[0], kind) && !(event->status && is_no_load_for(g, orders))) {
+    if (keeps_event(event, orders[0], kind)) {
         xp_put_own(g, &before[0], e, 0);
         if (is_read && xp_has_observers(g) && keeps(XP_WRITE, orders[0], kind))
             carries |= 1u << XP_AMONG_SIBLINGS;
     }
-    if (g->levels == 2 && keeps(earlier, orders[1], kind)) {
+    if (g->levels == 2 && keeps_event(event, orders[1], kind)) {
         xp_put_own(g, &before[1], e, 1);
         if (is_read || xp_has_observers(g)) /* else one level's node is before the other's */
             xp_put_own(g, &before[1], e, 0);
-        if (is_read || kind == XP_READ)
+        if (is_read || kind == XP_READ || kind == XP_STATUS)
             xp_put_own(g, &before[0], e, 1);
         if (is_read && keeps(XP_WRITE, orders[1], kind))
             carries |= 1u << XP_TO_ALL;
@@ -136,11 +136,8 @@ void xp_order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8
 {
     struct xp_graph_cpu *state = &g->cpu[cpu];
 
-    for (unsigned kind = 0; kind < XP_KINDS; kind++)
-        carry(state->carry[kind], e, put_ordered(g, state->must[kind], e, (enum xp_kind)kind, orders));
-    if (g->nodes == 1 && keeps((enum xp_kind)g->event[e].kind, orders[0], XP_READ) &&
-        !(orders[0] & AMP_NO_STATUS_AFTER) && !(g->event[e].status && is_no_load_for(g, orders)))
-        xp_put(&state->must_status, e);
+    for (unsigned kind = 0; kind < XP_LATER; kind++)
+        carry(state->carry[kind], e, put_ordered(g, state->must[kind], e, kind, orders));
 }
 
 static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, const uint8_t orders[XP_LEVELS])
@@ -151,13 +148,11 @@ static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, cons
         unsigned kinds = kept_before(kind, orders[0]);
         struct xp_set kept = state->all[kind];
 
-        for (unsigned i = 0; kind == XP_READ && is_no_load_for(g, orders) && i < g->words; i++)
+        for (unsigned i = 0; kind == XP_READ && orders[0] & AMP_NO_STATUS_BEFORE && i < g->words; i++)
             kept.bit[i] &= ~state->status.bit[i];
-        for (unsigned later = 0; later < XP_KINDS; later++)
+        for (unsigned later = 0; later < XP_LATER; later++)
             if (kinds >> later & 1)
                 xp_unite(&state->must[later][0], &kept, g->words);
-        if (kinds >> XP_READ & 1 && !(orders[0] & AMP_NO_STATUS_AFTER))
-            xp_unite(&state->must_status, &kept, g->words);
         return;
     }
     for (unsigned e = 1; e < g->events; e++)

@@ -180,10 +180,10 @@ static int carry_along(struct xp_graph *g, xp_event_id r, xp_event_id w)
 {
     struct xp_graph_cpu *state = &g->cpu[g->event[r].cpu];
 
-    for (unsigned kind = 0; kind < XP_KINDS; kind++)
+    for (unsigned kind = 0; kind < XP_LATER; kind++)
         for (unsigned reach = 0; reach < XP_REACHES; reach++)
             if (xp_has(&state->carry[kind][reach], r))
-                xp_put_carried(g, state->must[kind], g->event[r].cpu, w, (enum xp_kind)kind, (enum xp_reach)reach);
+                xp_put_carried(g, state->must[kind], g->event[r].cpu, w, kind, (enum xp_reach)reach);
     for (unsigned x = r + 1u; x < g->events; x++)
         for (unsigned reach = 0; reach < XP_REACHES; reach++)
             if (xp_has(&g->carried[x][reach], r) && precede_carried(g, r, w, (xp_event_id)x, (enum xp_reach)reach))

@@ -37,15 +37,20 @@ struct amp_kept amp_orders_of(struct amp_cpu *cpu, unsigned primitive)
 
 enum { FULL = AMP_WR | AMP_WW | AMP_WD };
 
+static bool completes(uint8_t orders)
+{
+    return (orders & FULL) == FULL && amp_orders_doorbells(orders);
+}
+
 static unsigned needs(uint8_t orders)
 {
-    return (orders & (AMP_RR | AMP_RW) ? AMP_LOADS : 0) | ((orders & FULL) == FULL ? AMP_STORES_OUT : 0);
+    return (orders & (AMP_RR | AMP_RW) ? AMP_LOADS : 0) | (completes(orders) ? AMP_STORES_OUT : 0);
 }
 
 /*
  * The rules for one barrier, given what it orders towards the others. W->R alone does not wait: stores behind the barrier,
  * and doorbells, may overtake those ahead of it; only the CPU's next load finds them visible. Where W->W and W->doorbell
- * are kept as well nothing can tell the difference, so the stores leave at once: to the siblings, if there are any; what
+ * are kept as well, of devices too, nothing can tell the difference, so the stores leave at once: to the siblings, if there are any; what
  * the others see of later stores waits by itself.
  */
 void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
@@ -61,7 +66,7 @@ void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
     if (orders.far & AMP_RR && !(orders.far & AMP_NO_STATUS_BEFORE))
         amp_state(cpu)->floor_far = amp_max(amp_state(cpu)->floor_far, amp_state(cpu)->status_seen);
     amp_push_mark(cpu, orders);
-    if ((orders.near & FULL) == FULL)
+    if (completes(orders.near))
         amp_settle_marks(cpu);
 }
 

@@ -29,6 +29,9 @@
 #define AMP_LINE 64 /* bytes of a cache line, or more than one */
 
 enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
+
+/* Of a mark, beside bits of enum amp_orders: its W->R is of doorbells as well, the next load waits for them, too. */
+enum { AMP_MARK_DOORBELLS = 32 };
 /* Whom a release waits for: siblings (without any, everybody); the others; and what was read of siblings, for the others. */
 enum amp_towards { AMP_NEAR = 1, AMP_FAR = 2, AMP_CARRIED = 4 };
 
@@ -39,7 +42,7 @@ struct amp_pending {
     uint32_t granule; /* counted from the start of the shared memory */
     uint8_t mask;     /* which of its bytes; 0 for a doorbell or a mark */
     uint8_t kind;     /* enum amp_store_kind */
-    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD; with siblings, for them */
+    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD, AMP_MARK_DOORBELLS; with siblings, for them */
     uint8_t release;  /* waits for everything ahead of it: bits of enum amp_towards */
     uint32_t number;  /* which of its CPU's stores */
     uint32_t part;    /* which of that store's granules */

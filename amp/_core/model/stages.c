@@ -204,7 +204,7 @@ static void take_marks(const struct amp_cpu_state *state, unsigned entry, uint32
             behind[AMP_LATER_STORE] = mark->number + 1;
         if (orders & AMP_WD && is_memory && !behind[AMP_LATER_DOORBELL])
             behind[AMP_LATER_DOORBELL] = mark->number + 1;
-        if (orders & AMP_WR)
+        if (orders & AMP_WR && (is_memory || orders & AMP_MARK_DOORBELLS))
             behind[AMP_LATER_LOAD] = 1;
     }
 }
@@ -307,7 +307,7 @@ static void order_own(struct amp_inner *inner, unsigned cpu, uint32_t next, uint
         behind[AMP_LATER_STORE] = next;
     if (orders & AMP_WD && inner->kind == AMP_MEMORY && !behind[AMP_LATER_DOORBELL])
         behind[AMP_LATER_DOORBELL] = next;
-    if (orders & AMP_WR)
+    if (orders & AMP_WR && (inner->kind == AMP_MEMORY || amp_orders_doorbells(orders)))
         behind[AMP_LATER_LOAD] = next;
 }
 

@@ -214,14 +214,40 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
     return done;
 }
 
-/* How many entries stand ahead of the last mark that the CPU's next load waits for. */
+/* Does the CPU's next load wait for a store ahead of that entry, because it is a mark? */
+static bool holds_loads(const struct amp_cpu_state *state, unsigned entry)
+{
+    const struct amp_pending *mark = &state->pending[entry];
+    unsigned no_store = mark->orders & AMP_MARK_DOORBELLS ? AMP_MARK : AMP_MARK | AMP_DOORBELL;
+
+    if (mark->kind != AMP_MARK || !(mark->orders & AMP_WR))
+        return false;
+    for (unsigned i = 0; i < entry; i++)
+        if (!(state->pending[i].kind & no_store)) /* also of no kind at all: a broken entry is found */
+            return true;
+    return false;
+}
+
+/* How many entries stand ahead of the last mark that the CPU's next load waits for, the mark included; 0: of none. */
 unsigned amp_ahead_of_loads(const struct amp_cpu_state *state)
 {
     unsigned i = state->entries;
 
-    while (i > 0 && !(state->pending[i - 1].kind == AMP_MARK && state->pending[i - 1].orders & AMP_WR))
+    while (i > 0 && !holds_loads(state, i - 1))
         i--;
     return i;
+}
+
+/* Nothing that a load waits for is ahead of a mark any more, though a doorbell may be: all else is visible as of now. */
+static void mark_as_waited(struct amp_cpu *cpu)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+
+    for (unsigned i = 0; i < state->entries; i++)
+        if (state->pending[i].kind == AMP_MARK && state->pending[i].orders & AMP_WR) {
+            amp_raise_floor(cpu, state->made);
+            state->pending[i].orders &= (uint8_t)~(AMP_WR | AMP_MARK_DOORBELLS);
+        }
 }
 
 void amp_settle_loads(struct amp_cpu *cpu)
@@ -242,13 +268,16 @@ void amp_settle_marks(struct amp_cpu *cpu)
             return;
     while ((ahead = amp_ahead_of_loads(state)) && amp_drain(cpu, cpu->id, ahead == state->entries ? AMP_STORES : 1))
         ;
+    if (!ahead)
+        mark_as_waited(cpu);
 }
 
 void amp_settle_before_load(struct amp_cpu *cpu)
 {
-    const struct amp_kept kept = {AMP_WR, AMP_WR};
+    const uint8_t orders = amp_state(cpu)->implicit & (AMP_WR | AMP_WD);
+    const struct amp_kept kept = {orders, orders};
 
-    if (amp_state(cpu)->implicit & AMP_WR) {
+    if (orders & AMP_WR) {
         if (amp_staged(cpu->model))
             amp_stage_barrier(cpu, kept);
         amp_push_mark(cpu, kept);
@@ -294,9 +323,15 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
     state->pending[state->entries++] = store;
 }
 
+static uint8_t of_mark(uint8_t orders)
+{
+    return (uint8_t)((orders & (AMP_WR | AMP_WW | AMP_WD)) |
+                     (orders & AMP_WR && amp_orders_doorbells(orders) ? AMP_MARK_DOORBELLS : 0));
+}
+
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
 {
-    uint8_t orders = kept.near & (AMP_WR | AMP_WW | AMP_WD), far = kept.far & (AMP_WR | AMP_WW | AMP_WD);
+    uint8_t orders = of_mark(kept.near), far = of_mark(kept.far);
     struct amp_cpu_state *state = amp_state(cpu);
     struct amp_pending *last = state->entries ? &state->pending[state->entries - 1] : NULL;
 
