@@ -124,8 +124,7 @@ def test_it_is_so_of_three_cpus_whose_stores_reach_one_before_another(tmp_path: 
     file = tmp_path / "mine.toml"
     copies = 'multi_copy_atomic = false\nmulti_copy_source = "a manual"\n'
     file.write_text(
-        'name = "mine"\nsummary = "a machine"\nsource = "a manual"\nbase = "riscv"\n'
-        f"[host]\n{copies}[remote]\n{copies}"
+        f'name = "mine"\nsummary = "a machine"\nsource = "a manual"\nbase = "riscv"\n[host]\n{copies}[remote]\n{copies}'
     )
     mine = platform_named(str(file))
     places = Placement.of(["host", "host2", "remote"])

@@ -21,7 +21,7 @@ TARGETS = (
     "rpmsg_remote",
     "name_service",
 )  # reach the core
-INPUTS = 50
+INPUTS = 100
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
