@@ -166,7 +166,7 @@ class Platform:
         )
 
 
-# A RISC-V fence in a row's instruction, or an access's aq or rl: by their spelling, as no other architecture has them, so
+# A RISC-V fence in a row's instruction, or an access's aq or rl: by their spelling, which no other architecture has, so
 # that a user's platform is judged as amp's own. A fence that names nothing is one of everything.
 _FENCE: Final = re.compile(
     r"\bfence(?:\.tso\b|\s+(?P<before>[iorw]+)\s*,\s*(?P<after>[iorw]+)\b)|(?:^|\.)(?:aq|rl|aq\.?rl)\b", re.IGNORECASE
