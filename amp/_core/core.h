@@ -45,6 +45,20 @@ static inline bool amp_orders_doorbells(uint8_t orders)
     return orders & AMP_WD && !(orders & AMP_NO_STATUS_BEFORE);
 }
 
+/* Does an order of stores keep doorbells, and acknowledgements, before later stores as well? A RISC-V fence does not that
+ * names no o; one that has o behind it, and keeps stores, is written with o before it, too (`fence ow,ow`). */
+static inline bool amp_keeps_doorbells(uint8_t orders)
+{
+    return orders & AMP_WW && (orders & AMP_WD || !(orders & AMP_NO_STATUS_BEFORE));
+}
+
+/* Does an order of loads before stores keep them before later doorbells as well? A RISC-V fence with no o behind it does
+ * not. */
+static inline bool amp_keeps_for_doorbells(uint8_t orders)
+{
+    return orders & AMP_RW && (orders & AMP_WD || !(orders & AMP_NO_STATUS_AFTER));
+}
+
 /* How the CPUs take turns. */
 enum amp_mode {
     AMP_FREE = 0,     /* as fast as each process goes; one lock guards the model */

@@ -76,9 +76,9 @@ def test_random_operations_find_a_core_that_breaks_coherence(
 PLANTED = [
     ("stores.c", "held |= held_by(store, ahead);", "(void)held_by(store, ahead);", "MP MP-addr MP-irq"),
     ("stores.c", "if (mark->orders & AMP_WD && ahead & AMP_MEMORY)", "if (0)", "MP-irq"),
-    ("stores.c", "if (mark->orders & AMP_WW && ahead)", "if (0)", "MP MP-addr"),
+    ("stores.c", "    if (mark->orders & AMP_WW && ahead & (", "    if (0 && (", "MP MP-addr"),
     ("stores.c", "if (state->implicit & AMP_WW && ahead)", "if (0)", "MP-tso"),
-    ("stores.c", "!(store->release & AMP_NEAR && ahead)", "1", "MP-rel-acq"),
+    ("stores.c", "!(store->release & AMP_NEAR && ahead & awaited(store))", "1", "MP-rel-acq"),
     ("stores.c", "bit && overlaps_earlier(state, i)", "bit && !overlaps_earlier(state, i)", "CoWW"),
     ("stores.c", "write->known[owner] = store->mask;", "", "CoWR"),
     ("stores.c", "if (n && list[n - 1] == last)", "if (n + 1)", "add-own"),

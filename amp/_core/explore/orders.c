@@ -5,18 +5,19 @@
 #include "graph_parts.h"
 
 /* Which later accesses a load or a store of kind `kind` stays before, given `orders`: bits of XP_LATER. A doorbell, or
- * an acknowledgement, is no memory: it is before a later load only by what orders devices. */
+ * an acknowledgement, is no memory: it is before a later access, or behind an earlier load, only by what orders devices. */
 static unsigned kept_before(enum xp_kind kind, uint8_t orders)
 {
     unsigned loads = 1u << XP_READ | (orders & AMP_NO_STATUS_AFTER ? 0 : 1u << XP_STATUS), kinds = 0;
 
     if (kind == XP_READ) {
         kinds |= orders & AMP_RR ? loads : 0;
-        kinds |= orders & AMP_RW ? 1u << XP_WRITE | 1u << XP_DOORBELL : 0;
+        kinds |= orders & AMP_RW ? 1u << XP_WRITE : 0;
+        kinds |= amp_keeps_for_doorbells(orders) ? 1u << XP_DOORBELL : 0;
         return kinds;
     }
     kinds |= orders & AMP_WR && (kind == XP_WRITE || amp_orders_doorbells(orders)) ? loads : 0;
-    kinds |= orders & AMP_WW ? 1u << XP_WRITE : 0;
+    kinds |= orders & AMP_WW && (kind == XP_WRITE || amp_keeps_doorbells(orders)) ? 1u << XP_WRITE : 0;
     if (kind == XP_DOORBELL || orders & AMP_WD)
         kinds |= 1u << XP_DOORBELL; /* doorbells of one CPU never overtake one another */
     return kinds;

@@ -162,6 +162,7 @@ uint8_t amp_towards(struct amp_kept orders, bool staged)
     bool far = staged && orders.far & AMP_WW;
 
     return (uint8_t)((orders.near & AMP_WW ? AMP_NEAR : 0) | (far ? AMP_FAR : 0) |
+                     (amp_keeps_doorbells(orders.near) ? AMP_BEHIND_DOORBELLS : 0) |
                      (far && orders.far & AMP_RW ? AMP_CARRIED : 0));
 }
 

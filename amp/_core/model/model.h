@@ -30,10 +30,12 @@
 
 enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
 
-/* Of a mark, beside bits of enum amp_orders: its W->R is of doorbells as well, the next load waits for them, too. */
-enum { AMP_MARK_DOORBELLS = 32 };
-/* Whom a release waits for: siblings (without any, everybody); the others; and what was read of siblings, for the others. */
-enum amp_towards { AMP_NEAR = 1, AMP_FAR = 2, AMP_CARRIED = 4 };
+/* Of a mark, beside bits of enum amp_orders: its W->R is of doorbells as well, the next load waits for them, too; and its
+ * W->W is, later stores wait for them. */
+enum { AMP_MARK_DOORBELLS = 32, AMP_MARK_STORES = 64 };
+/* Whom a release waits for: siblings (without any, everybody); the others; what was read of siblings, for the others; and
+ * whether for doorbells, too. */
+enum amp_towards { AMP_NEAR = 1, AMP_FAR = 2, AMP_CARRIED = 4, AMP_BEHIND_DOORBELLS = 8 };
 
 /* A pending store of one granule, a doorbell, or a mark that keeps those ahead of it ahead of those behind it. */
 struct amp_pending {
@@ -42,7 +44,7 @@ struct amp_pending {
     uint32_t granule; /* counted from the start of the shared memory */
     uint8_t mask;     /* which of its bytes; 0 for a doorbell or a mark */
     uint8_t kind;     /* enum amp_store_kind */
-    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD, AMP_MARK_DOORBELLS; with siblings, for them */
+    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD, AMP_MARK_*; with siblings, for them */
     uint8_t release;  /* waits for everything ahead of it: bits of enum amp_towards */
     uint32_t number;  /* which of its CPU's stores */
     uint32_t part;    /* which of that store's granules */

@@ -200,7 +200,7 @@ static void take_marks(const struct amp_cpu_state *state, unsigned entry, uint32
         const struct amp_pending *mark = &state->pending[i];
         uint8_t orders = mark->kind == AMP_MARK ? (uint8_t)mark->value : 0;
 
-        if (orders & AMP_WW && !behind[AMP_LATER_STORE])
+        if (orders & AMP_WW && (is_memory || orders & AMP_MARK_STORES) && !behind[AMP_LATER_STORE])
             behind[AMP_LATER_STORE] = mark->number + 1;
         if (orders & AMP_WD && is_memory && !behind[AMP_LATER_DOORBELL])
             behind[AMP_LATER_DOORBELL] = mark->number + 1;
@@ -303,7 +303,7 @@ static void order_own(struct amp_inner *inner, unsigned cpu, uint32_t next, uint
 {
     uint32_t *behind = inner->behind[cpu];
 
-    if (orders & AMP_WW && !behind[AMP_LATER_STORE])
+    if (orders & AMP_WW && (inner->kind == AMP_MEMORY || amp_keeps_doorbells(orders)) && !behind[AMP_LATER_STORE])
         behind[AMP_LATER_STORE] = next;
     if (orders & AMP_WD && inner->kind == AMP_MEMORY && !behind[AMP_LATER_DOORBELL])
         behind[AMP_LATER_DOORBELL] = next;

@@ -15,7 +15,7 @@ static unsigned held_by(const struct amp_pending *mark, unsigned ahead)
 {
     unsigned held = 0;
 
-    if (mark->orders & AMP_WW && ahead)
+    if (mark->orders & AMP_WW && ahead & (AMP_MEMORY | (mark->orders & AMP_MARK_STORES ? AMP_DOORBELL : 0)))
         held |= AMP_MEMORY;
     if (mark->orders & AMP_WD && ahead & AMP_MEMORY)
         held |= AMP_DOORBELL;
@@ -44,6 +44,12 @@ static unsigned kept_by_hardware(const struct amp_cpu_state *state, unsigned ahe
     return held;
 }
 
+/* The kinds of store that a release waits for. */
+static unsigned awaited(const struct amp_pending *release)
+{
+    return AMP_MEMORY | (release->release & AMP_BEHIND_DOORBELLS ? AMP_DOORBELL : 0);
+}
+
 unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES])
 {
     unsigned n = 0, ahead = 0, held = 0;
@@ -58,7 +64,7 @@ unsigned amp_eligible(const struct amp_cpu_state *state, unsigned out[AMP_STORES
             continue;
         }
         held |= kept_by_hardware(state, ahead);
-        if (!(held & store->kind) && !(store->release & AMP_NEAR && ahead) &&
+        if (!(held & store->kind) && !(store->release & AMP_NEAR && ahead & awaited(store)) &&
             !(store->kind == AMP_MEMORY && *granules & bit && overlaps_earlier(state, i)))
             out[n++] = i;
         ahead |= store->kind;
@@ -326,7 +332,8 @@ void amp_push_store(struct amp_cpu *cpu, struct amp_pending store)
 static uint8_t of_mark(uint8_t orders)
 {
     return (uint8_t)((orders & (AMP_WR | AMP_WW | AMP_WD)) |
-                     (orders & AMP_WR && amp_orders_doorbells(orders) ? AMP_MARK_DOORBELLS : 0));
+                     (orders & AMP_WR && amp_orders_doorbells(orders) ? AMP_MARK_DOORBELLS : 0) |
+                     (amp_keeps_doorbells(orders) ? AMP_MARK_STORES : 0));
 }
 
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
