@@ -23,7 +23,7 @@ from amp.ordering import platform as find_platform
 from amp.ordering.instructions import FITS, Instruction
 from amp.ordering.platforms import PLATFORMS, Platform, Side
 from amp.ordering.sites import SiteMap, Sites, parse_policy, parse_weaken
-from amp.programs import load
+from amp.programs import check_not_importing, load
 from amp.programs.program import Program
 
 PLATFORM: Final = "omap4-2011"
@@ -146,6 +146,7 @@ def make_plan(
     `sizes` are the program's own, by name; `options` are further fields of RunConfig. Unless `fitted` nobody has looked
     whether compiled code fits the platform: check_fit does.
     """
+    check_not_importing()
     found = load(program) if isinstance(program, str) else program
     if found.bare:
         raise UsageError(f"program {found.name} runs on the bare silicon only: see amp demo")

@@ -37,6 +37,7 @@ from amp.users import is_users
 FILE_LIMIT_BYTES: Final = 1 << 22
 KEEPS_ASSERTS: Final = "__amp_keeps_asserts__"  # in a module that was compiled here
 _IN_PYTHON: Final = re.compile(r".+\.py(?::\w+)?|[\w.]+:\w+")  # a file, or one of its programs; a module's
+_importing: list[str] = []  # files of users, the innermost last
 _NOT_BUILT: Final = (".c", ".s", ".S", ".o")  # what amp code build takes
 _loaded: dict[tuple[str, str], ModuleType] = {}  # by path and sha256
 
@@ -144,6 +145,12 @@ def _chosen(path: str, module: ModuleType, name: str) -> tuple[str, Program]:
     return next(iter(own.items()))
 
 
+def check_not_importing() -> None:
+    """Raises UsageError while a user's file is imported: what it explores then imports it once more, without end."""
+    if _importing:
+        raise UsageError('it explores or runs while it is imported: that belongs under `if __name__ == "__main__":`')
+
+
 def _imported(path: str, content: bytes) -> ModuleType:
     """The file as a module: of its package if it lies in one, else by itself."""
     root, parts = Path(path).parent, [Path(path).stem]
@@ -164,7 +171,11 @@ def _imported(path: str, content: bytes) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         vars(module)[KEEPS_ASSERTS] = True
         sys.modules[name] = module
-        exec(code, vars(module))
+        _importing.append(path)
+        try:
+            exec(code, vars(module))
+        finally:
+            _importing.pop()
     except UsageError as error:
         raise UsageError(f"{_line(error, path)}{error}") from None
     except SyntaxError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,20 @@ def test_a_loop_that_spins_on_memory_is_named_with_its_line_and_the_cure(tmp_pat
 def test_a_loop_that_makes_progress_is_no_spinning_and_told_as_too_large(tmp_path: Path) -> None:
     path = own(tmp_path, "for n in range(100_000): cpu.store(at.flag, n)", "pass")
     assert "again and again" not in refused(path, "too large to explore")
+
+
+def test_a_file_that_explores_itself_as_it_is_imported_is_told_where_that_belongs(tmp_path: Path) -> None:
+    """Whoever repeats what it finds imports it, and would explore it again, and so on."""
+    path = own(tmp_path, STORE, "assert cpu.load(at.data[0]) == 42")
+    text = path.read_text()
+    path.write_text(f'{text}\nprint(amp.verify(Own, platform="arm64").verified)\n')
+    says = 'it explores or runs while it is imported: that belongs under `if __name__ == "__main__":`'
+    refused(path, f"own.py:{line_of(path, 'print(amp')}: {says}")
+    guarded = f'{text}\nif __name__ == "__main__":\n    print(amp.verify(Own, platform="arm64").verified)\n'
+    for written in (path.read_text(), guarded):
+        path.write_text(written)
+        done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=240, check=True)
+        assert done.stdout == "False\n"
 
 
 def test_processes_may_spin(tmp_path: Path) -> None:
