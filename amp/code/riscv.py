@@ -3,8 +3,8 @@
 
 Dependencies are RVWMO's syntactic ones: by address, by data, and a branch before later stores. A register is read as a
 whole; x0 carries nothing. `lr` and `sc`, and the atomics, are ordered by their aq and rl bits. `fence` is a row of
-amp.ordering.instructions by the accesses that it names; of devices (i, o) only the order of stores before them is
-modelled.
+amp.ordering.instructions by the accesses that it names; of devices (i, o) there are a mailbox's
+registers: its status is input, a doorbell and an acknowledgement are output.
 """
 
 from __future__ import annotations
