@@ -8,6 +8,14 @@
 #include <assert.h>
 #include <string.h>
 
+bool xp_is_empty(const struct xp_set *set)
+{
+    for (unsigned i = 0; i < XP_WORDS; i++)
+        if (set->bit[i])
+            return false;
+    return true;
+}
+
 void xp_unite(struct xp_set *set, const struct xp_set *other, unsigned words)
 {
     for (unsigned i = 0; i < words; i++)

@@ -148,6 +148,7 @@ static inline void xp_put(struct xp_set *set, unsigned bit)
     set->bit[bit >> 6] |= UINT64_C(1) << (bit & 63);
 }
 
+bool xp_is_empty(const struct xp_set *set);
 /* What is in `other` is in `set`, too: the first so many words of both. */
 void xp_unite(struct xp_set *set, const struct xp_set *other, unsigned words);
 

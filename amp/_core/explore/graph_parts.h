@@ -20,6 +20,12 @@ int xp_precede(struct xp_graph *g, unsigned a, unsigned b);
 /* The index of `cell` among the event's cells; -1: it does not touch it. */
 int xp_touches(const struct xp_event *e, unsigned cell);
 
+/* Its own CPU's write that a read takes a cell from; 0: it is another's, or the first value. */
+xp_event_id xp_own_source(const struct xp_graph *g, xp_event_id r, unsigned cell);
+/* A read that takes some of its bytes from what its CPU stored waits for that store's operands in those bytes alone; here
+ * an access happens at once. */
+bool xp_waits_in_part(const struct xp_graph *g, xp_event_id r);
+
 /* A write that CPU `cpu` has read, as a barrier that reaches so far carries it along, before an event of that kind. */
 void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], unsigned cpu, xp_event_id w,
                     unsigned kind, enum xp_reach reach);

@@ -73,38 +73,6 @@ static int place_of(struct litmus *test, uint64_t address, unsigned width, struc
     return 0;
 }
 
-/* Its own thread's write that a read takes a cell from; 0: it is another's, or the first value. */
-static xp_event_id own_source(const struct xp_graph *g, xp_event_id r, unsigned cell)
-{
-    xp_event_id w = g->event[r].source[cell];
-
-    return w != XP_INITIAL && w != XP_UNREAD && g->event[w].cpu == g->event[r].cpu ? w : 0;
-}
-
-static bool is_empty(const struct xp_set *set)
-{
-    for (unsigned i = 0; i < XP_WORDS; i++)
-        if (set->bit[i])
-            return false;
-    return true;
-}
-
-/* A read that takes some of its bytes from what its thread stored waits for that store's operands in those bytes alone;
- * here an access happens at once. */
-static bool waits_in_part(const struct xp_graph *g, xp_event_id r)
-{
-    const struct xp_event *read = &g->event[r];
-    bool waits = false, differs = false;
-
-    for (unsigned i = 0; i < read->cells; i++) {
-        xp_event_id w = own_source(g, r, i);
-
-        waits |= w && (g->event[w].atomic || !is_empty(&g->depends[w]));
-        differs |= read->source[i] != read->source[0];
-    }
-    return waits && differs;
-}
-
 /* Where the value of read `r` came from. An acquire comes behind the load of its thread's atomic that it reads from. */
 static int read_taint(struct litmus *test, unsigned number, xp_event_id r, bool acquires, struct litmus_taint *taint)
 {
@@ -113,10 +81,10 @@ static int read_taint(struct litmus *test, unsigned number, xp_event_id r, bool 
 
     memset(taint, 0, sizeof *taint);
     memset(&stored, 0, sizeof stored);
-    if (waits_in_part(g, r))
+    if (xp_waits_in_part(g, r))
         return -ENOTSUP;
     for (unsigned i = 0; i < g->event[r].cells; i++) {
-        xp_event_id w = own_source(g, r, i);
+        xp_event_id w = xp_own_source(g, r, i);
 
         if (!w)
             continue;

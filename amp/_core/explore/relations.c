@@ -71,6 +71,27 @@ static bool external(const struct xp_graph *g, xp_event_id a, xp_event_id b)
     return a != XP_INITIAL && b != XP_INITIAL && g->event[a].cpu != g->event[b].cpu;
 }
 
+xp_event_id xp_own_source(const struct xp_graph *g, xp_event_id r, unsigned cell)
+{
+    xp_event_id w = g->event[r].source[cell];
+
+    return w != XP_INITIAL && w != XP_UNREAD && g->event[w].cpu == g->event[r].cpu ? w : 0;
+}
+
+bool xp_waits_in_part(const struct xp_graph *g, xp_event_id r)
+{
+    const struct xp_event *read = &g->event[r];
+    bool waits = false, differs = false;
+
+    for (unsigned i = 0; i < read->cells; i++) {
+        xp_event_id w = xp_own_source(g, r, i);
+
+        waits |= w && (g->event[w].atomic || !xp_is_empty(&g->depends[w]));
+        differs |= read->source[i] != read->source[0];
+    }
+    return waits && differs;
+}
+
 /* Does the read come after the write because it returns it? What a CPU reads of its own stores is forwarded to it; its own
  * doorbell has to arrive. */
 static bool arrives(const struct xp_graph *g, xp_event_id r, xp_event_id w)

@@ -42,38 +42,6 @@ static const struct xp_orders *orders_by(const struct xp_part *part, unsigned ho
     return AMP_HOW_PRIMITIVE(how) ? xp_orders_of(part, AMP_HOW_PRIMITIVE(how)) : &nothing;
 }
 
-static bool is_empty(const struct xp_set *set)
-{
-    for (unsigned i = 0; i < XP_WORDS; i++)
-        if (set->bit[i])
-            return false;
-    return true;
-}
-
-/* Its own part's write that a read takes a cell from; 0: it is another's, or the first value. */
-static xp_event_id own_source(const struct xp_graph *g, xp_event_id r, unsigned cell)
-{
-    xp_event_id w = g->event[r].source[cell];
-
-    return w != XP_INITIAL && w != XP_UNREAD && g->event[w].cpu == g->event[r].cpu ? w : 0;
-}
-
-/* A read that takes some of its bytes from what its part stored waits for that store's operands in those bytes alone; here
- * an access happens at once. */
-static bool waits_in_part(const struct xp_graph *g, xp_event_id r)
-{
-    const struct xp_event *read = &g->event[r];
-    bool waits = false, differs = false;
-
-    for (unsigned i = 0; i < read->cells; i++) {
-        xp_event_id w = own_source(g, r, i);
-
-        waits |= w && (g->event[w].atomic || !is_empty(&g->depends[w]));
-        differs |= read->source[i] != read->source[0];
-    }
-    return waits && differs;
-}
-
 /* An acquire comes behind the load of its part's atomic that it reads from. */
 static int come_behind(struct xp_part *part, xp_event_id r, xp_event_id w)
 {
@@ -95,11 +63,11 @@ static int read_own(struct xp_part *part, xp_event_id r, bool acquires, struct x
     memset(picks, 0, sizeof *picks);
     if (g->event[r].promised)
         return 0; /* its write is another's */
-    if (waits_in_part(g, r))
+    if (xp_waits_in_part(g, r))
         return xp_break_rule(part, "a load takes some of its bytes from what its own processor stored, and some not: "
                                    "the order of such an access is not modelled");
     for (unsigned i = 0; i < g->event[r].cells; i++) {
-        xp_event_id w = own_source(g, r, i);
+        xp_event_id w = xp_own_source(g, r, i);
         int error = w && acquires ? come_behind(part, r, w) : 0;
 
         if (error)
@@ -150,7 +118,7 @@ int xp_part_followed_load(struct xp_part *part, uint64_t address, unsigned size,
     }
     *out = (struct amp_word){.value = amp_narrow(value >> xp_shift_of(address), size), .time = xp_tag_of(part->id, event)};
     xp_tag_value(out->time, out->value);
-    if (out->time && !is_empty(&picks))
+    if (out->time && !xp_is_empty(&picks))
         *xp_tag_add_picks(out->time) = picks;
     xp_log(x, part->id, xp_mix(out->value, x->cpu[part->id].made));
     return 0;
@@ -225,7 +193,7 @@ int xp_part_followed_store(struct xp_part *part, uint64_t address, unsigned size
                              *orders, xp_origins(from, &depends), NULL, pair));
     w = (xp_event_id)(g->events - 1);
     g->cpu[part->id].control = later;
-    g->event[w].picked = !is_empty(&picks);
+    g->event[w].picked = !xp_is_empty(&picks);
     g->picks[w] = picks;
     xp_number_store(part, 0);
     program->stores[part->id]++;
