@@ -23,6 +23,11 @@ SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PLAIN = (*STRICT, "-g", "-O1")
 SANITIZED = (*STRICT, "-g1", "-O1", "-fPIC", *SANITIZE)
 BRIDGE = (*SANITIZED, "-DPy_LIMITED_API=0x030B0000", f"-I{sysconfig.get_path('include')}")
+# Of a whole module without the sanitizers, for where much is run.
+MODULE = (
+    *("-fPIC", "-std=c11", "-O1", "-DPy_LIMITED_API=0x030B0000"),
+    *(f"-I{sysconfig.get_path('include')}", f"-I{CORE}"),
+)
 LIMIT_S = 300
 
 
@@ -47,6 +52,11 @@ def sanitized(shared: Path) -> Path:
 
 def bridge(shared: Path) -> Path:
     return made_once(shared, "core-bridge", lambda to: compiled(PYTHON, to, BRIDGE))
+
+
+def module(shared: Path) -> Path:
+    """The objects of a whole module, the engine's and Python's."""
+    return made_once(shared, "core-module", lambda to: compiled((*ENGINE, *PYTHON), to, MODULE))
 
 
 def linked(program: Path, objects: Iterable[Path], *instead: Path, flags: Iterable[object] = ()) -> Path:

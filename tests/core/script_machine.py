@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,19 +47,7 @@ class ScriptMachine(SideProcesses):
     """Two processes on one memory. Use it by `script_machine()`."""
 
     def __init__(self) -> None:
-        self.fd = os.memfd_create("script-machine")
-        size = ROOM + _bridge.model_room(SIZES)
-        os.ftruncate(self.fd, size)
-        self.memory = mmap.mmap(self.fd, size)
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, str(SIDE), str(self.fd), str(cpu)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=[self.fd],
-            )
-            for cpu in (0, 1)
-        ]
+        self._start("script-machine", SIDE, ROOM + _bridge.model_room(SIZES), 2)
 
     def run(
         self,

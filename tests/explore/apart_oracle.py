@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import placed_oracle
-import program_oracle
 from placed_oracle import FAR, NEAR, Node, outcomes_by
 from program_oracle import PAIRS
 
@@ -88,33 +87,13 @@ class Executions(placed_oracle.Executions):
                         if not a.write and loads | stores in far:
                             yield load + ALL, behind
 
-    def _possible(
-        self,
-        coherence: tuple[tuple[int, ...], ...],
-        source: tuple[int | None, ...],
-        local: set[tuple[Node, Node]],
-        carries: list[tuple[int, int]],
-    ) -> bool:
-        rank = {write: place for order in coherence for place, write in enumerate(order)}
-        reads = dict(zip(self.reads, source, strict=True))
-        place = {read: -1 if write is None else rank[write] for read, write in reads.items()} | rank
-        if not self._coherent(place) or self._torn(place, rank):
-            return False
-        pairs = set(local)
-        for read, write in reads.items():
-            cpu = self.thread[read]
-            if write is not None:
-                pairs.update(self._read_from(read, write, carries))
-            for later in coherence[self.events[read].location][place[read] + 1 :]:
-                if self.thread[later] != cpu:
-                    pairs.add(((read, self.distance(read, later)), self.seen(later, cpu)))
-        for order in coherence:
-            for at, first in enumerate(order):
-                for second in order[at + 1 :]:
-                    pairs.update(self._in_coherence(first, second))
-        step = 2 + len(self.traces)
-        numbers = {(step * a + one, step * b + two) for (a, one), (b, two) in pairs}
-        return not program_oracle._cyclic(step * len(self.events), numbers)
+    @property
+    def nodes(self) -> int:
+        """Also as each CPU sees it."""
+        return 2 + len(self.traces)
+
+    def _missed(self, read: int, later: int) -> tuple[Node, Node]:
+        return (read, self.distance(read, later)), self.seen(later, self.thread[read])
 
     def _read_from(self, read: int, write: int, carries: list[tuple[int, int]]) -> Iterator[tuple[Node, Node]]:
         cpu, writer = self.thread[read], self.thread[write]

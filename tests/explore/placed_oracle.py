@@ -237,14 +237,23 @@ class Executions:
                 pairs.update(self._read_from(read, write, carries))
             for later in coherence[self.events[read].location][place[read] + 1 :]:
                 if self.thread[later] != self.thread[read]:
-                    level = self.distance(read, later)
-                    pairs.add(((read, level), (later, level)))
+                    pairs.add(self._missed(read, later))
         for order in coherence:
             for at, first in enumerate(order):
                 for second in order[at + 1 :]:
                     pairs.update(self._in_coherence(first, second))
-        number = {node: 2 * node[0] + node[1] for pair in pairs for node in pair}
-        return not program_oracle._cyclic(2 * len(self.events), {(number[a], number[b]) for a, b in pairs})
+        number = {node: self.nodes * node[0] + node[1] for pair in pairs for node in pair}
+        return not program_oracle._cyclic(self.nodes * len(self.events), {(number[a], number[b]) for a, b in pairs})
+
+    @property
+    def nodes(self) -> int:
+        """Of an event: as its siblings see it, and as the others do."""
+        return 2
+
+    def _missed(self, read: int, later: int) -> tuple[Node, Node]:
+        """A read is made before what it has missed."""
+        level = self.distance(read, later)
+        return (read, level), (later, level)
 
     def _read_from(self, read: int, write: int, carries: list[tuple[int, int]]) -> Iterator[tuple[Node, Node]]:
         if self.thread[read] == self.thread[write]:

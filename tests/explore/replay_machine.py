@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,20 +34,9 @@ class ReplayMachine(SideProcesses):
     """A process for each CPU, on one memory. Use it by `replay_machine()`."""
 
     def __init__(self, cpus: int) -> None:
-        self.cpus, self.fd = cpus, os.memfd_create("replay-machine")
+        self.cpus = cpus
         self._sizes = (cpus, _bridge.LOCKSTEP, 0, MEMORY_BYTES, 64, 1 << 14, 1 << 12, 1)
-        size = MEMORY_BYTES + _bridge.model_room(self._sizes)
-        os.ftruncate(self.fd, size)
-        self.memory = mmap.mmap(self.fd, size)
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, str(SIDE), str(self.fd), str(cpu)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=[self.fd],
-            )
-            for cpu in range(cpus)
-        ]
+        self._start("replay-machine", SIDE, MEMORY_BYTES + _bridge.model_room(self._sizes), cpus)
 
     def run(
         self, programs: Sequence[str], platform: Platform | str, script: Script, placement: Placement | None = None

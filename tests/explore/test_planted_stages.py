@@ -5,19 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import core_objects
 import pytest
-from core_objects import CORE, ENGINE, PYTHON, compiled, linked
-from turns import made_once
+from core_objects import MODULE, linked
 
 SEARCH = Path(__file__).parent / "planted_stages.py"
-MODULE = (
-    *("-fPIC", "-std=c11", "-O1", "-DPy_LIMITED_API=0x030B0000"),
-    *(f"-I{sysconfig.get_path('include')}", f"-I{CORE}"),
-)
 RUNS = 300
 
 pytestmark = [
@@ -135,8 +129,7 @@ PLANTED = [
 
 @pytest.fixture(scope="session")
 def objects(shared: Path) -> Path:
-    """Every source of the core, compiled once."""
-    return made_once(shared, "core-module", lambda to: compiled((*ENGINE, *PYTHON), to, MODULE))
+    return core_objects.module(shared)
 
 
 def found(objects: Path, core: Path, *instead: Path) -> str:

@@ -5,20 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 import core_objects
 import pytest
-from core_objects import CORE, ENGINE, PYTHON, compiled, linked
-from turns import made_once
+from core_objects import MODULE, linked
 
 HERE = Path(__file__).parent
-MODULE = (
-    *("-fPIC", "-std=c11", "-O1", "-DPy_LIMITED_API=0x030B0000"),
-    *(f"-I{sysconfig.get_path('include')}", f"-I{CORE}"),
-)
 PROGRAMS = 8000  # at most; most errors show in the first few hundred
 QUIET = 100
 
@@ -165,8 +159,7 @@ PLANTED = [
 
 @pytest.fixture(scope="session")
 def objects(shared: Path) -> Path:
-    """Every source of the core, compiled once; without the sanitizers, for much is run."""
-    return made_once(shared, "core-module", lambda to: compiled((*ENGINE, *PYTHON), to, MODULE))
+    return core_objects.module(shared)
 
 
 def bridge(objects: Path, to: Path, *instead: Path) -> Path:
