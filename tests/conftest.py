@@ -50,6 +50,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["shared"] = node.config.stash[_SHARED].name
 
 
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for processes of their own, and leave theirs to another."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def _given(config: pytest.Config) -> dict[str, Any]:
     """What the controller has told this worker; nothing where there are no workers."""
     given: dict[str, Any] = getattr(config, "workerinput", {})

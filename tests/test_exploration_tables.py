@@ -33,6 +33,7 @@ def printed(scenario: str, ring_size: int, platform: str) -> list[list[str]]:
     return [[cell.strip().replace(",", "") for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
 
 
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize(("scenario", "ring_size", "platform"), TABLES)
 def test_the_counts_in_the_docs_are_those_of_today(scenario: str, ring_size: int, platform: str) -> None:
     rows = printed(scenario, ring_size, platform)

@@ -127,6 +127,7 @@ def test_what_was_found_is_tried_first_and_forgotten_when_all_is_verified(projec
     assert list((project.path / ".amp").rglob("*.json")) == []
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(
     "content",
     [
@@ -268,7 +269,8 @@ def test_an_unknown_platform_is_told_where_it_is_asked_for(project: pytest.Pytes
 
 
 def test_workers_find_keep_and_count_the_same(project: pytest.Pytester) -> None:
-    text = '@amp.explore(platforms="all", barriers="smp")\ndef test_handover(): return Handover\n'
+    three = "x86-wb", "arm64", "omap4-2011"
+    text = f'@amp.explore(platforms={three}, barriers="smp")\ndef test_handover(): return Handover\n'
     alone = ran(project, text)
     first = {path.name: json.loads(path.read_text()) for path in (project.path / ".amp" / "schedules").iterdir()}
     for path in (project.path / ".amp").rglob("*.json"):
@@ -278,7 +280,7 @@ def test_workers_find_keep_and_count_the_same(project: pytest.Pytester) -> None:
     second = {path.name: json.loads(path.read_text()) for path in (project.path / ".amp" / "schedules").iterdir()}
     assert first == second
     for result in (alone, shared):
-        assert "amp: 4 verified, 6 violation" in result.outlines
+        assert "amp: 2 verified, 1 violation" in result.outlines
 
 
 def test_a_run_without_such_tests_loads_nothing_of_amp(project: pytest.Pytester) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import here
 
 
 def amp(*words: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +44,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("words", "said"), MISTAKES, ids=str)
 def test_a_mistake_is_one_line_and_status_2(words: tuple[str, ...], said: str) -> None:
-    ended = amp(*words)
+    ended = here("bench", *words)
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert said in ended.stderr

@@ -56,7 +56,7 @@ def in_bash(line: str, way: str, witness: Path, before: str = "") -> subprocess.
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=100, check=False)
 
 
-@pytest.mark.a_few(6)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "line", [line if line in CHEAPEST else pytest.param(line, marks=pytest.mark.slow) for line in VERDICTS]
@@ -68,6 +68,7 @@ def test_the_exit_status_is_the_verdict_whatever_the_descriptors_are(line: str, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize("line", [*CHEAP, "run nonsense"])
 def test_output_that_is_lost_is_told_and_a_violation_stays_one(line: str, witness: Path) -> None:
     done = in_bash(line, "{} >/dev/full", witness)

@@ -74,7 +74,7 @@ def check_the_symptom(row: Row, step: int) -> None:
 
 
 # In free mode a try takes what the scheduler gives it; one of each symptom is enough for the default suite.
-@pytest.mark.a_few(6)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(
     "row", slow_unless(lambda row: row.mode is Mode.LOCKSTEP or row.site in (S1, S5), ROWS), ids=str
 )

@@ -264,6 +264,7 @@ def disagreements(plan: Plan, matrix: Matrix) -> list[str]:
     return wrong
 
 
+@pytest.mark.a_few(8)
 @pytest.mark.parametrize(
     ("scenario", "on"),
     [*itertools.product(("spsc-vring", "doorbell"), PLATFORMS), *slow_but_for("vring", ())],

@@ -62,7 +62,7 @@ COMMANDS = (
 )
 
 
-@pytest.mark.a_few(6)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("line", COMMANDS, ids=[ascii(line) for line in COMMANDS])
 def test_nothing_of_a_file_or_an_argument_drives_the_terminal(evil: Path, line: str) -> None:
     done = subprocess.run([*AMP, *line.split(" ")], cwd=evil, capture_output=True, timeout=240, check=False)

@@ -92,7 +92,7 @@ def search(row: Row, seeds: range, messages: int) -> Result:
 QUICK = ("omap4-2011", "x86-wc", "arm64-domains", "riscv", "paranoid")
 
 
-@pytest.mark.a_few(12)
+@pytest.mark.a_few(6)
 @pytest.mark.parametrize("row", slow_unless(lambda row: row.platform in QUICK, ROWS), ids=str)
 def test_the_row_holds_and_every_witness_repeats_in_fresh_processes(row: Row) -> None:
     result = search(row, FEW, FEW_MESSAGES)

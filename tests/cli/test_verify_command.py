@@ -157,6 +157,7 @@ class TestCounterexamples:
 
 
 class TestSchedules:
+    @pytest.mark.a_few(2)
     @pytest.mark.parametrize(
         ("scenario", "weakened"),
         [("vring", "S1=none"), ("vring", "B1=none"), ("vring-flags", "S7=none"), ("doorbell", "K1=none")],

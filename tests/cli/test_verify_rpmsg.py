@@ -47,6 +47,7 @@ def test_with_barriers_that_reach_the_remote_every_execution_holds(platform: str
     assert result.executions > 1, "more than one execution, or nothing was explored"
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize(("platform", "barriers"), BROKEN)
 def test_with_smp_barriers_there_is_a_counterexample_that_two_processes_show(platform: str, barriers: str) -> None:
     verdict = verify(planned(platform, barriers), BOUNDS)

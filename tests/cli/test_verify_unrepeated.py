@@ -108,6 +108,7 @@ class TestNoRoomForTwoProcesses:
         assert '"broken"' in told.stdout
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize("chooser", [Chooser.RANDOM, Chooser.PCT])
 @pytest.mark.parametrize(("scenario", "weakened"), [("vring-flags", "S7=none"), ("vring", "B1=none")])
 def test_what_chance_finds_is_a_violation_and_repeated(chooser: Chooser, scenario: str, weakened: str) -> None:
@@ -165,6 +166,7 @@ def test_the_explorer_goes_along_a_stranger_s_schedule_or_says_in_a_line_why_not
     assert refused > 10
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize("scenario", ["vring", "vring-flags", "doorbell"])
 def test_so_do_two_processes(known: Script, scenario: str) -> None:
     plan, refused = planned(scenario, "paranoid", messages=1), 0
@@ -199,6 +201,7 @@ def without_assertions(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize(
     "command",
     [

@@ -101,6 +101,7 @@ def test_a_limit_on_a_files_size_leaves_the_old_file_and_the_finding_is_told(
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize("writer", WRITERS)
 def test_dev_full_is_told_after_the_finding(writer: str, witness: Path) -> None:
     done = amp(*arguments(writer, witness), "/dev/full")
@@ -115,6 +116,7 @@ def test_a_file_that_is_lost_where_nothing_was_found_is_exit_status_2() -> None:
     assert "Enough together" in done.stdout
 
 
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_file_that_cannot_be_is_a_mistake_before_anything_runs(writer: str, witness: Path, tmp_path: Path) -> None:
     option = writer.partition(" ")[2]

@@ -17,6 +17,7 @@ def found(path: Path, name: str, platform: str) -> str | None:
     return finding(f"{path}?host=first_{name}&remote=second_{name}&{SHARED}", platform)
 
 
+@pytest.mark.a_few(7)
 @pytest.mark.parametrize("level", ["-O1", "-O2"])
 @pytest.mark.parametrize("target", PLATFORMS)
 def test_a_barrier_on_a_condition_is_none_where_it_does_not_hold(tmp_path: Path, target: str, level: str) -> None:

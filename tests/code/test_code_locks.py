@@ -27,6 +27,7 @@ def verify(directory: Path, way: str, host: str, remote: str, *flags: str) -> am
     return amp.verify(f"{path}?host={host}&remote={remote}&{SHARED}", platform=platform)
 
 
+@pytest.mark.a_few(9)
 @pytest.mark.parametrize(("host", "remote"), [("locked", "locked"), ("count", "count_and_look"), ("first", "first")])
 @pytest.mark.parametrize("way", WAYS)
 def test_atomics_hold(tmp_path: Path, way: str, host: str, remote: str) -> None:

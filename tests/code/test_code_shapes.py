@@ -50,7 +50,7 @@ def test_is_verified(shapes: dict[str, Path], march: str, host: str, remote: str
     assert verdict.verified, verdict
 
 
-@pytest.mark.a_few(6)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(
     ("host", "remote", "text"),
     [

@@ -136,7 +136,7 @@ def test_ctrl_c_during_a_wait_raises_keyboard_interrupt(door: str, busy_peer: bo
 @pytest.mark.parametrize("contends", [False, True], ids=["survivor looks on", "survivor makes accesses"])
 def test_a_process_killed_inside_the_model_takes_no_survivor_with_it(contends: bool) -> None:
     turns, inside = Random(1), 0
-    for _ in range(20):
+    for _ in range(10):
         machine = Machine("paranoid", depth=2)
         survivor, victim = machine.ports
         pid = os.fork()

@@ -261,7 +261,7 @@ VALUES = st.one_of(
 
 
 @pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pokes=st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=4), more=st.booleans())
 def test_whatever_the_other_side_wrote_c_and_python_refuse_the_same_in_the_same_words(
     pokes: list[tuple[str, int]], indirect: bool, more: bool

@@ -76,7 +76,7 @@ def assert_same(first: Run, again: Run) -> None:
 
 
 @pytest.mark.parametrize("name", PLATFORMS)
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=threads(cpu=0), second=threads(cpu=1), seed=st.integers(0, 1 << 32))
 def test_any_seeded_run_replays_from_its_trace(
     machine: ScriptMachine, name: str, first: str, second: str, seed: int

@@ -91,7 +91,7 @@ def told(program: str) -> dict[str, str]:
 # --- verdicts
 
 
-@pytest.mark.a_few(10)
+@pytest.mark.a_few(6)
 @pytest.mark.parametrize("program", together(PROGRAMS))
 def test_every_platform_and_class_comes_to_the_verdict_of_its_row(program: str) -> None:
     assert differences(ROWS, seen_of(program), [program]) == []
@@ -152,6 +152,7 @@ def test_the_table_in_the_documents_says_where_each_is_broken() -> None:
 # --- stories
 
 
+@pytest.mark.a_few(8)
 @pytest.mark.parametrize("program", together(BROKEN))
 def test_two_processes_repeat_the_smallest_finding(program: str) -> None:
     finding = finding_of(program)

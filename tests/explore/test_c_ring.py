@@ -96,7 +96,7 @@ def test_c_and_python_understand_each_other(ring: ctypes.CDLL, python: str) -> N
     assert c_explore(ring, "vring-indirect", "omap4-2011", messages=2, python=python).verified
 
 
-@pytest.mark.a_few(5)
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize("platform", sorted(PLATFORMS))
 def test_the_verdicts_are_those_of_the_python_ring(ring: ctypes.CDLL, platform: str) -> None:
     for barriers in BarrierClass:
@@ -104,7 +104,7 @@ def test_the_verdicts_are_those_of_the_python_ring(ring: ctypes.CDLL, platform: 
         assert holds(c_explore(ring, "vring", platform, messages=2, barriers=barriers)) == holds(of_python), barriers
 
 
-@pytest.mark.a_few(5)
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize("platform", sorted(PLATFORMS))
 def test_the_same_sites_need_a_barrier_as_in_the_python_ring(ring: ctypes.CDLL, platform: str) -> None:
     for site in RING_SITES:

@@ -54,7 +54,7 @@ def test_smp_barriers_hold_where_they_reach_the_remote(platform: str) -> None:
     assert result.verified == (platform in SMP_IS_ENOUGH)
 
 
-@pytest.mark.a_few(20)
+@pytest.mark.a_few(10)
 @pytest.mark.parametrize("program", EXPLORABLE)
 @pytest.mark.parametrize("platform", NEEDED)
 def test_with_mandatory_barriers_it_holds_on_every_platform(platform: str, program: str) -> None:

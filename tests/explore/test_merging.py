@@ -68,13 +68,13 @@ def test_what_was_missed_once_is_met_with_and_without_merging(program: tuple[str
     assert merged.found == every.found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(programs(most=4, cpus=3), platforms)
 def test_so_it_is_with_three_cpus(program: tuple[str, ...], platform: str) -> None:
     assert_merging_changes_nothing(program, platform)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data(), placements, platforms)
 def test_so_it_is_with_siblings_and_others(data: st.DataObject, names: tuple[str, ...], platform: str) -> None:
     program = data.draw(programs(most=4 if len(names) == 3 else 2, cpus=len(names)))

@@ -43,13 +43,13 @@ def drawn(data: st.DataObject, placement: Placement, kinds: tuple[str, ...], mor
     return data.draw(programs(kinds=kinds, places=WHOLE, most=most, cpus=len(placement), waking=False))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(NAMES))
 def test_accesses_end_as_the_axioms_allow(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR), platform, placement)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(NAMES))
 def test_so_do_atomics(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC), platform, placement)
@@ -63,7 +63,7 @@ def test_so_do_thousands(data: st.DataObject, placement: Placement, platform: st
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC, more=1), platform, placement)
 
 
-@pytest.mark.a_few(15)
+@pytest.mark.a_few(8)
 @pytest.mark.parametrize("platform", slow_unless({"arm64-domains", "x86-wc", "omap4-2011"}.__contains__, NAMES))
 @pytest.mark.parametrize("shape", ORACLE_SHAPES)
 def test_the_classic_shapes_end_so_in_every_placement(shape: str, platform: str) -> None:

@@ -21,7 +21,7 @@ from sampled_machine import SampledMachine
 from amp._core._bridge import Word
 
 PROJECT = Path(__file__).parents[2]
-FEW, MANY, CHUNK = 300, 20_000, 1000
+FEW, MANY, CHUNK = 200, 20_000, 1000
 USUAL = Effort(unmerged=300, merged=1500, sampled=30, interleavings=200, sought=1)
 
 

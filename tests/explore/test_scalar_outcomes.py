@@ -90,7 +90,7 @@ def test_atomics_end_as_the_axioms_allow(texts: tuple[str, ...], platform: str) 
     assert found(texts, platform) == by_axioms(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(programs(kinds=SCALAR, places=WHOLE, most=6, waking=False), st.sampled_from(ALIKE))
 def test_larger_programs_end_as_litmus_tests_do(texts: tuple[str, ...], platform: str) -> None:
     outcomes = enumerate_outcomes(litmus(texts, PLATFORMS[platform]), PLATFORMS[platform], (0, 1))

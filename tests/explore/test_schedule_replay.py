@@ -165,7 +165,7 @@ def assert_random_programs_replay(
         assert_replays(pair, program, platform, told, execution)
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(programs(most=6), platforms, st.integers(0, 1 << 20))
 def test_executions_of_random_programs_replay_or_need_what_no_process_can_show(
     pair: ReplayMachine, program: tuple[str, ...], platform: str, pick: int

@@ -58,7 +58,7 @@ def assert_executions_replay(
 # --- random programs --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data(), placements, platforms, st.integers(0, 1 << 20))
 def test_every_outcome_of_the_running_model_is_found(
     data: st.DataObject, names: tuple[str, ...], platform: str, seed: int
@@ -66,7 +66,7 @@ def test_every_outcome_of_the_running_model_is_found(
     assert_all_found(drawn(data, names), platform, Placement.of(names), seed)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.data(), placements, platforms, st.integers(0, 1 << 20))
 def test_executions_replay_in_a_process_for_each_part_or_need_what_none_can_show(
     machines: dict[int, ReplayMachine], data: st.DataObject, names: tuple[str, ...], platform: str, pick: int
@@ -119,7 +119,7 @@ def tells_most(shape: str, on: str) -> bool:
     return shape in ("SB", "WRC by release") or (on == "arm64-domains" and shape != "CO4")
 
 
-@pytest.mark.a_few(10)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize(("shape", "platform"), slow_unless(tells_most, product(SHAPES, PLATFORMS)))
 def test_of_the_classic_shapes_each_engine_shows_what_the_other_does(
     machines: dict[int, ReplayMachine], shape: str, platform: str

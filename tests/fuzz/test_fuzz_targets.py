@@ -38,7 +38,7 @@ def test_an_input_that_was_kept_does_no_harm(target: str, path: Path) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_input_does_harm(target: str) -> None:
     @given(st.binary(max_size=400))
-    @settings(max_examples=EXAMPLES.get(target, 250), deadline=None)
+    @settings(max_examples=EXAMPLES.get(target, 120), deadline=None)
     def attempt(data: bytes) -> None:
         TARGETS[target](data)
 

@@ -171,10 +171,11 @@ def test_a_fence_that_reaches_only_the_siblings_does_not_help_across_the_interco
         ("x86-wc", "smp", False),
         ("x86-wc", "mandatory", True),
     ):
-        result = run(planned(spsc, name, barriers=barriers, messages=8), range(1, 21), explained=0)
+        result = run(planned(spsc, name, barriers=barriers, messages=8), range(1, 13), explained=0)
         assert result.holds == holds, (name, barriers)
 
 
+@pytest.mark.a_few(4)
 @ALL
 def test_the_sites_of_a_run_are_those_at_which_the_program_says_it_stands(program: Program) -> None:
     plan = planned(program, "sc", messages=8)

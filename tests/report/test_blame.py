@@ -107,7 +107,7 @@ def test_blame_is_true_of_the_trace(bench: Any, case: tuple[Any, ...]) -> None:
             assert first.number not in arrived or arrived.index(second.number) < arrived.index(first.number)
 
 
-@pytest.mark.a_few(7)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("seeds", [2, pytest.param(8, marks=pytest.mark.slow)])  # 12 explanations of each
 @pytest.mark.parametrize(("program", "platform", "weak"), HARMLESS)
 def test_with_enough_barriers_nothing_is_found_and_nobody_is_blamed(

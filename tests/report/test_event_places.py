@@ -43,6 +43,7 @@ def witness(path: Path, seed: int) -> Witness:
     return found
 
 
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_each_access_and_barrier_has_the_line_whose_comment_says_it(tmp_path: Path, seed: int) -> None:
     path = own(tmp_path, HOST, REMOTE)

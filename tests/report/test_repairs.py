@@ -68,13 +68,13 @@ def check(counts: Counter[str]) -> None:
 
 
 def test_the_repaired_site_ends_the_violation_or_the_explanation_says_that_it_does_not() -> None:
-    """Some thirty witnesses of every program; few of those that poll, whose runs are long."""
+    """Some witnesses of every program; few of those that poll, whose runs are long."""
     counts: Counter[str] = Counter()
     for number, program in enumerate(PROGRAMS):
-        seeds = range(1, 2) if program in POLLING else range(1, 4)
+        seeds = range(1, 2) if program in POLLING else range(1, 3)
         for platform, barriers in (WEAK[number % 2], WEAK[2 + number % 2]):
             counts += judged(planned(program, platform, barriers), seeds)
-    assert counts.total() >= 24, counts
+    assert counts.total() >= 16, counts
     check(counts)
 
 

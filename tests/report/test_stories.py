@@ -123,7 +123,7 @@ def test_a_load_that_is_early_and_returns_an_overwritten_value_is_told_as_stale(
     assert told > 0
 
 
-@pytest.mark.a_few(3)
+@pytest.mark.a_few(2)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join((*case[:2], *case[2], case[3].value)))
 def test_what_a_story_shows_is_of_the_ring_that_it_is_about(case: tuple[str, str, tuple[str, ...], Mode]) -> None:
     platform, barriers, weaken, mode = case

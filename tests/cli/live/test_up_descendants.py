@@ -69,6 +69,7 @@ def forking(directory: Path, body: str) -> tuple[Path, Path]:
     return image(directory / "forks.elf", module), notes
 
 
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("how", FORKS)
 @pytest.mark.parametrize("end", [("down",), ("crash", "--kind", "kill")], ids=" ".join)
 def test_no_process_of_a_firmware_outlives_its_core(tmp_path: Path, how: str, end: tuple[str, ...]) -> None:

@@ -43,7 +43,7 @@ def nothing_is_up(home: Home, run: subprocess.CompletedProcess[str], why: str) -
 WITHOUT_BUS = [pytest.param(NO_RPMSG, *row, marks=pytest.mark.slow) for row in DIES[1:] if "bus" not in row[0]]
 
 
-@pytest.mark.a_few(4)
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize(("head", "body", "why"), [*(("", *row) for row in DIES), (NO_RPMSG, *DIES[1]), *WITHOUT_BUS])
 def test_a_firmware_that_dies_at_every_boot_is_never_up(tmp_path: Path, head: str, body: str, why: str) -> None:
     with a_home() as home:
@@ -108,6 +108,7 @@ def limited(home: Home, what: int, limit: int, *arguments: str | Path) -> subpro
     )
 
 
+@pytest.mark.a_few(3)
 @pytest.mark.parametrize("descriptors", [8, 12, 24, 63])
 @pytest.mark.parametrize("detach", [("--detach",), ()], ids=["detached", "foreground"])
 def test_with_too_few_descriptors_one_line_says_so(tmp_path: Path, descriptors: int, detach: tuple[str, ...]) -> None:

@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.a_few(7)
+@pytest.mark.a_few(4)
 @pytest.mark.parametrize("kind", REFUSED)
 def test_an_image_that_cannot_be_run_is_one_line_and_nothing_is_left(kind: str, tmp_path: Path) -> None:
     make, why = REFUSED[kind]
