@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -74,6 +74,11 @@ class _PlatformRecord(_Record, frozen=True):
 
 _E = TypeVar("_E", bound=IntEnum)
 _REACHES: Mapping[str, Reach] = MappingProxyType({reach.name.lower(): reach for reach in Reach})
+# What a fence does to a mailbox's status is read from how its instruction is spelt (platforms.py), not said.
+_SPELT: Final = Orders.NO_STATUS_BEFORE | Orders.NO_STATUS_AFTER
+_ORDERS: Mapping[str, Orders] = MappingProxyType(
+    {each.name: each for each in Orders if each.name and not each & _SPELT}
+)
 _PRIMITIVES: Mapping[str, Primitive] = MappingProxyType({primitive.label: primitive for primitive in Primitive})
 
 
@@ -96,10 +101,9 @@ class _Reader:
     def orders(self, field: str, values: list[str]) -> Orders:
         orders = NO_ORDERS
         for index, value in enumerate(values):
-            if value not in Orders.__members__:
-                allowed = ", ".join(Orders.__members__)
-                raise self.error(f"{field}[{index}]", f"{_show(value)} is not allowed; allowed: {allowed}")
-            orders |= Orders[value]
+            if value not in _ORDERS:
+                raise self.error(f"{field}[{index}]", f"{_show(value)} is not allowed; allowed: {', '.join(_ORDERS)}")
+            orders |= _ORDERS[value]
         return orders
 
     def given(self, field: str, *values: Any) -> Any:
@@ -150,11 +154,14 @@ class _Reader:
                     f"{_show(record.architecture)} is not allowed; allowed: {', '.join(ARCHITECTURES)}",
                 )
             start = ARCHITECTURES[record.architecture]
-        if start and not record.rows and record.implicit is None and record.multi_copy_atomic is None:
+        said = record.rows, record.implicit, record.implicit_source, record.multi_copy_atomic
+        if start and not any(each not in (None, []) for each in said):
             return start
         implicit = self.orders(f"{field}.implicit", record.implicit) if record.implicit is not None else None
         if implicit is not None and record.implicit_source is None:
             raise self.error(f"{field}.implicit_source", "is missing, and implicit is given: say where it is from")
+        if implicit is None and record.implicit_source is not None:
+            raise self.error(f"{field}.implicit", "is missing, and implicit_source is given: say what is from there")
         copies: tuple[()] | tuple[bool, str] = (start.multi_copy_atomic, start.multi_copy_source) if start else ()
         if record.multi_copy_atomic is not None:
             if record.multi_copy_source is None:

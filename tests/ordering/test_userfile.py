@@ -151,6 +151,11 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"host": {"rows": [ROW | {"orders": ["WW", "XX"]}]}}, ("host.rows[0].orders[1]", "'XX'", "RR, RW, WR, WW, WD")),
     ({"host": {"rows": [ROW, ROW]}}, ("host.rows[1].primitive", "'mb'", "already")),
     ({"host": {"implicit": ["RR"]}}, ("host.implicit_source", "missing")),
+    ({"host": {"implicit_source": "manual"}}, ("host.implicit", "missing", "say what is from there")),
+    (
+        {"host": {"rows": [ROW | {"orders": ["NO_STATUS_BEFORE"]}]}},
+        ("host.rows[0].orders[0]", "RR, RW, WR, WW, WD, RCSC"),
+    ),
     ({"host": {"multi_copy_atomic": True}}, ("host.multi_copy_source", "missing")),
     ({"host": {"multi_copy_source": "manual"}}, ("host.multi_copy_atomic", "missing", "true or false")),
     ({"remote": {"architecture": "riscv", "multi_copy_source": "manual"}}, ("remote.multi_copy_atomic", "missing")),
