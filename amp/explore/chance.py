@@ -84,7 +84,7 @@ class Guard:
 
     def watch(self, frame: FrameType, event: str, argument: Any) -> None:
         """For sys.setprofile: sees C functions whatever name they are called by."""
-        if event != "c_call" or not self._is_program():
+        if event != "c_call":
             return
         name = getattr(argument, "__name__", "")
         owner = getattr(argument, "__self__", None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -125,28 +124,27 @@ class Explorer:
 
         Raises what a program raises that is no Violation, and Nondeterministic or UsageError for a broken rule.
         """
-        self._parts.looks.fresh = False
+        self._parts.looks.begin()
         ending = self._run_once(again=False)
         # What could not go on is not repeated: cells were split meanwhile. All begins anew, and is watched then.
-        return self._run_watched() if self._parts.looks.fresh and not self.core.stats()["error"] else ending
+        if self._parts.looks.fresh and not self.core.stats()["error"]:
+            return self._run_watched(same=True)
+        return ending
 
-    def _run_watched(self) -> Ending:
-        """The last run once more: what its looks change is watched."""
-        self._parts.looks.watching = True
+    def _run_watched(self, *, same: bool = False) -> Ending:
+        """A run once more: what its looks change is watched. `same`: it is the last that was made."""
+        looks = self._parts.looks
+        looks.begin_again(same=same)
+        looks.watching = True
         try:
             return self._run_once(again=True)
         finally:
-            self._parts.looks.watching = False
+            looks.watching = False
 
     def _run_profiled(self) -> Ending:
-        """The last run once more: what it asks the system is watched, by whatever name, and what its looks change."""
-        profile = sys.getprofile()
-        self._parts.profile = self._parts.guard.watch
-        try:
+        """A run once more: what it asks the system is watched, by whatever name, and what its looks change."""
+        with self._parts.profiled(self._parts.guard.watch):
             return self._run_watched()
-        finally:
-            self._parts.profile = None
-            sys.setprofile(profile)
 
     def _run_once(self, *, again: bool) -> Ending:
         core, cpus, idle = self.core, self._cpus, self._parts.idle
@@ -162,8 +160,8 @@ class Explorer:
                 each.throw(Stall(said) if ending is Ending.STALL else RunOver())
         if not all(idle):
             self._abandon()
-        if self._parts.looks.said is not None:
-            raise UsageError(self._parts.looks.said)
+        if self._parts.looks.refusal is not None:
+            raise self._parts.looks.refusal
         if self._parts.guard.said is not None:
             raise Nondeterministic(self._parts.guard.said)
         if self._parts.raised is not None and isinstance(self._parts.raised[1], LoopBound):
@@ -317,13 +315,9 @@ class Explorer:
 
     def _too_large(self) -> str:
         """Why the last run was: made once more, to see which line loads all the time."""
-        loads, profile = Loads(), sys.getprofile()
-        self._parts.profile = loads.watch
-        try:
+        loads = Loads()
+        with self._parts.profiled(loads.watch):
             self._run_once(again=True)
-        finally:
-            self._parts.profile = None
-            sys.setprofile(profile)
         cpu = spinner(self.core.events(), len(self.programs))
         return WHY_NOT[errno.E2BIG][1] if cpu is None else f"{loads.commonest(self._ports[cpu])}{ADVICE}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
@@ -54,7 +55,7 @@ class ExploredPort(CellAccess, _bridge.ExploredPort):
             # Behind the exception: nothing that the look held is alive while others run.
             if found is None:
                 self.looks.in_vain(look, self.look_path(), before)
-            before = None
+            del before
             if undone:
                 self.look_undone()
             elif self.look_end(found is not None):
@@ -79,8 +80,17 @@ class Parts:
     guard: Guard
     looks: Looks = field(default_factory=Looks)
     idle: list[bool] = field(default_factory=list)
-    profile: Callable[[FrameType, str, Any], object] | None = None
     raised: tuple[int, BaseException] | None = None
+
+    @contextmanager
+    def profiled(self, watch: Callable[[FrameType, str, Any], object]) -> Iterator[None]:
+        """Of runs in it, `watch` sees what the parts call (sys.setprofile)."""
+        before, self.looks.profile = sys.getprofile(), watch
+        try:
+            yield
+        finally:
+            self.looks.profile = None
+            sys.setprofile(before)
 
     def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
         """A CPU: its part of every run, one after the other."""
@@ -89,8 +99,8 @@ class Parts:
             idle[cpu] = True
             hub.switch()
             idle[cpu] = False
-            if self.profile is not None:
-                sys.setprofile(self.profile)
+            if self.looks.profile is not None:
+                sys.setprofile(self.looks.profile)
             try:
                 _check_ran(program(port))
                 core.end(cpu)

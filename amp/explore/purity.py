@@ -13,6 +13,7 @@ name that is computed, and the state of types that can neither be copied nor rea
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import gc
@@ -37,6 +38,7 @@ _SKIPPED: Final = (
     types.WrapperDescriptorType,
 )
 _RUNNING: Final = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+_BARE: Final = frozenset({types.FunctionType, type, types.ModuleType, *_SKIPPED})  # no buffer, and each is its own
 _VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
 _CONTAINERS: Final[tuple[Any, ...]] = (list, tuple, dict, set, frozenset, deque)
 
@@ -51,11 +53,9 @@ class TooMuch(Exception):
 def state_of(look: Callable[[], Any]) -> State:
     """What `look` can reach, as (where, what): what is compared by `changed`. Raises TooMuch."""
     walk = _Walk()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # copying some iterators is deprecated
-        walk.take([("the look", look)])
-        while walk.take(walk.named()):
-            pass
+    walk.take([("the look", look)])
+    while walk.take(walk.named()):
+        pass
     return walk.found
 
 
@@ -86,106 +86,144 @@ class _Pair:
         self.thing, self.detail = thing, detail
 
 
+class _Kind:
+    """What all things of a type have in common, whatever becomes of its attributes. It does not hold the type."""
+
+    __slots__ = ("bare", "closed", "container", "inside")
+
+    def __init__(self, kind: type) -> None:
+        whole = _is_whole(kind)
+        self.bare = whole or kind in _BARE
+        self.closed = whole or issubclass(kind, _SKIPPED)
+        self.container = next((each for each in _CONTAINERS if issubclass(kind, each)), None)
+        self.inside = next((inside for kinds, inside in _INSIDE if issubclass(kind, kinds)), _of_other)
+
+
+_KINDS: Final[weakref.WeakKeyDictionary[type, _Kind]] = weakref.WeakKeyDictionary()
+
+
+def _slots(kind: type) -> list[tuple[str, types.MemberDescriptorType]]:
+    return [(name, slot) for name, slot in vars(kind).items() if type(slot) is types.MemberDescriptorType]
+
+
 class _Walk:
     def __init__(self) -> None:
         self.found: State = []
+        self._kinds: dict[type, _Kind] = {}
+        self._classes: dict[type, list[tuple[type, list[tuple[str, types.MemberDescriptorType]]]]] = {}
         self._seen: set[int] = set()
         self._kept: list[Any] = []  # copies that were made on the way: their ids are not reused
         self._names: dict[str, None] = {}  # that the functions met use
-        self._holders: list[tuple[str, type | types.ModuleType]] = []
-        self._looked_up: set[tuple[int, str]] = set()
+        self._holders: list[_Holder] = []
 
     def take(self, things: Iterable[tuple[str, Any]]) -> bool:
         """Everything from there on. False: there was nothing."""
-        todo = deque(things)
-        any_at_all = bool(todo)
-        while todo:
-            where, thing = todo.popleft()
-            if len(self.found) == REACH:
+        todo, found, seen, kinds = list(things), self.found, self._seen, self._kinds
+        for where, thing in todo:  # which grows meanwhile
+            if len(found) == REACH:
                 raise TooMuch
             if type(thing) in _PLAIN:
-                self.found.append((where, thing))
+                found.append((where, thing))
                 continue
-            self.found.append((where, _token(thing)))
-            if _identity(thing) not in self._seen and not isinstance(thing, _SKIPPED) and not _is_whole(thing):
-                self._seen.add(_identity(thing))
+            kind = kinds.get(type(thing)) or self._kind_of(thing)
+            found.append((where, thing if kind.bare else _token(thing, kind)))
+            if _identity(thing) not in seen and not kind.closed:
+                seen.add(_identity(thing))
                 self._kept.append(thing)
-                todo.extend(self._inside(where, thing))
-        return any_at_all
+                todo.extend(self._inside(where, thing, kind))
+        return bool(todo)
 
     def named(self) -> list[tuple[str, Any]]:
         """What classes and modules hold under the names that are used, and was not taken yet."""
-        found = []
-        for where, holder in self._holders:
-            for name, value in list(vars(holder).items()):
-                special = isinstance(holder, type) and name.startswith("__")
-                key = (_identity(holder), name)
-                if key in self._looked_up or not (name in self._names or (special and callable(value))):
-                    continue
-                self._looked_up.add(key)
-                found.append((f"{where}.{name}", value))
+        names = list(self._names)
+        return [found for holder in self._holders for found in holder.named(names)]
+
+    def _kind_of(self, thing: Any) -> _Kind:
+        kind = type(thing)
+        found = _KINDS.get(kind)
+        if found is None:
+            found = _KINDS[kind] = _Kind(kind)
+        self._kinds[kind] = found
         return found
 
-    def _inside(self, where: str, thing: Any) -> Things:
+    def _classes_of(self, kind: type) -> list[tuple[type, list[tuple[str, types.MemberDescriptorType]]]]:
+        """Of a type's classes those that are the program's, with their slots."""
+        found = self._classes.get(kind)
+        if found is None:
+            found = self._classes[kind] = [
+                (each, _slots(each)) for each in kind.__mro__ if not _is_standard(each.__module__)
+            ]
+        return found
+
+    def _inside(self, where: str, thing: Any, kind: _Kind) -> Iterable[tuple[str, Any]]:
         if isinstance(thing, types.FunctionType):
             return self._of_function(where, thing)
         if isinstance(thing, types.ModuleType) and thing.__name__.partition(".")[0] == "amp":
-            return iter(())  # its names are there when they are first asked for
+            return ()  # its names are there when they are first asked for
         if type(thing).__module__ == "ctypes":
-            return iter(())  # so are the functions of a library
+            return ()  # so are the functions of a library
         if isinstance(thing, (type, types.ModuleType)):
             if not _is_standard(thing.__module__ if isinstance(thing, type) else thing.__name__):
-                self._holders.append((thing.__name__ if isinstance(thing, type) else where, thing))
+                self._holders.append(_Holder(thing.__name__ if isinstance(thing, type) else where, thing))
             meta = type(thing)
-            return iter(() if _is_standard(meta.__module__) else ((meta.__name__, meta),))
-        inside = next((inside for kinds, inside in _INSIDE if isinstance(thing, kinds)), None)
-        parts = inside(where, thing) if inside is not None else _of_other(where, thing)
-        return self._with_attributes(where, thing, parts)
+            return () if _is_standard(meta.__module__) else ((meta.__name__, meta),)
+        return self._of_instance(where, thing, kind)
 
-    def _with_attributes(self, where: str, thing: Any, parts: Things) -> Things:
-        yield from parts
-        for name, value in _attributes(thing):
-            yield f"{where}.{name}", value
-        for kind in type(thing).__mro__:
-            for name, slot in vars(kind).items():
-                if isinstance(slot, types.MemberDescriptorType) and not _is_standard(kind.__module__):
-                    try:
-                        yield f"{where}.{name}", slot.__get__(thing)
-                    except AttributeError:
-                        continue
-            if not _is_standard(kind.__module__):
-                yield kind.__name__, kind
+    def _of_instance(self, where: str, thing: Any, kind: _Kind) -> list[tuple[str, Any]]:
+        found = list(kind.inside(where, thing))
+        found += [(f"{where}.{name}", value) for name, value in _attributes(thing)]
+        for each, slots in self._classes_of(type(thing)):
+            for name, slot in slots:
+                with contextlib.suppress(AttributeError):
+                    found.append((f"{where}.{name}", slot.__get__(thing)))
+            found.append((each.__name__, each))
+        return found
 
-    def _of_function(self, where: str, function: types.FunctionType) -> Things:
+    def _of_function(self, where: str, function: types.FunctionType) -> list[tuple[str, Any]]:
         if _is_standard(function.__module__):
-            return
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                yield _named(where, name), cell.cell_contents
-            except ValueError:  # not assigned yet
-                continue
-        yield where, function.__defaults__
-        yield where, function.__kwdefaults__
-        for name, value in list(function.__dict__.items()):
-            yield f"{where}.{name}", value
-        for name in _names(function.__code__):
-            if name.startswith("@"):  # no name of a program's: pytest's own, in a test module's asserts
-                continue
-            self._names[name] = None
-            if name in function.__globals__:
-                yield name, function.__globals__[name]
+            return []
+        code, found = function.__code__, []
+        if function.__closure__:
+            for name, cell in zip(code.co_freevars, function.__closure__, strict=True):
+                with contextlib.suppress(ValueError):  # not assigned yet
+                    found.append((_named(where, name), cell.cell_contents))
+        if function.__defaults__ is not None:
+            found.append((where, function.__defaults__))
+        if function.__kwdefaults__ is not None:
+            found.append((where, function.__kwdefaults__))
+        found += [(f"{where}.{name}", value) for name, value in function.__dict__.items()]
+        held, names = function.__globals__, _names(code)
+        self._names |= names
+        found += [(name, held[name]) for name in names if name in held]
+        return found
 
 
-def _token(thing: Any) -> Any:
+class _Holder:
+    """A class or a module, and how many of the names that are used were looked up in it."""
+
+    def __init__(self, where: str, holder: type | types.ModuleType) -> None:
+        self._where, self._held, self._asked = where, vars(holder), 0
+        self._due: dict[str, Any] = {}
+        if isinstance(holder, type):  # these are called without being named
+            self._due = {name: value for name, value in self._held.items() if name[:2] == "__" and callable(value)}
+        self._special = frozenset(self._due)
+
+    def named(self, names: list[str]) -> list[tuple[str, Any]]:
+        """What it holds under names that are new; `names` only grows."""
+        held, where, special = self._held, self._where, self._special
+        found = [(f"{where}.{name}", value) for name, value in self._due.items()]
+        found += [(f"{where}.{n}", held[n]) for n in names[self._asked :] if n in held and n not in special]
+        self._asked, self._due = len(names), {}
+        return found
+
+
+def _token(thing: Any, kind: _Kind) -> Any:
     """What tells this thing from another, beside what lies inside it. It keeps the thing alive: ids are not reused."""
-    if _is_whole(thing):
-        return thing
     if isinstance(thing, _RUNNING):
         frame = _frame(thing)
         return _Pair(thing, None if frame is None else frame.f_lasti)
-    kind = next((kind for kind in _CONTAINERS if isinstance(thing, kind)), None)
-    if kind is not None:
-        return _Pair(type(thing), kind.__len__(thing))  # another one with the same in it is no change
+    if kind.container is not None:
+        return _Pair(type(thing), kind.container.__len__(thing))  # another one with the same in it is no change
     try:
         with memoryview(thing) as content:
             return _Pair(type(thing), content.tobytes())
@@ -193,15 +231,16 @@ def _token(thing: Any) -> Any:
         return thing
 
 
-def _is_whole(thing: Any) -> bool:
+def _is_whole(kind: type) -> bool:
     """Ports, and bytes of bulk loads: looking into those would be an access. Loggers, which remember levels.
 
     And what is of an ELF file: its engine begins each run with the memory that the file has, and learns the file's
     instructions as it comes to them.
     """
-    kind = str(type(thing).__module__)
-    of_amp = kind.startswith(("amp._core", "amp.code."))
-    return isinstance(thing, _bridge.ExploredPort) or of_amp or kind == "logging"
+    module = str(kind.__module__)
+    return (
+        issubclass(kind, _bridge.ExploredPort) or module.startswith(("amp._core", "amp.code.")) or module == "logging"
+    )
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
@@ -212,18 +251,24 @@ def _attributes(thing: Any) -> list[tuple[str, Any]]:
 
 
 def _is_standard(module: str | None) -> bool:
-    return str(module).partition(".")[0] in sys.stdlib_module_names
+    return _is_of_python(str(module))
+
+
+@functools.cache
+def _is_of_python(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _named(where: str, name: str) -> str:
     return name if where == "the look" else f"{where}.{name}"
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+@functools.lru_cache(4096)
+def _names(code: types.CodeType) -> dict[str, None]:
+    """The names that it and what is written in it use, each once."""
+    inner = (name for each in code.co_consts if isinstance(each, types.CodeType) for name in _names(each))
+    # "@" begins no name of a program's, but pytest's own, in a test module's asserts.
+    return dict.fromkeys(name for name in (*code.co_names, *inner) if not name.startswith("@"))
 
 
 def _frame(running: Any) -> types.FrameType | None:
@@ -303,7 +348,10 @@ def _of_other(where: str, thing: Any) -> Things:
     if not _is_standard(type(thing).__module__):
         return
     try:
-        yield where, thing.__reduce_ex__(4)[1:]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # copying some iterators is deprecated
+            copied = thing.__reduce_ex__(4)[1:]
+        yield where, copied
     except Exception:  # it cannot be copied
         for part in gc.get_referents(thing):
             if not isinstance(part, types.ModuleType):

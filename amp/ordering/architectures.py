@@ -22,7 +22,7 @@ C11 lets a program rely on; a compiler may do with less, so a verdict must not r
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders, Primitive, Reach
@@ -72,7 +72,7 @@ class Architecture:
     title: str
     implicit: Orders
     implicit_source: str
-    rows: Mapping[Primitive, Row]
+    rows: Mapping[Primitive, Row] = field(hash=False)  # a mapping has none
     multi_copy_atomic: bool = False
     multi_copy_source: str = "not said"
 

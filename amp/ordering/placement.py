@@ -9,6 +9,7 @@ kernel, which puts them into one inner domain, and the cores of a remote are one
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,6 +130,7 @@ class Orders2:
     multi_copy_atomic: bool
 
 
+@functools.lru_cache(64)  # every exploration asks
 def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]:
     """For each processor. Where nobody has other company than siblings, or none, `near` and `far` are the same."""
     found = []

@@ -16,7 +16,7 @@ from amp.programs.program import Part, Program, Reuse, Size
 from amp.programs.room import plus, small_region
 from amp.region import Layout
 from amp.virtio.sites import B1, K1, K2, LINUX, S1, S2, S3, S4, S5, S6, S7, S8, SITES
-from amp.virtio.split import DESC_BYTES, Segment, SplitLayout, align_up
+from amp.virtio.split import DESC_BYTES, Segment, SplitLayout, align_up, split_layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def is_reply(number: int) -> bool:
 def one_ring(config: RunConfig) -> OneRing:
     """The ring of a run. Raises UsageError for impossible sizes."""
     config.check()
-    ring = SplitLayout(config.ring_size, VRINGS_AT, config.align)
+    ring = split_layout(config.ring_size, VRINGS_AT, config.align)
     buffers = align_up(ring.end, DESC_BYTES)
     tables = align_up(buffers + 2 * STAMP_BYTES * ring.num, DESC_BYTES) if config.indirect else 0
     return OneRing(ring, buffers, tables)

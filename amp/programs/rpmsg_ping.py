@@ -16,7 +16,7 @@ from amp.programs.room import GRANULE_BYTES, plus, small_region
 from amp.region import Layout
 from amp.rpmsg.wire import HEADER_BYTES
 from amp.virtio.sites import B1, K1, K2, LINUX, S1, S2, S3, S4, S5, S6, S7, S8, SITES
-from amp.virtio.split import DESC_BYTES, SplitLayout, align_up
+from amp.virtio.split import DESC_BYTES, SplitLayout, align_up, split_layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class RpmsgRings:
 def rpmsg_rings(config: RunConfig) -> RpmsgRings:
     """The device of a run. Raises UsageError for impossible sizes."""
     config.check()
-    first = SplitLayout(config.ring_size, VRINGS_AT + DESC_BYTES, config.align)
-    second = SplitLayout(config.ring_size, align_up(first.end, DESC_BYTES), config.align)
+    first = split_layout(config.ring_size, VRINGS_AT + DESC_BYTES, config.align)
+    second = split_layout(config.ring_size, align_up(first.end, DESC_BYTES), config.align)
     return RpmsgRings(VRINGS_AT, first, second, align_up(second.end, GRANULE_BYTES), config.payload_bytes)
 
 

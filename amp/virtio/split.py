@@ -14,6 +14,7 @@ This module touches no memory: it computes addresses, and says which field an ad
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -132,3 +133,9 @@ class SplitLayout:
             index, byte = divmod(address - self.used_ring, USED_ELEM_BYTES)
             return f"used.ring[{index}].{'id' if byte < 4 else 'len'}"
         return None
+
+
+@functools.lru_cache(64)
+def split_layout(num: int, base: int, align: int) -> SplitLayout:
+    """The same layout whenever it is asked for: an explored program asks in each of its runs."""
+    return SplitLayout(num, base, align)

@@ -165,7 +165,43 @@ def now_and_then(port: Port, kept: Counter) -> Callable[[], int | None]:
     return look
 
 
-LOOKS = [counting_attribute, counting_variable, appending, kept_generator, kept_iterator, now_and_then]
+def given_defaults(port: Port, _: Counter) -> Callable[[], int | None]:
+    """A function that had no defaults has some afterwards."""
+
+    def helper(*given: int) -> int:
+        return len(given)
+
+    def look() -> int | None:
+        helper.__defaults__ = (port.load_u32(X),)
+        return helper() or port.load_u32(X) or None
+
+    return look
+
+
+class Slotted:
+    __slots__ = ("looks",)
+
+
+def filling_a_slot(port: Port, _: Counter) -> Callable[[], int | None]:
+    kept = Slotted()
+
+    def look() -> int | None:
+        kept.looks = int(port.load_u32(X))
+        return kept.looks or None
+
+    return look
+
+
+LOOKS = [
+    counting_attribute,
+    counting_variable,
+    appending,
+    kept_generator,
+    kept_iterator,
+    now_and_then,
+    given_defaults,
+    filling_a_slot,
+]
 
 
 @pytest.mark.parametrize("make", LOOKS)
@@ -181,6 +217,42 @@ def test_a_look_in_vain_that_changes_its_program_is_refused(
 
     with pytest.raises(UsageError, match=r"test_looks\.py:\d+: a look of poll\(\) that finds nothing changes "):
         verdict(host, remote)
+
+
+def test_a_look_that_finds_something_and_nothing_when_its_run_is_made_again_is_not_deterministic() -> None:
+    """What it counts is reached by a computed name: nobody sees that it has changed, but what comes of it is seen."""
+    said = {_said_of_a_look_that_finds_at_its(number) for number in range(1, 21)}
+    again = "run again with the same values read, "
+    assert {text.partition(again)[2] for text in said if text} == {
+        "a look of poll() that had found something found nothing",
+        "it made other accesses (does it keep something between runs, in a module or a class?)",
+    }
+
+
+def _said_of_a_look_that_finds_at_its(first: int) -> str:
+    """Of an exploration, runs counted together."""
+    _COUNTED["looks"] = 0
+
+    def look(port: Port) -> int | None:
+        counted = globals()["_COUNT" + "ED"]
+        counted["looks"] += 1
+        return int(port.load_u32(X)) or (1 if counted["looks"] == first else None)
+
+    def host(port: Port) -> None:
+        for each in (look, lambda port: port.load_u32(Y) or None, look):
+            port.poll(lambda each=each: each(port))
+
+    def remote(port: Port) -> None:
+        port.store_u32(X, 1)
+        port.store_u32(Y, 1)
+
+    try:
+        return verdict(host, remote)
+    except Nondeterministic as error:
+        return str(error)
+
+
+_COUNTED = {"looks": 0}
 
 
 def test_a_look_that_changes_its_program_only_after_another_beginning_is_refused() -> None:

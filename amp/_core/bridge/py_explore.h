@@ -31,7 +31,7 @@ unsigned py_explorer_cpus(PyObject *explorer);
 void py_explorer_seat(PyObject *explorer, struct explored *explored, unsigned id, PyObject *wait);
 /* The exception for a part that has to be unwound; NULL. */
 PyObject *py_unwind(const struct explored *explored, int error);
-/* Methods of an explored port: a poll's looks. */
+/* py_explored.c: methods of an explored port, a poll's looks. */
 PyObject *py_look_begin(PyObject *port, PyObject *nothing);
 PyObject *py_look_end(PyObject *port, PyObject *found);
 PyObject *py_look_undone(PyObject *port, PyObject *nothing);

@@ -15,6 +15,16 @@ struct explorer_object {
     bool merging; /* are states merged when all executions are explored? */
 };
 
+static inline struct explorer_object *py_explorer_of(PyObject *object)
+{
+    return (struct explorer_object *)object;
+}
+
+/* py_execution.c: methods of an Explorer. */
+PyObject *py_execution_final(PyObject *explorer, PyObject *address);
+PyObject *py_execution_events(PyObject *explorer, PyObject *nothing);
+PyObject *py_execution_passages(PyObject *explorer, PyObject *nothing);
+
 int py_bytes_init(PyObject *module); /* py_bytes.c: what an explored port's read() returns */
 
 #endif

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * py_port.c - the methods of a port, the one door to shared memory: those of ModelledPort, DirectPort and ExploredPort are
- * the same.
+ * the same. Accesses and barriers are here; doorbells are py_doorbell.c's.
  *
  * A port is one CPU's. Addresses are byte offsets in the region; scalars are little endian and aligned. What a barrier
  * at a site is, the port's site map says (site number -> primitive number, as bytes).
  */
-#include <stddef.h>
-
-#include "model/bell.h"
-#include "fences.h"
-#include "explored/port_explored.h"
 #include "py_port.h"
 
 static int expect(const char *name, Py_ssize_t given, Py_ssize_t wanted)
@@ -212,135 +207,6 @@ static PyObject *port_fence(PyObject *self, PyObject *primitive)
     return barrier_with(self, number < AMP_INSTRUCTIONS ? number : AMP_PRIMITIVES, 0, "fence");
 }
 
-static PyObject *port_kick(PyObject *self, PyObject *target)
-{
-    struct port *port = (struct port *)self;
-    uint64_t number, ignored;
-    int error;
-
-    if (!PyIndex_Check(target))
-        return PyErr_Format(PyExc_TypeError, "kick: %R is no number of a processor, such as amp.REMOTE", target);
-    if (py_word_value(target, &number, &ignored))
-        return NULL;
-    py_word_look(target);
-    RETRYING(error, port->c.ops->kick(&port->c, number < AMP_CPUS ? (unsigned)number : AMP_CPUS));
-    if (error == -EINVAL)
-        return PyErr_Format(PyExc_ValueError, "kick: this program has no processor %R", target);
-    if (error)
-        return py_fail(self, "kick", error);
-    Py_RETURN_NONE;
-}
-
-/* rung() -> Word: 1 if this CPU's doorbell has rung, and been neither taken nor acknowledged, else 0 */
-static PyObject *port_rung(PyObject *self, PyObject *Py_UNUSED(none))
-{
-    struct port *port = (struct port *)self;
-    struct amp_word word = {0};
-    int error;
-
-    RETRYING(error, port->c.ops->status(&port->c, 0, 0, &word));
-    if (error)
-        return py_fail(self, "rung", error);
-    return port->way == PY_DIRECT ? PyLong_FromUnsignedLongLong(word.value) : py_word_new(word.value, word.time);
-}
-
-static PyObject *port_acknowledge(PyObject *self, PyObject *Py_UNUSED(none))
-{
-    struct port *port = (struct port *)self;
-    int error;
-
-    RETRYING(error, port->c.ops->acknowledge(&port->c));
-    if (error)
-        return py_fail(self, "acknowledge", error);
-    Py_RETURN_NONE;
-}
-
-/* The optional timeout_s as nanoseconds, -1 for none; returns -1 with an exception set. */
-static int parse_timeout(const char *name, PyObject *const *args, Py_ssize_t n, int64_t *timeout_ns)
-{
-    double seconds;
-
-    *timeout_ns = -1;
-    if (n > 1) {
-        PyErr_Format(PyExc_TypeError, "%s takes at most 1 argument, %zd given", name, n);
-        return -1;
-    }
-    if (n == 0 || args[0] == Py_None)
-        return 0;
-    seconds = PyFloat_AsDouble(args[0]);
-    if (seconds == -1.0 && PyErr_Occurred())
-        return -1;
-    if (!(seconds >= 0 && seconds < 1e9)) {
-        PyErr_Format(PyExc_ValueError, "%s: timeout_s must be between 0 and 1e9", name);
-        return -1;
-    }
-    *timeout_ns = (int64_t)(seconds * 1e9);
-    return 0;
-}
-
-/* Sleep by `sleep`, Python's signal handlers in between: True, False when the time was up, or an exception. */
-static PyObject *sleep_by(int (*sleep)(const struct amp_port *port, int64_t timeout_ns), struct port *port, int64_t timeout_ns,
-                          const char *name)
-{
-    uint64_t start = timeout_ns < 0 ? 0 : amp_now_ns();
-    int error;
-
-    for (;;) {
-        int64_t spent = timeout_ns < 0 ? 0 : (int64_t)(amp_now_ns() - start);
-
-        if (port->way == PY_EXPLORED) {
-            error = sleep(&port->c, timeout_ns); /* lets another CPU of this thread run */
-        } else {
-            Py_BEGIN_ALLOW_THREADS
-            error = sleep(&port->c, timeout_ns < 0 ? -1 : spent < timeout_ns ? timeout_ns - spent : 0);
-            Py_END_ALLOW_THREADS
-        }
-        if (error != -EINTR)
-            break;
-        if (PyErr_CheckSignals())
-            return NULL;
-    }
-    if (error == -ETIMEDOUT)
-        Py_RETURN_FALSE;
-    if (error)
-        return py_fail((PyObject *)port, name, error);
-    Py_RETURN_TRUE;
-}
-
-/* wait(timeout_s=None) -> bool: True with the interrupt taken, False when the time was up. */
-static PyObject *port_wait(PyObject *self, PyObject *const *args, Py_ssize_t n)
-{
-    struct port *port = (struct port *)self;
-    int64_t timeout_ns;
-
-    if (parse_timeout("wait", args, n, &timeout_ns))
-        return NULL;
-    return sleep_by(port->c.ops->wait, port, timeout_ns, "wait");
-}
-
-/* listen(timeout_s) -> bool: the same for a second thread, which takes nothing. Always with a limit. */
-static PyObject *port_listen(PyObject *self, PyObject *seconds)
-{
-    struct port *port = (struct port *)self;
-    int64_t timeout_ns;
-
-    if (parse_timeout("listen", &seconds, 1, &timeout_ns))
-        return NULL;
-    if (timeout_ns < 0)
-        return PyErr_Format(PyExc_TypeError, "listen: timeout_s must be a number");
-    return sleep_by(port->c.ops->listen, port, timeout_ns, "listen");
-}
-
-static PyObject *port_interrupt(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    struct port *port = (struct port *)self;
-    int error = port->c.ops->interrupt(&port->c);
-
-    if (error)
-        return py_fail(self, "interrupt", error);
-    Py_RETURN_NONE;
-}
-
 static PyObject *port_note(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     struct port *port = (struct port *)self;
@@ -372,20 +238,6 @@ static PyObject *port_fail(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static PyObject *port_set_spin(PyObject *self, PyObject *value)
-{
-    struct port *port = (struct port *)self;
-    uint64_t spin_ns, ignored;
-
-    if (py_word_value(value, &spin_ns, &ignored))
-        return NULL;
-    if (port->way == PY_MODELLED)
-        port->cpu.model.spin_ns = spin_ns;
-    else if (port->way == PY_DIRECT)
-        port->cpu.direct.spin_ns = spin_ns;
-    Py_RETURN_NONE;
-}
-
 #define FAST(name, function, doc) {name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, doc}
 #define SIZED(bits)                                                                                                  \
     FAST("load_u" #bits, load_u##bits, "load(address) -> the value"),                                                \
@@ -405,20 +257,20 @@ static PyObject *port_set_spin(PyObject *self, PyObject *value)
     FAST("write", port_write, "write(address, bytes): a bulk store, granule by granule, in no order"),                \
     {"barrier", port_barrier, METH_O, "barrier(site): whatever stands at that site"},                                 \
     {"fence", port_fence, METH_O, "fence(primitive)"},                                                                \
-    {"kick", port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},                 \
-    {"rung", port_rung, METH_NOARGS, "rung() -> 1 if this CPU's doorbell has rung, and was not taken; a load"},       \
-    {"acknowledge", port_acknowledge, METH_NOARGS, "acknowledge(): takes this CPU's doorbell; a store to its mailbox"}, \
-    FAST("wait", port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),     \
+    {"kick", py_port_kick, METH_O, "kick(cpu): ring that CPU's doorbell; never blocks, kicks coalesce"},                 \
+    {"rung", py_port_rung, METH_NOARGS, "rung() -> 1 if this CPU's doorbell has rung, and was not taken; a load"},       \
+    {"acknowledge", py_port_acknowledge, METH_NOARGS, "acknowledge(): takes this CPU's doorbell; a store to its mailbox"}, \
+    FAST("wait", py_port_wait, "wait(timeout_s=None) -> True with the interrupt taken, False when the time was up"),     \
     FAST("note", port_note, "note(code, value): leave a mark in the trace"),                                          \
     FAST("run_c", py_run_c, "run_c(function, argument, sites): a C function as this CPU's part, see include/amp.h"),   \
     {"run_code", py_run_code, METH_O, "run_code(engine): compiled code as this CPU's part"},                         \
     {"retire", port_retire, METH_NOARGS, "no more accesses from this CPU"},                                           \
-    {"set_spin_ns", port_set_spin, METH_O, "how long wait() spins before it sleeps"}
+    {"set_spin_ns", py_port_set_spin, METH_O, "how long wait() spins before it sleeps"}
 
 #define LIVE_METHODS                                                                                                  \
     METHODS,                                                                                                          \
-    {"listen", port_listen, METH_O, "listen(timeout_s) -> True when an interrupt is there; a second thread's"},       \
-    {"interrupt", port_interrupt, METH_NOARGS, "ring this CPU's own doorbell from outside; any thread"}
+    {"listen", py_port_listen, METH_O, "listen(timeout_s) -> True when an interrupt is there; a second thread's"},       \
+    {"interrupt", py_port_interrupt, METH_NOARGS, "ring this CPU's own doorbell from outside; any thread"}
 
 PyMethodDef py_modelled_methods[] = {
     LIVE_METHODS,

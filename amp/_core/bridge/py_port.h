@@ -53,6 +53,15 @@ PyObject *py_lazy_read(PyObject *port, uint64_t address, uint64_t length, uint64
 PyObject *py_direct_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after);   /* py_errors.c */
 PyObject *py_explored_read(PyObject *port, uint64_t address, uint64_t length, uint64_t after); /* py_bytes.c */
 
+/* py_doorbell.c: what a port has to do with doorbells. */
+PyObject *py_port_kick(PyObject *port, PyObject *target);
+PyObject *py_port_rung(PyObject *port, PyObject *nothing);
+PyObject *py_port_acknowledge(PyObject *port, PyObject *nothing);
+PyObject *py_port_wait(PyObject *port, PyObject *const *args, Py_ssize_t n);
+PyObject *py_port_listen(PyObject *port, PyObject *seconds);
+PyObject *py_port_interrupt(PyObject *port, PyObject *nothing);
+PyObject *py_port_set_spin(PyObject *port, PyObject *value);
+
 /* py_part.c: a port's run_c. */
 PyObject *py_run_c(PyObject *port, PyObject *const *args, Py_ssize_t n);
 

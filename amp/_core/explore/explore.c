@@ -51,14 +51,6 @@ void xp_offer_promise(struct explorer *x, xp_event_id r, uint8_t mask, uint64_t 
     }
 }
 
-uint64_t xp_mix(uint64_t hash, uint64_t value)
-{
-    hash ^= value + UINT64_C(0x9e3779b97f4a7c15) + (hash << 6) + (hash >> 2);
-    hash ^= hash >> 30;
-    hash *= UINT64_C(0xbf58476d1ce4e5b9);
-    return hash ^ hash >> 27;
-}
-
 int xp_open(struct explorer *x, unsigned cpus, unsigned levels)
 {
     if (cpus > AMP_CPUS || levels < 1 || levels > XP_LEVELS)

@@ -197,7 +197,13 @@ uint64_t xp_look_path(const struct explorer *x, unsigned cpu);
 /* What the program has come to know. */
 void xp_log(struct explorer *x, unsigned cpu, uint64_t what);
 
-uint64_t xp_mix(uint64_t hash, uint64_t value);
+static inline uint64_t xp_mix(uint64_t hash, uint64_t value)
+{
+    hash ^= value + UINT64_C(0x9e3779b97f4a7c15) + (hash << 6) + (hash >> 2);
+    hash ^= hash >> 30;
+    hash *= UINT64_C(0xbf58476d1ce4e5b9);
+    return hash ^ hash >> 27;
+}
 
 /* key.c: the states that runs have been in. xp_key: 0, or negative for a state that cannot be told. */
 int xp_key(struct explorer *x, uint64_t key[2]);

@@ -10,6 +10,7 @@
  * list, never by when they were made. With levels each event has several nodes, and a set of events all of each.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "key_parts.h"
 
@@ -40,7 +41,7 @@ static void take_open(struct xp_key_state *s, xp_event_id e)
     for (unsigned level = 0; level < g->levels; level++)
         xp_take_row(&s->hash, g, &s->relevant, rows.level[level]);
     for (unsigned i = 0; i < read->cells; i++) {
-        unsigned cell = read->cell[i], oldest = xp_oldest_for(g, cell, read->cpu, &rows, read->order);
+        unsigned cell = read->cell[i], oldest = xp_oldest_for(s, cell, read->cpu, &rows, read->order);
         unsigned newest = xp_newest_for(g, cell, read);
 
         xp_take(&s->hash, cell);
@@ -154,8 +155,6 @@ static void take_waiting(struct xp_key_state *s)
 
 static void take_cpu(struct xp_key_state *s, unsigned number)
 {
-    static const uint64_t none[XP_WORDS];
-    static const struct xp_key_rows nothing = {{none, none}};
     const struct xp_cpu *state = &s->x->cpu[number];
     const struct xp_graph *g = &s->x->graph;
     const struct xp_graph_cpu *cpu = &g->cpu[number];
@@ -200,11 +199,8 @@ static void take_cpu(struct xp_key_state *s, unsigned number)
         xp_take_events(s, &cpu->unseen);
     /* It reads nothing older than what it has read or written of the writes that can still be read. */
     for (unsigned cell = 0; cell < g->cells; cell++)
-        if (g->cell[cell].writes > 1 && s->x->learned[cell].readers >> number & 1) {
-            unsigned oldest = xp_oldest_for(g, cell, number, &nothing, UINT16_MAX);
-
-            xp_take(&s->hash, oldest > s->first[cell] ? oldest - s->first[cell] : 0);
-        }
+        if (g->cell[cell].writes > 1 && s->x->learned[cell].readers >> number & 1)
+            xp_take(&s->hash, since_first(s, cell, s->come[number][cell]));
 }
 
 static int take_live(struct xp_key_state *s)
@@ -222,13 +218,30 @@ static int take_live(struct xp_key_state *s)
     return 0;
 }
 
+/* Of the tables, which are made for the largest graph, what this one uses. */
+static void clear(struct xp_key_state *s, struct explorer *x)
+{
+    const struct xp_graph *g = &x->graph;
+
+    s->x = x;
+    s->hash = (struct xp_key_hash){1, 2};
+    s->relevant.n = s->opens = 0;
+    memset(s->relevant.rank, 0, g->events * sizeof s->relevant.rank[0]);
+    memset(&s->relevant.mask, 0, sizeof s->relevant.mask);
+    memset(s->first, 0, g->cells * sizeof s->first[0]);
+    for (unsigned cpu = 0; cpu < g->cpus; cpu++)
+        memset(s->come[cpu], 0, g->cells * sizeof s->come[cpu][0]);
+}
+
 int xp_key(struct explorer *x, uint64_t key[2])
 {
     const struct xp_graph *g = &x->graph;
-    struct xp_key_state s = {.x = x, .hash = {1, 2}};
+    struct xp_key_state s;
     unsigned cells = 0;
     int error;
 
+    clear(&s, x);
+    xp_find_accesses(&s);
     for (unsigned cpu = 0; cpu < g->cpus; cpu++) {
         for (unsigned level = 0; level < g->levels; level++)
             xp_close_set(g, &g->cpu[cpu].must[XP_READ][level], s.reads[cpu][level]);
@@ -237,11 +250,9 @@ int xp_key(struct explorer *x, uint64_t key[2])
     for (unsigned cell = 0; cell < g->cells; cell++)
         if (g->cell[cell].writes > 1 && !xp_find_relevant(&s, cell))
             return -E2BIG;
-    for (unsigned cpu = 0; cpu < g->cpus; cpu++)
-        for (unsigned e = 1; e < g->events; e++)
-            if (g->event[e].cpu == cpu && xp_is_open(&g->event[e]) &&
-                !xp_add_relevant(g, &s.relevant, (xp_event_id)e))
-                return -E2BIG;
+    for (unsigned i = 0; i < s.opens; i++)
+        if (!xp_add_relevant(g, &s.relevant, s.open[i]))
+            return -E2BIG;
     if (!add_waiting(&s))
         return -E2BIG;
     for (unsigned cell = 0; cell < g->cells; cell++)

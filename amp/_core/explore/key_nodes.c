@@ -65,8 +65,6 @@ static struct xp_set nodes_of(const struct xp_graph *g, const struct xp_set *eve
 {
     struct xp_set nodes = {{0}};
 
-    if (g->nodes == 1)
-        return *events;
     for (unsigned e = 1; e < g->events; e++) {
         if (!xp_has(events, e))
             continue;
@@ -81,15 +79,25 @@ static struct xp_set nodes_of(const struct xp_graph *g, const struct xp_set *eve
 /* Of events that something waits for at both levels, and of events that each level has by itself. */
 void xp_take_events(struct xp_key_state *s, const struct xp_set *events)
 {
-    struct xp_set nodes = nodes_of(&s->x->graph, events, s->x->graph.levels);
+    const struct xp_graph *g = &s->x->graph;
 
-    xp_take_new(s, &nodes, NULL);
+    if (g->nodes == 1) { /* the event itself */
+        xp_take_new(s, events, NULL);
+    } else {
+        struct xp_set nodes = nodes_of(g, events, g->levels);
+
+        xp_take_new(s, &nodes, NULL);
+    }
 }
 
 void xp_take_each_level(struct xp_key_state *s, const struct xp_set *events, const uint64_t *known)
 {
-    for (unsigned level = 0; level < s->x->graph.levels; level++) {
-        struct xp_set nodes = nodes_of(&s->x->graph, events, level);
+    const struct xp_graph *g = &s->x->graph;
+
+    if (g->nodes == 1)
+        xp_take_new(s, events, known);
+    for (unsigned level = 0; g->nodes > 1 && level < g->levels; level++) {
+        struct xp_set nodes = nodes_of(g, events, level);
 
         xp_take_new(s, &nodes, known);
     }

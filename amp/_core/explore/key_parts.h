@@ -27,6 +27,8 @@ struct xp_key_hash {
     uint64_t a, b;
 };
 
+#define XP_NEXT UINT16_MAX /* the order of a CPU's next event */
+
 /* Somebody who may still read: a CPU, by its next load, or an open read. What is in `row` comes before it anyway. */
 struct xp_key_reader {
     unsigned cpu, order;
@@ -39,6 +41,9 @@ struct xp_key_state {
     struct xp_key_hash hash;
     uint64_t reads[AMP_CPUS][XP_LEVELS][XP_WORDS]; /* before a CPU's next load, at each level */
     uint64_t writes[AMP_CPUS][XP_WORDS];           /* before its next store, at the first */
+    unsigned opens;
+    xp_event_id open[XP_EVENTS];       /* the open reads, CPU by CPU */
+    uint16_t come[AMP_CPUS][XP_CELLS]; /* the newest write of a cell that a CPU has read or written */
     uint16_t first[XP_CELLS]; /* the oldest write that can still be read; the number of writes: nobody reads any more */
 };
 
@@ -56,7 +61,8 @@ static inline void xp_take(struct xp_key_hash *h, uint64_t value)
 /* key_reads.c: a CPU or an open read returns nothing that is before it, nor what is older than its CPU has read there. */
 bool xp_is_behind(const struct xp_graph *g, unsigned cpu, const struct xp_key_rows *rows, xp_event_id w);
 struct xp_key_rows xp_rows_of(const struct xp_graph *g, xp_event_id e);
-unsigned xp_oldest_for(const struct xp_graph *g, unsigned number, unsigned cpu, const struct xp_key_rows *rows,
+void xp_find_accesses(struct xp_key_state *s);
+unsigned xp_oldest_for(const struct xp_key_state *s, unsigned number, unsigned cpu, const struct xp_key_rows *rows,
                        unsigned order);
 unsigned xp_newest_for(const struct xp_graph *g, unsigned number, const struct xp_event *read);
 bool xp_several_writers(const struct xp_key_state *s, unsigned number);

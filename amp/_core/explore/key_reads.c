@@ -20,25 +20,61 @@ struct xp_key_rows xp_rows_of(const struct xp_graph *g, xp_event_id e)
     return (struct xp_key_rows){{g->before[xp_node(g, e, 0)], g->before[xp_node(g, e, g->levels - 1u)]}};
 }
 
-/* The oldest write of the cell that a read of `cpu`, after everything in `rows`, may return. */
-unsigned xp_oldest_for(const struct xp_graph *g, unsigned number, unsigned cpu, const struct xp_key_rows *rows,
-                       unsigned order)
+/* Which write the event has read or written of cell number `i` of its cells; 0 also if none, or if it rings a doorbell. */
+static unsigned come_by(const struct xp_graph *g, xp_event_id x, unsigned i)
 {
-    const struct xp_cell *cell = &g->cell[number];
-    unsigned oldest = 0;
+    const struct xp_event *e = &g->event[x];
+
+    if (xp_rings(e) || (e->kind == XP_READ && e->source[i] == XP_UNREAD))
+        return 0;
+    return xp_position(g, e->cell[i], e->kind == XP_READ ? e->source[i] : x);
+}
+
+/* The open reads, and how far each CPU has come in each cell. */
+void xp_find_accesses(struct xp_key_state *s)
+{
+    const struct xp_graph *g = &s->x->graph;
+
+    for (unsigned cpu = 0; cpu < g->cpus; cpu++)
+        for (unsigned x = 1; x < g->events; x++) {
+            const struct xp_event *e = &g->event[x];
+
+            if (e->cpu != cpu)
+                continue;
+            if (xp_is_open(e))
+                s->open[s->opens++] = (xp_event_id)x;
+            for (unsigned i = 0; i < e->cells; i++) {
+                unsigned p = come_by(g, (xp_event_id)x, i);
+
+                if (p > s->come[cpu][e->cell[i]])
+                    s->come[cpu][e->cell[i]] = (uint16_t)p;
+            }
+        }
+}
+
+/* How far a CPU has come in a cell before its event of that order. */
+static unsigned come_before(const struct xp_graph *g, unsigned number, unsigned cpu, unsigned order)
+{
+    unsigned come = 0;
 
     for (unsigned x = 1; x < g->events; x++) {
         const struct xp_event *e = &g->event[x];
 
-        if (e->cpu != cpu || e->order >= order)
-            continue;
-        for (unsigned i = 0; i < e->cells; i++)
-            if (e->cell[i] == number && !xp_rings(e) && (e->kind != XP_READ || e->source[i] != XP_UNREAD)) {
-                unsigned p = xp_position(g, number, e->kind == XP_READ ? e->source[i] : (xp_event_id)x);
-
-                oldest = p > oldest ? p : oldest;
-            }
+        for (unsigned i = 0; e->cpu == cpu && e->order < order && i < e->cells; i++)
+            if (e->cell[i] == number && come_by(g, (xp_event_id)x, i) > come)
+                come = come_by(g, (xp_event_id)x, i);
     }
+    return come;
+}
+
+/* The oldest write of the cell that a read of `cpu`, after everything in `rows`, may return. */
+unsigned xp_oldest_for(const struct xp_key_state *s, unsigned number, unsigned cpu, const struct xp_key_rows *rows,
+                       unsigned order)
+{
+    const struct xp_graph *g = &s->x->graph;
+    const struct xp_cell *cell = &g->cell[number];
+    unsigned oldest = order == XP_NEXT ? s->come[cpu][number] : come_before(g, number, cpu, order);
+
     for (unsigned p = cell->writes - 1u; p > oldest; p--)
         if (xp_is_behind(g, cpu, rows, cell->co[p]) &&
             (!xp_rings(&g->event[cell->co[p]]) || g->event[cell->co[p]].cpu != cpu))
@@ -79,14 +115,6 @@ bool xp_add_relevant(const struct xp_graph *g, struct xp_key_relevant *r, xp_eve
     return true;
 }
 
-static bool has_cell(const struct xp_event *e, unsigned number)
-{
-    for (unsigned i = 0; i < e->cells; i++)
-        if (e->cell[i] == number)
-            return true;
-    return false;
-}
-
 /* A new write may stand anywhere among those of others. */
 bool xp_several_writers(const struct xp_key_state *s, unsigned number)
 {
@@ -102,10 +130,13 @@ unsigned xp_readers_of(const struct xp_key_state *s, unsigned number, struct xp_
 
     for (unsigned cpu = 0; cpu < g->cpus; cpu++)
         if (s->x->cpu[cpu].status != XP_ENDED && s->x->learned[number].readers >> cpu & 1)
-            list[n++] = (struct xp_key_reader){cpu, UINT16_MAX, {{s->reads[cpu][0], s->reads[cpu][g->levels - 1]}}};
-    for (unsigned e = 1; e < g->events; e++)
-        if (xp_is_open(&g->event[e]) && has_cell(&g->event[e], number))
-            list[n++] = (struct xp_key_reader){g->event[e].cpu, g->event[e].order, xp_rows_of(g, (xp_event_id)e)};
+            list[n++] = (struct xp_key_reader){cpu, XP_NEXT, {{s->reads[cpu][0], s->reads[cpu][g->levels - 1]}}};
+    for (unsigned i = 0; i < s->opens; i++) {
+        const struct xp_event *read = &g->event[s->open[i]];
+
+        if (xp_touches(read, number) >= 0)
+            list[n++] = (struct xp_key_reader){read->cpu, read->order, xp_rows_of(g, s->open[i])};
+    }
     return n;
 }
 
@@ -119,7 +150,7 @@ bool xp_find_relevant(struct xp_key_state *s, unsigned number)
 
     s->first[number] = xp_several_writers(s, number) ? 0 : cell->writes;
     for (unsigned i = 0; i < n; i++) {
-        oldest[i] = xp_oldest_for(g, number, reader[i].cpu, &reader[i].rows, reader[i].order);
+        oldest[i] = xp_oldest_for(s, number, reader[i].cpu, &reader[i].rows, reader[i].order);
         if (oldest[i] < s->first[number])
             s->first[number] = (uint16_t)oldest[i];
     }

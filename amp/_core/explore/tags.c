@@ -24,7 +24,8 @@ struct place {
 static struct {
     struct explorer *x;
     uint32_t run;
-    uint16_t free, first[AMP_CPUS], last[AMP_CPUS];
+    uint16_t free, used; /* used: how many places this run has had; the others are as an earlier one left them */
+    uint16_t first[AMP_CPUS], last[AMP_CPUS];
     struct place place[PLACES];
 } tags;
 
@@ -32,11 +33,8 @@ void xp_tags_begin(struct explorer *x)
 {
     tags.x = x;
     tags.run = (tags.run + 1) & 0x7fffffff;
-    tags.free = 0;
-    for (unsigned i = 0; i < PLACES; i++) {
-        tags.place[i].live = false;
-        tags.place[i].after = i + 1 < PLACES ? (uint16_t)(i + 1) : NONE;
-    }
+    tags.free = NONE;
+    tags.used = 0;
     memset(tags.first, 0xff, sizeof tags.first);
     memset(tags.last, 0xff, sizeof tags.last);
 }
@@ -78,13 +76,16 @@ static uint64_t new_tag(unsigned cpu)
 
     if (!tags.x)
         return 0;
+    if (number == NONE && tags.used < PLACES)
+        number = tags.used++;
+    else if (number != NONE)
+        tags.free = tags.place[number].after;
     if (number == NONE) {
         tags.x->error = -E2BIG;
         tags.x->over = true;
         return 0;
     }
     place = &tags.place[number];
-    tags.free = place->after;
     *place = (struct place){.cpu = (uint8_t)cpu, .live = true, .before = tags.last[cpu], .after = NONE};
     place->made = tags.x->cpu[cpu].made++;
     if (tags.last[cpu] == NONE)
