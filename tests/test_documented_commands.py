@@ -124,8 +124,9 @@ def test_a_line_that_fails_as_typed_would_be_noticed(words: str) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("document", sorted({each.document for each in documented()}))
 def test_the_commands_of_a_document_run_one_after_the_other(document: str, tmp_path: Path) -> None:
-    """In a folder with the repository's tests and what the document shows; `up` in the background."""
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    """In a folder with the repository's tests, its examples and what the document shows; `up` in the background."""
+    for folder in ("tests", "examples"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     for name, text in _FILE.findall((ROOT / document).read_text()):
         (tmp_path / name).write_text(text)
     words = {word for each in documented() if each.document == document for word in each.words}

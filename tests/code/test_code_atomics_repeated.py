@@ -21,8 +21,11 @@ WAYS = {
     "aarch64-lse": ("arm64-domains", "aarch64", None, ("-march=armv8.1-a",)),
     "armv7-a": ("armv7-smp", "armv7-a", "cortex-m4", ()),
     "rv64": ("riscv", "rv64", None, ()),
-    "x86-64": ("x86-wc", "x86-64", None, ()),  # stores to write-combining memory pass each other
+    "x86-64": ("x86-wc", "x86-64", None, ()),
 }
+# A compiler takes it that memory is ordinary, and the other CPU near: stores to write-combining memory pass each other,
+# and `dmb ish` does not reach the remote of an Armv7.
+DOES_NOT_REACH = {"x86-64", "armv7-a"}
 PROTOCOLS = {"spin": "spin", "ticket": "ticket", "announce": "look"}
 CHEAP = [
     ("aarch64", "spin"),
@@ -85,9 +88,15 @@ def test_by_chance_they_are_atomic(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_by_chance_they_are_atomic_and_a_lock_holds(tmp_path: Path, way: str) -> None:
+def test_by_chance_they_are_atomic_and_a_lock_holds_where_its_barriers_reach(tmp_path: Path, way: str) -> None:
     assert run(plan_of(tmp_path, way, "thrice", remote="thrice"), range(1, 60)).holds
-    assert run(plan_of(tmp_path, way, "spin"), range(1, 60), explained=0).holds == (way != "x86-64")
+    assert run(plan_of(tmp_path, way, "spin"), range(1, 60), explained=0).holds == (way not in DOES_NOT_REACH)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", sorted(DOES_NOT_REACH))
+def test_where_they_do_not_reach_the_explorer_finds_the_lock_broken_too(tmp_path: Path, way: str) -> None:
+    assert is_repeated(plan_of(tmp_path, way, "spin"))
 
 
 @pytest.mark.slow

@@ -18,6 +18,10 @@ SHAPES = {
     "WRC behind a late load": ("r0=x z=1 {b} y=1", "r0=z x=r0", "r0=y {b} r1=x"),
     "CO": ("x=1", "x=2", "r0=x {b} r1=x"),
     "CO twice": ("x=1 {b} x=2", "r0=x {b} r1=x", "r0=x {b} r1=x"),
+    # Of two, where a third gives the machine its two distances.
+    "MP by release, one looks on": ("x=1 rel:y=1 y=2", "r0=y {b} r1=x", "none"),
+    "R, one looks on": ("x=1 {b} y=1", "y=2 {b} r0=x", "none"),
+    "MP by interrupt, one looks on": ("x=1 {b} kick1", "r0=wait r1=x", "none"),
     "forwarded to oneself": ("x=1 {b} y=1", "r0=y z=r0 r1=z r2=x@r1"),
     "forwarded": ("x=1 {b} y=1", "r0=y z=r0 r1=z r2=x@r1", "none"),
     "IRIW": ("x=1", "y=1", "r0=x {b} r1=y", "r0=y {b} r1=x"),

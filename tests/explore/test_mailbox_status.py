@@ -13,7 +13,7 @@ from port_strategies import PLATFORMS, platforms, programs
 from replay_machine import ReplayMachine, replay_machine
 from slow_sizes import size
 from small_programs import Model, explored
-from test_schedule_replay import assert_random_programs_replay
+from test_schedule_replay import assert_random_programs_replay, assert_replays, told_executions
 
 from amp.ordering import platform as platform_named
 from amp.ordering.barriers import Orders
@@ -237,6 +237,14 @@ SHAPES = [
     ("ack smp_mb r0=x r1=rung", "x=1 mb kick0"),
     ("ack mb r0=x r1=rung", "x=1 mb kick0"),
     ("y=1 ack smp_mb r0=x r1=rung", "x=1 mb kick0 mb r0=y"),
+    # A status that passes a fence of memory alone: the loads before it, and the stores.
+    ("r0=x smp_mb r1=rung", "kick0 mb x=1"),
+    ("r0=acq:x r1=rung", "kick0 mb x=1"),
+    ("x=1 smp_mb r0=rung", "kick0 mb r0=x"),
+    ("x=1 smp_mb r1=y r0=rung", "kick0 mb r0=x"),
+    ("x=1 smp_mb mb r0=rung", "kick0 mb r0=x"),
+    ("r0=x smp_mb mb r1=rung", "kick0 mb x=1"),
+    ("r0=add:y,1 r1=rung", "kick0 mb r0=xchg:y,2"),
 ]
 
 
@@ -278,6 +286,25 @@ def assert_all_found(program: tuple[str, ...], platform: str, runs: int, seed: i
 def machine() -> Iterator[ReplayMachine]:
     with replay_machine() as two:
         yield two
+
+
+@pytest.mark.parametrize(
+    ("program", "early"),
+    [
+        (("r0=x smp_mb r1=rung", "kick0 mb x=1"), (1, 0)),
+        (("r0=acq:x r1=rung", "kick0 mb x=1"), (1, 0)),
+        (("x=1 smp_mb r0=rung", "kick0 mb r0=x"), (0, 0)),
+        (("r0=add:y,1 r1=rung", "kick0 mb r0=xchg:y,2"), (2, 0)),
+    ],
+    ids=["behind a load", "behind an acquire", "behind a store", "behind an atomic"],
+)
+def test_two_processes_repeat_a_status_that_passes_a_fence_of_memory_alone(
+    machine: ReplayMachine, program: tuple[str, str], early: tuple[int, int]
+) -> None:
+    executions = told_executions(program, "riscv", runs=500, most=40, pick=1)
+    assert early in {told[:2] for told in executions if told is not None}
+    for told, execution in executions.items():
+        assert assert_replays(machine, program, "riscv", told, execution), (program, told)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -61,8 +61,8 @@ PLANTED = [
     (
         "the second stage knows no barrier between stores",
         "stages.c",
-        "if (orders & AMP_WW && !behind[AMP_LATER_STORE])\n            behind",
-        "if (0)\n            behind",
+        "if (orders & AMP_WW && (is_memory || orders & AMP_MARK_STORES) && !behind[AMP_LATER_STORE])",
+        "if (0)",
     ),
     (
         "the hardware's own order ends with the first stage",

@@ -17,11 +17,12 @@ from program_words import KEPT, TOLD
 from python_programs import SPACE, WORDS, Fact, Program, line
 from random_programs import program_of, uses
 from sampled_machine import SampledMachine
+from slow_sizes import size
 
 from amp._core._bridge import Word
 
 PROJECT = Path(__file__).parents[2]
-FEW, MANY, CHUNK = 200, 20_000, 1000
+FEW, MANY, CHUNK = 200, size(4000, 20_000), 1000
 USUAL = Effort(unmerged=300, merged=1500, sampled=30, interleavings=200, sought=1)
 
 

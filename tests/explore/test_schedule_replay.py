@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from port_strategies import platforms, programs
 from replay_machine import ReplayMachine, replay_machine
+from slow_sizes import size
 from small_programs import explorer_of
 
 from amp.errors import Stall, UsageError
@@ -175,7 +176,7 @@ def test_executions_of_random_programs_replay_or_need_what_no_process_can_show(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=5_000, deadline=None)
+@settings(max_examples=size(2000, 30_000), deadline=None)
 @given(programs(most=7), platforms, st.integers(0, 1 << 20))
 def test_so_do_those_of_many_more(pair: ReplayMachine, program: tuple[str, ...], platform: str, pick: int) -> None:
     assert_random_programs_replay(pair, program, platform, pick, runs=400, most=8)

@@ -92,7 +92,7 @@ def test_scalars_almost_all_replay(machines: dict[int, ReplayMachine]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=size(3000, 30_000), deadline=None)
+@settings(max_examples=size(1000, 30_000), deadline=None)
 @given(st.data(), placements, platforms, st.integers(0, 1 << 20))
 def test_every_outcome_of_many_more_is_found(
     data: st.DataObject, names: tuple[str, ...], platform: str, seed: int
@@ -102,7 +102,7 @@ def test_every_outcome_of_many_more_is_found(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=size(3000, 30_000), deadline=None)
+@settings(max_examples=size(1000, 30_000), deadline=None)
 @given(st.data(), placements, platforms, st.integers(0, 1 << 20))
 def test_so_do_executions_of_many_more(
     machines: dict[int, ReplayMachine], data: st.DataObject, names: tuple[str, ...], platform: str, pick: int
@@ -114,13 +114,19 @@ def test_so_do_executions_of_many_more(
 # --- the classic shapes -----------------------------------------------------------------------------------------------
 
 
+# Where distances and orders differ most comes first.
+MACHINES = tuple(dict.fromkeys(("arm64-domains", "omap4-2011", "x86-wc", "paranoid", *PLATFORMS)))[
+    : size(4, len(PLATFORMS))
+]
+
+
 def tells_most(shape: str, on: str) -> bool:
     """Where distances are told apart, and what is quick everywhere."""
     return shape in ("SB", "WRC by release") or (on == "arm64-domains" and shape != "CO4")
 
 
 @pytest.mark.a_few(4)
-@pytest.mark.parametrize(("shape", "platform"), slow_unless(tells_most, product(SHAPES, PLATFORMS)))
+@pytest.mark.parametrize(("shape", "platform"), slow_unless(tells_most, product(SHAPES, MACHINES)))
 def test_of_the_classic_shapes_each_engine_shows_what_the_other_does(
     machines: dict[int, ReplayMachine], shape: str, platform: str
 ) -> None:

@@ -14,11 +14,18 @@ uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule)
     return amp_logged(cpu->model, number) ? number : 0;
 }
 
-void amp_raise_floor(struct amp_cpu *cpu, uint64_t time)
+void amp_raise_floor_by(struct amp_cpu *cpu, uint64_t time, uint8_t orders)
 {
     struct amp_cpu_state *state = amp_state(cpu);
 
     state->floor = amp_max(state->floor, time);
+    if (!(orders & AMP_NO_STATUS_AFTER))
+        state->status_floor = amp_max(state->status_floor, time);
+}
+
+void amp_raise_floor(struct amp_cpu *cpu, uint64_t time)
+{
+    amp_raise_floor_by(cpu, time, 0);
 }
 
 uint8_t amp_forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen)

@@ -111,9 +111,9 @@ int amp_cpu_status(struct amp_cpu *cpu, uint64_t after, struct amp_word *out)
     if (error)
         return error;
     load = state->loads++;
-    amp_settle_before_load(cpu);
+    amp_settle_before_status(cpu);
     amp_settle_mailbox(cpu);
-    floor = amp_max(amp_staged(m) ? amp_max(state->floor, state->floor_far) : state->floor, after);
+    floor = amp_max(amp_staged(m) ? amp_max(state->floor, state->floor_far) : state->status_floor, after);
     back = choose_back(cpu, load, steps_back(state, floor));
     number = state->mails - back;
     rung = back ? was_rung(state, number) : (m->board & AMP_RUNG(cpu->id)) != 0; /* rung from outside it is no mail */

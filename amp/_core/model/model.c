@@ -39,7 +39,7 @@ enum { FULL = AMP_WR | AMP_WW | AMP_WD };
 
 static bool completes(uint8_t orders)
 {
-    return (orders & FULL) == FULL && amp_orders_doorbells(orders);
+    return (orders & FULL) == FULL && amp_orders_doorbells(orders) && !(orders & AMP_NO_STATUS_AFTER);
 }
 
 static unsigned needs(uint8_t orders)
@@ -50,7 +50,7 @@ static unsigned needs(uint8_t orders)
 /*
  * The rules for one barrier, given what it orders towards the others. W->R alone does not wait: stores behind the barrier,
  * and doorbells, may overtake those ahead of it; only the CPU's next load finds them visible. Where W->W and W->doorbell
- * are kept as well, of devices too, nothing can tell the difference, so the stores leave at once: to the siblings, if there are any; what
+ * are kept as well, of devices too on both sides, nothing can tell the difference, so the stores leave at once: to the siblings, if there are any; what
  * the others see of later stores waits by itself.
  */
 void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
@@ -60,9 +60,9 @@ void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders)
     if (amp_staged(cpu->model))
         amp_stage_barrier(cpu, orders);
     else if (orders.near & AMP_RR)
-        amp_raise_floor(cpu, amp_state(cpu)->seen);
+        amp_raise_floor_by(cpu, amp_state(cpu)->seen, orders.near);
     if (orders.near & AMP_RR && !(orders.near & AMP_NO_STATUS_BEFORE))
-        amp_raise_floor(cpu, amp_state(cpu)->status_seen);
+        amp_raise_floor_by(cpu, amp_state(cpu)->status_seen, orders.near);
     if (orders.far & AMP_RR && !(orders.far & AMP_NO_STATUS_BEFORE))
         amp_state(cpu)->floor_far = amp_max(amp_state(cpu)->floor_far, amp_state(cpu)->status_seen);
     amp_push_mark(cpu, orders);
@@ -120,7 +120,7 @@ struct amp_seen amp_read_scalar(struct amp_cpu *cpu, uint32_t number, struct amp
     seen = amp_read_granule(cpu, part, where.granule, where.mask,
                             newest ? cpu->model->now : amp_max(state->floor, after));
     if (orders.near & AMP_RR)
-        amp_raise_floor(cpu, seen.time);
+        amp_raise_floor_by(cpu, seen.time, orders.near);
     return seen;
 }
 

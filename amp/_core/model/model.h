@@ -30,9 +30,9 @@
 
 enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
 
-/* Of a mark, beside bits of enum amp_orders: its W->R is of doorbells as well, the next load waits for them, too; and its
- * W->W is, later stores wait for them. */
-enum { AMP_MARK_DOORBELLS = 32, AMP_MARK_STORES = 64 };
+/* Of a mark, beside bits of enum amp_orders: its W->R is of doorbells as well, the next load waits for them, too; its W->W
+ * is, later stores wait for them; and a load of a status is among the loads that its W->R is of. */
+enum { AMP_MARK_DOORBELLS = 32, AMP_MARK_STORES = 64, AMP_MARK_STATUS = 128 };
 /* Whom a release waits for: siblings (without any, everybody); the others; what was read of siblings, for the others; and
  * whether for doorbells, too. */
 enum amp_towards { AMP_NEAR = 1, AMP_FAR = 2, AMP_CARRIED = 4, AMP_BEHIND_DOORBELLS = 8 };
@@ -112,6 +112,7 @@ struct amp_cpu_state {
     uint32_t mails, mail_known, mail_taken; /* that came; the newest that its CPU knows of, and that was taken, from 1 */
     struct amp_mail mail[AMP_MAILS];        /* by number, modulo */
     uint64_t status_seen;                   /* the newest time at which it has seen its mailbox */
+    uint64_t status_floor;                  /* no status is as of before it: `floor`, but for what fences leave open */
     uint64_t released; /* when its newest visible store-release became so */
     uint64_t floor_far, seen_far, made_far; /* with siblings: the same of, or for, the others */
     uint64_t passed_on; /* the newest time at which the others saw a sibling's store that it has read */
@@ -259,6 +260,7 @@ unsigned amp_ahead_of_loads(const struct amp_cpu_state *state); /* of the last m
 void amp_settle_loads(struct amp_cpu *cpu); /* what barriers put before the CPU's next load is visible */
 void amp_settle_marks(struct amp_cpu *cpu); /* the same; with siblings, to them */
 void amp_settle_before_load(struct amp_cpu *cpu); /* ... and what the hardware does */
+void amp_settle_before_status(struct amp_cpu *cpu); /* the same before a load of a status */
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept);
 void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask);
@@ -323,6 +325,8 @@ static inline uint8_t amp_missed(const struct amp_seen *seen)
 }
 uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule);
 void amp_raise_floor(struct amp_cpu *cpu, uint64_t time);
+/* The same by an order of these bits, which may leave loads of a status where they are. */
+void amp_raise_floor_by(struct amp_cpu *cpu, uint64_t time, uint8_t orders);
 void amp_perform_one(struct amp_cpu *cpu, struct amp_deferred *load);
 void amp_perform_all(struct amp_cpu *cpu);
 void amp_perform_overlapping(struct amp_cpu *cpu, uint64_t address, uint64_t length);

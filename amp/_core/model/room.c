@@ -173,7 +173,7 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
         state->status = state->parked = state->entries = 0;
         state->limited = state->expired = state->in_vain = 0;
         state->unchanged = m->now;
-        state->floor = state->seen = state->made = state->released = state->rung_time = 0;
+        state->floor = state->status_floor = state->seen = state->made = state->released = state->rung_time = 0;
         state->stores = state->loads = 0;
         state->mails = state->mail_known = state->mail_taken = 0;
         state->status_seen = 0;

@@ -83,6 +83,14 @@ static void drop_entries(struct amp_cpu_state *state, unsigned first, unsigned n
     memmove(&state->origin[first], &state->origin[first + n], (state->entries - first) * sizeof state->origin[0]);
 }
 
+/* The loads behind a mark are not before that time, nor is a status of which its W->R is. */
+static void raise_behind(struct amp_cpu_state *state, uint64_t time, uint8_t mark)
+{
+    state->floor = amp_max(state->floor, time);
+    if (mark & AMP_MARK_STATUS)
+        state->status_floor = amp_max(state->status_floor, time);
+}
+
 /* Marks with nothing ahead of them order nothing any more; what stood ahead of a W->R is visible as of now. */
 static void drop_leading_marks(struct amp_cpu *cpu, unsigned owner)
 {
@@ -91,7 +99,7 @@ static void drop_leading_marks(struct amp_cpu *cpu, unsigned owner)
 
     for (; marks < state->entries && state->pending[marks].kind == AMP_MARK; marks++)
         if (state->pending[marks].orders & AMP_WR)
-            state->floor = amp_max(state->floor, cpu->model->now);
+            raise_behind(state, cpu->model->now, state->pending[marks].orders);
     if (marks)
         drop_entries(state, 0, marks);
 }
@@ -220,13 +228,13 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
     return done;
 }
 
-/* Does the CPU's next load wait for a store ahead of that entry, because it is a mark? */
-static bool holds_loads(const struct amp_cpu_state *state, unsigned entry)
+/* Does the CPU's next load, or its next of a status, wait for a store ahead of that entry, because it is a mark? */
+static bool holds_loads(const struct amp_cpu_state *state, unsigned entry, bool of_status)
 {
     const struct amp_pending *mark = &state->pending[entry];
     unsigned no_store = mark->orders & AMP_MARK_DOORBELLS ? AMP_MARK : AMP_MARK | AMP_DOORBELL;
 
-    if (mark->kind != AMP_MARK || !(mark->orders & AMP_WR))
+    if (mark->kind != AMP_MARK || !(mark->orders & (of_status ? AMP_MARK_STATUS : AMP_WR)))
         return false;
     for (unsigned i = 0; i < entry; i++)
         if (!(state->pending[i].kind & no_store)) /* also of no kind at all: a broken entry is found */
@@ -234,25 +242,30 @@ static bool holds_loads(const struct amp_cpu_state *state, unsigned entry)
     return false;
 }
 
-/* How many entries stand ahead of the last mark that the CPU's next load waits for, the mark included; 0: of none. */
-unsigned amp_ahead_of_loads(const struct amp_cpu_state *state)
+static unsigned ahead_of(const struct amp_cpu_state *state, bool of_status)
 {
     unsigned i = state->entries;
 
-    while (i > 0 && !holds_loads(state, i - 1))
+    while (i > 0 && !holds_loads(state, i - 1, of_status))
         i--;
     return i;
 }
 
-/* Nothing that a load waits for is ahead of a mark any more, though a doorbell may be: all else is visible as of now. */
-static void mark_as_waited(struct amp_cpu *cpu)
+/* How many entries stand ahead of the last mark that the CPU's next load waits for, the mark included; 0: of none. */
+unsigned amp_ahead_of_loads(const struct amp_cpu_state *state)
+{
+    return ahead_of(state, false);
+}
+
+/* Nothing that it waits for is ahead of a mark any more, though a doorbell may be: all else is visible as of now. */
+static void mark_as_waited(struct amp_cpu *cpu, bool of_status)
 {
     struct amp_cpu_state *state = amp_state(cpu);
 
     for (unsigned i = 0; i < state->entries; i++)
-        if (state->pending[i].kind == AMP_MARK && state->pending[i].orders & AMP_WR) {
-            amp_raise_floor(cpu, state->made);
-            state->pending[i].orders &= (uint8_t)~(AMP_WR | AMP_MARK_DOORBELLS);
+        if (state->pending[i].kind == AMP_MARK && state->pending[i].orders & (of_status ? AMP_MARK_STATUS : AMP_WR)) {
+            raise_behind(state, state->made, state->pending[i].orders);
+            state->pending[i].orders &= (uint8_t)~(AMP_WR | AMP_MARK_DOORBELLS | AMP_MARK_STATUS);
         }
 }
 
@@ -264,7 +277,7 @@ void amp_settle_loads(struct amp_cpu *cpu)
     amp_settle_marks(cpu);
 }
 
-void amp_settle_marks(struct amp_cpu *cpu)
+static void settle_marks(struct amp_cpu *cpu, bool of_status)
 {
     const struct amp_cpu_state *state = amp_state(cpu);
     unsigned ahead;
@@ -272,23 +285,42 @@ void amp_settle_marks(struct amp_cpu *cpu)
     while (amp_staged(cpu->model) && amp_ahead_of_loads(state))
         if (!amp_push_on(cpu))
             return;
-    while ((ahead = amp_ahead_of_loads(state)) && amp_drain(cpu, cpu->id, ahead == state->entries ? AMP_STORES : 1))
+    while ((ahead = ahead_of(state, of_status)) && amp_drain(cpu, cpu->id, ahead == state->entries ? AMP_STORES : 1))
         ;
     if (!ahead)
-        mark_as_waited(cpu);
+        mark_as_waited(cpu, of_status);
 }
 
-void amp_settle_before_load(struct amp_cpu *cpu)
+void amp_settle_marks(struct amp_cpu *cpu)
+{
+    settle_marks(cpu, false);
+}
+
+static void mark_by_hardware(struct amp_cpu *cpu)
 {
     const uint8_t orders = amp_state(cpu)->implicit & (AMP_WR | AMP_WD);
     const struct amp_kept kept = {orders, orders};
 
-    if (orders & AMP_WR) {
-        if (amp_staged(cpu->model))
-            amp_stage_barrier(cpu, kept);
-        amp_push_mark(cpu, kept);
-    }
+    if (!(orders & AMP_WR))
+        return;
+    if (amp_staged(cpu->model))
+        amp_stage_barrier(cpu, kept);
+    amp_push_mark(cpu, kept);
+}
+
+void amp_settle_before_load(struct amp_cpu *cpu)
+{
+    mark_by_hardware(cpu);
     amp_settle_loads(cpu);
+}
+
+void amp_settle_before_status(struct amp_cpu *cpu)
+{
+    mark_by_hardware(cpu);
+    if (amp_staged(cpu->model)) /* there it waits as any load does */
+        amp_settle_loads(cpu);
+    else
+        settle_marks(cpu, true);
 }
 
 /* Less is pending: one store of this CPU, or more, goes on its way. */
@@ -333,7 +365,17 @@ static uint8_t of_mark(uint8_t orders)
 {
     return (uint8_t)((orders & (AMP_WR | AMP_WW | AMP_WD)) |
                      (orders & AMP_WR && amp_orders_doorbells(orders) ? AMP_MARK_DOORBELLS : 0) |
+                     (orders & AMP_WR && !(orders & AMP_NO_STATUS_AFTER) ? AMP_MARK_STATUS : 0) |
                      (amp_keeps_doorbells(orders) ? AMP_MARK_STORES : 0));
+}
+
+/* Do two marks with no store between them order what one of both would? Not if one alone is of doorbells, and the other of
+ * a status. */
+static bool are_one(uint8_t a, uint8_t b)
+{
+    const uint8_t both = AMP_MARK_DOORBELLS | AMP_MARK_STATUS;
+
+    return ((a | b) & both) != both || (a & both) == both || (b & both) == both;
 }
 
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
@@ -343,10 +385,10 @@ void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
     struct amp_pending *last = state->entries ? &state->pending[state->entries - 1] : NULL;
 
     if (!last && orders & AMP_WR)
-        amp_raise_floor(cpu, state->made);
+        raise_behind(state, state->made, orders);
     if (!last || !orders)
         return;
-    if (last->kind == AMP_MARK) {
+    if (last->kind == AMP_MARK && are_one(last->orders, orders)) {
         last->orders |= orders;
         last->value |= far;
         return;

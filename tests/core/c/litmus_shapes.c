@@ -14,9 +14,9 @@
 #define STEPS 6
 
 enum { X = 64, Y = 128 };
-enum { MB = 2, SMP_MB = 5, SMP_RMB = 6, SMP_WMB = 7, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
+enum { MB = 2, SMP_MB = 5, SMP_RMB = 6, SMP_WMB = 7, DMA_MB = 8, STORE_RELEASE = 15, LOAD_ACQUIRE = 16 };
 
-enum kind { END, STORE, RELEASE, LOAD, ACQUIRE, AFTER, LAZY, ADD, FENCE, KICK, WAIT };
+enum kind { END, STORE, RELEASE, LOAD, ACQUIRE, AFTER, LAZY, ADD, FENCE, KICK, WAIT, STATUS };
 
 struct step {
     enum kind kind;
@@ -27,6 +27,7 @@ struct step {
 /* Tables by primitive number; what is not named orders nothing. */
 static const uint8_t weak[AMP_PRIMITIVES] = {
     [MB] = 31, [SMP_MB] = 31, [SMP_RMB] = AMP_RR | AMP_RW, [SMP_WMB] = AMP_WW | AMP_WD,
+    [DMA_MB] = AMP_WR,
     [STORE_RELEASE] = AMP_RW | AMP_WW, [LOAD_ACQUIRE] = AMP_RR | AMP_RW | AMP_RCSC};
 static const uint8_t nothing[AMP_PRIMITIVES] = {[MB] = 31};
 enum { TSO = AMP_RR | AMP_RW | AMP_WW | AMP_WD };
@@ -63,6 +64,12 @@ static const struct shape shapes[] = {
     {"CoWW", 0, weak, {{{STORE, X, 1}, {STORE, X, 2}}, {{END, 0, 0}}}, {ANY, ANY, ANY}, {1, ANY}},
     {"CoWR", 0, weak, {{{STORE, X, 1}, {LOAD, X, 0}}, {{STORE, X, 2}}}, {0, ANY, ANY}, {ANY, ANY}},
     {"CoRW", 0, weak, {{{LAZY, X, 0}, {STORE, X, 1}}, {{END, 0, 0}}}, {1, ANY, ANY}, {ANY, ANY}},
+    {"MP-status", 0, weak, {{{LOAD, X, 0}, {FENCE, SMP_RMB, 0}, {STATUS, 0, 1}}, {{KICK, 0, 0}, {FENCE, MB, 0}, {STORE, X, 1}}},
+     {1, 0, ANY}, {ANY, ANY}},
+    {"MP-status-acq", 0, weak, {{{ACQUIRE, X, 0}, {STATUS, 0, 1}}, {{KICK, 0, 0}, {FENCE, MB, 0}, {STORE, X, 1}}},
+     {1, 0, ANY}, {ANY, ANY}},
+    {"SB-status", 0, weak, {{{STORE, X, 1}, {FENCE, DMA_MB, 0}, {STATUS, 0, 0}}, {{KICK, 0, 0}, {FENCE, MB, 0}, {LOAD, X, 1}}},
+     {0, 0, ANY}, {ANY, ANY}},
     {"add", 0, weak, {{{ADD, X, 0}}, {{ADD, X, 1}}}, {ANY, ANY, ANY}, {1, ANY}},
     {"add-own", 0, nothing, {{{STORE, X, 1}, {ADD, X, 0}}, {{END, 0, 0}}}, {ANY, ANY, ANY}, {1, ANY}},
 };
@@ -102,6 +109,7 @@ static int make_step(struct machine *machine, unsigned id, const struct step *st
     case ACQUIRE: must(amp_load(cpu, step->address, 4, 0, 1, out)); break;
     case AFTER: must(amp_load(cpu, step->address, 4, machine->seen[0].time, 0, out)); break;
     case ADD: must(amp_atomic(cpu, step->address, 4, AMP_ADD, 1, 0, out)); break;
+    case STATUS: must(amp_cpu_status(cpu, 0, out)); break;
     case FENCE: must(amp_cpu_barrier(cpu, step->address, 0)); break;
     case KICK: must(amp_cpu_kick(cpu, step->address)); break;
     case LAZY:
