@@ -90,7 +90,10 @@ class Parts:
             yield
         finally:
             self.looks.profile = None
-            sys.setprofile(before)
+            if before is None or callable(before):
+                sys.setprofile(before)
+            else:
+                before.enable()  # a cProfile.Profile of CPython 3.11, which no call sets again
 
     def serve(self, cpu: int, port: Port, program: Program, hub: greenlet) -> None:
         """A CPU: its part of every run, one after the other."""

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import cProfile
 import datetime
 import logging
 import os
 import random
 import secrets
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -85,3 +87,13 @@ def test_behind_an_exploration_everybody_asks_as_before() -> None:
     assert verdict(asking(lambda: None), nothing) == ""
     assert (time.time, random.random, os.urandom, random.Random.seed) == before
     assert time.time() > 0
+
+
+def test_who_measures_an_exploration_by_cprofile_still_does_behind_it() -> None:
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        before, told, after = sys.getprofile(), verdict(nothing, nothing), sys.getprofile()
+    finally:
+        profile.disable()
+    assert (told, after) == ("", before)
