@@ -87,6 +87,7 @@ class Explorer:
     core: _bridge.Explorer = field(init=False)
     _broken: Broken = field(init=False, default_factory=Broken)
     _bound: str | None = field(init=False, default=None)
+    _by_chance: bool = field(init=False, default=False)
     _parts: Parts = field(init=False)
     _complete: list[tuple[tuple[Choice, ...], int]] = field(init=False, default_factory=list)
     _cpus: list[greenlet] = field(init=False)
@@ -120,7 +121,7 @@ class Explorer:
             each.switch(cpu, ports[cpu], self.programs[cpu], hub)
 
     def run(self) -> Ending:
-        """One run, with the choices that are due; if it meets a look that is new, the same again, watched.
+        """One run, with the choices that are due; if it meets a look that is new, the same again (or another), watched.
 
         Raises what a program raises that is no Violation, and Nondeterministic or UsageError for a broken rule.
         """
@@ -128,11 +129,11 @@ class Explorer:
         ending = self._run_once(again=False)
         # What could not go on is not repeated: cells were split meanwhile. All begins anew, and is watched then.
         if self._parts.looks.fresh and not self.core.stats()["error"]:
-            return self._run_watched(same=True)
+            return self._run_watched(same=not self._by_chance)
         return ending
 
     def _run_watched(self, *, same: bool = False) -> Ending:
-        """A run once more: what its looks change is watched. `same`: it is the last that was made."""
+        """A run once more: what its looks change is watched. `same`: the last that was made, which is not chance's."""
         looks = self._parts.looks
         looks.begin_again(same=same)
         looks.watching = True
@@ -199,6 +200,7 @@ class Explorer:
         with self._parts.guard.held():
             kept = Kept(self.classes)
             self.core.set_chooser(Chooser.EXHAUSTIVE, 0, 0)
+            self._by_chance = False
             self.core.restart()
             self._run_twice()
             self.core.restart()
@@ -284,6 +286,7 @@ class Explorer:
     def samples(self, chooser: Chooser, seed: int, depth: int = 3) -> Generator[Finding | None]:
         """What runs by chance find, one after the other, without end."""
         self.core.set_chooser(chooser, seed, depth)
+        self._by_chance = True
         with self._parts.guard.held():
             while True:
                 finding = self.finding(self.run())
