@@ -29,7 +29,8 @@ static unsigned paired_by(struct code_engine *e)
 
     if (row->kind != CODE_ATOMIC && row->kind != CODE_EXCLUSIVE_LOAD)
         return 0;
-    return AMP_PAIRED | (row->flags & CODE_WHOLE ? AMP_WHOLE_BY(code_stores_by(e)) : 0);
+    return AMP_PAIRED | (row->flags & CODE_WHOLE ? AMP_WHOLE_BY(code_stores_by(e)) : 0) |
+           (row->kind == CODE_EXCLUSIVE_LOAD ? AMP_EXCLUSIVE : 0);
 }
 
 /* One access of the port. */
@@ -80,8 +81,20 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
 /* A store-exclusive compares what is there with what its load has read: it is told what makes it succeed, or fail. */
 static void answer_exclusive(struct code_engine *e, const struct code_window *window, uint64_t address, unsigned size)
 {
-    uint64_t value = e->monitor.failed ? ~e->monitor.value : e->monitor.value;
+    uint64_t value;
+    bool may = true;
+    int error = 0;
 
+    if (e->monitor.load && e->port->ops->may_store)
+        do
+            error = e->port->ops->may_store(e->port, &may);
+        while (code_again(e, &error));
+    if (error) {
+        code_fail(e, error);
+        return;
+    }
+    e->monitor.failed |= !may;
+    value = e->monitor.failed ? ~e->monitor.value : e->monitor.value;
     memcpy(window->host + (address - window->start), &value, size);
 }
 

@@ -105,6 +105,18 @@ static void write_shared(struct code_engine *e, const struct code_window *window
     }
 }
 
+/* An atomic that has compared does not store. */
+static void stay_away(struct code_engine *e)
+{
+    const struct code_row *row = e->now;
+    int error = e->port->ops->unpair ? e->port->ops->unpair(e->port) : 0;
+
+    if (!error && row->flags & CODE_FENCES)
+        error = code_barrier(e, row->store_by, row->site);
+    if (error)
+        code_fail(e, error);
+}
+
 static void write_paired(struct code_engine *e, const struct code_window *window, uint64_t address, unsigned size,
                          uint64_t value)
 {
@@ -121,8 +133,10 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         code_refuse(e, address, size);
         return;
     }
-    if (row->flags & CODE_COMPARES && (e->atomic_value & mask) != (e->expected & mask))
-        goto fence; /* it does not store; the emulator writes back what was there */
+    if (row->flags & CODE_COMPARES && (e->atomic_value & mask) != (e->expected & mask)) {
+        stay_away(e); /* the emulator writes back what was there */
+        return;
+    }
     if (row->kind == CODE_EXCLUSIVE_STORE && e->monitor.failed)
         return;
     if (row->flags & CODE_READ_STORED)
@@ -143,11 +157,6 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         code_fail(e, error);
     if (row->flags & CODE_COMPARES && row->data[1] != CODE_NONE) /* the same value, and not from memory */
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
-    return;
-fence:
-    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, row->site) : 0;
-    if (error)
-        code_fail(e, error);
 }
 
 static bool may_write(const struct code_row *row)
