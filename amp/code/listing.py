@@ -259,7 +259,14 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
             line.row.flags |= Flag.LOOKS
             body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
             pairs = zip([None, *body], body, strict=False)
-            line.row.spins = not any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+            counts = any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+            line.row.spins = not counts and not _only_retries(body)
+
+
+def _only_retries(body: list[Line]) -> bool:
+    """Does it go round only behind a store-exclusive, that is, where that has failed? It is no wait of its own."""
+    others = {each.address: each for each in body if each.row.kind is not Kind.EXCLUSIVE_STORE}
+    return len(others) < len(body) and not _leads(others, body[0].address, body[-1].address)
 
 
 def _leads(lines: dict[int, Line], start: int, to: int) -> bool:
@@ -288,10 +295,8 @@ def _counts(row: Row, before: Line | None) -> bool:
 
 
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:
-    """Does the loop load, or call what may, and store nowhere but on its own stack? A compare-and-swap may fail."""
+    """Does the loop load, or call what may, and store only on its own stack? An atomic may leave what was there."""
     body = [line.row for address, line in lines.items() if head <= address <= end]
-    if any(row.kind is Kind.ATOMIC and not row.flags & Flag.COMPARES for row in body):
-        return False
     stores = [row for row in body if row.kind is Kind.STORE]
     if any(not row.address <= isa.frames for row in stores):
         return False

@@ -104,6 +104,10 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
     unsigned piece = code_piece_of(row, address, size);
     int error;
 
+    if (e->trying) {
+        code_stop(e, CODE_STOP_LEFT);
+        return;
+    }
     if (row->kind == CODE_EXCLUSIVE_STORE) {
         answer_exclusive(e, window, address, size);
         return;
@@ -134,6 +138,10 @@ static void read_device(struct code_engine *e, const struct code_device *status,
     unsigned slot = register_at(e, address);
     int error;
 
+    if (e->trying) {
+        code_stop(e, CODE_STOP_LEFT);
+        return;
+    }
     if (!status)
         e->fault = CODE_FAULT_STATUS; /* it is only written */
     if (!status || e->now->kind != CODE_LOAD || e->now->flags & (CODE_MIXED | CODE_PRIVATE) ||

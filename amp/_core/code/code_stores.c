@@ -143,7 +143,7 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         set = code_join(e, set, loaded);
     else if (row->flags & CODE_COMPARES)
         set = code_pick(e, code_pick(e, set, loaded), e->expected_set);
-    if (e->looking) /* its load stands, and is the last of the look */
+    if (e->looking) { /* its load stands, and is the last of the look */
         queue(e, (struct code_queued){.address = address,
                                       .value = value,
                                       .size = (uint8_t)size,
@@ -151,12 +151,20 @@ static void write_paired(struct code_engine *e, const struct code_window *window
                                       .pair = pair,
                                       .address_set = e->address_set,
                                       .value_set = set});
-    else
+        e->same = row->kind == CODE_ATOMIC && !row->block && ((value ^ e->atomic_value) & mask) == 0;
+    } else {
         error = store_piece(e, window, address, size, value, how, e->address_set, set, pair);
+    }
     if (error)
         code_fail(e, error);
     if (row->flags & CODE_COMPARES && row->data[1] != CODE_NONE) /* the same value, and not from memory */
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
+}
+
+static bool is_device(const struct code_engine *e, uint64_t address)
+{
+    return code_device_at(e, address, CODE_DOORBELL) || code_device_at(e, address, CODE_ACKNOWLEDGE) ||
+           code_device_at(e, address, CODE_DRAIN);
 }
 
 static bool may_write(const struct code_row *row)
@@ -189,6 +197,10 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
     window = code_window_at(e, address);
     if (!may_write(row) || (!window && code_window_at(e, address + size - 1))) {
         code_refuse(e, address, size);
+        return;
+    }
+    if (e->trying && (window || is_device(e, address))) {
+        code_stop(e, CODE_STOP_LEFT);
         return;
     }
     if (window) {
