@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from amp.code import arm32, emulator
 from amp.code.elf import Image, Symbol
+from amp.code.files import Files
 from amp.code.isa import ISAS, Isa
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import UsageError
@@ -71,8 +72,15 @@ class Listing:
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
         self._called: dict[int, tuple[Place, ...]] = {}
+        self.files = Files(self.paths)
         self._symbolic = self._known(SYMBOLIC)
         self._services = self._known(SERVICES)
+
+    @cached_property
+    def paths(self) -> set[str]:
+        """Of all source files that the image has lines of."""
+        lines = {place[0] for place in self.image.lines.places if place is not None}
+        return lines | {each.call[0] for each in self.image.inlined}
 
     def _known(self, names: Mapping[str, T]) -> dict[int, T]:
         """By address. Raises UsageError for two at one: nobody could say which of them is called."""
