@@ -77,6 +77,8 @@ enum code_flag {
     CODE_LEAVES = 2048,     /* an IT whose block, if `condition` holds, has what no look may have */
     CODE_NAMED = 4096,      /* the entry of a function that is a barrier: which one, says the row of the call */
     CODE_ALIGNED = 8192,    /* an access that is not aligned to `atom` faults */
+    CODE_SPREADS = 16384,   /* a load of one element into all of `data` */
+    CODE_KEEPS = 32768,     /* a load into a part of its register: the others stay */
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 

@@ -116,7 +116,7 @@ static void begin_access(struct code_engine *e, const struct code_row *row)
     if (row->kind == CODE_ATOMIC && row->data[1] != CODE_NONE)
         code_set_register(e, row->data[1], 0);
     for (unsigned i = 0; (row->kind == CODE_LOAD || row->kind == CODE_EXCLUSIVE_LOAD) && i < sizeof row->data; i++)
-        if (row->data[i] != CODE_NONE)
+        if (!(row->flags & CODE_KEEPS) && row->data[i] != CODE_NONE)
             code_set_register(e, row->data[i], 0);
     flow(e, row); /* what is written back, and the like */
 }

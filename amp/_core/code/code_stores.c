@@ -214,6 +214,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         return;
     number = code_number_at(e, address);
     set = number < CODE_DATA ? e->data_set[number] : 0;
+    if (row->flags & CODE_MIXED) /* behind what is written back, if that is */
+        set = code_gather(e, &row->flow[row->flow[1].from.bit[0] | row->flow[1].from.bit[1] ? 1 : 0].from);
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
     if (row->kind == CODE_ATOMIC && row->flags & CODE_FENCES)
