@@ -162,10 +162,11 @@ struct amp_goal {
 struct amp_model;
 struct amp_deferred;
 
-/* The load of an atomic of two accesses: its bytes, the store that it returned (0: the initial value), when that was. */
+/* The load of an atomic of two accesses: its bytes, the store that it returned (0: the initial value), and when that was:
+ * by turns, by the writes that were visible, and by how many stores its CPU had issued. */
 struct amp_paired {
-    uint64_t store, turn;
-    uint32_t granule;
+    uint64_t store, turn, now;
+    uint32_t granule, stores;
     uint8_t mask;
 };
 
@@ -182,6 +183,7 @@ struct amp_cpu {
     int kept_turn;                 /* lockstep by a script: by its last access; another CPU has had none since */
     bool failed;     /* its part has failed: the caller's to set before the CPU retires */
     bool holds_turn; /* lockstep: its last access was such a load, and the store may follow */
+    bool holds_lock; /* free mode: the same; nobody else makes an access until the CPU's next, or amp_unpair() */
     struct amp_paired pair; /* the last such load */
     uint64_t origin; /* the latest time of the values that the next store is computed from; 0: none. The caller's to set */
 };
@@ -264,13 +266,18 @@ int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t val
 int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_atomic op, uint64_t operand,
                uint64_t expected, struct amp_word *out);
 /*
- * An atomic of two accesses, as compiled code makes them: a load, and if it comes to that the store that belongs to it, the
- * CPU's next access. Each is ordered by its own primitive, 0: by none. `whole`: by this primitive nothing passes the two, in
- * either direction, nor comes between them; `behind`: all that comes later in the program comes behind the store. -ENOTSUP
- * where another CPU's store has become visible between the two, or might have: in free mode.
+ * An atomic of two accesses, as compiled code makes them: a load, and if it comes to that the store that belongs to it. Each
+ * is ordered by its own primitive, 0: by none. `whole`: by this primitive nothing passes the two, in either direction, nor
+ * comes between them; `behind`: all that comes later in the program comes behind the store.
+ * Of one instruction the store is the CPU's next access: until then nobody else makes one. Where it stays away, in free
+ * mode amp_unpair() says so. Of two (`exclusive`) others go on in between, and amp_may_store_paired() says whether the store
+ * may be made: `may`, no store to these bytes has become visible behind what the load has returned. Then it is the next access.
+ * -ENOTSUP of the store: one has.
  */
 int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, unsigned acquire, unsigned whole,
-                    struct amp_word *out);
+                    bool exclusive, struct amp_word *out);
+int amp_may_store_paired(struct amp_cpu *cpu, bool *may);
+int amp_unpair(struct amp_cpu *cpu);
 int amp_store_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, unsigned release,
                      unsigned whole, bool behind);
 /* Bulk: any length and alignment; granule by granule, in no order. */

@@ -201,6 +201,9 @@ def _atomic(word: int) -> Row:
     )
 
 
+_INTERLEAVED: Final = MappingProxyType({0b0000: 3, 0b0100: 2, 0b1000: 1})  # LD4, LD3, LD2: how many registers more
+
+
 def _structure(word: int) -> Row:
     """LD1 to LD4, ST1 to ST4: 0 Q 001100 (one structure: 001101) post-indexed in bit 23."""
     if word >> 31:
@@ -212,14 +215,36 @@ def _structure(word: int) -> Row:
     base = _set(rn)
     back = [(base, _set(rn, *([rm] if rm != 31 else [])))] if post else []
     kind = Kind.LOAD if load else Kind.STORE
+    together = (word >> 13 & 1) << 1 | word >> 21 & 1 if one else _INTERLEAVED.get(opcode, 0)
+    if one and not together:
+        return _lane(word, kind, base, back)
     if one or registers is None:
-        # Lanes, or elements of several registers in turn: which register has which byte is not followed.
-        slots = frozenset(V0 + (rt + i) % 32 + half for i in range(4) for half in (0, HIGH))
-        return Row(kind, flags=Flag.MIXED, address=base, flows=[*back, (_set(), slots)])
+        # Elements of several registers in turn: which register has which byte is not followed. A load of whole ones
+        # leaves nothing in them of what was there.
+        slots = frozenset(V0 + (rt + i) % 32 + half for i in range(together + 1) for half in (0, HIGH))
+        whole = load and (not one or _bits(word, 15, 14) == 0b11)
+        return Row(kind, flags=Flag.MIXED, address=base, flows=[*back, (slots, _set()) if whole else (_set(), slots)])
     numbers = [(rt + i) % 32 for i in range(registers)]
     data = tuple(half for number in numbers for half in _vector(number, 16 if full else 8))
     back += _cleared(numbers, 16 if full else 8) if load else []
     return Row(kind, element=8, atom=1 << size, data=data, address=base, flows=back)
+
+
+def _lane(word: int, kind: Kind, base: frozenset[int], back: list[Flow]) -> Row:
+    """LD1, ST1 of one lane, and LD1R (C7.2): opcode in bits 15 to 13, S in 12, size in 11 and 10.
+
+    The lane's number is Q, S and size from the top, for each doubling of its width a bit less: Q is the half.
+    """
+    full, scale, size, rt = word >> 30 & 1, _bits(word, 15, 14), _bits(word, 11, 10), _bits(word, 4, 0)
+    if scale == 0b11:
+        if kind is Kind.STORE:
+            return refused("an unallocated load or store")
+        flows = [*back, *_cleared([rt], 16 if full else 8)]
+        data, width = _vector(rt, 16 if full else 8), 1 << size
+        return Row(kind, element=width, atom=width, data=data, address=base, flows=flows, flags=Flag.SPREADS)
+    width, half = 8 if scale == 0b10 and size & 1 else 1 << scale, V0 + rt + HIGH * full
+    keeps = _set(half) if kind is Kind.LOAD and width < 8 else _set()
+    return Row(kind, element=width, atom=width, data=(half,), address=base, flows=back, keeps=keeps)
 
 
 def _literal(word: int, vector: bool) -> Row:

@@ -183,7 +183,7 @@ def _plain(instruction: Any, slots: Mapping[str, int]) -> Row:
     if "r15" in writes or "pc" in writes:
         return Row(Kind.BRANCH, flows=[(to, _set()), (_set(), source)], ends=instruction.cc >= _ALWAYS, indirect=True)
     keeps = frozenset(slots[name] for name in writes if name.startswith("s") and slots[name] >= D0)  # half of a double
-    return Row(Kind.PLAIN, flows=[(to, source)], counts=instruction.insn_name() in _COUNTS, keeps=keeps)
+    return Row(Kind.PLAIN, flows=[(to, source | keeps)], counts=instruction.insn_name() in _COUNTS, keeps=keeps)
 
 
 def _access(name: str, instruction: Any, slots: Mapping[str, int]) -> Row | None:  # noqa: PLR0911  (a table)

@@ -39,7 +39,7 @@ def _instances(dwarf: Any) -> Iterator[Inlined]:
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
-        names, base = files_of(program), _low(unit.get_top_DIE())
+        names, base = files_of(program, unit), _low(unit.get_top_DIE())
         for entry in unit.iter_DIEs():
             if entry.tag != "DW_TAG_inlined_subroutine" or "DW_AT_call_line" not in entry.attributes:
                 continue

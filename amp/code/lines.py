@@ -38,7 +38,7 @@ def _collect(dwarf: Any, rows: dict[int, Place | None]) -> None:
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
-        names = files_of(program)
+        names = files_of(program, unit)
         for entry in program.get_entries():
             state = entry.state
             if state is None:
@@ -49,14 +49,20 @@ def _collect(dwarf: Any, rows: dict[int, Place | None]) -> None:
                 rows[state.address] = (names.get(state.file, "?"), state.line)
 
 
-def files_of(program: Any) -> dict[int, str]:
-    """Paths by their number in this table: from 1 before DWARF 5, from 0 since."""
+def files_of(program: Any, unit: Any) -> dict[int, str]:
+    """Paths by their number in the table of a unit: from 1 before DWARF 5, from 0 since.
+
+    Directory 0 is where the compiler was started: since DWARF 5 the table has it, before the unit alone.
+    """
     header = program.header
     directories = [_text(each) for each in header["include_directory"]]
     first = 0 if header["version"] >= 5 else 1
+    if first:
+        started = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
+        directories.insert(0, _text(started.value) if started is not None else "")
     found = {}
     for number, each in enumerate(header["file_entry"], first):
-        at = each.dir_index - (0 if header["version"] >= 5 else 1)
+        at = each.dir_index
         directory = directories[at] if 0 <= at < len(directories) else ""
         name = _text(each.name)
         found[number] = name if name.startswith("/") or not directory else f"{directory}/{name}"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from amp.code import arm32, emulator
 from amp.code.elf import Image, Symbol
+from amp.code.files import Files
 from amp.code.isa import ISAS, Isa
 from amp.code.rows import Flag, Kind, Row, Service
 from amp.errors import UsageError
@@ -71,8 +72,15 @@ class Listing:
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
         self._called: dict[int, tuple[Place, ...]] = {}
+        self.files = Files(self.paths)
         self._symbolic = self._known(SYMBOLIC)
         self._services = self._known(SERVICES)
+
+    @cached_property
+    def paths(self) -> set[str]:
+        """Of all source files that the image has lines of."""
+        lines = {place[0] for place in self.image.lines.places if place is not None}
+        return lines | {each.call[0] for each in self.image.inlined}
 
     def _known(self, names: Mapping[str, T]) -> dict[int, T]:
         """By address. Raises UsageError for two at one: nobody could say which of them is called."""
@@ -259,7 +267,14 @@ def _find_loops(lines: dict[int, Line], isa: Isa) -> None:
             line.row.flags |= Flag.LOOKS
             body = [each for each in lines.values() if line.address <= each.address <= line.row.loop_end]
             pairs = zip([None, *body], body, strict=False)
-            line.row.spins = not any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+            counts = any(each.row.calls or _counts(each.row, before) for before, each in pairs)
+            line.row.spins = not counts and not _only_retries(body)
+
+
+def _only_retries(body: list[Line]) -> bool:
+    """Does it go round only behind a store-exclusive, that is, where that has failed? It is no wait of its own."""
+    others = {each.address: each for each in body if each.row.kind is not Kind.EXCLUSIVE_STORE}
+    return len(others) < len(body) and not _leads(others, body[0].address, body[-1].address)
 
 
 def _leads(lines: dict[int, Line], start: int, to: int) -> bool:
@@ -288,10 +303,8 @@ def _counts(row: Row, before: Line | None) -> bool:
 
 
 def _may_wait(lines: dict[int, Line], head: int, end: int, isa: Isa) -> bool:
-    """Does the loop load, or call what may, and store nowhere but on its own stack? A compare-and-swap may fail."""
+    """Does the loop load, or call what may, and store only on its own stack? An atomic may leave what was there."""
     body = [line.row for address, line in lines.items() if head <= address <= end]
-    if any(row.kind is Kind.ATOMIC and not row.flags & Flag.COMPARES for row in body):
-        return False
     stores = [row for row in body if row.kind is Kind.STORE]
     if any(not row.address <= isa.frames for row in stores):
         return False

@@ -51,6 +51,8 @@ class Flag(IntFlag):
     LEAVES = 2048
     NAMED = 4096
     ALIGNED = 8192
+    SPREADS = 16384
+    KEEPS = 32768
 
 
 NO_FLAGS: Final = Flag(0)
@@ -162,7 +164,7 @@ class Row:
         return _FORMAT.pack(
             self.kind,
             self.condition,
-            self.flags,
+            self.flags | (Flag.KEEPS if self.keeps and self.kind is Kind.LOAD else NO_FLAGS),
             self.length,
             self.detail,
             self.element,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from amp.code.code import Function
+from amp.code.files import Files, are_called, are_one
 from amp.code.listing import Line, Listing
 from amp.code.rows import Flag
 from amp.errors import UsageError
@@ -21,7 +22,7 @@ from amp.ordering.barriers import Kind as SiteKind
 from amp.ordering.instructions import BY_NUMBER
 from amp.ordering.platforms import Side
 from amp.ordering.sites import BEFORE, SITES_LIMIT, Site, Sites
-from amp.port.lines import line_word, place_text
+from amp.port.lines import Place, line_word
 
 _LOADS: Final = Orders.RR | Orders.RW
 _STORES: Final = Orders.WW | Orders.WR | Orders.WD
@@ -56,11 +57,15 @@ def sites_of(parts: Mapping[str, Function], before: Sequence[str] = (), own: Ite
 
     Raises UsageError for too many, and for a line of which no part makes an access.
     """
+    listings = [function.code.listing for function in parts.values()]
+    files = Files(path for listing in listings for path in listing.paths)
+    for listing in listings:
+        listing.files = files
     grouped: dict[str, list[_Found]] = {}
     for found in _ordering(parts):
         grouped.setdefault(_name(grouped, found), []).append(found)
     sites = {name: _site(name, found) for name, found in sorted(grouped.items(), key=lambda item: _in_order(item[0]))}
-    ahead = {BEFORE + line: _first_accesses(parts, line) for line in dict.fromkeys(before)}
+    ahead = {BEFORE + line_word(line): _first_accesses(parts, line) for line in dict.fromkeys(before)}
     sites |= {name: _ahead(name, found) for name, found in ahead.items()}
     if len(sites) > SITES_LIMIT:
         path = next(iter(parts.values())).code.image.path
@@ -107,8 +112,11 @@ def _in_order(name: str) -> tuple[str, int, str]:
 
 
 def name_at(listing: Listing, address: int) -> str:
-    """ "vring.c:48"; of a header's code that was inlined "ring.h:12@vring.c:48"; without lines "send+0x14"."""
-    return line_word("@".join(place_text(place) for place in listing.calls_at(address)))
+    """ "vring.c:48"; of a header's code that was inlined "ring.h:12@vring.c:48"; without lines "send+0x14".
+
+    Of two files of one name "host_vring.c:48".
+    """
+    return line_word("@".join(map(listing.files.text, listing.calls_at(address))))
 
 
 def _orders(number: int) -> Orders:
@@ -180,19 +188,24 @@ def _ahead(name: str, found: list[_Found]) -> Site:
 
 def _first_accesses(parts: Mapping[str, Function], line: str) -> list[_Found]:
     """The first access of that line in each copy that the compiler made: a barrier of the source stands before it."""
-    found = [
-        _Found(part, function, first)
-        for part, function in parts.items()
-        for lines in function.code.listing.reachable(function.entry)
-        for name, first in _copies(function.code.listing, lines)
-        if name == line
-    ]
+    found: list[tuple[_Found, tuple[Place, ...]]] = []
+    for part, function in parts.items():
+        listing = function.code.listing
+        for lines in listing.reachable(function.entry):
+            for first in _copies(listing, lines):
+                places = listing.calls_at(first.address)
+                if are_called(places, line) or name_at(listing, first.address) == line:
+                    found.append((_Found(part, function, first), places))
+    path = next(iter(parts.values())).code.image.path
     if not found:
-        path = next(iter(parts.values())).code.image.path
         raise UsageError(
             f"{path}: no access to shared memory stands at {line!r:.80}, so none can have a barrier before it"
         )
-    return found
+    other = next((places for _, places in found if not are_one(places, found[0][1])), None)
+    if other is not None:
+        both = " and ".join("@".join(f"{file}:{number}" for file, number in each) for each in (found[0][1], other))
+        raise UsageError(f"{path}: {line!r:.80} is {both}: say more of the path of the one that is meant")
+    return [each for each, _ in found]
 
 
 def place_at(listing: Listing, address: int) -> str | None:
@@ -201,14 +214,14 @@ def place_at(listing: Listing, address: int) -> str | None:
     return name_at(listing, address) if line is not None and listing.may_share(line) else None
 
 
-def _copies(listing: Listing, lines: Mapping[int, Line]) -> Iterator[tuple[str, Line]]:
-    """Of each run of accesses that are of one line, its name and the first; what ends a path ends a run."""
+def _copies(listing: Listing, lines: Mapping[int, Line]) -> Iterator[Line]:
+    """The first of each run of accesses that are of one line; what ends a path ends a run."""
     last = ""
     for line in lines.values():
         if listing.may_share(line):
             name = name_at(listing, line.address)
             if name != last:
-                yield name, line
+                yield line
             last = name
         elif line.row.ends:
             last = ""

@@ -60,4 +60,15 @@ BOTH(add, "ins v0.d[1], x1\nadd v0.4s, v0.4s, v1.4s", "fmov x2, v0.d[1]", "fmov 
 BOTH(short_add, "ins v0.d[0], x1\nadd v0.2s, v0.2s, v1.2s", "fmov x2, d0", "fmov x2, v0.d[1]")
 BOTH(by_element, "ins v1.d[1], x1\nmla v0.4s, v0.4s, v1.s[2]", "fmov x2, d0", "fmov x2, d1")
 BOTH(narrowed, "ins v1.d[1], x1\nxtn2 v0.4s, v1.2d", "fmov x2, v0.d[1]", "fmov x2, d0")
+BOTH(lane_beside, "ins v0.d[0], x1\nmov x4, sp\nld1 {v0.b}[3], [x4]", "fmov x2, d0", "umov x2, v0.d[1]")
+BOTH(lane_beside_high, "ins v0.d[1], x1\nmov x4, sp\nld1 {v0.s}[3], [x4]", "umov w2, v0.s[2]", "fmov x2, d0")
+BOTH(lane_over, "dup v0.2d, x1\nmov x4, sp\nld1 {v0.d}[1], [x4]", "fmov x2, d0", "umov x2, v0.d[1]")
+BOTH(lane_loaded, "str x1, [sp, #8]\nadd x4, sp, #8\nld1 {v0.h}[4], [x4], #2", "umov x2, v0.d[1]", "fmov x2, d0")
+BOTH(lane_shared, "movz x4, #0x4000, lsl #16\nadd x4, x4, #64\nld1 {v0.s}[1], [x4]", "fmov x2, d0", "umov x2, v0.d[1]")
+BOTH(lane_stored, "ins v0.d[1], x1\nadd x4, sp, #8\nst1 {v0.d}[1], [x4]\nst1 {v0.s}[1], [sp]", "ldr x2, [sp, #8]",
+     "ldr x2, [sp]")
+BOTH(repeated_short, "str x1, [sp]\nmov x4, sp\nld1r {v0.2s}, [x4]", "fmov x2, d0", "umov x2, v0.d[1]")
+BOTH(in_turn_over, "dup v0.2d, x1\nins v2.d[0], x1\nmov x4, sp\nld2 {v0.2d, v1.2d}, [x4]", "fmov x2, d2", "fmov x2, d0")
+TAKES(depends_repeated, "str x1, [sp]\nmov x4, sp\nld1r {v0.4s}, [x4]", "umov x2, v0.d[1]")
+TAKES(depends_in_turn, "dup v1.2d, x1\nmov x4, sp\nst2 {v0.2d, v1.2d}, [x4]", "ldr x2, [sp, #8]") /* is refused */
 TAKES(depends_across, "ins v0.d[1], x1\naddp v0.2d, v0.2d, v1.2d", "fmov x2, v0.d[1]") /* whole: nobody says which half */

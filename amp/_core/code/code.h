@@ -8,8 +8,8 @@
  * that they come from: through registers, flags and private memory. A register, or a byte of private memory, carries the
  * number of a set of loads (code_taint.c); 0 is none.
  *
- * A loop that comes back to its head with the same registers and the same private memory, and has done nothing but load,
- * has waited: it is a look of a poll (code_loops.c). Others may go round `max_loop` times, and then the part ends with
+ * A loop that comes back to its head with the same registers and the same private memory, and has done nothing but load, or
+ * store what was there, has waited: it is a look of a poll (code_loops.c). Others may go round `max_loop` times, and then the part ends with
  * -ELOOP: nothing is known of what would have come.
  *
  * Nothing passes a frame of the emulator but by returning: a hook that must end the part stops the emulator.
@@ -77,6 +77,8 @@ enum code_flag {
     CODE_LEAVES = 2048,     /* an IT whose block, if `condition` holds, has what no look may have */
     CODE_NAMED = 4096,      /* the entry of a function that is a barrier: which one, says the row of the call */
     CODE_ALIGNED = 8192,    /* an access that is not aligned to `atom` faults */
+    CODE_SPREADS = 16384,   /* a load of one element into all of `data` */
+    CODE_KEEPS = 32768,     /* a load into a part of its register: the others stay */
     CODE_FENCES = 512,      /* atomic: a barrier, whatever memory it is on and whether or not it stores */
 };
 
@@ -186,7 +188,9 @@ enum code_stop {
     CODE_STOP_UNKNOWN, /* no row at `pc` */
     CODE_STOP_HEAD,    /* a loop to be looked at begins */
     CODE_STOP_AROUND,  /* a look is back at its head */
+    CODE_STOP_RETRIED, /* the same at its load-exclusive, behind a store-exclusive that has failed */
     CODE_STOP_LEFT,    /* a look is over: before the instruction at `pc` */
+    CODE_STOP_SAME,    /* the same, and that is a store-exclusive of what its load has read */
     CODE_STOP_QUEUED,  /* a look is over: there are stores to make */
     CODE_STOP_SERVICE,
     CODE_STOP_LOOP,
@@ -225,7 +229,9 @@ struct code_monitor {
     uint64_t address, value, pc;
     uint32_t size, load; /* load: its number + 1; 0: none */
     bool shared, may_fail, failed;
-    uint8_t before[CODE_SLOTS][16];
+    uint8_t before[CODE_SLOTS][16]; /* and `set`, `undos`: as they were before the load */
+    uint16_t set[CODE_SLOTS];
+    unsigned undos;
 };
 
 struct code_saved {
@@ -233,7 +239,7 @@ struct code_saved {
     uint16_t set[CODE_SLOTS];
     struct code_mask tainted, forgotten;
     uint64_t controlled[CODE_WORDS];
-    uint64_t pc;
+    uint64_t pc, before;
     uint32_t loads, sets_used, places[3];
     struct code_monitor monitor;
     struct code_settled settled;
@@ -322,6 +328,9 @@ struct code_engine {
 
     /* of a look */
     bool looking;
+    bool trying; /* what comes behind its last access: nothing is told of it */
+    bool same;   /* the store that is queued is an atomic's, of what that has read */
+    uc_context *aside;
     struct code_saved saved;
     uint64_t head_at, loop_end, called_from; /* called_from: where a function that the loop calls returns to; 0 */
     bool straight; /* no branch yet */
@@ -382,7 +391,7 @@ uint16_t code_shade_of(struct code_engine *e, uint64_t address, unsigned size);
 int code_private_write(struct code_engine *e, uint64_t address, unsigned size, uint16_t set);
 void code_private_read(struct code_engine *e, uint64_t address, unsigned size);
 bool code_memory_changed(const struct code_engine *e); /* by this look */
-void code_memory_undo(struct code_engine *e);
+void code_memory_undo(struct code_engine *e, unsigned from); /* the writes of this look from that one on */
 
 /* code_loads.c, code_stores.c */
 void code_on_read(uc_engine *uc, int type, uint64_t address, int size, int64_t value, void *user);
@@ -413,6 +422,7 @@ void code_write_registers(const struct code_engine *e, uint8_t value[CODE_SLOTS]
 
 /* code_loops.c */
 bool code_at_head(struct code_engine *e, const struct code_row *row); /* is the emulator to stop here? */
+bool code_stores_same(const struct code_engine *e, const struct code_row *row); /* a store-exclusive, what its load has read? */
 int code_look_at_loop(struct code_engine *e);
 void code_look_in_vain(struct code_engine *e, const uint32_t places[3]); /* where nothing is undone, its loads stand */
 

@@ -11,6 +11,8 @@ static int barrier(struct code_engine *e, unsigned primitive, unsigned site)
 {
     int error;
 
+    if (e->trying)
+        return 0;
     code_place(e, CODE_AT_BARRIERS, e->pc, 0);
     do
         error = e->port->ops->barrier(e->port, primitive, site);

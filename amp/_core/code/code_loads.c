@@ -22,6 +22,21 @@ static unsigned register_at(const struct code_engine *e, uint64_t address)
     return number < CODE_DATA ? e->now->data[number] : CODE_NONE;
 }
 
+/* What comes from the loads in `set` is in the row's register of the bytes at `address` now, beside what else is there. */
+static void give_loaded(struct code_engine *e, uint64_t address, uint16_t set)
+{
+    const struct code_row *row = e->now;
+    unsigned only = row->kind == CODE_ATOMIC ? row->data[1] : register_at(e, address);
+    bool all = row->flags & CODE_SPREADS;
+
+    for (unsigned i = 0; i < (all ? CODE_DATA : 1u); i++) {
+        unsigned slot = all ? row->data[i] : only;
+
+        if (slot != CODE_NONE)
+            code_set_register(e, slot, code_join(e, e->set[slot], set));
+    }
+}
+
 /* Of a load that a store may belong to: so it is, and how that store will be. */
 static unsigned paired_by(struct code_engine *e)
 {
@@ -29,7 +44,8 @@ static unsigned paired_by(struct code_engine *e)
 
     if (row->kind != CODE_ATOMIC && row->kind != CODE_EXCLUSIVE_LOAD)
         return 0;
-    return AMP_PAIRED | (row->flags & CODE_WHOLE ? AMP_WHOLE_BY(code_stores_by(e)) : 0);
+    return AMP_PAIRED | (row->flags & CODE_WHOLE ? AMP_WHOLE_BY(code_stores_by(e)) : 0) |
+           (row->kind == CODE_EXCLUSIVE_LOAD ? AMP_EXCLUSIVE : 0);
 }
 
 /* One access of the port. */
@@ -80,8 +96,20 @@ static void load_piece(struct code_engine *e, const struct code_window *window, 
 /* A store-exclusive compares what is there with what its load has read: it is told what makes it succeed, or fail. */
 static void answer_exclusive(struct code_engine *e, const struct code_window *window, uint64_t address, unsigned size)
 {
-    uint64_t value = e->monitor.failed ? ~e->monitor.value : e->monitor.value;
+    uint64_t value;
+    bool may = true;
+    int error = 0;
 
+    if (e->monitor.load && e->port->ops->may_store)
+        do
+            error = e->port->ops->may_store(e->port, &may);
+        while (code_again(e, &error));
+    if (error) {
+        code_fail(e, error);
+        return;
+    }
+    e->monitor.failed |= !may;
+    value = e->monitor.failed ? ~e->monitor.value : e->monitor.value;
     memcpy(window->host + (address - window->start), &value, size);
 }
 
@@ -91,6 +119,10 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
     unsigned piece = code_piece_of(row, address, size);
     int error;
 
+    if (e->trying) {
+        code_stop(e, CODE_STOP_LEFT);
+        return;
+    }
     if (row->kind == CODE_EXCLUSIVE_STORE) {
         answer_exclusive(e, window, address, size);
         return;
@@ -101,12 +133,11 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
         return;
     }
     for (unsigned at = 0; at < size && !e->stop; at += piece) {
-        unsigned slot = row->kind == CODE_ATOMIC ? row->data[1] : register_at(e, address + at);
         uint16_t carried = 0;
 
         load_piece(e, window, address + at, piece, &carried);
-        if (slot != CODE_NONE && !e->stop)
-            code_set_register(e, slot, code_join(e, e->set[slot], carried));
+        if (!e->stop)
+            give_loaded(e, address + at, carried);
     }
     if (e->stop)
         return;
@@ -118,9 +149,12 @@ static void read_shared(struct code_engine *e, const struct code_window *window,
 /* A register of the mailbox. */
 static void read_device(struct code_engine *e, const struct code_device *status, uint64_t address, unsigned size)
 {
-    unsigned slot = register_at(e, address);
     int error;
 
+    if (e->trying) {
+        code_stop(e, CODE_STOP_LEFT);
+        return;
+    }
     if (!status)
         e->fault = CODE_FAULT_STATUS; /* it is only written */
     if (!status || e->now->kind != CODE_LOAD || e->now->flags & (CODE_MIXED | CODE_PRIVATE) ||
@@ -133,15 +167,15 @@ static void read_device(struct code_engine *e, const struct code_device *status,
         error = code_hang(e, e->address_set);
     if (error)
         code_fail(e, error);
-    else if (slot != CODE_NONE)
-        code_set_register(e, slot, code_join(e, e->set[slot], code_set_of(e, e->loads - 1)));
+    else
+        give_loaded(e, address, code_set_of(e, e->loads - 1));
 }
 
 void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t value, void *user)
 {
     struct code_engine *e = user;
     const struct code_row *row = e->now;
-    unsigned size = (unsigned)bytes, slot;
+    unsigned size = (unsigned)bytes;
     const struct code_window *window;
     const struct code_device *status;
     uint16_t set;
@@ -180,13 +214,12 @@ void code_on_read(uc_engine *uc, int type, uint64_t address, int bytes, int64_t 
     if (row->kind == CODE_EXCLUSIVE_LOAD)
         e->monitor.shared = false;
     set = code_join(e, code_shade_of(e, address, size), code_through(e, e->address_set));
-    slot = row->kind == CODE_ATOMIC ? row->data[1] : register_at(e, address);
     if (row->kind == CODE_ATOMIC) {
         e->atomic_load = 0;
         e->data_set[1] = set;
     }
     if (set && row->flags & CODE_MIXED)
         code_refuse(e, address, size);
-    else if (set && slot != CODE_NONE)
-        code_set_register(e, slot, code_join(e, e->set[slot], set));
+    else if (set)
+        give_loaded(e, address, set);
 }

@@ -219,9 +219,9 @@ bool code_memory_changed(const struct code_engine *engine)
     return false;
 }
 
-void code_memory_undo(struct code_engine *e)
+void code_memory_undo(struct code_engine *e, unsigned from)
 {
-    while (e->undos > 0) {
+    while (e->undos > from) {
         const struct code_undo *undo = &e->undo[--e->undos];
         const struct code_segment *segment = code_segment_at(e, undo->address);
 

@@ -54,7 +54,8 @@ int code_open(struct code_engine *e)
     for (unsigned i = 0; i < sizeof hooks / sizeof hooks[0]; i++)
         if (e->functions.hook_add(e->uc, &hook, hooks[i].type, hooks[i].callback, e, 1, 0))
             return -EINVAL;
-    if (e->functions.context_alloc(e->uc, &e->start) || e->functions.context_save(e->uc, e->start))
+    if (e->functions.context_alloc(e->uc, &e->start) || e->functions.context_save(e->uc, e->start) ||
+        e->functions.context_alloc(e->uc, &e->aside))
         return -ENOMEM;
     e->ready = true;
     return 0;
@@ -64,6 +65,8 @@ void code_close(struct code_engine *e)
 {
     if (e->start)
         e->functions.context_free(e->start);
+    if (e->aside)
+        e->functions.context_free(e->aside);
     free(e->sets);
     free(e->shade);
     free(e->row);

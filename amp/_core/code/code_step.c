@@ -116,7 +116,7 @@ static void begin_access(struct code_engine *e, const struct code_row *row)
     if (row->kind == CODE_ATOMIC && row->data[1] != CODE_NONE)
         code_set_register(e, row->data[1], 0);
     for (unsigned i = 0; (row->kind == CODE_LOAD || row->kind == CODE_EXCLUSIVE_LOAD) && i < sizeof row->data; i++)
-        if (row->data[i] != CODE_NONE)
+        if (!(row->flags & CODE_KEEPS) && row->data[i] != CODE_NONE)
             code_set_register(e, row->data[i], 0);
     flow(e, row); /* what is written back, and the like */
 }
@@ -131,6 +131,8 @@ static void begin_exclusive(struct code_engine *e)
     e->monitor.may_fail =
         !(e->monitor.failed && e->monitor.pc == e->pc && memcmp(now, e->monitor.before, sizeof now) == 0);
     memcpy(e->monitor.before, now, sizeof now);
+    memcpy(e->monitor.set, e->set, sizeof e->set);
+    e->monitor.undos = e->undos;
     e->monitor.pc = e->pc;
     e->monitor.load = 0;
     e->monitor.failed = false;
@@ -169,8 +171,9 @@ static bool leaves_look(struct code_engine *e, const struct code_row *row)
         return false;
     if (row->flags & CODE_LEAVES && e->holds(e, code_register(e, (unsigned)e->flags_slot), row->condition))
         return true;
-    return leaves_loop(e) || (row->kind == CODE_ATOMIC && !(row->flags & CODE_COMPARES)) || row->kind == CODE_EXCLUSIVE_STORE ||
-           row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
+    if (e->trying && (row->kind == CODE_ATOMIC || row->kind == CODE_EXCLUSIVE_LOAD))
+        return true;
+    return leaves_loop(e) || row->kind == CODE_EXCLUSIVE_STORE || row->kind == CODE_WAIT || row->kind == CODE_SERVICE || row->kind == CODE_TRAP || row->kind == CODE_REFUSED ||
            e->looked >= CODE_LOOK_LOADS - 8 || e->undos >= CODE_UNDO - 16;
 }
 
@@ -241,7 +244,7 @@ static void step(struct code_engine *e, const struct code_row *row)
         fail_on(e, code_barrier_of(e, row));
         break;
     case CODE_ISB:
-        fail_on(e, e->port->ops->isb ? e->port->ops->isb(e->port) : 0);
+        fail_on(e, e->port->ops->isb && !e->trying ? e->port->ops->isb(e->port) : 0);
         break;
     case CODE_WAIT:
         if (code_has_device(e, CODE_DOORBELL) || code_has_device(e, CODE_STATUS))
@@ -313,7 +316,7 @@ void code_on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     e->resumed = false;
     if (e->looking) {
         if (leaves_look(e, row)) {
-            code_stop(e, CODE_STOP_LEFT);
+            code_stop(e, code_stores_same(e, row) ? CODE_STOP_SAME : CODE_STOP_LEFT);
             return;
         }
         e->straight &= row->kind != CODE_SELECT && row->kind != CODE_BRANCH && !(row->flags & CODE_CONDITIONAL) &&

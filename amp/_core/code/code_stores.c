@@ -105,6 +105,18 @@ static void write_shared(struct code_engine *e, const struct code_window *window
     }
 }
 
+/* An atomic that has compared does not store. */
+static void stay_away(struct code_engine *e)
+{
+    const struct code_row *row = e->now;
+    int error = e->port->ops->unpair ? e->port->ops->unpair(e->port) : 0;
+
+    if (!error && row->flags & CODE_FENCES)
+        error = code_barrier(e, row->store_by, row->site);
+    if (error)
+        code_fail(e, error);
+}
+
 static void write_paired(struct code_engine *e, const struct code_window *window, uint64_t address, unsigned size,
                          uint64_t value)
 {
@@ -121,15 +133,17 @@ static void write_paired(struct code_engine *e, const struct code_window *window
         code_refuse(e, address, size);
         return;
     }
-    if (row->flags & CODE_COMPARES && (e->atomic_value & mask) != (e->expected & mask))
-        goto fence; /* it does not store; the emulator writes back what was there */
+    if (row->flags & CODE_COMPARES && (e->atomic_value & mask) != (e->expected & mask)) {
+        stay_away(e); /* the emulator writes back what was there */
+        return;
+    }
     if (row->kind == CODE_EXCLUSIVE_STORE && e->monitor.failed)
         return;
     if (row->flags & CODE_READ_STORED)
         set = code_join(e, set, loaded);
     else if (row->flags & CODE_COMPARES)
         set = code_pick(e, code_pick(e, set, loaded), e->expected_set);
-    if (e->looking) /* its load stands, and is the last of the look */
+    if (e->looking) { /* its load stands, and is the last of the look */
         queue(e, (struct code_queued){.address = address,
                                       .value = value,
                                       .size = (uint8_t)size,
@@ -137,17 +151,20 @@ static void write_paired(struct code_engine *e, const struct code_window *window
                                       .pair = pair,
                                       .address_set = e->address_set,
                                       .value_set = set});
-    else
+        e->same = row->kind == CODE_ATOMIC && !row->block && ((value ^ e->atomic_value) & mask) == 0;
+    } else {
         error = store_piece(e, window, address, size, value, how, e->address_set, set, pair);
+    }
     if (error)
         code_fail(e, error);
     if (row->flags & CODE_COMPARES && row->data[1] != CODE_NONE) /* the same value, and not from memory */
         code_set_register(e, row->data[1], code_pick(e, e->expected_set, loaded));
-    return;
-fence:
-    error = row->flags & CODE_FENCES ? code_barrier(e, row->store_by, row->site) : 0;
-    if (error)
-        code_fail(e, error);
+}
+
+static bool is_device(const struct code_engine *e, uint64_t address)
+{
+    return code_device_at(e, address, CODE_DOORBELL) || code_device_at(e, address, CODE_ACKNOWLEDGE) ||
+           code_device_at(e, address, CODE_DRAIN);
 }
 
 static bool may_write(const struct code_row *row)
@@ -182,6 +199,10 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         code_refuse(e, address, size);
         return;
     }
+    if (e->trying && (window || is_device(e, address))) {
+        code_stop(e, CODE_STOP_LEFT);
+        return;
+    }
     if (window) {
         if (row->kind == CODE_STORE)
             write_shared(e, window, address, size, (uint64_t)value);
@@ -193,6 +214,8 @@ void code_on_write(uc_engine *uc, int type, uint64_t address, int bytes, int64_t
         return;
     number = code_number_at(e, address);
     set = number < CODE_DATA ? e->data_set[number] : 0;
+    if (row->flags & CODE_MIXED) /* behind what is written back, if that is */
+        set = code_gather(e, &row->flow[row->flow[1].from.bit[0] | row->flow[1].from.bit[1] ? 1 : 0].from);
     if (row->kind == CODE_ATOMIC)
         set = code_join(e, set, e->data_set[1]);
     if (row->kind == CODE_ATOMIC && row->flags & CODE_FENCES)

@@ -140,7 +140,7 @@ int code_hang(struct code_engine *e, uint16_t set)
     bool made;
     int error;
 
-    for (unsigned i = 0; set && i < CODE_WORDS; i++) {
+    for (unsigned i = 0; set && !e->trying && i < CODE_WORDS; i++) {
         more[i] = e->sets[set].picks[i] & ~e->controlled[i];
         any |= more[i];
         e->controlled[i] |= more[i];

@@ -65,6 +65,7 @@ enum amp_how {
     AMP_PAIRED = 128, /* the load, or the store, of an atomic of two accesses; behind such a load the store may stay away */
     AMP_BEHIND = 64, /* a store behind which all comes that is behind it in the program: RISC-V's sc.aq */
     AMP_WHOLE = 32,  /* the store of an atomic through which nothing passes, in neither direction */
+    AMP_EXCLUSIVE = 1 << 24, /* the load that is AMP_PAIRED and its store are two instructions */
 };
 
 /* ... and, with AMP_TOLD, by which primitive's row (a byte) it is ordered; 0: by none. */
@@ -72,7 +73,7 @@ enum amp_how {
 #define AMP_HOW_PRIMITIVE(how) ((how) >> 8 & 0xFF)
 /* ... and of a load that is AMP_PAIRED: by which its store will be AMP_WHOLE. */
 #define AMP_WHOLE_BY(primitive) ((unsigned)(primitive) << 16)
-#define AMP_HOW_WHOLE(how) ((how) >> 16)
+#define AMP_HOW_WHOLE(how) ((how) >> 16 & 0xFF)
 
 /* What the address and the value of a store were computed from: the times of the values loaded (struct amp_word), 0 of what
  * nobody follows. `expected`: of the value that a cmpxchg compares with. With AMP_TOLD: `picked`, what decided which value
@@ -137,6 +138,10 @@ struct amp_port_ops {
     int (*branch)(const struct amp_port *port, uint64_t time);
     int (*isb)(const struct amp_port *port);
     int (*choose)(const struct amp_port *port, unsigned n, unsigned *which); /* 0 <= which < n, each in its turn */
+    /* Of a run that decides in time: may the store of the last load that was AMP_EXCLUSIVE be made, as the next access? And:
+     * that of the last other one that was AMP_PAIRED is not made. */
+    int (*may_store)(const struct amp_port *port, bool *may);
+    int (*unpair)(const struct amp_port *port);
 };
 
 /* A port for a CPU that is open: `cpu` and `seat` stay where they are while it is used. The seat is filled in. */

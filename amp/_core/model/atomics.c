@@ -3,8 +3,9 @@
  * atomics.c - atomics in the running machine: each acts on the newest value, and is visible at once.
  *
  * Of one access, as programs in Python and C make them: fully ordered. Of two, as compiled code makes them: a load, and
- * the store that belongs to it, ordered as their instructions have it; nobody's store becomes visible between the two.
- * Under lockstep that is so because the CPU keeps the turn, or because the script has it so.
+ * the store that belongs to it, ordered as their instructions have it; nobody's store becomes visible between the two: the
+ * CPU keeps the turn, or the lock, from one to the other, or the script has it so. Of a pair of exclusives it keeps neither,
+ * and asks before the store.
  */
 #include <errno.h>
 
@@ -102,8 +103,33 @@ static struct amp_kept orders_by(struct amp_cpu *cpu, unsigned primitive)
     return primitive ? amp_orders_of(cpu, primitive) : (struct amp_kept){0};
 }
 
+/* With siblings: does another domain see a store there that this one does not see yet? */
+static bool is_hidden(const struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
+{
+    const struct amp_model *m = cpu->model;
+
+    for (unsigned i = 0; i < AMP_INNERS; i++)
+        if (m->inner[i].kind == AMP_MEMORY && m->inner[i].granule == granule && m->inner[i].mask & mask &&
+            m->domain[m->inner[i].owner] != m->domain[cpu->id])
+            return true;
+    return false;
+}
+
+/* With siblings: all that the two accesses would wait for is visible before them. Meanwhile others' stores would become so. */
+static void stand_clear(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
+{
+    const struct amp_cpu_state *state = amp_state(cpu);
+
+    if (amp_following(cpu->model) || !amp_staged(cpu->model))
+        return;
+    amp_settle_before_load(cpu);
+    while (state->entries || state->inner || amp_loads_wait(cpu) || is_hidden(cpu, granule, mask))
+        if (!amp_push_on(cpu))
+            return;
+}
+
 int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, unsigned acquire,
-                    unsigned whole, struct amp_word *out)
+                    unsigned whole, bool exclusive, struct amp_word *out)
 {
     struct amp_model *m = cpu->model;
     struct amp_place where;
@@ -117,12 +143,54 @@ int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64
     where = amp_place_of(m, address, size);
     amp_perform_overlapping(cpu, address, size);
     amp_apply_orders(cpu, orders_by(cpu, whole));
+    stand_clear(cpu, where.granule, where.mask);
     /* Nobody knows yet whether its store will come. A script may have it stale; by chance it is not. */
     seen = amp_read_scalar(cpu, number, where, after, orders_by(cpu, acquire), !amp_following(m));
     amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
-    cpu->pair = (struct amp_paired){.granule = where.granule, .mask = where.mask, .store = seen.store, .turn = m->turns};
+    cpu->pair = (struct amp_paired){.granule = where.granule,
+                                    .mask = where.mask,
+                                    .store = seen.store,
+                                    .turn = m->turns,
+                                    .now = m->now,
+                                    .stores = amp_state(cpu)->stores};
     cpu->holds_turn = !amp_following(m);
+    cpu->holds_lock = m->config.mode == AMP_FREE && !exclusive;
+    return amp_leave(cpu);
+}
+
+/* Has a store to the pair's bytes been made since its load: one that became visible, or an own one that was issued? */
+static bool is_overwritten(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    const struct amp_paired *pair = &cpu->pair;
+    const struct amp_cpu_state *state = amp_state(cpu);
+    uint64_t t = amp_newest(cpu, pair->granule);
+
+    if (pair->now + m->config.log_writes <= m->now)
+        return true; /* nobody knows any more */
+    for (unsigned i = 0; i < state->entries; i++)
+        if (state->pending[i].kind == AMP_MEMORY && state->pending[i].granule == pair->granule &&
+            state->pending[i].mask & pair->mask && state->pending[i].number >= pair->stores)
+            return true;
+    for (; amp_logged(m, t) && t > pair->now; t = amp_earlier(m, t, pair->mask))
+        if (amp_log(m, t)->mask & pair->mask && (amp_log(m, t)->owner != cpu->id || amp_log(m, t)->number >= pair->stores))
+            return true; /* else the load has returned it, when it was pending */
+    return false;
+}
+
+int amp_may_store_paired(struct amp_cpu *cpu, bool *may)
+{
+    struct amp_model *m = cpu->model;
+    int error = amp_enter(cpu, 0);
+
+    if (error)
+        return error;
+    stand_clear(cpu, cpu->pair.granule, cpu->pair.mask);
+    *may = amp_following(m) || !is_overwritten(cpu);
+    cpu->holds_turn = *may && !amp_following(m);
+    cpu->holds_lock = *may && m->config.mode == AMP_FREE;
+    cpu->pair.turn = m->turns;
     return amp_leave(cpu);
 }
 
@@ -133,6 +201,8 @@ static bool is_still_newest(struct amp_cpu *cpu)
     const struct amp_paired *pair = &cpu->pair;
     uint64_t t = amp_newest(cpu, pair->granule);
 
+    if (!amp_following(m))
+        return !is_overwritten(cpu);
     if (amp_staged(m))
         return m->turns == pair->turn + 1;
     while (amp_logged(m, t) && !(amp_log(m, t)->mask & pair->mask))
@@ -148,8 +218,6 @@ int amp_store_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint6
     struct amp_place where;
     int error = amp_check_at(m, address, size);
 
-    if (m->config.mode == AMP_FREE)
-        return -ENOTSUP; /* another CPU's store might become visible between its load and this */
     if (error || (error = amp_enter(cpu, AMP_LOADS)))
         return error;
     where = amp_place_of(m, address, size);

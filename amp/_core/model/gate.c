@@ -36,11 +36,11 @@ int amp_enter(struct amp_cpu *cpu, unsigned needs)
 {
     struct amp_model *m = cpu->model;
     bool is_free = m->config.mode == AMP_FREE;
-    int error = is_free ? amp_free_enter(m) : amp_await_turn(cpu);
+    int error = !is_free ? amp_await_turn(cpu) : cpu->holds_lock ? 0 : amp_free_enter(m);
 
     if (error)
         return error;
-    cpu->holds_turn = false;
+    cpu->holds_turn = cpu->holds_lock = false;
     if (!amp_model_sane(m)) {
         amp_model_broken(m);
         if (is_free)
@@ -63,6 +63,8 @@ static void watch_onlookers(struct amp_model *m)
 
 int amp_leave(struct amp_cpu *cpu)
 {
+    if (cpu->holds_lock)
+        return 0;
     if (cpu->model->failed)
         watch_onlookers(cpu->model);
     if (cpu->model->config.mode == AMP_FREE) {
@@ -80,8 +82,20 @@ int amp_leave(struct amp_cpu *cpu)
     return cpu->model->script.misfit ? -EILSEQ : 0;
 }
 
+int amp_unpair(struct amp_cpu *cpu)
+{
+    if (!cpu->holds_lock)
+        return 0;
+    cpu->holds_lock = false;
+    return amp_leave(cpu);
+}
+
 int amp_cpu_wait(struct amp_cpu *cpu, int64_t timeout_ns)
 {
+    int error = amp_unpair(cpu);
+
+    if (error)
+        return error;
     return cpu->model->config.mode == AMP_LOCKSTEP ? amp_turns_wait(cpu, timeout_ns >= 0) : amp_free_wait(cpu, timeout_ns);
 }
 

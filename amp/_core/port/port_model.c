@@ -19,7 +19,8 @@ static int model_load(const struct amp_port *port, uint64_t address, unsigned si
     int acquire = how & AMP_TOLD ? (int)AMP_HOW_PRIMITIVE(how) : (int)(how & AMP_ORDERED);
 
     if (how & AMP_PAIRED)
-        return amp_load_paired(cpu_of(port), address, size, after, (unsigned)acquire, AMP_HOW_WHOLE(how), out);
+        return amp_load_paired(cpu_of(port), address, size, after, (unsigned)acquire, AMP_HOW_WHOLE(how),
+                               (how & AMP_EXCLUSIVE) != 0, out);
     return amp_load(cpu_of(port), address, size, after, acquire, out);
 }
 
@@ -147,6 +148,16 @@ static int model_isb(const struct amp_port *port)
     return 0;
 }
 
+static int model_may_store(const struct amp_port *port, bool *may)
+{
+    return amp_may_store_paired(cpu_of(port), may);
+}
+
+static int model_unpair(const struct amp_port *port)
+{
+    return amp_unpair(cpu_of(port));
+}
+
 static const struct amp_port_ops ops = {
     .load = model_load,
     .store = model_store,
@@ -167,6 +178,8 @@ static const struct amp_port_ops ops = {
     .drop = model_drop,
     .branch = model_branch,
     .isb = model_isb,
+    .may_store = model_may_store,
+    .unpair = model_unpair,
 };
 
 void amp_port_model(struct amp_port *port, struct amp_seat *seat, struct amp_cpu *cpu)
