@@ -92,14 +92,15 @@ PLANTED = [
     ("stores.c", "while ((ahead = amp_ahead_of_loads(state)) &&", "while ((ahead = 0) &&", "SB SB-sc"),
     ("stores.c", "state->floor = amp_max(state->floor, cpu->model->now);", ";", "SB SB-sc"),
     ("stores.c", "    if (!last && orders & AMP_WR)\n", "    if (0)\n", "SB"),
-    ("model.c", "amp_max(state->floor, after));", "state->floor + 0 * after);", "MP-addr"),
-    ("model.c", "    if (orders.near & AMP_RR)\n        amp_raise_floor(cpu, seen.time);", "", "MP-rel-acq"),
+    ("stores.c", "    state->held |= orders & AMP_WR;\n", "", "SB SB-sc"),
+    ("model.c", "amp_max(state->floor, after),\n", "state->floor + 0 * after,\n", "MP-addr"),
+    ("model.c", "    if (orders.near & AMP_RR)\n        amp_raise_floor(cpu, seen->time);", "", "MP-rel-acq"),
     ("model.c", "        amp_settle_releases(cpu);", "        (void)0;", "SB-rel-acq"),
     ("model.c", "if (orders.near & (AMP_RR | AMP_RW))", "if (0)", "LB"),
     ("model.c", "    if (orders.near & AMP_RW)\n        amp_perform_all(cpu);", "", "LB-rel"),
     ("model.c", "state->implicit & (AMP_RR | AMP_RW) ||", "", "LB-tso"),
     ("model.c", "amp_perform_overlapping(cpu, address, size);\n    if (orders", "if (orders", "CoRW"),
-    ("atomics.c", "newest ? cpu->model->now : amp_state(cpu)->floor);", "amp_state(cpu)->floor);", "add"),
+    ("atomics.c", "newest ? cpu->model->now : amp_state(cpu)->floor,", "amp_state(cpu)->floor,", "add"),
     ("gate.c", "amp_raise_floor(cpu, state->rung_time);", "(void)state;", "MP-irq"),
 ]
 

@@ -30,10 +30,12 @@ static struct amp_seen atomic_read(struct amp_cpu *cpu, uint32_t number, struct 
 {
     struct amp_wish wish = {.floors = amp_floors_of(cpu, 0), .newest = newest};
     struct amp_part part = {.load = number};
+    struct amp_seen seen;
 
-    return amp_staged(cpu->model) ? amp_read_staged(cpu, part, where.granule, where.mask, wish)
-                                  : amp_read_granule(cpu, part, where.granule, where.mask,
-                                                     newest ? cpu->model->now : amp_state(cpu)->floor);
+    if (amp_staged(cpu->model))
+        return amp_read_staged(cpu, part, where.granule, where.mask, wish);
+    amp_read_granule(cpu, part, where.granule, where.mask, newest ? cpu->model->now : amp_state(cpu)->floor, &seen);
+    return seen;
 }
 
 /* Everything that must be visible before it is: so it becomes visible as soon as it is made; with siblings, to them. */
@@ -85,7 +87,7 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
         seen = atomic_read(cpu, number, where, true);
     }
     old = amp_narrow(seen.value >> where.shift, size);
-    amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
+    amp_trace_load(cpu, number, address, size, &seen, &where, AMP_FL_ATOMIC);
     if (atomic_result(op, old, operand, amp_narrow(expected, size), &value)) {
         value = amp_narrow(value, size);
         store_at_once(cpu, address, size, value, where, 0);
@@ -118,8 +120,8 @@ int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64
     amp_perform_overlapping(cpu, address, size);
     amp_apply_orders(cpu, orders_by(cpu, whole));
     /* Nobody knows yet whether its store will come. A script may have it stale; by chance it is not. */
-    seen = amp_read_scalar(cpu, number, where, after, orders_by(cpu, acquire), !amp_following(m));
-    amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
+    amp_read_scalar(cpu, number, &where, after, orders_by(cpu, acquire), !amp_following(m), &seen);
+    amp_trace_load(cpu, number, address, size, &seen, &where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
     cpu->pair = (struct amp_paired){.granule = where.granule, .mask = where.mask, .store = seen.store, .turn = m->turns};
     cpu->holds_turn = !amp_following(m);

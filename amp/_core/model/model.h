@@ -24,7 +24,7 @@
 
 #include "granule.h"
 
-#define AMP_MAGIC UINT64_C(0x35306c65646f4d41) /* "AModel05" */
+#define AMP_MAGIC UINT64_C(0x36306c65646f4d41) /* "AModel06" */
 
 #define AMP_LINE 64 /* bytes of a cache line, or more than one */
 
@@ -108,6 +108,7 @@ struct amp_cpu_state {
     uint32_t in_vain;                /* lockstep: its limits that were over since the memory last changed */
     uint64_t unchanged;              /* lockstep: `now` of that change */
     uint32_t entries;
+    uint32_t held; /* 0: none of the pending marks keeps a load waiting */
     uint64_t floor, seen, made, rung_time;
     uint32_t mails, mail_known, mail_taken; /* that came; the newest that its CPU knows of, and that was taken, from 1 */
     struct amp_mail mail[AMP_MAILS];        /* by number, modulo */
@@ -258,7 +259,18 @@ void amp_drop_entry(struct amp_cpu *cpu, unsigned owner, unsigned entry); /* and
 unsigned amp_ahead_of_loads(const struct amp_cpu_state *state); /* of the last mark that the next load waits for */
 void amp_settle_loads(struct amp_cpu *cpu); /* what barriers put before the CPU's next load is visible */
 void amp_settle_marks(struct amp_cpu *cpu); /* the same; with siblings, to them */
-void amp_settle_before_load(struct amp_cpu *cpu); /* ... and what the hardware does */
+void amp_order_before_load(struct amp_cpu *cpu); /* the hardware orders stores before its next load by itself */
+
+/* Before a load: what barriers, and the hardware, put before it is visible. */
+static inline void amp_settle_before_load(struct amp_cpu *cpu)
+{
+    const struct amp_cpu_state *state = amp_state(cpu);
+
+    if (state->implicit & AMP_WR)
+        amp_order_before_load(cpu);
+    if (state->held || amp_staged(cpu->model))
+        amp_settle_loads(cpu);
+}
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept);
 void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask);
@@ -302,8 +314,9 @@ struct amp_part {
 };
 /* What the load would return, if a script's goal or else the newest write decides; nothing happens. */
 uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask);
-struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
-                                 uint64_t floor);
+/* The most frequent step of all: what it finds is written where it is wanted, as copies of it wait for the store buffer. */
+void amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask, uint64_t floor,
+                      struct amp_seen *seen);
 /* Lays this CPU's pending stores over `seen`; returns the bytes that did not come from them. */
 uint8_t amp_forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen);
 /* staged_loads.c: with siblings. */

@@ -170,7 +170,7 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     for (unsigned i = 0; i < AMP_CPUS; i++) {
         struct amp_cpu_state *state = &m->cpu[i];
 
-        state->status = state->parked = state->entries = 0;
+        state->status = state->parked = state->entries = state->held = 0;
         state->limited = state->expired = state->in_vain = 0;
         state->unchanged = m->now;
         state->floor = state->seen = state->made = state->released = state->rung_time = 0;
@@ -194,14 +194,14 @@ static bool are_inner_sane(const struct amp_model *m)
 
 bool amp_model_sane(const struct amp_model *m)
 {
-    if (amp_staged(m) && !are_inner_sane(m))
+    unsigned cpus = m->config.cpus;
+
+    if (m->magic != AMP_MAGIC || cpus > AMP_CPUS || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
         return false;
-    if (m->magic != AMP_MAGIC || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
-        return false;
-    for (unsigned i = 0; i < m->config.cpus && i < AMP_CPUS; i++)
-        if (m->cpu[i].entries > AMP_STORES || m->cpu[i].status > AMP_RETIRED)
+    for (const struct amp_cpu_state *state = m->cpu; state < m->cpu + cpus; state++)
+        if (state->entries > AMP_STORES || state->status > AMP_RETIRED)
             return false;
-    return m->config.cpus <= AMP_CPUS;
+    return !amp_staged(m) || are_inner_sane(m);
 }
 
 void amp_model_broken(struct amp_model *m)

@@ -249,6 +249,7 @@ static void mark_as_waited(struct amp_cpu *cpu)
 {
     struct amp_cpu_state *state = amp_state(cpu);
 
+    state->held = 0;
     for (unsigned i = 0; i < state->entries; i++)
         if (state->pending[i].kind == AMP_MARK && state->pending[i].orders & AMP_WR) {
             amp_raise_floor(cpu, state->made);
@@ -269,6 +270,8 @@ void amp_settle_marks(struct amp_cpu *cpu)
     const struct amp_cpu_state *state = amp_state(cpu);
     unsigned ahead;
 
+    if (!state->held)
+        return;
     while (amp_staged(cpu->model) && amp_ahead_of_loads(state))
         if (!amp_push_on(cpu))
             return;
@@ -278,17 +281,14 @@ void amp_settle_marks(struct amp_cpu *cpu)
         mark_as_waited(cpu);
 }
 
-void amp_settle_before_load(struct amp_cpu *cpu)
+void amp_order_before_load(struct amp_cpu *cpu)
 {
     const uint8_t orders = amp_state(cpu)->implicit & (AMP_WR | AMP_WD);
     const struct amp_kept kept = {orders, orders};
 
-    if (orders & AMP_WR) {
-        if (amp_staged(cpu->model))
-            amp_stage_barrier(cpu, kept);
-        amp_push_mark(cpu, kept);
-    }
-    amp_settle_loads(cpu);
+    if (amp_staged(cpu->model))
+        amp_stage_barrier(cpu, kept);
+    amp_push_mark(cpu, kept);
 }
 
 /* Less is pending: one store of this CPU, or more, goes on its way. */
@@ -346,6 +346,7 @@ void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
         amp_raise_floor(cpu, state->made);
     if (!last || !orders)
         return;
+    state->held |= orders & AMP_WR;
     if (last->kind == AMP_MARK) {
         last->orders |= orders;
         last->value |= far;
