@@ -50,6 +50,7 @@ static void store_at_once(struct amp_cpu *cpu, uint64_t address, unsigned size, 
                                              .granule = where.granule,
                                              .mask = where.mask,
                                              .value = value << where.shift,
+                                             .orders = AMP_AT_ONCE,
                                              .release = release});
     state->stores++;
     if (amp_following(cpu->model))
@@ -119,6 +120,9 @@ int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64
     where = amp_place_of(m, address, size);
     amp_perform_overlapping(cpu, address, size);
     amp_apply_orders(cpu, orders_by(cpu, whole));
+    while (amp_observed(m) && !amp_sees_newest(m, cpu->id, where.granule, where.mask))
+        if (!amp_see_newest(cpu, where.granule, where.mask) && !amp_push_on(cpu))
+            break;
     /* Nobody knows yet whether its store will come. A script may have it stale; by chance it is not. */
     amp_read_scalar(cpu, number, &where, after, orders_by(cpu, acquire), !amp_following(m), &seen);
     amp_trace_load(cpu, number, address, size, &seen, &where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
@@ -135,8 +139,10 @@ static bool is_still_newest(struct amp_cpu *cpu)
     const struct amp_paired *pair = &cpu->pair;
     uint64_t t = amp_newest(cpu, pair->granule);
 
-    if (amp_staged(m))
-        return m->turns == pair->turn + 1;
+    if (amp_staged(m) && m->turns != pair->turn + 1)
+        return false;
+    if (amp_staged(m) && !amp_observed(m))
+        return true;
     while (amp_logged(m, t) && !(amp_log(m, t)->mask & pair->mask))
         t = amp_earlier(m, t, pair->mask);
     return !amp_logged(m, t) || amp_log(m, t)->store == pair->store;

@@ -75,7 +75,7 @@ static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, st
                                    struct amp_kept orders, bool newest)
 {
     struct amp_cpu_state *state = amp_state(cpu);
-    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders.far, .newest = newest};
+    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders, .newest = newest};
     struct amp_seen seen;
 
     if (orders.near & AMP_RCSC)
@@ -163,7 +163,9 @@ uint8_t amp_towards(struct amp_kept orders, bool staged)
 
     return (uint8_t)((orders.near & AMP_WW ? AMP_NEAR : 0) | (far ? AMP_FAR : 0) |
                      (amp_keeps_doorbells(orders.near) ? AMP_BEHIND_DOORBELLS : 0) |
-                     (far && orders.far & AMP_RW ? AMP_CARRIED : 0));
+                     (far && orders.far & AMP_RW ? AMP_CARRIED : 0) |
+                     (staged && orders.near & AMP_WW && orders.near & AMP_RW ? AMP_CARRIED_NEAR : 0) |
+                     (staged && orders.near & AMP_WW && orders.far & AMP_RW && !far ? AMP_CARRIED_IN : 0));
 }
 
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)

@@ -29,14 +29,22 @@ static bool is_near(const struct amp_cpu *cpu, const struct amp_write *write)
     return cpu->model->domain[write->owner] == cpu->model->domain[cpu->id];
 }
 
-/* Is it visible at these moments? */
-static bool is_visible(const struct amp_cpu *cpu, uint64_t number, struct amp_floors moment)
+/* When this CPU saw it; 0: not yet. */
+static uint64_t time_of(const struct amp_cpu *cpu, uint64_t number)
 {
     const struct amp_write *write = amp_log(cpu->model, number);
 
-    if (is_near(cpu, write))
-        return number <= moment.near;
-    return write->far && write->far <= moment.far;
+    if (amp_observed(cpu->model))
+        return amp_sights(cpu->model, number)->at[cpu->id];
+    return is_near(cpu, write) ? number : write->far;
+}
+
+/* Is it visible at these moments? */
+static bool is_visible(const struct amp_cpu *cpu, uint64_t number, struct amp_floors moment)
+{
+    uint64_t time = time_of(cpu, number);
+
+    return time && time <= (is_near(cpu, amp_log(cpu->model, number)) ? moment.near : moment.far);
 }
 
 static struct view view_of(struct amp_cpu *cpu, uint32_t granule, uint8_t missing, struct amp_floors floors)
@@ -95,7 +103,7 @@ static unsigned moments(const struct amp_cpu *cpu, const struct view *view, bool
 
     for (unsigned i = 0; i < view->n; i++) {
         const struct amp_write *write = amp_log(cpu->model, view->write[i]);
-        uint64_t time = near ? view->write[i] : write->far;
+        uint64_t time = time_of(cpu, view->write[i]);
 
         if (is_near(cpu, write) != near || time <= floor)
             continue;
@@ -217,7 +225,7 @@ static uint64_t value_of(const struct amp_cpu *cpu, const struct view *view, con
 }
 
 /* The CPU knows these bytes now, and what it has read of siblings. */
-static void take(struct amp_cpu *cpu, const struct view *view, const struct shown *shown, uint8_t orders,
+static void take(struct amp_cpu *cpu, const struct view *view, const struct shown *shown, struct amp_kept orders,
                  struct amp_seen *seen)
 {
     for (unsigned byte = 0; byte < AMP_GRANULE; byte++) {
@@ -228,12 +236,11 @@ static void take(struct amp_cpu *cpu, const struct view *view, const struct show
             continue;
         write = amp_log(cpu->model, view->write[place]);
         write->known[cpu->id] |= (uint8_t)(1u << byte);
-        if (!is_near(cpu, write)) {
-            seen->least.far = amp_max(seen->least.far, write->far);
-            continue;
-        }
-        seen->least.near = amp_max(seen->least.near, view->write[place]);
-        if (write->owner != cpu->id)
+        if (is_near(cpu, write))
+            seen->least.near = amp_max(seen->least.near, time_of(cpu, view->write[place]));
+        else
+            seen->least.far = amp_max(seen->least.far, time_of(cpu, view->write[place]));
+        if (write->owner != cpu->id && (is_near(cpu, write) || amp_observed(cpu->model)))
             amp_stage_read(cpu, view->write[place], orders);
     }
 }

@@ -260,7 +260,7 @@ static void mark_as_waited(struct amp_cpu *cpu)
 void amp_settle_loads(struct amp_cpu *cpu)
 {
     while (amp_staged(cpu->model) && amp_loads_wait(cpu))
-        if (!amp_push_on(cpu))
+        if (!amp_push_awaited(cpu) && !amp_push_on(cpu))
             return;
     amp_settle_marks(cpu);
 }
@@ -370,9 +370,10 @@ void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
         state->pending[last] = (struct amp_pending){.kind = AMP_MEMORY, .granule = granule, .mask = mask};
         n = amp_staged(cpu->model) ? amp_steps_near(cpu->model, cpu->id, list) : amp_eligible(state, list);
         state->entries--;
-        if (n && list[n - 1] == last)
+        if (n && list[n - 1] == last && (!amp_observed(cpu->model) || amp_sees_newest(cpu->model, cpu->id, granule, mask)))
             return;
-        make_room(cpu, 1);
+        if (!amp_observed(cpu->model) || !amp_see_newest(cpu, granule, mask))
+            make_room(cpu, 1);
     }
 }
 
