@@ -119,6 +119,7 @@ struct amp_sights {
 /* What came to a mailbox: a doorbell, or its owner's acknowledgement. */
 struct amp_mail {
     uint64_t time, store; /* store: the event that issued it */
+    uint64_t far;         /* with siblings, of one's doorbell: when the others would have seen it; 0: not yet */
     uint32_t number;      /* of that CPU's stores */
     uint8_t cpu;
     bool rings;
@@ -327,7 +328,9 @@ static inline unsigned amp_mailbox_of(uint64_t value)
     return (unsigned)(value % AMP_CPUS);
 }
 void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store); /* it arrives */
-void amp_mailbox_taken(struct amp_cpu_state *state);
+void amp_mailbox_taken(struct amp_cpu *cpu);
+/* A doorbell that came to a sibling has left their domain, too. */
+void amp_doorbell_out(struct amp_model *m, unsigned owner, const struct amp_pending *store);
 void amp_settle_mailbox(struct amp_cpu *cpu);
 
 /* stages.c: where some are siblings and some are not. */
@@ -344,6 +347,8 @@ bool amp_loads_wait(struct amp_cpu *cpu); /* is there a store that this CPU's ne
 bool amp_releases_wait(const struct amp_cpu *cpu);
 /* This CPU has read another's write; `orders` are those of an acquire. */
 void amp_stage_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders);
+/* This CPU has heard another's doorbell. */
+void amp_stage_heard(struct amp_cpu *cpu, const struct amp_mail *mail);
 /* Is a store ordered behind an inner one, towards the others: by barriers, as a release, or by the hardware? */
 bool amp_goes_behind(const struct amp_model *m, const struct amp_inner *inner, const struct amp_pending *store, unsigned owner);
 bool amp_is_before(const struct amp_inner *inner, const struct amp_pending *store); /* of one CPU, in program order */
@@ -362,6 +367,7 @@ void amp_make_seen(struct amp_cpu *cpu, unsigned slot, unsigned by);
 void amp_take_near_marks(struct amp_model *m, unsigned owner, unsigned entry, unsigned slot);
 void amp_observe_barrier(struct amp_cpu *cpu, struct amp_kept orders);
 void amp_observe_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders);
+void amp_carry_along(struct amp_cpu *cpu, unsigned slot, struct amp_kept orders); /* it has read this inner store */
 bool amp_load_awaits(const struct amp_model *m, unsigned cpu); /* is there one that it waits for to be seen? */
 bool amp_push_awaited(struct amp_cpu *cpu);                    /* one step towards that; false: there is none */
 bool amp_sees_newest(const struct amp_model *m, unsigned cpu, uint32_t granule, uint8_t mask);

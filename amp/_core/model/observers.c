@@ -441,10 +441,12 @@ void amp_let_out(struct amp_cpu *cpu, unsigned slot)
     if (inner.kind == AMP_DOORBELL) {
         target = amp_mailbox_of(inner.value);
         m->copies[slot].left = 0;
-        if (are_siblings(m, target, inner.owner))
+        if (are_siblings(m, target, inner.owner)) {
             amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE, .cpu = inner.owner, .store = inner.store});
-        else
+            amp_doorbell_out(m, inner.owner, &store);
+        } else {
             amp_ring_doorbell(cpu, inner.owner, &store);
+        }
     } else if (is_copied(m, inner.owner)) {
         trace_step(m, &inner, AMP_EV_SEEN, (uint8_t)inner.owner);
     } else {
@@ -544,32 +546,33 @@ void amp_observe_barrier(struct amp_cpu *cpu, struct amp_kept orders)
     }
 }
 
+void amp_carry_along(struct amp_cpu *cpu, unsigned slot, struct amp_kept orders)
+{
+    const struct amp_cpu_state *state = amp_state(cpu);
+
+    carry_all(cpu->model, cpu->id, slot, state->stores + 1, (struct amp_kept){state->implicit, state->implicit});
+    carry_all(cpu->model, cpu->id, slot, state->stores + 1, orders);
+}
+
+/* Who has seen by now what this CPU has read. */
 void amp_observe_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders)
 {
     struct amp_model *m = cpu->model;
     struct amp_cpu_state *state = amp_state(cpu);
     const struct amp_sights *sights = amp_sights(m, write);
     unsigned siblings = siblings_of(m, cpu->id), owner = amp_log(m, write)->owner;
-    bool is_sibling = are_siblings(m, cpu->id, owner);
-    struct amp_kept by_itself = {state->implicit, state->implicit};
+    uint64_t *passed_in = are_siblings(m, cpu->id, owner) ? &state->passed_near : &state->passed_in, all = 0;
 
-    for (unsigned i = 0; i < m->inner_top; i++) {
-        struct amp_inner *inner = &m->inner[i];
-
-        if (inner->kind != AMP_MEMORY || inner->near != write)
-            continue;
-        if (!inner->read_at[cpu->id])
-            inner->read_at[cpu->id] = state->stores + 1;
-        carry_all(m, cpu->id, i, state->stores + 1, by_itself);
-        carry_all(m, cpu->id, i, state->stores + 1, orders);
-    }
     for (unsigned i = 0; i < m->config.cpus; i++) {
-        state->passed_on = amp_max(state->passed_on, i == owner ? 0 : sights->at[i]);
-        if (i != owner && siblings >> i & 1)
-            *(is_sibling ? &state->passed_near : &state->passed_in) =
-                amp_max(is_sibling ? state->passed_near : state->passed_in, sights->at[i]);
+        if (i == owner)
+            continue;
+        all = amp_max(all, sights->at[i]);
+        if (siblings >> i & 1)
+            *passed_in = amp_max(*passed_in, sights->at[i]);
     }
-    state->passed_on = amp_max(state->passed_on, amp_log(m, write)->far);
+    state->passed_on = amp_max(state->passed_on, all);
+    if ((state->implicit | orders.near) & AMP_WR && (state->implicit | orders.near) & AMP_RR)
+        raise_both(state, all);
 }
 
 /* A load waits for that store: all see it, or the siblings of the load's CPU do. */

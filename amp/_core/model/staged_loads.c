@@ -29,14 +29,16 @@ static bool is_near(const struct amp_cpu *cpu, const struct amp_write *write)
     return cpu->model->domain[write->owner] == cpu->model->domain[cpu->id];
 }
 
-/* When this CPU saw it; 0: not yet. */
+/* From when on this CPU may return it; 0: not yet. Who sees a newer one owes nothing to it, and may still have to wait. */
 static uint64_t time_of(const struct amp_cpu *cpu, uint64_t number)
 {
     const struct amp_write *write = amp_log(cpu->model, number);
+    uint64_t may_come = is_near(cpu, write) ? number : write->far, seen;
 
-    if (amp_observed(cpu->model))
-        return amp_sights(cpu->model, number)->at[cpu->id];
-    return is_near(cpu, write) ? number : write->far;
+    if (!amp_observed(cpu->model) || !may_come)
+        return may_come;
+    seen = amp_sights(cpu->model, number)->at[cpu->id];
+    return seen ? amp_max(seen, may_come) : 0;
 }
 
 /* Is it visible at these moments? */

@@ -129,8 +129,10 @@ static void show_others(struct amp_cpu *cpu, unsigned slot)
     if (inner.kind == AMP_DOORBELL) {
         if (m->domain[amp_mailbox_of(inner.value)] != m->domain[inner.owner])
             amp_ring_doorbell(cpu, inner.owner, &store);
-        else
+        else {
             trace_silent(m, inner.owner, &store, 0);
+            amp_doorbell_out(m, inner.owner, &store);
+        }
         return;
     }
     if (amp_logged(m, inner.near))
@@ -399,29 +401,55 @@ bool amp_releases_wait(const struct amp_cpu *cpu)
     return false;
 }
 
-void amp_stage_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders)
+static void note_read(struct amp_cpu *cpu, struct amp_inner *inner, struct amp_kept orders)
 {
-    struct amp_model *m = cpu->model;
-    struct amp_cpu_state *state = amp_state(cpu);
-    uint64_t far = amp_log(m, write)->far;
-    const uint8_t each[] = {state->implicit, orders.far};
+    uint32_t next = amp_state(cpu)->stores + 1;
 
-    if (amp_observed(m)) {
-        amp_observe_read(cpu, write, orders);
+    if (!inner->read_at[cpu->id])
+        inner->read_at[cpu->id] = next;
+    if (amp_observed(cpu->model)) {
+        amp_carry_along(cpu, (unsigned)(inner - cpu->model->inner), orders);
         return;
     }
-    for (unsigned i = 0; i < AMP_INNERS && !far; i++) {
-        struct amp_inner *inner = &m->inner[i];
+    carry(inner, cpu->id, next, amp_state(cpu)->implicit);
+    carry(inner, cpu->id, next, orders.far);
+}
 
-        if (inner->kind != AMP_MEMORY || inner->near != write)
-            continue;
-        if (!inner->read_at[cpu->id])
-            inner->read_at[cpu->id] = state->stores + 1;
-        for (unsigned n = 0; n < 2; n++)
-            carry(inner, cpu->id, state->stores + 1, each[n]);
-    }
+/* What it has read all see since then: so does what its barriers put behind it. */
+static void note_passed(struct amp_cpu *cpu, uint64_t far, struct amp_kept orders)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    const uint8_t each[] = {state->implicit, orders.far};
+
     state->passed_on = amp_max(state->passed_on, far);
     for (unsigned n = 0; n < 2; n++)
         if (each[n] & AMP_RR && each[n] & AMP_WR)
             raise_both(state, far);
+}
+
+void amp_stage_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders)
+{
+    struct amp_model *m = cpu->model;
+    uint64_t far = amp_log(m, write)->far;
+
+    for (unsigned i = 0; i < AMP_INNERS && (!far || amp_observed(m)); i++)
+        if (m->inner[i].kind == AMP_MEMORY && m->inner[i].near == write)
+            note_read(cpu, &m->inner[i], orders);
+    if (amp_observed(m))
+        amp_observe_read(cpu, write, orders);
+    note_passed(cpu, far, orders);
+}
+
+/* A sibling's doorbell is carried along as its other stores are: what it was ordered behind is. */
+void amp_stage_heard(struct amp_cpu *cpu, const struct amp_mail *mail)
+{
+    struct amp_model *m = cpu->model;
+    const struct amp_kept none = {0};
+
+    if (!amp_staged(m) || mail->cpu == cpu->id || m->domain[mail->cpu % AMP_CPUS] != m->domain[cpu->id])
+        return;
+    for (unsigned i = 0; i < AMP_INNERS && !mail->far; i++)
+        if (m->inner[i].kind == AMP_DOORBELL && m->inner[i].owner == mail->cpu && m->inner[i].number == mail->number)
+            note_read(cpu, &m->inner[i], none);
+    note_passed(cpu, mail->far, none);
 }
