@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-PLATFORMS = ("arm64", "arm64-domains", "omap4-2011", "sc")
+PLATFORMS = ("arm64", "arm64-domains", "omap4-2011", "armv7-smp", "sc")
 
 
 def polling(program: tuple[str, ...]) -> tuple[str, ...]:

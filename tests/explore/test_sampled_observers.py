@@ -1,4 +1,4 @@
-"""Stores that reach one observer before another, in the running machine: it shows what the explorer allows, and no more.
+"""Stores that reach one observer before another, in the running machine: what the explorer allows, and no more.
 
 Random programs end as the explorer finds them, and of the classic shapes chance shows the outcome that such a machine
 alone has wherever the explorer does. Where a shape begins with a load, that polls: chance seldom follows a chain of
@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 from cycle_programs import cycle
-from placed_shapes import SHAPES, placed
+from placed_shapes import placed
 from planted_stages import polling
 from slow_sizes import size, slow_unless
 from small_programs import Model, as_if_multi_copy_atomic, crowd, explored

@@ -44,6 +44,7 @@ static void store_at_once(struct amp_cpu *cpu, uint64_t address, unsigned size, 
 {
     struct amp_cpu_state *state = amp_state(cpu);
     unsigned entry = state->entries;
+    bool scripted = amp_following(cpu->model);
 
     amp_push_store(cpu, (struct amp_pending){.store = amp_trace_store(cpu, address, size, value, AMP_FL_ATOMIC),
                                              .kind = AMP_MEMORY,
@@ -53,12 +54,14 @@ static void store_at_once(struct amp_cpu *cpu, uint64_t address, unsigned size, 
                                              .orders = AMP_AT_ONCE,
                                              .release = release});
     state->stores++;
-    if (amp_following(cpu->model))
+    if (scripted)
         amp_script_at_once(cpu, &state->pending[entry]);
     if (amp_staged(cpu->model))
         amp_make_step(cpu, cpu->id, entry);
     else
         amp_make_visible(cpu, cpu->id, entry);
+    if (scripted && amp_observed(cpu->model))
+        amp_script_shown(cpu, state->stores - 1);
 }
 
 /* Acts on the newest value, and is visible at once; with siblings, to them. */

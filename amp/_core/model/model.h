@@ -207,6 +207,7 @@ struct amp_model {
     struct amp_inner inner[AMP_INNERS];
 
     uint8_t copied;     /* by CPU, a bit: its stores reach the others one by one */
+    bool one_distance;  /* ... and all are at one distance */
     uint32_t inner_top; /* with observers: the places from this one on are free */
     struct amp_copies copies[AMP_INNERS];
 };
@@ -359,6 +360,7 @@ struct amp_pending amp_store_of(const struct amp_inner *inner);
 /* observers.c: where stores reach the others one by one. */
 bool amp_may_make(const struct amp_model *m, unsigned owner, const struct amp_pending *store); /* leave its CPU */
 bool amp_may_leave(const struct amp_model *m, unsigned slot);                                 /* leave its domain */
+bool amp_may_see(const struct amp_model *m, unsigned slot, unsigned by);
 unsigned amp_sightings(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS]);
 void amp_make_copies(struct amp_cpu *cpu, unsigned slot, bool at_once); /* it has left its CPU */
 void amp_let_out(struct amp_cpu *cpu, unsigned slot);     /* it leaves its domain */

@@ -93,8 +93,9 @@ static bool older_of(const struct amp_model *m, unsigned by, uint32_t granule, u
             if (!shares_bytes(inner, granule, shared) || m->copies[i].place >= before || !(m->copies[i].left >> by & 1) ||
                 older->bit[i / 64] >> (i % 64) & 1)
                 continue;
-            if (inner->mask & ~mask ? !may_come_to(m, i, by)
-                                    : !are_siblings(m, inner->owner, by) && keeps_out(m, by, granule, inner->mask, m->copies[i].place))
+            if (inner->mask & ~mask && !may_come_to(m, i, by))
+                return false;
+            if (!are_siblings(m, inner->owner, by) && keeps_out(m, by, granule, inner->mask, m->copies[i].place))
                 return false;
             older->bit[i / 64] |= UINT64_C(1) << (i % 64);
             grown |= (inner->mask & ~shared) != 0;
@@ -104,7 +105,7 @@ static bool older_of(const struct amp_model *m, unsigned by, uint32_t granule, u
     return true;
 }
 
-static bool may_see(const struct amp_model *m, unsigned slot, unsigned by)
+bool amp_may_see(const struct amp_model *m, unsigned slot, unsigned by)
 {
     const struct amp_inner *inner = &m->inner[slot];
     struct amp_inners older;
@@ -147,7 +148,7 @@ bool amp_may_make(const struct amp_model *m, unsigned owner, const struct amp_pe
             continue;
         if (m->copies[i].left & siblings && goes_behind_near(m, i, store, owner))
             return false;
-        if (!are_siblings(m, inner->owner, owner) && amp_goes_behind(m, inner, store, owner)) /* all that is read of the others */
+        if (!are_siblings(m, inner->owner, owner) && amp_goes_behind(m, inner, store, owner)) /* read of the others */
             return false;
         if (is_owned(m, i, owner, store))
             return false;
@@ -176,7 +177,8 @@ bool amp_may_leave(const struct amp_model *m, unsigned slot)
             amp_is_before(other, &store))
             return false;
     }
-    return inner->kind != AMP_MEMORY || is_copied(m, inner->owner) || may_all_see(m, inner->owner, &store, m->copies[slot].place, false);
+    return inner->kind != AMP_MEMORY || is_copied(m, inner->owner) ||
+           may_all_see(m, inner->owner, &store, m->copies[slot].place, false);
 }
 
 unsigned amp_sightings(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS])
@@ -189,7 +191,7 @@ unsigned amp_sightings(const struct amp_model *m, unsigned owner, unsigned out[A
         if (amp_may_leave(m, slot))
             out[n++] = AMP_STEP_FAR + slot;
         for (unsigned by = 0; by < m->config.cpus; by++)
-            if (may_see(m, slot, by))
+            if (amp_may_see(m, slot, by))
                 out[n++] = AMP_STEP_SEEN + slot * AMP_CPUS + by;
     }
     return n;
@@ -605,7 +607,7 @@ bool amp_push_awaited(struct amp_cpu *cpu)
         if (amp_may_leave(m, slot))
             list[n++] = AMP_STEP_FAR + slot;
         for (unsigned by = 0; by < m->config.cpus; by++)
-            if (may_see(m, slot, by))
+            if (amp_may_see(m, slot, by))
                 list[n++] = AMP_STEP_SEEN + slot * AMP_CPUS + by;
     }
     if (n == 0)
@@ -629,7 +631,7 @@ bool amp_see_newest(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
     if (amp_following(m))
         return false;
     for (unsigned i = 0; i < m->inner_top; i++)
-        if (shares_bytes(&m->inner[i], granule, mask) && may_see(m, i, cpu->id)) {
+        if (shares_bytes(&m->inner[i], granule, mask) && amp_may_see(m, i, cpu->id)) {
             amp_make_seen(cpu, i, cpu->id);
             return true;
         }

@@ -167,6 +167,7 @@ int amp_model_set_copies(void *room, size_t size, uint8_t copied)
     if (!amp_observed(m) || amp_staged(m))
         return 0;
     m->levels = 2; /* all at one distance: siblings */
+    m->one_distance = true;
     memset(m->domain, 0, sizeof m->domain);
     for (unsigned i = 0; i < m->config.cpus; i++)
         memcpy(m->cpu[i].near, m->cpu[i].orders, sizeof m->cpu[i].near);
