@@ -44,6 +44,7 @@ RCSC: Final[int]
 # The kinds of event in the trace: enum amp_event_kind. An event is 40 bytes, struct amp_event.
 EV_STORE: Final[int]
 EV_VISIBLE: Final[int]
+EV_SEEN: Final[int]
 EV_LOAD: Final[int]
 EV_BARRIER: Final[int]
 EV_KICK: Final[int]
@@ -378,6 +379,12 @@ def model_init(buffer: Buffer, offset: int, config: _ModelConfig, /) -> None:
 
 def model_set_orders(buffer: Buffer, offset: int, cpu: int, implicit: int, orders: bytes, /) -> None:
     """What that CPU's hardware keeps by itself, and what each primitive orders towards the others: a byte each."""
+
+def model_set_copies(buffer: Buffer, offset: int, cpus: int, /) -> None:
+    """The CPUs, a bit each, whose stores reach the others one by one; of two CPUs it means nothing.
+
+    Behind model_set_orders and model_set_domains. Raises ValueError for a CPU that is not there.
+    """
 
 def model_set_domains(buffer: Buffer, offset: int, domains: bytes, near: tuple[bytes, ...], /) -> None:
     """Who is whose sibling, a byte a CPU; and for each CPU what each primitive orders towards its siblings.

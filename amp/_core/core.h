@@ -121,6 +121,7 @@ enum amp_event_kind {
     AMP_EV_STATUS,       /* a load of the CPU's own mailbox; value: has its doorbell rung, and not been taken? */
     AMP_EV_ACKNOWLEDGE,  /* a store that takes its doorbell issued; address = its own CPU */
     AMP_EV_ACKNOWLEDGED, /* it became visible */
+    AMP_EV_SEEN,         /* one granule of a store reached one CPU, which is the primitive's number; its own: it left its domain */
 };
 
 enum amp_event_flag {
@@ -219,6 +220,11 @@ int amp_model_set_orders(void *room, size_t size, unsigned cpu, uint8_t implicit
 int amp_model_set_domains(void *room, size_t size, const uint8_t *domains, size_t n);
 /* After amp_model_set_orders, which says the same of the others: what each primitive orders towards the CPU's siblings. */
 int amp_model_set_near(void *room, size_t size, unsigned cpu, const uint8_t *orders, size_t n);
+/*
+ * Last of these: the CPUs, a bit each, whose stores reach the others one by one, as on a machine that is not multi-copy
+ * atomic. Of two CPUs it means nothing.
+ */
+int amp_model_set_copies(void *room, size_t size, uint8_t copied);
 /* All CPUs back at the start; the shared bytes are the caller's to clear. No CPU may be running. */
 int amp_model_reset(void *room, size_t size, uint64_t seed);
 /*

@@ -41,7 +41,7 @@ static inline int amp_check_range(uint64_t start, uint64_t end, uint64_t address
 /* The same for a scalar, and -EINVAL if its size is none or it is not aligned to it. */
 static inline int amp_check_scalar(uint64_t start, uint64_t end, uint64_t address, unsigned size)
 {
-    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address % size)
+    if (size == 0 || size > AMP_GRANULE || size & (size - 1) || address & (size - 1))
         return -EINVAL;
     return amp_check_range(start, end, address, size);
 }

@@ -32,7 +32,7 @@ ATOMIC: Final = (
     "an atomic would have to be late for the others when its CPU has gone on; in two processes it takes effect at once"
 )
 ONE_BY_ONE: Final = (
-    "a store would have to reach one observer before another; in processes all at a distance see it at once"
+    "a store would have to reach one observer before another; by a schedule all at a distance see it at once"
 )
 SEVERAL: Final = (
     "a load returns bytes of several stores: with siblings and others, two moments each, no schedule says which"

@@ -6,8 +6,8 @@ which its CPU performs loads. Only what some load needs is made visible, and as 
 shortest story to tell. A load that returned an older value than the newest visible one is a stale one there.
 
 Two processes give a load its value when the program uses it, perform a bulk load as a whole, and let an atomic take
-effect at once; several show a store to all at a distance at once. An execution that needs more than that has no line;
-its own relations say so.
+effect at once; by a schedule several show a store to all at a distance at once. An execution that needs more than that
+has no line; its own relations say so.
 """
 
 from __future__ import annotations

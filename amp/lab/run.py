@@ -243,7 +243,7 @@ def not_shown(plan: Plan) -> list[str]:
     """In words what runs by chance that have held do not say."""
     lines = ["(a sample of what the platform allows: no violation seen is not a proof)"]
     if plan.platform is not None and reach_one_by_one(plan.platform, plan.program.placement):
-        lines.append("(here a store may reach one observer before another: only amp verify shows that)")
+        lines.append("(here a store may reach one observer before another: by chance, and by no schedule)")
     return lines
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from amp._core import _bridge
 from amp.machine.config import Mode
-from amp.ordering.placement import PAIR, Placement, arrangement
+from amp.ordering.placement import PAIR, Placement, arrangement, reach_one_by_one
 from amp.ordering.platforms import Platform
 from amp.region import Region
 
@@ -49,3 +49,6 @@ def place_model(memory: Buffer, at: int, config: ModelConfig, platform: Platform
         _bridge.model_set_orders(memory, at, cpu, int(orders.implicit), bytes(orders.far))
     if placement.levels > 1:
         _bridge.model_set_domains(memory, at, bytes(placement.domains), tuple(bytes(orders.near) for orders in rows))
+    if reach_one_by_one(platform, placement):
+        copied = sum(1 << cpu for cpu, orders in enumerate(rows) if not orders.multi_copy_atomic)
+        _bridge.model_set_copies(memory, at, copied)

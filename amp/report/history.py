@@ -52,6 +52,8 @@ class History:
             self._writes[event.address].append(event)
             arrivals = self._near if event.flags & EventFlag.SIBLINGS else self._visible
             arrivals[event.store, event.address] = event.number
+        elif event.kind is EventKind.SEEN:
+            self._writes[event.address].append(event)
         elif event.kind is EventKind.VISIBLE:
             pass  # a doorbell that rings nobody by it
         elif event.kind in AT_MAILBOX:
@@ -276,6 +278,8 @@ class History:
 
     def _reaches(self, arrival: Event, observer: int) -> bool:
         """Is this the arrival by which that CPU sees the store?"""
+        if arrival.kind is EventKind.SEEN:
+            return arrival.primitive == observer != arrival.cpu
         return bool(arrival.flags & EventFlag.SIBLINGS) == self.are_siblings(arrival.cpu, observer)
 
 

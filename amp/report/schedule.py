@@ -111,6 +111,10 @@ class _Run:
                 self._issue(event)
             case EventKind.VISIBLE | EventKind.RUNG | EventKind.ACKNOWLEDGED:
                 yield self._make_visible(event)
+            case EventKind.SEEN:
+                raise UsageError(
+                    f"schedule: at event {event.number} a store reached one observer, which no schedule says"
+                )
             case EventKind.TAKEN:
                 yield Taken(event.cpu)
             case EventKind.STATUS:

@@ -69,6 +69,7 @@ class EventKind(IntEnum):
     STATUS = 12  # a load of its own mailbox: value is 1 if its doorbell has rung and was not taken; store as of a LOAD
     ACKNOWLEDGE = 13  # a store that takes its own doorbell issued: address is its own CPU
     ACKNOWLEDGED = 14  # it became visible
+    SEEN = 15  # one granule of a store reached one CPU, `primitive`; its own CPU: it left its domain. Else as VISIBLE
 
 
 TO_MAILBOX: Final = frozenset({EventKind.KICK, EventKind.ACKNOWLEDGE})  # stores to Device memory, as they are issued

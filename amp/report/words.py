@@ -102,6 +102,10 @@ class Words:
                 said = self._access(event)
             case EventKind.VISIBLE:
                 said = self._arrived(event)
+            case EventKind.SEEN if event.primitive == event.cpu:
+                said = f"{self._arrived(event)}, out of its domain"
+            case EventKind.SEEN:
+                said = f"{self._arrived(event)}, seen by the {self.cpu(event.primitive)}"
             case _:
                 said = _PLAIN[event.kind]
         return said

@@ -102,10 +102,11 @@ PLANTED = [
     ("stores.c", "!(orders & AMP_NO_STATUS_AFTER) ? AMP_MARK_STATUS", "0 ? AMP_MARK_STATUS", "SB-status"),
     ("loads.c", "    if (!(orders & AMP_NO_STATUS_AFTER))", "    if (0)", "MP-status MP-status-acq"),
     ("stores.c", "    if (!last && orders & AMP_WR)\n", "    if (0)\n", "SB"),
-    ("model.c", "amp_max(state->floor, after));", "state->floor + 0 * after);", "MP-addr"),
+    ("stores.c", "    state->held |= orders & AMP_WR;\n", "", "SB SB-sc"),
+    ("model.c", "amp_max(state->floor, after),\n", "state->floor + 0 * after,\n", "MP-addr"),
     (
         "model.c",
-        "    if (orders.near & AMP_RR)\n        amp_raise_floor_by(cpu, seen.time, orders.near);",
+        "    if (orders.near & AMP_RR)\n        amp_raise_floor_by(cpu, seen->time, orders.near);",
         "",
         "MP-rel-acq MP-status-acq",
     ),
@@ -114,7 +115,7 @@ PLANTED = [
     ("model.c", "    if (orders.near & AMP_RW)\n        amp_perform_all(cpu);", "", "LB-rel"),
     ("model.c", "state->implicit & (AMP_RR | AMP_RW) ||", "", "LB-tso"),
     ("model.c", "amp_perform_overlapping(cpu, address, size);\n    if (orders", "if (orders", "CoRW"),
-    ("atomics.c", "newest ? cpu->model->now : amp_state(cpu)->floor);", "amp_state(cpu)->floor);", "add"),
+    ("atomics.c", "newest ? cpu->model->now : amp_state(cpu)->floor,", "amp_state(cpu)->floor,", "add"),
     ("gate.c", "amp_raise_floor(cpu, state->rung_time);", "(void)state;", "MP-irq"),
 ]
 

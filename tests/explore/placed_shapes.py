@@ -13,6 +13,7 @@ SHAPES = {
     "WRC": ("x=1", "r0=x {b} y=1", "r0=y {b} r1=x"),
     "WRC by data": ("x=1", "r0=x y=r0^", "r0=y {b} r1=x"),
     "WRC by release": ("x=1", "r0=x rel:y=1", "r0=acq:y r1=x"),
+    "ISA2 by interrupt": ("x=1 {b} kick1", "r0=wait {b} y=1", "r0=y {b} r1=x"),
     "ISA2": ("x=1 {b} y=1", "r0=y {b} z=1", "r0=z {b} r1=x"),
     "RWC": ("x=1", "r0=x {b} r1=y", "y=1 {b} r0=x"),
     "WRC behind a late load": ("r0=x z=1 {b} y=1", "r0=z x=r0", "r0=y {b} r1=x"),

@@ -31,8 +31,8 @@ PLANTED = [
     (
         "the others see a store when its siblings do",
         "staged_loads.c",
-        "    return write->far && write->far <= moment.far;",
-        "    return number <= moment.far;",
+        "    uint64_t may_come = is_near(cpu, write) ? number : write->far, seen;",
+        "    uint64_t may_come = number, seen;",
     ),
     (
         "barriers do not carry along what was read of a sibling",
@@ -55,8 +55,8 @@ PLANTED = [
     (
         "releases wait for nothing of their own CPU's in the second stage",
         "stages.c",
-        "(store->release & AMP_FAR || kept_by_hardware",
-        "(kept_by_hardware",
+        "(store->release & AMP_FAR || amp_is_kept_behind",
+        "(amp_is_kept_behind",
     ),
     (
         "the second stage knows no barrier between stores",
@@ -73,14 +73,14 @@ PLANTED = [
     (
         "another domain writes what not all have seen yet",
         "stages.c",
-        "m->domain[m->inner[i].owner] != m->domain[owner] && same_place",
-        "0 && same_place",
+        "m->domain[m->inner[i].owner] != m->domain[owner] && amp_is_same_place",
+        "0 && amp_is_same_place",
     ),
     (
         "stores to one place overtake one another in the second stage",
         "stages.c",
-        "    if (same_place(inner, store) || (from",
-        "    if ((from",
+        "(amp_is_same_place(inner, store) || amp_goes_behind",
+        "(amp_goes_behind",
     ),
     (
         "loads do not wait for the second stage",
@@ -117,6 +117,54 @@ PLANTED = [
         "gate.c",
         "    state->floor_far = amp_max(state->floor_far, state->rung_time);\n",
         "",
+    ),
+    (
+        "with observers, barriers carry nothing along to all",
+        "observers.c",
+        "    carry(m->inner[slot].behind[cpu], next, orders.far, orders.far);",
+        "",
+    ),
+    (
+        "nor to siblings",
+        "observers.c",
+        "    carry(m->copies[slot].behind_near[cpu], next, is_sibling ? orders.near : orders.far, orders.near);",
+        "",
+    ),
+    (
+        "a store waits for no observer",
+        "observers.c",
+        "        if (m->copies[i].left & siblings && goes_behind_near(m, i, store, owner))\n            return false;",
+        "",
+    ),
+    (
+        "a store that is behind a barrier leaves its domain before all have seen what is ahead of it",
+        "observers.c",
+        "        if (amp_goes_behind(m, other, &store, inner->owner))\n            return false;",
+        "",
+    ),
+    (
+        "a load waits for no observer",
+        "observers.c",
+        "        if (is_awaited(m, i, cpu))\n            return true;",
+        "",
+    ),
+    (
+        "who sees a newer store still owes something to an older",
+        "observers.c",
+        "    note_older(cpu, by, inner.granule, inner.mask, cpu->model->copies[slot].place);",
+        "",
+    ),
+    (
+        "a store is seen that has not left its domain",
+        "staged_loads.c",
+        "    if (!amp_observed(cpu->model) || !may_come)",
+        "    if (!amp_observed(cpu->model))",
+    ),
+    (
+        "what a doorbell was ordered behind is not carried along",
+        "mailbox.c",
+        "        amp_stage_heard(cpu, mail_at(state, state->mails));",
+        "        ;",
     ),
     (
         "coherence is not kept",

@@ -144,6 +144,19 @@ static PyObject *model_set_script(PyObject *Py_UNUSED(self), PyObject *args)
 }
 
 /* model_misfit(buffer, offset) -> (goal, text), or None if the script fits. */
+/* model_set_copies(buffer, offset, cpus) */
+static PyObject *model_set_copies(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *buffer;
+    unsigned long long offset;
+    unsigned char copied;
+    struct room room;
+
+    if (!PyArg_ParseTuple(args, "OKb", &buffer, &offset, &copied) || open_room(buffer, offset, &room))
+        return NULL;
+    return finish(&room, amp_model_set_copies(room.start, room.size, copied));
+}
+
 static PyObject *model_misfit(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *buffer;
@@ -327,6 +340,8 @@ static PyMethodDef functions[] = {
     {"model_init", model_init, METH_VARARGS, "model_init(buffer, offset, config)"},
     {"model_set_orders", model_set_orders, METH_VARARGS,
      "model_set_orders(buffer, offset, cpu, implicit, orders): one byte a primitive"},
+    {"model_set_copies", model_set_copies, METH_VARARGS,
+     "model_set_copies(buffer, offset, cpus): a bit for each CPU whose stores reach the others one by one"},
     {"model_set_domains", model_set_domains, METH_VARARGS,
      "model_set_domains(buffer, offset, domains, near): a byte a CPU; for each, one byte a primitive, towards siblings"},
     {"model_set_script", model_set_script, METH_VARARGS,
@@ -370,6 +385,7 @@ static const struct {
     {"RCSC", AMP_RCSC},
     {"EV_STORE", AMP_EV_STORE},
     {"EV_VISIBLE", AMP_EV_VISIBLE},
+    {"EV_SEEN", AMP_EV_SEEN},
     {"EV_LOAD", AMP_EV_LOAD},
     {"EV_BARRIER", AMP_EV_BARRIER},
     {"EV_KICK", AMP_EV_KICK},

@@ -10,7 +10,8 @@
 /* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
 enum { AMP_SMP_MB = 5, AMP_STORE_RELEASE = 15, AMP_LOAD_ACQUIRE = 16 };
 
-/* Where a scalar lies: its granule, its bytes there. */
+/* Where a scalar lies: its granule, its bytes there. Passed on by address: parts written one by one and read as one word wait
+ * for the store buffer. */
 struct amp_place {
     uint32_t granule;
     uint8_t mask;
@@ -27,10 +28,10 @@ void amp_apply_orders(struct amp_cpu *cpu, struct amp_kept orders);
 /* Whom a store-release of these orders waits for. */
 uint8_t amp_towards(struct amp_kept orders, bool staged);
 /* The load number `number`: an acquire of these orders; `newest`: of nothing but the newest. */
-struct amp_seen amp_read_scalar(struct amp_cpu *cpu, uint32_t number, struct amp_place where, uint64_t after,
-                                struct amp_kept orders, bool newest);
+void amp_read_scalar(struct amp_cpu *cpu, uint32_t number, const struct amp_place *where, uint64_t after,
+                     struct amp_kept orders, bool newest, struct amp_seen *seen);
 uint64_t amp_trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, unsigned size,
-                        const struct amp_seen *seen, struct amp_place where, uint8_t flags);
+                        const struct amp_seen *seen, const struct amp_place *where, uint8_t flags);
 uint64_t amp_trace_store(struct amp_cpu *cpu, uint64_t address, uint64_t size, uint64_t value, uint8_t flags);
 
 #endif

@@ -31,10 +31,12 @@ static struct amp_seen atomic_read(struct amp_cpu *cpu, uint32_t number, struct 
 {
     struct amp_wish wish = {.floors = amp_floors_of(cpu, 0), .newest = newest};
     struct amp_part part = {.load = number};
+    struct amp_seen seen;
 
-    return amp_staged(cpu->model) ? amp_read_staged(cpu, part, where.granule, where.mask, wish)
-                                  : amp_read_granule(cpu, part, where.granule, where.mask,
-                                                     newest ? cpu->model->now : amp_state(cpu)->floor);
+    if (amp_staged(cpu->model))
+        return amp_read_staged(cpu, part, where.granule, where.mask, wish);
+    amp_read_granule(cpu, part, where.granule, where.mask, newest ? cpu->model->now : amp_state(cpu)->floor, &seen);
+    return seen;
 }
 
 /* Everything that must be visible before it is: so it becomes visible as soon as it is made; with siblings, to them. */
@@ -43,20 +45,24 @@ static void store_at_once(struct amp_cpu *cpu, uint64_t address, unsigned size, 
 {
     struct amp_cpu_state *state = amp_state(cpu);
     unsigned entry = state->entries;
+    bool scripted = amp_following(cpu->model);
 
     amp_push_store(cpu, (struct amp_pending){.store = amp_trace_store(cpu, address, size, value, AMP_FL_ATOMIC),
                                              .kind = AMP_MEMORY,
                                              .granule = where.granule,
                                              .mask = where.mask,
                                              .value = value << where.shift,
+                                             .orders = AMP_AT_ONCE,
                                              .release = release});
     state->stores++;
-    if (amp_following(cpu->model))
+    if (scripted)
         amp_script_at_once(cpu, &state->pending[entry]);
     if (amp_staged(cpu->model))
         amp_make_step(cpu, cpu->id, entry);
     else
         amp_make_visible(cpu, cpu->id, entry);
+    if (scripted && amp_observed(cpu->model))
+        amp_script_shown(cpu, state->stores - 1);
 }
 
 /* Acts on the newest value, and is visible at once; with siblings, to them. */
@@ -86,7 +92,7 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
         seen = atomic_read(cpu, number, where, true);
     }
     old = amp_narrow(seen.value >> where.shift, size);
-    amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC);
+    amp_trace_load(cpu, number, address, size, &seen, &where, AMP_FL_ATOMIC);
     if (atomic_result(op, old, operand, amp_narrow(expected, size), &value)) {
         value = amp_narrow(value, size);
         store_at_once(cpu, address, size, value, where, 0);
@@ -144,9 +150,12 @@ int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64
     amp_perform_overlapping(cpu, address, size);
     amp_apply_orders(cpu, orders_by(cpu, whole));
     stand_clear(cpu, where.granule, where.mask);
+    while (amp_observed(m) && !amp_sees_newest(m, cpu->id, where.granule, where.mask))
+        if (!amp_see_newest(cpu, where.granule, where.mask) && !amp_push_on(cpu))
+            break;
     /* Nobody knows yet whether its store will come. A script may have it stale; by chance it is not. */
-    seen = amp_read_scalar(cpu, number, where, after, orders_by(cpu, acquire), !amp_following(m));
-    amp_trace_load(cpu, number, address, size, &seen, where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
+    amp_read_scalar(cpu, number, &where, after, orders_by(cpu, acquire), !amp_following(m), &seen);
+    amp_trace_load(cpu, number, address, size, &seen, &where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
     cpu->pair = (struct amp_paired){.granule = where.granule,
                                     .mask = where.mask,
@@ -179,6 +188,24 @@ static bool is_overwritten(struct amp_cpu *cpu)
     return false;
 }
 
+/* Has nothing become visible there behind what the load has returned? With siblings it is only known that nobody had a turn. */
+static bool is_still_newest(struct amp_cpu *cpu)
+{
+    struct amp_model *m = cpu->model;
+    const struct amp_paired *pair = &cpu->pair;
+    uint64_t t = amp_newest(cpu, pair->granule);
+
+    if (!amp_following(m) && is_overwritten(cpu))
+        return false;
+    if (amp_following(m) && amp_staged(m) && m->turns != pair->turn + 1)
+        return false;
+    if (!amp_observed(m) && (amp_staged(m) || !amp_following(m)))
+        return true;
+    while (amp_logged(m, t) && !(amp_log(m, t)->mask & pair->mask))
+        t = amp_earlier(m, t, pair->mask);
+    return !amp_logged(m, t) || amp_log(m, t)->store == pair->store;
+}
+
 int amp_may_store_paired(struct amp_cpu *cpu, bool *may)
 {
     struct amp_model *m = cpu->model;
@@ -187,27 +214,11 @@ int amp_may_store_paired(struct amp_cpu *cpu, bool *may)
     if (error)
         return error;
     stand_clear(cpu, cpu->pair.granule, cpu->pair.mask);
-    *may = amp_following(m) || !is_overwritten(cpu);
+    *may = amp_following(m) || is_still_newest(cpu);
     cpu->holds_turn = *may && !amp_following(m);
     cpu->holds_lock = *may && m->config.mode == AMP_FREE;
     cpu->pair.turn = m->turns;
     return amp_leave(cpu);
-}
-
-/* Has nothing become visible there behind what the load has returned? With siblings it is only known that nobody had a turn. */
-static bool is_still_newest(struct amp_cpu *cpu)
-{
-    struct amp_model *m = cpu->model;
-    const struct amp_paired *pair = &cpu->pair;
-    uint64_t t = amp_newest(cpu, pair->granule);
-
-    if (!amp_following(m))
-        return !is_overwritten(cpu);
-    if (amp_staged(m))
-        return m->turns == pair->turn + 1;
-    while (amp_logged(m, t) && !(amp_log(m, t)->mask & pair->mask))
-        t = amp_earlier(m, t, pair->mask);
-    return !amp_logged(m, t) || amp_log(m, t)->store == pair->store;
 }
 
 int amp_store_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, unsigned release,

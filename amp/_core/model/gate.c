@@ -23,7 +23,7 @@ int amp_take(struct amp_cpu *cpu)
 
     if (error)
         return error;
-    amp_mailbox_taken(state);
+    amp_mailbox_taken(cpu);
     amp_raise_floor(cpu, state->rung_time);
     state->floor_far = amp_max(state->floor_far, state->rung_time);
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_TAKEN, .cpu = (uint8_t)cpu->id});

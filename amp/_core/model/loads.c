@@ -134,31 +134,31 @@ static void read_as_of(struct amp_cpu *cpu, uint32_t granule, uint8_t mask, unsi
     remember(cpu, t, mask);
 }
 
-struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
-                                 uint64_t floor)
+void amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask, uint64_t floor,
+                      struct amp_seen *seen)
 {
     struct amp_cpu_state *state = amp_state(cpu);
-    struct amp_seen seen = {0};
-    uint8_t missing = amp_forward(state, granule, mask, &seen);
+    uint8_t missing;
     unsigned steps;
 
+    *seen = (struct amp_seen){0};
+    missing = amp_forward(state, granule, mask, seen);
     if (!missing) { /* adds no ordering */
         if (amp_following(cpu->model))
-            amp_script_forwarded(cpu, part, seen.store);
-        return seen;
+            amp_script_forwarded(cpu, part, seen->store);
+        return;
     }
     steps = steps_back(cpu, granule, missing, floor);
     if (amp_following(cpu->model))
-        seen.back = amp_script_back(cpu, part, granule, missing, steps);
+        seen->back = amp_script_back(cpu, part, granule, missing, steps);
     else if (steps)
-        seen.back = cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE);
-    if (seen.back)
-        seen.flags |= AMP_FL_STALE;
-    read_as_of(cpu, granule, missing, seen.back, &seen);
-    state->seen = amp_max(state->seen, seen.time);
+        seen->back = cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE);
+    if (seen->back)
+        seen->flags |= AMP_FL_STALE;
+    read_as_of(cpu, granule, missing, seen->back, seen);
+    state->seen = amp_max(state->seen, seen->time);
     if (state->implicit & AMP_RR)
-        amp_raise_floor(cpu, seen.time);
-    return seen;
+        amp_raise_floor(cpu, seen->time);
 }
 
 static void trace_part(struct amp_cpu *cpu, uint32_t number, uint64_t address, uint64_t length,
@@ -185,9 +185,12 @@ static void perform_part(struct amp_cpu *cpu, struct amp_deferred *load, uint64_
     struct amp_part part = {load->number, (uint32_t)(address / AMP_GRANULE - load->address / AMP_GRANULE)};
     uint32_t granule = (uint32_t)(relative / AMP_GRANULE);
     struct amp_wish wish = {.floors = {load->floor, load->floor_far}};
-    struct amp_seen seen = amp_staged(cpu->model) ? amp_read_staged(cpu, part, granule, mask, wish)
-                                                  : amp_read_granule(cpu, part, granule, mask, load->floor);
+    struct amp_seen seen;
 
+    if (amp_staged(cpu->model))
+        seen = amp_read_staged(cpu, part, granule, mask, wish);
+    else
+        amp_read_granule(cpu, part, granule, mask, load->floor, &seen);
     seen.value >>= 8 * shift;
     memcpy(load->bytes + (address - load->address), &seen.value, length);
     load->time = amp_max(load->time, seen.time);

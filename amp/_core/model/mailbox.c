@@ -28,7 +28,8 @@ void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pen
                                     .address = target,
                                     .store = store->store});
     state->mails++;
-    *mail_at(state, state->mails) = (struct amp_mail){m->now, store->store, store->number, (uint8_t)owner, rings};
+    *mail_at(state, state->mails) = (struct amp_mail){
+        .time = m->now, .store = store->store, .number = store->number, .cpu = (uint8_t)owner, .rings = rings};
     if (!amp_staged(m))
         m->cpu[owner].made = m->now;
     if (rings) {
@@ -38,6 +39,15 @@ void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pen
         state->mail_known = state->mails;
         amp_bell_take(cpu->board, target);
     }
+}
+
+void amp_doorbell_out(struct amp_model *m, unsigned owner, const struct amp_pending *store)
+{
+    struct amp_cpu_state *state = &m->cpu[amp_mailbox_of(store->value)];
+
+    for (unsigned i = 0; i < AMP_MAILS; i++)
+        if (state->mail[i].rings && state->mail[i].cpu == owner && state->mail[i].number == store->number)
+            state->mail[i].far = m->now;
 }
 
 /* As of mail number `number`: has a doorbell rung that is neither taken nor acknowledged? */
@@ -120,6 +130,8 @@ int amp_cpu_status(struct amp_cpu *cpu, uint64_t after, struct amp_word *out)
     time = number ? mail_at(state, number)->time : 0;
     state->mail_known = number > state->mail_known ? number : state->mail_known;
     state->status_seen = amp_max(state->status_seen, time);
+    if (number && mail_at(state, number)->rings)
+        amp_stage_heard(cpu, mail_at(state, number));
     if (state->implicit & AMP_RR) {
         amp_raise_floor(cpu, time);
         state->floor_far = amp_max(state->floor_far, time);
@@ -136,8 +148,12 @@ int amp_cpu_status(struct amp_cpu *cpu, uint64_t after, struct amp_word *out)
     return amp_leave(cpu);
 }
 
-void amp_mailbox_taken(struct amp_cpu_state *state)
+void amp_mailbox_taken(struct amp_cpu *cpu)
 {
+    struct amp_cpu_state *state = amp_state(cpu);
+
+    if (was_rung(state, state->mails)) /* else it was rung from outside */
+        amp_stage_heard(cpu, mail_at(state, state->mails));
     state->mail_taken = state->mail_known = state->mails;
 }
 

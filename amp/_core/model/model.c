@@ -75,7 +75,7 @@ static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, st
                                    struct amp_kept orders, bool newest)
 {
     struct amp_cpu_state *state = amp_state(cpu);
-    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders.far, .newest = newest};
+    struct amp_wish wish = {.floors = amp_floors_of(cpu, after), .orders = orders, .newest = newest};
     struct amp_seen seen;
 
     if (orders.near & AMP_RCSC)
@@ -91,7 +91,7 @@ static struct amp_seen load_staged(struct amp_cpu *cpu, struct amp_part part, st
 }
 
 uint64_t amp_trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, unsigned size,
-                        const struct amp_seen *seen, struct amp_place where, uint8_t flags)
+                        const struct amp_seen *seen, const struct amp_place *where, uint8_t flags)
 {
     return amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_LOAD,
                                                     .cpu = (uint8_t)cpu->id,
@@ -100,28 +100,28 @@ uint64_t amp_trace_load(struct amp_cpu *cpu, uint32_t number, uint64_t address, 
                                                     .load = (uint16_t)number,
                                                     .address = (uint32_t)address,
                                                     .size = size,
-                                                    .value = amp_narrow(seen->value >> where.shift, size),
+                                                    .value = amp_narrow(seen->value >> where->shift, size),
                                                     .store = seen->store,
                                                     .newest = seen->newest});
 }
 
-struct amp_seen amp_read_scalar(struct amp_cpu *cpu, uint32_t number, struct amp_place where, uint64_t after,
-                                struct amp_kept orders, bool newest)
+void amp_read_scalar(struct amp_cpu *cpu, uint32_t number, const struct amp_place *where, uint64_t after,
+                     struct amp_kept orders, bool newest, struct amp_seen *seen)
 {
     struct amp_cpu_state *state = amp_state(cpu);
     struct amp_part part = {.load = number};
-    struct amp_seen seen;
 
     amp_settle_before_load(cpu);
     if (orders.near & AMP_RCSC)
         amp_settle_releases(cpu);
-    if (amp_staged(cpu->model))
-        return load_staged(cpu, part, where, after, orders, newest);
-    seen = amp_read_granule(cpu, part, where.granule, where.mask,
-                            newest ? cpu->model->now : amp_max(state->floor, after));
+    if (amp_staged(cpu->model)) {
+        *seen = load_staged(cpu, part, *where, after, orders, newest);
+        return;
+    }
+    amp_read_granule(cpu, part, where->granule, where->mask, newest ? cpu->model->now : amp_max(state->floor, after),
+                     seen);
     if (orders.near & AMP_RR)
-        amp_raise_floor_by(cpu, seen.time, orders.near);
-    return seen;
+        amp_raise_floor_by(cpu, seen->time, orders.near);
 }
 
 int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, int acquire, struct amp_word *out)
@@ -138,8 +138,8 @@ int amp_load(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t afte
     number = amp_state(cpu)->loads++;
     where = amp_place_of(cpu->model, address, size);
     amp_perform_overlapping(cpu, address, size);
-    seen = amp_read_scalar(cpu, number, where, after, orders, false);
-    amp_trace_load(cpu, number, address, size, &seen, where, acquire ? AMP_FL_ACQUIRE : 0);
+    amp_read_scalar(cpu, number, &where, after, orders, false, &seen);
+    amp_trace_load(cpu, number, address, size, &seen, &where, acquire ? AMP_FL_ACQUIRE : 0);
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};
     return amp_leave(cpu);
 }
@@ -163,7 +163,9 @@ uint8_t amp_towards(struct amp_kept orders, bool staged)
 
     return (uint8_t)((orders.near & AMP_WW ? AMP_NEAR : 0) | (far ? AMP_FAR : 0) |
                      (amp_keeps_doorbells(orders.near) ? AMP_BEHIND_DOORBELLS : 0) |
-                     (far && orders.far & AMP_RW ? AMP_CARRIED : 0));
+                     (far && orders.far & AMP_RW ? AMP_CARRIED : 0) |
+                     (staged && orders.near & AMP_WW && orders.near & AMP_RW ? AMP_CARRIED_NEAR : 0) |
+                     (staged && orders.near & AMP_WW && orders.far & AMP_RW && !far ? AMP_CARRIED_IN : 0));
 }
 
 int amp_store(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t value, int release)

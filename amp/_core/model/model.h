@@ -15,6 +15,9 @@
  * buffer for its siblings, and is one of `inner` until the others see it, too. Both are steps of the one time. A CPU has a
  * floor for what its siblings wrote and one, `floor_far`, for what the others did; and so on for whatever is a time. Bytes
  * that the others do not see yet no other domain writes: coherence is one order for all.
+ *
+ * Observers. Where a CPU's stores reach the others one by one (`copied`; observers.c), both steps only say who may see the
+ * store from then on; that each of these CPUs does is a step of its own. Then there are siblings alone, too: levels is 2.
  */
 #ifndef AMP_MODEL_H
 #define AMP_MODEL_H
@@ -24,7 +27,7 @@
 
 #include "granule.h"
 
-#define AMP_MAGIC UINT64_C(0x35306c65646f4d41) /* "AModel05" */
+#define AMP_MAGIC UINT64_C(0x36306c65646f4d41) /* "AModel06" */
 
 #define AMP_LINE 64 /* bytes of a cache line, or more than one */
 
@@ -33,9 +36,17 @@ enum amp_store_kind { AMP_MEMORY = 1, AMP_DOORBELL = 2, AMP_MARK = 4 };
 /* Of a mark, beside bits of enum amp_orders: its W->R is of doorbells as well, the next load waits for them, too; its W->W
  * is, later stores wait for them; and a load of a status is among the loads that its W->R is of. */
 enum { AMP_MARK_DOORBELLS = 32, AMP_MARK_STORES = 64, AMP_MARK_STATUS = 128 };
-/* Whom a release waits for: siblings (without any, everybody); the others; what was read of siblings, for the others; and
- * whether for doorbells, too. */
-enum amp_towards { AMP_NEAR = 1, AMP_FAR = 2, AMP_CARRIED = 4, AMP_BEHIND_DOORBELLS = 8 };
+#define AMP_AT_ONCE 1 /* an atomic's store: no other comes between what it has read and this */
+/* Whom a release waits for: siblings (without any, everybody); the others; what was read, for all; and whether for
+ * doorbells, too. With observers: what was read of siblings, and of the others, for its siblings. */
+enum amp_towards {
+    AMP_NEAR = 1,
+    AMP_FAR = 2,
+    AMP_CARRIED = 4,
+    AMP_BEHIND_DOORBELLS = 8,
+    AMP_CARRIED_NEAR = 16,
+    AMP_CARRIED_IN = 32,
+};
 
 /* A pending store of one granule, a doorbell, or a mark that keeps those ahead of it ahead of those behind it. */
 struct amp_pending {
@@ -44,7 +55,8 @@ struct amp_pending {
     uint32_t granule; /* counted from the start of the shared memory */
     uint8_t mask;     /* which of its bytes; 0 for a doorbell or a mark */
     uint8_t kind;     /* enum amp_store_kind */
-    uint8_t orders;   /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD, AMP_MARK_*; with siblings, for them */
+    /* MARK: of AMP_WR (the next load waits), AMP_WW, AMP_WD, AMP_MARK_*; with siblings, for them. Else AMP_AT_ONCE or 0. */
+    uint8_t orders;
     uint8_t release;  /* waits for everything ahead of it: bits of enum amp_towards */
     uint32_t number;  /* which of its CPU's stores */
     uint32_t part;    /* which of that store's granules */
@@ -87,9 +99,27 @@ struct amp_inner {
     uint8_t release;
 };
 
+/* With observers, beside an inner store: who is to see it yet, and what waits until the siblings of a CPU do. */
+struct amp_copies {
+    /* Of that CPU, which stores wait until its siblings see it, and which load, as `behind`. */
+    uint32_t behind_near[AMP_CPUS][AMP_LATERS];
+    uint64_t place; /* in the coherence order of its granule, see amp_sights */
+    uint8_t left;   /* by CPU, a bit */
+    bool is_out;    /* it has taken its second step: the others may see it */
+    bool at_once;
+};
+
+/* With observers, beside a write of the log: when each CPU saw it, or a newer one of its bytes; 0: not yet. And where it
+ * stands among those of its granule: a newer one, in the order of coherence, has a larger number. */
+struct amp_sights {
+    uint64_t at[AMP_CPUS];
+    uint64_t place;
+};
+
 /* What came to a mailbox: a doorbell, or its owner's acknowledgement. */
 struct amp_mail {
     uint64_t time, store; /* store: the event that issued it */
+    uint64_t far;         /* with siblings, of one's doorbell: when the others would have seen it; 0: not yet */
     uint32_t number;      /* of that CPU's stores */
     uint8_t cpu;
     bool rings;
@@ -108,6 +138,7 @@ struct amp_cpu_state {
     uint32_t in_vain;                /* lockstep: its limits that were over since the memory last changed */
     uint64_t unchanged;              /* lockstep: `now` of that change */
     uint32_t entries;
+    uint32_t held; /* 0: none of the pending marks keeps a load waiting */
     uint64_t floor, seen, made, rung_time;
     uint32_t mails, mail_known, mail_taken; /* that came; the newest that its CPU knows of, and that was taken, from 1 */
     struct amp_mail mail[AMP_MAILS];        /* by number, modulo */
@@ -115,7 +146,8 @@ struct amp_cpu_state {
     uint64_t status_floor;                  /* no status is as of before it: `floor`, but for what fences leave open */
     uint64_t released; /* when its newest visible store-release became so */
     uint64_t floor_far, seen_far, made_far; /* with siblings: the same of, or for, the others */
-    uint64_t passed_on; /* the newest time at which the others saw a sibling's store that it has read */
+    uint64_t passed_on; /* the newest time at which the others saw a sibling's store that it has read; with observers, all any */
+    uint64_t passed_near, passed_in; /* with observers: at which its siblings saw one of a sibling, and of the others */
     uint64_t origin[AMP_STORES]; /* the time of what each of `pending` was computed from */
     uint32_t inner;     /* how many of its stores are */
     uint64_t random;
@@ -144,7 +176,7 @@ struct amp_model {
     /* Written when a run is set up, but for `lost`. */
     uint64_t magic;
     struct amp_model_config config;
-    uint64_t heads_offset, log_offset, trace_offset, script_offset, size;
+    uint64_t heads_offset, log_offset, sights_offset, trace_offset, script_offset, size;
     uint64_t epoch; /* writes up to this one belong to an earlier run */
     /* This run's temper, drawn from its seed; each a "one in so many". */
     uint32_t drain_one_in;   /* accesses after which stores leave */
@@ -174,11 +206,22 @@ struct amp_model {
     uint32_t levels; /* 2: there are siblings and others */
     uint8_t domain[AMP_CPUS];
     struct amp_inner inner[AMP_INNERS];
+
+    uint8_t copied;     /* by CPU, a bit: its stores reach the others one by one */
+    bool one_distance;  /* ... and all are at one distance */
+    uint32_t inner_top; /* with observers: the places from this one on are free */
+    struct amp_copies copies[AMP_INNERS];
 };
 
 static inline bool amp_staged(const struct amp_model *m)
 {
     return m->levels == 2;
+}
+
+/* Do some CPUs' stores reach the others one by one? */
+static inline bool amp_observed(const struct amp_model *m)
+{
+    return m->copied != 0;
 }
 
 static inline uint64_t *amp_heads(struct amp_model *m)
@@ -189,6 +232,11 @@ static inline uint64_t *amp_heads(struct amp_model *m)
 static inline struct amp_write *amp_log(struct amp_model *m, uint64_t number)
 {
     return (struct amp_write *)((uint8_t *)m + m->log_offset) + (number & (m->config.log_writes - 1));
+}
+
+static inline struct amp_sights *amp_sights(struct amp_model *m, uint64_t number)
+{
+    return (struct amp_sights *)((uint8_t *)m + m->sights_offset) + (number & (m->config.log_writes - 1));
 }
 
 /* Is write `number` of this run, and still in the log? */
@@ -259,7 +307,18 @@ void amp_drop_entry(struct amp_cpu *cpu, unsigned owner, unsigned entry); /* and
 unsigned amp_ahead_of_loads(const struct amp_cpu_state *state); /* of the last mark that the next load waits for */
 void amp_settle_loads(struct amp_cpu *cpu); /* what barriers put before the CPU's next load is visible */
 void amp_settle_marks(struct amp_cpu *cpu); /* the same; with siblings, to them */
-void amp_settle_before_load(struct amp_cpu *cpu); /* ... and what the hardware does */
+void amp_order_before_load(struct amp_cpu *cpu); /* the hardware orders stores before its next load by itself */
+
+/* Before a load: what barriers, and the hardware, put before it is visible. */
+static inline void amp_settle_before_load(struct amp_cpu *cpu)
+{
+    const struct amp_cpu_state *state = amp_state(cpu);
+
+    if (state->implicit & AMP_WR)
+        amp_order_before_load(cpu);
+    if (state->held || amp_staged(cpu->model))
+        amp_settle_loads(cpu);
+}
 void amp_settle_before_status(struct amp_cpu *cpu); /* the same before a load of a status */
 void amp_push_store(struct amp_cpu *cpu, struct amp_pending store);
 void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept);
@@ -272,21 +331,51 @@ static inline unsigned amp_mailbox_of(uint64_t value)
     return (unsigned)(value % AMP_CPUS);
 }
 void amp_ring_doorbell(struct amp_cpu *cpu, unsigned owner, const struct amp_pending *store); /* it arrives */
-void amp_mailbox_taken(struct amp_cpu_state *state);
+void amp_mailbox_taken(struct amp_cpu *cpu);
+/* A doorbell that came to a sibling has left their domain, too. */
+void amp_doorbell_out(struct amp_model *m, unsigned owner, const struct amp_pending *store);
 void amp_settle_mailbox(struct amp_cpu *cpu);
 
 /* stages.c: where some are siblings and some are not. */
 #define AMP_STEP_FAR AMP_STORES /* a step below: an entry for its siblings; from here on: an inner store for the others */
-#define AMP_STEPS (AMP_STORES + AMP_INNERS)
+#define AMP_STEP_SEEN (AMP_STORES + AMP_INNERS) /* from here on: an inner store, times AMP_CPUS, for that CPU */
+#define AMP_STEPS (AMP_STEP_SEEN + AMP_INNERS * AMP_CPUS)
 unsigned amp_steps_near(const struct amp_model *m, unsigned owner, unsigned out[AMP_STORES]);
 unsigned amp_steps(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS]);
 void amp_make_step(struct amp_cpu *cpu, unsigned owner, unsigned step);
 bool amp_push_on(struct amp_cpu *cpu); /* one step towards all of this CPU's stores being seen by all; false: they are */
+bool amp_push_any(struct amp_cpu *cpu); /* the same, whatever a script says */
 void amp_stage_barrier(struct amp_cpu *cpu, struct amp_kept orders);
 bool amp_loads_wait(struct amp_cpu *cpu); /* is there a store that this CPU's next load waits for? */
 bool amp_releases_wait(const struct amp_cpu *cpu);
-/* This CPU has read a sibling's write; `orders` are those of an acquire towards the others. */
-void amp_stage_read(struct amp_cpu *cpu, uint64_t write, uint8_t orders);
+/* This CPU has read another's write; `orders` are those of an acquire. */
+void amp_stage_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders);
+/* This CPU has heard another's doorbell. */
+void amp_stage_heard(struct amp_cpu *cpu, const struct amp_mail *mail);
+/* Is a store ordered behind an inner one, towards the others: by barriers, as a release, or by the hardware? */
+bool amp_goes_behind(const struct amp_model *m, const struct amp_inner *inner, const struct amp_pending *store, unsigned owner);
+bool amp_is_before(const struct amp_inner *inner, const struct amp_pending *store); /* of one CPU, in program order */
+bool amp_is_kept_behind(const struct amp_inner *inner, const struct amp_pending *store, uint8_t implicit);
+bool amp_is_same_place(const struct amp_inner *inner, const struct amp_pending *store);
+struct amp_pending amp_store_of(const struct amp_inner *inner);
+
+/* observers.c: where stores reach the others one by one. */
+bool amp_may_make(const struct amp_model *m, unsigned owner, const struct amp_pending *store); /* leave its CPU */
+bool amp_may_leave(const struct amp_model *m, unsigned slot);                                 /* leave its domain */
+bool amp_may_see(const struct amp_model *m, unsigned slot, unsigned by);
+unsigned amp_sightings(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS]);
+void amp_make_copies(struct amp_cpu *cpu, unsigned slot, bool at_once); /* it has left its CPU */
+void amp_let_out(struct amp_cpu *cpu, unsigned slot);     /* it leaves its domain */
+void amp_make_seen(struct amp_cpu *cpu, unsigned slot, unsigned by);
+/* What the marks behind an entry order behind it, towards the siblings. */
+void amp_take_near_marks(struct amp_model *m, unsigned owner, unsigned entry, unsigned slot);
+void amp_observe_barrier(struct amp_cpu *cpu, struct amp_kept orders);
+void amp_observe_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders);
+void amp_carry_along(struct amp_cpu *cpu, unsigned slot, struct amp_kept orders); /* it has read this inner store */
+bool amp_load_awaits(const struct amp_model *m, unsigned cpu); /* is there one that it waits for to be seen? */
+bool amp_push_awaited(struct amp_cpu *cpu);                    /* one step towards that; false: there is none */
+bool amp_sees_newest(const struct amp_model *m, unsigned cpu, uint32_t granule, uint8_t mask);
+bool amp_see_newest(struct amp_cpu *cpu, uint32_t granule, uint8_t mask); /* one step towards it */
 
 /* loads.c */
 struct amp_seen {
@@ -304,15 +393,16 @@ struct amp_part {
 };
 /* What the load would return, if a script's goal or else the newest write decides; nothing happens. */
 uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask);
-struct amp_seen amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
-                                 uint64_t floor);
+/* The most frequent step of all: what it finds is written where it is wanted, as copies of it wait for the store buffer. */
+void amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask, uint64_t floor,
+                      struct amp_seen *seen);
 /* Lays this CPU's pending stores over `seen`; returns the bytes that did not come from them. */
 uint8_t amp_forward(const struct amp_cpu_state *state, uint32_t granule, uint8_t mask, struct amp_seen *seen);
 /* staged_loads.c: with siblings. */
 struct amp_wish {
     struct amp_floors floors;
-    bool newest;    /* the newest that this CPU can see */
-    uint8_t orders; /* of an acquire, towards the others */
+    bool newest;            /* the newest that this CPU can see */
+    struct amp_kept orders; /* of an acquire */
 };
 struct amp_seen amp_read_staged(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask,
                                 struct amp_wish wish);

@@ -32,7 +32,7 @@ static int check_config(const struct amp_model_config *config)
 }
 
 struct plan {
-    uint64_t heads, log, trace, script, size;
+    uint64_t heads, log, sights, trace, script, size;
 };
 
 static struct plan plan_room(const struct amp_model_config *config)
@@ -41,7 +41,8 @@ static struct plan plan_room(const struct amp_model_config *config)
 
     plan.heads = align_up(sizeof(struct amp_model), 64);
     plan.log = align_up(plan.heads + (config->shared_end - config->shared_start) / AMP_GRANULE * sizeof(uint64_t), 64);
-    plan.trace = align_up(plan.log + config->log_writes * sizeof(struct amp_write), 64);
+    plan.sights = align_up(plan.log + config->log_writes * sizeof(struct amp_write), 64);
+    plan.trace = align_up(plan.sights + config->log_writes * sizeof(struct amp_sights), 64);
     plan.script = align_up(plan.trace + config->trace_events * sizeof(struct amp_event), 64);
     plan.size = plan.script + AMP_GOALS * sizeof(struct amp_goal); /* whatever the mode: a room serves runs of all */
     return plan;
@@ -81,6 +82,7 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
     m->config = *config;
     m->heads_offset = plan.heads;
     m->log_offset = plan.log;
+    m->sights_offset = plan.sights;
     m->trace_offset = plan.trace;
     m->script_offset = plan.script;
     m->size = plan.size;
@@ -101,7 +103,8 @@ struct amp_model *amp_model_in(const void *room, size_t size)
     if (size < sizeof *m || (uintptr_t)room % 64 || m->magic != AMP_MAGIC || check_config(&m->config))
         return NULL;
     plan = plan_room(&m->config);
-    if (m->heads_offset != plan.heads || m->log_offset != plan.log || m->trace_offset != plan.trace ||
+    if (m->heads_offset != plan.heads || m->log_offset != plan.log ||
+        m->sights_offset != plan.sights || m->trace_offset != plan.trace ||
         m->script_offset != plan.script || m->script.goals > AMP_GOALS)
         return NULL;
     return m->size <= size && m->size == plan.size ? m : NULL;
@@ -152,6 +155,25 @@ int amp_model_set_near(void *room, size_t size, unsigned cpu, const uint8_t *ord
     return 0;
 }
 
+int amp_model_set_copies(void *room, size_t size, uint8_t copied)
+{
+    struct amp_model *m = amp_model_in(room, size);
+
+    if (!m)
+        return -EPROTO;
+    if (copied >> m->config.cpus)
+        return -EINVAL;
+    m->copied = m->config.cpus > 2 ? copied : 0; /* two cannot tell */
+    if (!amp_observed(m) || amp_staged(m))
+        return 0;
+    m->levels = 2; /* all at one distance: siblings */
+    m->one_distance = true;
+    memset(m->domain, 0, sizeof m->domain);
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        memcpy(m->cpu[i].near, m->cpu[i].orders, sizeof m->cpu[i].near);
+    return 0;
+}
+
 int amp_model_reset(void *room, size_t size, uint64_t seed)
 {
     struct amp_model *m = amp_model_in(room, size);
@@ -167,17 +189,19 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     amp_draw_temper(m, seed);
     amp_script_rewind(m);
     memset(m->inner, 0, sizeof m->inner);
+    m->inner_top = 0;
     for (unsigned i = 0; i < AMP_CPUS; i++) {
         struct amp_cpu_state *state = &m->cpu[i];
 
-        state->status = state->parked = state->entries = 0;
+        state->status = state->parked = state->entries = state->held = 0;
         state->limited = state->expired = state->in_vain = 0;
         state->unchanged = m->now;
         state->floor = state->status_floor = state->seen = state->made = state->released = state->rung_time = 0;
         state->stores = state->loads = 0;
         state->mails = state->mail_known = state->mail_taken = 0;
         state->status_seen = 0;
-        state->floor_far = state->seen_far = state->made_far = state->passed_on = 0;
+        state->floor_far = state->seen_far = state->made_far = 0;
+        state->passed_on = state->passed_near = state->passed_in = 0;
         state->inner = 0;
         state->random = seed ^ (i + 1) * UINT64_C(0xd1b54a32d192ed03);
     }
@@ -189,19 +213,19 @@ static bool are_inner_sane(const struct amp_model *m)
     for (unsigned i = 0; i < AMP_INNERS; i++)
         if (m->inner[i].owner >= AMP_CPUS)
             return false;
-    return true;
+    return m->inner_top <= AMP_INNERS;
 }
 
 bool amp_model_sane(const struct amp_model *m)
 {
-    if (amp_staged(m) && !are_inner_sane(m))
+    unsigned cpus = m->config.cpus;
+
+    if (m->magic != AMP_MAGIC || cpus > AMP_CPUS || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
         return false;
-    if (m->magic != AMP_MAGIC || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
-        return false;
-    for (unsigned i = 0; i < m->config.cpus && i < AMP_CPUS; i++)
-        if (m->cpu[i].entries > AMP_STORES || m->cpu[i].status > AMP_RETIRED)
+    for (const struct amp_cpu_state *state = m->cpu; state < m->cpu + cpus; state++)
+        if (state->entries > AMP_STORES || state->status > AMP_RETIRED)
             return false;
-    return m->config.cpus <= AMP_CPUS;
+    return !amp_staged(m) || are_inner_sane(m);
 }
 
 void amp_model_broken(struct amp_model *m)

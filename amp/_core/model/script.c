@@ -135,7 +135,7 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
 void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
-    uint8_t kind = amp_staged(m) ? AMP_GOAL_NEAR : AMP_GOAL_VISIBLE;
+    uint8_t kind = amp_staged(m) && !m->one_distance ? AMP_GOAL_NEAR : AMP_GOAL_VISIBLE;
     struct amp_goal *goal = amp_script_goal_of(m, kind, cpu->id, store->number, store->part);
 
     if (goal && goal == amp_script_next(m))

@@ -48,6 +48,8 @@ int amp_script_turn(struct amp_cpu *cpu);
 unsigned amp_script_drain(struct amp_cpu *cpu);
 /* A store that is visible together with its access: an atomic's. */
 void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store);
+/* With observers, once such a store is made: those who may see it by then do. */
+void amp_script_shown(struct amp_cpu *cpu, uint32_t number);
 /* How many of the `steps` allowed ones this load goes back; `missing` bytes do not come from own pending stores. */
 unsigned amp_script_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing, unsigned steps);
 /* The same without going: nothing is reached, nothing refused. */

@@ -21,16 +21,29 @@ static unsigned inner_slot(const struct amp_model *m, const struct amp_goal *goa
     return slot;
 }
 
+/* With observers, where all are at one distance, there is but one goal of a store: it is made, and all see it. */
+static uint8_t first_goal(const struct amp_model *m)
+{
+    return m->one_distance ? AMP_GOAL_VISIBLE : AMP_GOAL_NEAR;
+}
+
 /* The goal of a step, if it is still to be reached. */
 static struct amp_goal *goal_of_step(struct amp_model *m, unsigned owner, unsigned step)
 {
     const struct amp_cpu_state *state = &m->cpu[owner];
     const struct amp_inner *inner;
+    uint8_t kind = AMP_GOAL_VISIBLE;
 
     if (step < AMP_STEP_FAR)
-        return amp_script_goal_of(m, AMP_GOAL_NEAR, owner, state->pending[step].number, state->pending[step].part);
+        return amp_script_goal_of(m, first_goal(m), owner, state->pending[step].number, state->pending[step].part);
+    if (step >= AMP_STEP_SEEN) {
+        step -= AMP_STEP_SEEN;
+        if (m->domain[step % AMP_CPUS] == m->domain[owner])
+            kind = first_goal(m);
+        step = AMP_STEP_FAR + step / AMP_CPUS;
+    }
     inner = &m->inner[step - AMP_STEP_FAR];
-    return amp_script_goal_of(m, AMP_GOAL_VISIBLE, owner, inner->number, inner->part);
+    return amp_script_goal_of(m, kind, owner, inner->number, inner->part);
 }
 
 static bool is_step(const struct amp_model *m, unsigned owner, unsigned step)
@@ -71,9 +84,26 @@ static unsigned wanted_step(const struct amp_model *m, const struct amp_goal *go
 {
     unsigned entry = amp_script_entry(&m->cpu[goal->cpu], goal), slot = inner_slot(m, goal);
 
-    if (goal->kind == AMP_GOAL_NEAR)
+    if (goal->kind == first_goal(m))
         return entry < m->cpu[goal->cpu].entries ? entry : AMP_STEPS;
     return slot < AMP_INNERS ? AMP_STEP_FAR + slot : AMP_STEPS;
+}
+
+/* With observers a goal says that all at a distance see the store. */
+static void show_at_distance(struct amp_cpu *cpu, unsigned owner, uint32_t number, uint32_t part)
+{
+    const struct amp_goal store = {.cpu = (uint8_t)owner, .access = number, .part = part};
+    struct amp_model *m = cpu->model;
+    unsigned slot = inner_slot(m, &store);
+
+    for (unsigned by = 0; amp_observed(m) && slot < AMP_INNERS && by < m->config.cpus; by++)
+        if (amp_may_see(m, slot, by))
+            amp_make_seen(cpu, slot, by);
+}
+
+void amp_script_shown(struct amp_cpu *cpu, uint32_t number)
+{
+    show_at_distance(cpu, cpu->id, number, 0);
 }
 
 unsigned amp_script_advance_stages(struct amp_cpu *cpu)
@@ -97,6 +127,7 @@ unsigned amp_script_advance_stages(struct amp_cpu *cpu)
             break;
         }
         amp_make_step(cpu, goal->cpu, step);
+        show_at_distance(cpu, goal->cpu, goal->access, goal->part);
         amp_script_reach(m, goal);
         done++;
     }

@@ -29,14 +29,24 @@ static bool is_near(const struct amp_cpu *cpu, const struct amp_write *write)
     return cpu->model->domain[write->owner] == cpu->model->domain[cpu->id];
 }
 
+/* From when on this CPU may return it; 0: not yet. Who sees a newer one owes nothing to it, and may still have to wait. */
+static uint64_t time_of(const struct amp_cpu *cpu, uint64_t number)
+{
+    const struct amp_write *write = amp_log(cpu->model, number);
+    uint64_t may_come = is_near(cpu, write) ? number : write->far, seen;
+
+    if (!amp_observed(cpu->model) || !may_come)
+        return may_come;
+    seen = amp_sights(cpu->model, number)->at[cpu->id];
+    return seen ? amp_max(seen, may_come) : 0;
+}
+
 /* Is it visible at these moments? */
 static bool is_visible(const struct amp_cpu *cpu, uint64_t number, struct amp_floors moment)
 {
-    const struct amp_write *write = amp_log(cpu->model, number);
+    uint64_t time = time_of(cpu, number);
 
-    if (is_near(cpu, write))
-        return number <= moment.near;
-    return write->far && write->far <= moment.far;
+    return time && time <= (is_near(cpu, amp_log(cpu->model, number)) ? moment.near : moment.far);
 }
 
 static struct view view_of(struct amp_cpu *cpu, uint32_t granule, uint8_t missing, struct amp_floors floors)
@@ -95,7 +105,7 @@ static unsigned moments(const struct amp_cpu *cpu, const struct view *view, bool
 
     for (unsigned i = 0; i < view->n; i++) {
         const struct amp_write *write = amp_log(cpu->model, view->write[i]);
-        uint64_t time = near ? view->write[i] : write->far;
+        uint64_t time = time_of(cpu, view->write[i]);
 
         if (is_near(cpu, write) != near || time <= floor)
             continue;
@@ -217,7 +227,7 @@ static uint64_t value_of(const struct amp_cpu *cpu, const struct view *view, con
 }
 
 /* The CPU knows these bytes now, and what it has read of siblings. */
-static void take(struct amp_cpu *cpu, const struct view *view, const struct shown *shown, uint8_t orders,
+static void take(struct amp_cpu *cpu, const struct view *view, const struct shown *shown, struct amp_kept orders,
                  struct amp_seen *seen)
 {
     for (unsigned byte = 0; byte < AMP_GRANULE; byte++) {
@@ -228,12 +238,11 @@ static void take(struct amp_cpu *cpu, const struct view *view, const struct show
             continue;
         write = amp_log(cpu->model, view->write[place]);
         write->known[cpu->id] |= (uint8_t)(1u << byte);
-        if (!is_near(cpu, write)) {
-            seen->least.far = amp_max(seen->least.far, write->far);
-            continue;
-        }
-        seen->least.near = amp_max(seen->least.near, view->write[place]);
-        if (write->owner != cpu->id)
+        if (is_near(cpu, write))
+            seen->least.near = amp_max(seen->least.near, time_of(cpu, view->write[place]));
+        else
+            seen->least.far = amp_max(seen->least.far, time_of(cpu, view->write[place]));
+        if (write->owner != cpu->id && (is_near(cpu, write) || amp_observed(cpu->model)))
             amp_stage_read(cpu, view->write[place], orders);
     }
 }

@@ -21,7 +21,7 @@ static bool is_empty(const struct amp_inners *set)
     return true;
 }
 
-static bool same_place(const struct amp_inner *inner, const struct amp_pending *store)
+bool amp_is_same_place(const struct amp_inner *inner, const struct amp_pending *store)
 {
     if (inner->kind != store->kind)
         return false;
@@ -35,7 +35,7 @@ static bool same_place(const struct amp_inner *inner, const struct amp_pending *
 static bool is_owned(const struct amp_model *m, unsigned owner, const struct amp_pending *store)
 {
     for (unsigned i = 0; i < AMP_INNERS; i++)
-        if (m->inner[i].kind && m->domain[m->inner[i].owner] != m->domain[owner] && same_place(&m->inner[i], store))
+        if (m->inner[i].kind && m->domain[m->inner[i].owner] != m->domain[owner] && amp_is_same_place(&m->inner[i], store))
             return true;
     return false;
 }
@@ -55,7 +55,7 @@ unsigned amp_steps_near(const struct amp_model *m, unsigned owner, unsigned out[
     unsigned n = free_slot(m) < AMP_INNERS ? amp_eligible(state, out) : 0, steps = 0;
 
     for (unsigned i = 0; i < n; i++)
-        if (!is_owned(m, owner, &state->pending[out[i]]))
+        if (amp_observed(m) ? amp_may_make(m, owner, &state->pending[out[i]]) : !is_owned(m, owner, &state->pending[out[i]]))
             out[steps++] = out[i];
     return steps;
 }
@@ -65,6 +65,8 @@ unsigned amp_steps(const struct amp_model *m, unsigned owner, unsigned out[AMP_S
     const struct amp_cpu_state *state = &m->cpu[owner];
     unsigned steps = amp_steps_near(m, owner, out);
 
+    if (amp_observed(m))
+        return steps + amp_sightings(m, owner, out + steps);
     for (unsigned i = 0; state->inner && i < AMP_INNERS; i++)
         if (m->inner[i].kind && m->inner[i].owner == owner && is_empty(&m->inner[i].first))
             out[steps++] = AMP_STEP_FAR + i;
@@ -92,15 +94,23 @@ static void trace_silent(struct amp_model *m, unsigned owner, const struct amp_p
     amp_trace(m, (struct amp_event){.kind = AMP_EV_VISIBLE, .cpu = (uint8_t)owner, .flags = flags, .store = store->store});
 }
 
+struct amp_pending amp_store_of(const struct amp_inner *inner)
+{
+    return (struct amp_pending){.store = inner->store,
+                                .value = inner->value,
+                                .granule = inner->granule,
+                                .mask = inner->mask,
+                                .kind = inner->kind,
+                                .number = inner->number,
+                                .part = inner->part,
+                                .release = inner->release};
+}
+
 static void show_others(struct amp_cpu *cpu, unsigned slot)
 {
     struct amp_model *m = cpu->model;
     struct amp_inner inner = m->inner[slot];
-    struct amp_pending store = {.store = inner.store,
-                                .value = inner.value,
-                                .granule = inner.granule,
-                                .mask = inner.mask,
-                                .kind = inner.kind};
+    struct amp_pending store = amp_store_of(&inner);
 
     if (!amp_is_store(m, &store) || inner.owner >= m->config.cpus || !m->cpu[inner.owner].inner) {
         amp_model_broken(m);
@@ -119,8 +129,10 @@ static void show_others(struct amp_cpu *cpu, unsigned slot)
     if (inner.kind == AMP_DOORBELL) {
         if (m->domain[amp_mailbox_of(inner.value)] != m->domain[inner.owner])
             amp_ring_doorbell(cpu, inner.owner, &store);
-        else
+        else {
             trace_silent(m, inner.owner, &store, 0);
+            amp_doorbell_out(m, inner.owner, &store);
+        }
         return;
     }
     if (amp_logged(m, inner.near))
@@ -156,39 +168,45 @@ static void show_old_ones(struct amp_cpu *cpu)
 {
     unsigned slot;
 
-    while (any_old(cpu->model) && (slot = ready_slot(cpu->model)) < AMP_INNERS)
+    while (amp_observed(cpu->model) && any_old(cpu->model) && amp_push_any(cpu))
+        ;
+    while (!amp_observed(cpu->model) && any_old(cpu->model) && (slot = ready_slot(cpu->model)) < AMP_INNERS)
         show_others(cpu, slot);
 }
 
 /* --- siblings see it --------------------------------------------------------------------------------------------- */
 
-static bool is_earlier(const struct amp_inner *inner, const struct amp_pending *store)
+bool amp_is_before(const struct amp_inner *inner, const struct amp_pending *store)
 {
     return inner->number < store->number || (inner->number == store->number && inner->part < store->part);
 }
 
 /* Do the others see that store, or doorbell, of its own CPU before this one anyway? */
-static bool kept_by_hardware(const struct amp_inner *inner, const struct amp_pending *store, uint8_t implicit)
+bool amp_is_kept_behind(const struct amp_inner *inner, const struct amp_pending *store, uint8_t implicit)
 {
     if (store->kind == AMP_DOORBELL)
         return inner->kind == AMP_DOORBELL || implicit & AMP_WD;
     return implicit & AMP_WW;
 }
 
-static bool goes_first(const struct amp_model *m, const struct amp_inner *inner, const struct amp_pending *store,
-                       unsigned owner)
+bool amp_goes_behind(const struct amp_model *m, const struct amp_inner *inner, const struct amp_pending *store, unsigned owner)
 {
     enum amp_later later = store->kind == AMP_DOORBELL ? AMP_LATER_DOORBELL : AMP_LATER_STORE;
     uint32_t from = inner->behind[owner][later], read = inner->read_at[owner];
 
-    if (!inner->kind || m->domain[inner->owner] != m->domain[owner])
-        return false;
-    if (same_place(inner, store) || (from && from <= store->number + 1))
+    if (from && from <= store->number + 1)
         return true;
     if (inner->owner != owner)
         return store->release & AMP_CARRIED && read && read <= store->number + 1;
-    return is_earlier(inner, store) &&
-           (store->release & AMP_FAR || kept_by_hardware(inner, store, m->cpu[owner].implicit));
+    return amp_is_before(inner, store) &&
+           (store->release & AMP_FAR || amp_is_kept_behind(inner, store, m->cpu[owner].implicit));
+}
+
+static bool goes_first(const struct amp_model *m, const struct amp_inner *inner, const struct amp_pending *store,
+                       unsigned owner)
+{
+    return inner->kind && m->domain[inner->owner] == m->domain[owner] &&
+           (amp_is_same_place(inner, store) || amp_goes_behind(m, inner, store, owner));
 }
 
 /* What the marks behind an entry order behind it, towards the others. */
@@ -232,10 +250,12 @@ static void show_siblings(struct amp_cpu *cpu, unsigned owner, unsigned entry)
                                 .owner = (uint8_t)owner,
                                 .mask = store.mask,
                                 .release = store.release};
-    for (unsigned i = 0; i < AMP_INNERS; i++)
+    for (unsigned i = 0; i < AMP_INNERS && !amp_observed(m); i++)
         if (goes_first(m, &m->inner[i], &store, owner))
             inner->first.bit[i / 64] |= UINT64_C(1) << (i % 64);
     take_marks(&m->cpu[owner], entry, inner->behind[owner]);
+    if (amp_observed(m))
+        amp_take_near_marks(m, owner, entry, slot);
     inner->kind = store.kind;
     m->cpu[owner].inner++;
     if (store.kind == AMP_DOORBELL) {
@@ -256,6 +276,8 @@ static void show_siblings(struct amp_cpu *cpu, unsigned owner, unsigned entry)
                                         .store = store.store});
     }
     inner->near = m->now;
+    if (amp_observed(m))
+        amp_make_copies(cpu, slot, store.orders == AMP_AT_ONCE);
     amp_drop_entry(cpu, owner, entry);
 }
 
@@ -263,18 +285,25 @@ void amp_make_step(struct amp_cpu *cpu, unsigned owner, unsigned step)
 {
     if (step < AMP_STEP_FAR)
         show_siblings(cpu, owner, step);
+    else if (step >= AMP_STEP_SEEN)
+        amp_make_seen(cpu, (step - AMP_STEP_SEEN) / AMP_CPUS, (step - AMP_STEP_SEEN) % AMP_CPUS);
+    else if (amp_observed(cpu->model))
+        amp_let_out(cpu, step - AMP_STEP_FAR);
     else
         show_others(cpu, step - AMP_STEP_FAR);
 }
 
-/* Whatever stands in the way of this CPU's stores is a store that only its own domain sees yet. */
 bool amp_push_on(struct amp_cpu *cpu)
+{
+    return amp_following(cpu->model) ? amp_script_drain(cpu) > 0 : amp_push_any(cpu);
+}
+
+/* Whatever stands in the way of this CPU's stores is a store that not all see yet. */
+bool amp_push_any(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     unsigned list[AMP_STEPS], n, owner = cpu->id;
 
-    if (amp_following(m))
-        return amp_script_drain(cpu);
     n = amp_steps(m, owner, list);
     for (unsigned other = 0; n == 0 && other < m->config.cpus; other++)
         n = amp_steps(m, owner = other, list);
@@ -323,6 +352,10 @@ void amp_stage_barrier(struct amp_cpu *cpu, struct amp_kept orders)
     struct amp_cpu_state *state = amp_state(cpu);
     uint32_t next = state->stores + 1;
 
+    if (amp_observed(m)) {
+        amp_observe_barrier(cpu, orders);
+        return;
+    }
     if (orders.near & AMP_RR)
         state->floor = amp_max(state->floor, state->seen);
     if (orders.far & AMP_RR)
@@ -347,6 +380,8 @@ bool amp_loads_wait(struct amp_cpu *cpu)
 
     if (amp_ahead_of_loads(amp_state(cpu)))
         return true;
+    if (amp_observed(m))
+        return amp_load_awaits(m, cpu->id);
     for (unsigned i = 0; i < AMP_INNERS; i++)
         if (m->inner[i].kind && m->inner[i].behind[cpu->id][AMP_LATER_LOAD])
             return true;
@@ -366,25 +401,55 @@ bool amp_releases_wait(const struct amp_cpu *cpu)
     return false;
 }
 
-void amp_stage_read(struct amp_cpu *cpu, uint64_t write, uint8_t orders)
+static void note_read(struct amp_cpu *cpu, struct amp_inner *inner, struct amp_kept orders)
 {
-    struct amp_model *m = cpu->model;
-    struct amp_cpu_state *state = amp_state(cpu);
-    uint64_t far = amp_log(m, write)->far;
-    const uint8_t each[] = {state->implicit, orders};
+    uint32_t next = amp_state(cpu)->stores + 1;
 
-    for (unsigned i = 0; i < AMP_INNERS && !far; i++) {
-        struct amp_inner *inner = &m->inner[i];
-
-        if (inner->kind != AMP_MEMORY || inner->near != write)
-            continue;
-        if (!inner->read_at[cpu->id])
-            inner->read_at[cpu->id] = state->stores + 1;
-        for (unsigned n = 0; n < 2; n++)
-            carry(inner, cpu->id, state->stores + 1, each[n]);
+    if (!inner->read_at[cpu->id])
+        inner->read_at[cpu->id] = next;
+    if (amp_observed(cpu->model)) {
+        amp_carry_along(cpu, (unsigned)(inner - cpu->model->inner), orders);
+        return;
     }
+    carry(inner, cpu->id, next, amp_state(cpu)->implicit);
+    carry(inner, cpu->id, next, orders.far);
+}
+
+/* What it has read all see since then: so does what its barriers put behind it. */
+static void note_passed(struct amp_cpu *cpu, uint64_t far, struct amp_kept orders)
+{
+    struct amp_cpu_state *state = amp_state(cpu);
+    const uint8_t each[] = {state->implicit, orders.far};
+
     state->passed_on = amp_max(state->passed_on, far);
     for (unsigned n = 0; n < 2; n++)
         if (each[n] & AMP_RR && each[n] & AMP_WR)
             raise_both(state, far);
+}
+
+void amp_stage_read(struct amp_cpu *cpu, uint64_t write, struct amp_kept orders)
+{
+    struct amp_model *m = cpu->model;
+    uint64_t far = amp_log(m, write)->far;
+
+    for (unsigned i = 0; i < AMP_INNERS && (!far || amp_observed(m)); i++)
+        if (m->inner[i].kind == AMP_MEMORY && m->inner[i].near == write)
+            note_read(cpu, &m->inner[i], orders);
+    if (amp_observed(m))
+        amp_observe_read(cpu, write, orders);
+    note_passed(cpu, far, orders);
+}
+
+/* A sibling's doorbell is carried along as its other stores are: what it was ordered behind is. */
+void amp_stage_heard(struct amp_cpu *cpu, const struct amp_mail *mail)
+{
+    struct amp_model *m = cpu->model;
+    const struct amp_kept none = {0};
+
+    if (!amp_staged(m) || mail->cpu == cpu->id || m->domain[mail->cpu % AMP_CPUS] != m->domain[cpu->id])
+        return;
+    for (unsigned i = 0; i < AMP_INNERS && !mail->far; i++)
+        if (m->inner[i].kind == AMP_DOORBELL && m->inner[i].owner == mail->cpu && m->inner[i].number == mail->number)
+            note_read(cpu, &m->inner[i], none);
+    note_passed(cpu, mail->far, none);
 }

@@ -262,6 +262,8 @@ static void mark_as_waited(struct amp_cpu *cpu, bool of_status)
 {
     struct amp_cpu_state *state = amp_state(cpu);
 
+    if (!of_status)
+        state->held = 0;
     for (unsigned i = 0; i < state->entries; i++)
         if (state->pending[i].kind == AMP_MARK && state->pending[i].orders & (of_status ? AMP_MARK_STATUS : AMP_WR)) {
             raise_behind(state, state->made, state->pending[i].orders);
@@ -272,7 +274,7 @@ static void mark_as_waited(struct amp_cpu *cpu, bool of_status)
 void amp_settle_loads(struct amp_cpu *cpu)
 {
     while (amp_staged(cpu->model) && amp_loads_wait(cpu))
-        if (!amp_push_on(cpu))
+        if (!amp_push_awaited(cpu) && !amp_push_on(cpu))
             return;
     amp_settle_marks(cpu);
 }
@@ -282,6 +284,8 @@ static void settle_marks(struct amp_cpu *cpu, bool of_status)
     const struct amp_cpu_state *state = amp_state(cpu);
     unsigned ahead;
 
+    if (!state->held)
+        return;
     while (amp_staged(cpu->model) && amp_ahead_of_loads(state))
         if (!amp_push_on(cpu))
             return;
@@ -296,27 +300,20 @@ void amp_settle_marks(struct amp_cpu *cpu)
     settle_marks(cpu, false);
 }
 
-static void mark_by_hardware(struct amp_cpu *cpu)
+void amp_order_before_load(struct amp_cpu *cpu)
 {
     const uint8_t orders = amp_state(cpu)->implicit & (AMP_WR | AMP_WD);
     const struct amp_kept kept = {orders, orders};
 
-    if (!(orders & AMP_WR))
-        return;
     if (amp_staged(cpu->model))
         amp_stage_barrier(cpu, kept);
     amp_push_mark(cpu, kept);
 }
 
-void amp_settle_before_load(struct amp_cpu *cpu)
-{
-    mark_by_hardware(cpu);
-    amp_settle_loads(cpu);
-}
-
 void amp_settle_before_status(struct amp_cpu *cpu)
 {
-    mark_by_hardware(cpu);
+    if (amp_state(cpu)->implicit & AMP_WR)
+        amp_order_before_load(cpu);
     if (amp_staged(cpu->model)) /* there it waits as any load does */
         amp_settle_loads(cpu);
     else
@@ -388,6 +385,7 @@ void amp_push_mark(struct amp_cpu *cpu, struct amp_kept kept)
         raise_behind(state, state->made, orders);
     if (!last || !orders)
         return;
+    state->held |= orders & AMP_WR;
     if (last->kind == AMP_MARK && are_one(last->orders, orders)) {
         last->orders |= orders;
         last->value |= far;
@@ -411,9 +409,10 @@ void amp_settle(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
         state->pending[last] = (struct amp_pending){.kind = AMP_MEMORY, .granule = granule, .mask = mask};
         n = amp_staged(cpu->model) ? amp_steps_near(cpu->model, cpu->id, list) : amp_eligible(state, list);
         state->entries--;
-        if (n && list[n - 1] == last)
+        if (n && list[n - 1] == last && (!amp_observed(cpu->model) || amp_sees_newest(cpu->model, cpu->id, granule, mask)))
             return;
-        make_room(cpu, 1);
+        if (!amp_observed(cpu->model) || !amp_see_newest(cpu, granule, mask))
+            make_room(cpu, 1);
     }
 }
 

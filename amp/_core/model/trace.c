@@ -15,6 +15,7 @@ uint64_t amp_trace_words(struct amp_model *m, const uint64_t words[AMP_EVENT_WOR
     struct amp_event *ring = (struct amp_event *)((uint8_t *)m + m->trace_offset);
     uint64_t digest = m->digest;
 
+#pragma GCC unroll 5 /* AMP_EVENT_WORDS: every access waits for it */
     for (size_t i = 0; i < AMP_EVENT_WORDS; i++)
         digest = mix(digest, words[i]);
     m->digest = digest;
