@@ -423,12 +423,6 @@ def board_ring(buffer: Buffer, offset: int, cpu: int, /) -> None:
 def die_with_parent(parent_pid: int, /) -> bool:
     """SIGKILL for this process when its parent dies. False if that parent is dead already."""
 
-def fork_beside() -> int:
-    """As os.fork, but the new process is a child of our parent (clone(2), CLONE_PARENT). Its pid; 0 in it.
-
-    For a process without threads. Raises OSError.
-    """
-
 # --- the ring in C, measured: ring.h, ring_bench.h ---
 
 # How the ring's barriers are chosen: enum amp_ring_how.

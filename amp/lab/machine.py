@@ -1,8 +1,8 @@
 """A machine that runs a program: the region, its model, and a process for each part.
 
-The processes come from one fresh interpreter (`python -m amp.machine.side`) that inherits the region and a socket for
-each part, and nothing else. They serve one run after another, so a thousand seeds cost one interpreter start. If one
-dies, the others are told at once, and stop cleanly; if this process dies, the kernel ends them.
+The processes are fresh interpreters (`python -m amp.machine.side`) that inherit two descriptors and nothing else. They
+serve one run after another, so a thousand seeds cost one interpreter start a part. If one dies, the others are told at
+once, and stop cleanly; if this process dies, the kernel ends them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 
 from amp._core import _bridge
 from amp.errors import AmpError, ScriptMismatch, UsageError
-from amp.machine.children import Process, ctrl_c_waits, start_alike
+from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.config import Mode, Report, Request, RunConfig
 from amp.machine.model_room import ModelConfig, model_bytes, model_config, prepare_model
 from amp.machine.patience import Patience
@@ -78,7 +78,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _SideProcess:
-    process: Process
+    process: subprocess.Popen[bytes]
     control: socket.socket
     received: bytes = b""
     due: bool = False  # it was sent a request, and has not reported yet
@@ -104,12 +104,8 @@ class Machine:
     def __enter__(self) -> Self:
         try:
             with ctrl_c_waits():
-                processes, controls = start_alike(MODULE, self.region.fd, len(self.program.parts))
-            for control in controls[len(processes) :]:
-                control.close()
-            self._sides = [_SideProcess(*side) for side in zip(processes, controls, strict=False)]
-            if len(self._sides) < len(self.program.parts):
-                raise SideDied(f"of {len(self.program.parts)} processes {self._stillborn()}")
+                for cpu in range(len(self.program.parts)):
+                    self._sides.append(_SideProcess(*start_child(MODULE, self.region.fd, cpu)))
         except BaseException:
             self.close()
             raise
@@ -257,19 +253,10 @@ class Machine:
         self._tell_lost(cpu)
         side, names = self._sides[cpu], self.program.part_names
         status = side.process.wait(STOP_LIMIT_S)
-        how = _ended_how(status)
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         others = (other for other in range(len(names)) if other != cpu)
         survivors = ", ".join(f"the {names[other]} {self._survivor(self._sides[other])}" for other in others)
         return f"the {names[cpu]}'s process (pid {side.process.pid}) {how}; {survivors or 'it was the only one'}"
-
-    def _stillborn(self) -> str:
-        """Why there are too few: the first ended before it had forked the others, or could not."""
-        first = self._sides[0].process
-        try:
-            status = first.wait(0.0 if len(self._sides) > 1 else STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            return f"{len(self._sides)} could be started"
-        return f"the first (pid {first.pid}) {_ended_how(status)} before it began"
 
     def _survivor(self, side: _SideProcess) -> str:
         if not side.due:  # it may have noticed, and said so, before we did
@@ -312,11 +299,7 @@ class Machine:
                 side.process.wait()
 
 
-def _ended_how(status: int) -> str:
-    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def _ended(process: Process, within_s: float) -> bool:
+def _ended(process: subprocess.Popen[bytes], within_s: float) -> bool:
     with suppress(subprocess.TimeoutExpired):
         process.wait(within_s)
     return process.returncode is not None

@@ -1,14 +1,14 @@
 """The process of one part: takes runs from the control channel, opens its port, runs its part, reports.
 
-`python -m amp.machine.side REGION_FD PARENT_PID CONTROL_FD…`, started by `amp`, not by hand: a control socket for each
-part, over which requests and reports go as lines of JSON. It forks a process for each other part, all children of its
-parent, before any of them has imported a program; each imports its own part and no other. The end of the requests ends
-a process; so does the death of its parent.
+`python -m amp.machine.side REGION_FD CONTROL_FD PARENT_PID CPU`, started by `amp`, not by hand. CONTROL_FD is one end
+of a socket pair over which requests and reports go as lines of JSON. The end of the requests ends the process; so does
+the death of its parent. It imports its own part of a program and no other.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -18,8 +18,8 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from amp._core import _bridge
 from amp.errors import AmpError, PeerDied, PeerFinished, UsageError, Violation
-from amp.machine.children import fork_alike
 from amp.machine.config import Mode, Report, Request, RunConfig, Tally
 from amp.ordering.sites import SiteMap
 from amp.port.doors import DirectPort, ModelledPort, open_direct, open_modelled, site_map
@@ -40,11 +40,11 @@ _FAILED = ("violation", "error")  # nobody waits for what such a part would have
 
 def serve(arguments: list[str]) -> int:
     """The process's main. Returns its exit status."""
-    region_fd, parent, *controls = (int(argument) for argument in arguments)
-    cpu = fork_alike(parent, controls)
-    if cpu is None:
+    region_fd, control_fd, parent, cpu = (int(argument) for argument in arguments)
+    if not _bridge.die_with_parent(parent):
         return 1
-    with Region.from_fd(region_fd) as region, os.fdopen(controls[cpu], "r+b", buffering=0) as control:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    with Region.from_fd(region_fd) as region, os.fdopen(control_fd, "r+b", buffering=0) as control:
         while line := _read_line(control):
             config = msgspec.json.decode(line, type=Request).run
             report = _run(region, cpu, config)

@@ -36,9 +36,6 @@ int py_code_init(PyObject *module);
 /* py_ring.c */
 int py_ring_init(PyObject *module);
 
-/* py_process.c */
-int py_process_init(PyObject *module);
-
 /* py_module.c: amp.errors' classes */
 struct py_errors {
     PyObject *access_fault, *peer_died, *peer_finished, *script_mismatch, *stall, *violation;

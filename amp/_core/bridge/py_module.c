@@ -3,6 +3,9 @@
  * py_module.c - the module amp._core._bridge: its types, the room of the model, the bare silicon.
  */
 #include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "model/bell.h"
 #include "py_bridge.h"
@@ -259,6 +262,18 @@ static PyObject *board_ring(PyObject *Py_UNUSED(self), PyObject *args)
     return finish(&room, 0);
 }
 
+/* die_with_parent(parent_pid) -> False if that parent is gone already. */
+static PyObject *die_with_parent(PyObject *Py_UNUSED(self), PyObject *arg)
+{
+    long parent = PyLong_AsLong(arg);
+
+    if (parent == -1 && PyErr_Occurred())
+        return NULL;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyBool_FromLong(getppid() == parent); /* it may have died before the request */
+}
+
 static int parse_silicon(PyObject *tuple, struct amp_silicon_config *config)
 {
     unsigned long long messages, budget;
@@ -354,6 +369,7 @@ static PyMethodDef functions[] = {
     {"model_state", model_state, METH_VARARGS, "model_state(buffer, offset) -> dict"},
     {"board_lost", board_lost, METH_VARARGS, "board_lost(buffer, offset): a process died (no model)"},
     {"board_ring", board_ring, METH_VARARGS, "board_ring(buffer, offset, cpu): an interrupt from outside (no model)"},
+    {"die_with_parent", die_with_parent, METH_O, "die_with_parent(pid) -> False if it is dead already"},
     {"silicon_room", silicon_room, METH_O, NULL},
     {"silicon_init", silicon_init, METH_VARARGS, NULL},
     {"silicon_driver", silicon_driver, METH_VARARGS, NULL},
@@ -441,7 +457,7 @@ PyMODINIT_FUNC PyInit__bridge(void)
             goto failed;
     if (import_errors() || py_word_init(module) || py_port_init(module) || py_explore_init(module) ||
         py_bench_barriers_init(module) || py_bench_work_init(module) || py_ring_init(module) ||
-        py_code_init(module) || py_process_init(module))
+        py_code_init(module))
         goto failed;
     return module;
 failed:
