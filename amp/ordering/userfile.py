@@ -154,8 +154,8 @@ class _Reader:
                     f"{_show(record.architecture)} is not allowed; allowed: {', '.join(ARCHITECTURES)}",
                 )
             start = ARCHITECTURES[record.architecture]
-        said = record.rows, record.implicit, record.implicit_source, record.multi_copy_atomic
-        if start and not any(each not in (None, []) for each in said):
+        said = record.implicit, record.implicit_source, record.multi_copy_atomic
+        if start and not record.rows and all(each is None for each in said):
             return start
         implicit = self.orders(f"{field}.implicit", record.implicit) if record.implicit is not None else None
         if implicit is not None and record.implicit_source is None:

@@ -151,6 +151,7 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"host": {"rows": [ROW | {"orders": ["WW", "XX"]}]}}, ("host.rows[0].orders[1]", "'XX'", "RR, RW, WR, WW, WD")),
     ({"host": {"rows": [ROW, ROW]}}, ("host.rows[1].primitive", "'mb'", "already")),
     ({"host": {"implicit": ["RR"]}}, ("host.implicit_source", "missing")),
+    ({"host": {"implicit": []}}, ("host.implicit_source", "missing")),
     ({"host": {"implicit_source": "manual"}}, ("host.implicit", "missing", "say what is from there")),
     (
         {"host": {"rows": [ROW | {"orders": ["NO_STATUS_BEFORE"]}]}},

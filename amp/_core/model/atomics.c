@@ -217,7 +217,8 @@ int amp_may_store_paired(struct amp_cpu *cpu, bool *may)
     *may = amp_following(m) || is_still_newest(cpu);
     cpu->holds_turn = *may && !amp_following(m);
     cpu->holds_lock = *may && m->config.mode == AMP_FREE;
-    cpu->pair.turn = m->turns;
+    if (!amp_following(m) || m->turns == cpu->pair.turn + 1) /* else somebody had a turn, and so may have stored there */
+        cpu->pair.turn = m->turns;
     return amp_leave(cpu);
 }
 
