@@ -79,11 +79,12 @@ def build(*, files: tuple[str, ...], output: str, target: str, verbose: bool, **
 @json_option
 def run(*, program: str, seed: int, as_json: bool) -> int:
     """One execution of ELF in order, each access as it happens. Exit status 1 for a violation, 3 for a bound."""
+    from amp.cli.terminal import make_console  # noqa: PLC0415
     from amp.lab import in_order  # noqa: PLC0415
 
     ran = in_order.trace_in_order(program, seed)
     if as_json:
         print_json(in_order.as_data(ran))
-    for line in () if as_json else ran.told():
+    for line in () if as_json else ran.told(make_console().width):
         echo(line)
     return ran.exit_status

@@ -18,9 +18,9 @@ from amp.report.matrix_text import (
     cell_text,
     coded_text,
     legend,
+    one_by_one_text,
     reasons,
-    together_text,
-    together_title,
+    together_lines,
     totals_text,
 )
 
@@ -31,20 +31,28 @@ _STYLES: Final[Mapping[Verdict, str]] = {Verdict.HOLDS: "green", Verdict.BROKEN:
 
 
 def render_matrix(console: Console, matrix: Matrix) -> None:
-    """The matrix for a reader: the verdict as coded, the table, the assignment, and why nothing less will do."""
+    """The matrix for a reader: the verdict as coded, the table, the assignment, and why nothing less will do.
+
+    Of what is broken as it is coded the repair comes first, for the table can say little more.
+    """
+    broken = matrix.coded.verdict is Verdict.BROKEN
     say(console, matrix.title, style="bold")
     say(console, coded_text(matrix), style=_STYLES[matrix.coded.verdict])
     if matrix.coded_counterexample is not None:
         say(console, f"  {matrix.coded_counterexample.command}", whole=True)
     if matrix.caution is not None:
         say(console, f"Caution: {matrix.caution}", style="yellow")
+    if broken:
+        _render_together(console, matrix)
+        say(console, one_by_one_text(matrix), style="bold")
     console.print(_table(matrix, wide=console.width >= WIDE_COLUMNS))
     say(console, legend(matrix), style="dim")
     for site, weaker, stronger in matrix.inversions:
         say(console, f"Odd: {site.name} holds with {weaker.value} and not with {stronger.value}.", style="yellow")
     for line in built_lines(matrix):
         say(console, line)
-    _render_together(console, matrix)
+    if not broken:
+        _render_together(console, matrix)
     for line, is_command in reasons(matrix):
         say(console, line, whole=is_command)
     say(console, totals_text(matrix), style="dim")
@@ -73,7 +81,9 @@ def _table(matrix: Matrix, *, wide: bool) -> Table:
 
 
 def _render_together(console: Console, matrix: Matrix) -> None:
-    say(console, together_title(matrix), style="bold")
-    say(console, together_text(matrix))
+    title, lines = together_lines(matrix)
+    say(console, title, style="bold")
+    for line in lines:
+        say(console, line)
     if matrix.command:
         say(console, f"  {matrix.command}", whole=True)

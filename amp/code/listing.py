@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final, TypeVar
 
-from amp.code import arm32, emulator
+from amp.code import arm32, emulator, x86
 from amp.code.elf import Image, Symbol
 from amp.code.files import Files
 from amp.code.isa import ISAS, Isa
@@ -29,6 +29,7 @@ _ORDERED: Final = (Kind.LOAD, Kind.STORE)
 _PAIRED: Final = (Kind.ATOMIC, Kind.EXCLUSIVE_LOAD, Kind.EXCLUSIVE_STORE)
 _HEADERS: Final = (".h", ".hh", ".hpp", ".hxx")
 _UNKNOWN_FUNCTION_BYTES: Final = 4096  # of code that no symbol names
+_THUNK_BYTES: Final = 32  # of either half
 
 # Functions that the engine knows by their symbols: amp/_core/include/amp.h and amp/code/include/amp_code.h.
 SYMBOLIC: Final[Mapping[str, Primitive]] = {
@@ -72,6 +73,7 @@ class Listing:
         self.isa = ISAS[image.isa]
         self._functions: dict[int, dict[int, Line]] = {}
         self._called: dict[int, tuple[Place, ...]] = {}
+        self._thunks: dict[int, str | None] = {}
         self.files = Files(self.paths)
         self._symbolic = self._known(SYMBOLIC)
         self._services = self._known(SERVICES)
@@ -127,6 +129,8 @@ class Listing:
                 line.row.kind = Kind.PLAIN  # the barrier is the call of it
             if line.row.indirect and before is not None and self.isa.far_target is not None:
                 self._find_far_target(before, line)
+            if self.isa.name == X86:
+                self._find_retpoline(before, line)
             if line.row.calls:
                 line.row.detail = 1
             elif line.row.kind is Kind.LOAD and line.row.ends:
@@ -143,6 +147,38 @@ class Listing:
         target = self.isa.far_target(before.address, *words)
         if target is not None:
             line.row.target, line.row.indirect = target, False
+
+    def _find_retpoline(self, before: Line | None, line: Line) -> None:
+        """A return that is a jump by a register, and what calls, or jumps to, such a one in place of the jump."""
+        row = line.row
+        if row.returns and before is not None and x86.jump_by_return(before.text):
+            row.returns, row.indirect = False, True
+        if row.target is None or not (row.calls or row.ends):
+            return
+        if row.target not in self._thunks:
+            self._thunks[row.target] = self._thunk(row.target)
+        thunk = self._thunks[row.target]
+        if thunk is None:
+            return
+        row.target = None
+        register = x86.jump_by_return(thunk)
+        if register is None:
+            row.returns = True
+        else:
+            row.indirect = True
+            row.flows.append((frozenset(), frozenset({self.isa.slots[register]})))
+
+    def _thunk(self, address: int) -> str | None:
+        """Of a thunk, by which a compiler jumps or returns, the instruction before its return; None: it is none."""
+        first = next(self._decoded(address, self.image.bytes_at(address, _THUNK_BYTES), whole=False, thumb=False), None)
+        if first is None or not first.row.calls or first.row.target is None:
+            return None
+        code = self.image.bytes_at(first.row.target, _THUNK_BYTES)
+        body = list(islice(self._decoded(first.row.target, code, whole=False, thumb=False), 2))
+        if len(body) < 2 or not body[1].row.returns:
+            return None
+        found = body[0].text
+        return found if x86.jump_by_return(found) or x86.is_return(found) else None
 
     def _decoded(self, start: int, code: bytes, *, whole: bool, thumb: bool) -> Iterator[Line]:
         """All of `code`; up to the first end if nobody says how long the function is."""

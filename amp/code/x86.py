@@ -5,11 +5,15 @@ memory as well), so no value needs to be followed: rows say what touches memory,
 register counts as overwritten only by instructions of which that is certain; as read, by every instruction that names
 it.
 
+A retpoline (gcc, -mindirect-branch=thunk; clang, -mretpoline) calls what is near, writes over the return address, and
+returns: that is a jump, or with the call that led there a call, by the register.
+
 A locked instruction is a full barrier, also where its memory is private: `lock or` on the stack is a compiler's fence.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -125,6 +129,22 @@ def _row(name: str, instruction: Any, slots: Mapping[str, int]) -> Row:  # noqa:
         kind = Kind.STORE
     # Intel SDM vol. 3A, 8.1.1: what happens at once is up to 8 bytes, aligned.
     return Row(kind, atom=8, flows=flows)
+
+
+# What stands before a return that goes where a register says: it puts the register where the return address is.
+_PUTS_RETURN: Final = re.compile(r"(?:mov qword ptr \[rsp\], |push )(r\w+)$")
+_DROPS_RETURN: Final = ("lea rsp, [rsp + 8]", "add rsp, 8")  # of the thunk's own call: its caller's is next
+
+
+def jump_by_return(before: str) -> str | None:
+    """The register that a return goes to right behind the instruction `before`; None: it goes back to the caller."""
+    found = _PUTS_RETURN.match(before)
+    return found[1] if found is not None else None
+
+
+def is_return(before: str) -> bool:
+    """The same of a thunk in place of a return (gcc, -mfunction-return=thunk)."""
+    return before in _DROPS_RETURN
 
 
 def _flow(name: str, instruction: Any, slots: Mapping[str, int]) -> tuple[frozenset[int], frozenset[int]]:

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
+from textwrap import wrap
 from typing import Any, Final
 
 from amp.code.code import Function
@@ -66,12 +67,18 @@ class RunInOrder:
     def exit_status(self) -> int:
         return {"violation": 1, "inconclusive": 3, "holds": 0}[self.status]
 
-    def told(self) -> Iterator[str]:
-        """A line a step, and how it ended."""
-        for number, each in enumerate(self.steps, 1):
+    def told(self, columns: int) -> Iterator[str]:
+        """A line a step, its code on the next where it is wider than so many columns, and how it ended."""
+        texts = [(str(n), each.part, str(each), each.line) for n, each in enumerate(self.steps, 1)]
+        number, *widths = (max(map(len, column)) for column in zip(*texts, strict=True)) if texts else (0,)
+        indent = " " * (number + 1)
+        for each, (count, *words) in zip(self.steps, texts, strict=True):
+            step = f"{count:>{number}} {'  '.join(map(str.ljust, words, widths))}"
             code = f"{each.function}: {each.instruction}" if each.function else ""
-            yield f"{number:>4} {each.part:<8} {each!s:<34} {each.line:<16} {code}".rstrip()
-        yield self.ending
+            whole = f"{step}  {code}".rstrip()
+            for line in [whole] if len(whole) <= columns else [step.rstrip(), indent + code]:
+                yield from _fitted(line, columns, indent)
+        yield from _fitted(self.ending, columns, "")
 
     @property
     def ending(self) -> str:
@@ -79,6 +86,11 @@ class RunInOrder:
         if self.finding is not None:
             return f"violation by the {self.finding[0]}: {self.finding[1]}"
         return f"stopped after {self.bound}" if self.bound else "every part has ended"
+
+
+def _fitted(line: str, columns: int, indent: str) -> list[str]:
+    """In one line if it fits, else in as many as it takes, all but the first behind `indent`."""
+    return [line] if len(line) <= columns else wrap(line, columns, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def trace_in_order(program: str, seed: int) -> RunInOrder:

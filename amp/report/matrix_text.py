@@ -8,7 +8,7 @@ from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import Site
 from amp.report.counts import count_of
 from amp.report.matrix import Assignment, Built, Explored, Matrix, MatrixCell, Row, Verdict, Worth
-from amp.report.repair import paragraphs
+from amp.report.repair import paragraphs, remedy_lines, verified_text
 
 
 def coded_text(matrix: Matrix) -> str:
@@ -37,6 +37,22 @@ def together_title(matrix: Matrix) -> str:
         return "Enough to repair it: " + ", and ".join(each.text for each in matrix.repair.remedies)
     repairs = [f"{row.site.name}={row.weakest.barrier_class.value}" for row in matrix.rows if row.weakest]
     return f"Enough to repair it: {', or '.join(repairs)}" if repairs else "No single site repairs it"
+
+
+def together_lines(matrix: Matrix) -> tuple[str, list[str]]:
+    """Both for a terminal: of a repair each barrier has a line of its own."""
+    repair = matrix.repair
+    if repair is None or not repair.remedies:
+        return together_title(matrix), [together_text(matrix)]
+    count = len(repair.remedies)
+    title = f"Enough to repair it: {count_of(count, 'barrier')}{', all of them together' if count > 1 else ''}"
+    return title, [*(f"  {line}" for line in remedy_lines(repair)), f"{verified_text(repair)}."]
+
+
+def one_by_one_text(matrix: Matrix) -> str:
+    """What the cells say of a program that is broken as it is."""
+    repairs = any(row.weakest is not None for row in matrix.rows)
+    return "One site at a time, all others as coded" + ("" if repairs else ": none of them repairs it alone")
 
 
 def together_text(matrix: Matrix) -> str:

@@ -69,7 +69,12 @@ def paragraphs(repair: Repair) -> list[tuple[str, str]]:
 
 def remedies_text(repair: Repair) -> str:
     """What to put where, and its names."""
-    return "; and ".join(f"{each.text} ({orders_text(each.needs)}): {_names(repair, each)}" for each in repair.remedies)
+    return "; and ".join(remedy_lines(repair))
+
+
+def remedy_lines(repair: Repair) -> list[str]:
+    """The same, a line for each."""
+    return [f"{each.text} ({orders_text(each.needs)}): {_names(repair, each)}" for each in repair.remedies]
 
 
 def verified_text(repair: Repair) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from commands import here
 
 from amp.code.build import build
+from amp.lab.in_order import RunInOrder, Step
+from amp.lab.plan import make_plan
 
 PINGS = """
 #include <stdio.h>
@@ -81,6 +84,19 @@ def test_each_access_is_told_as_it_happens_atomics_and_prints_too(pings: Path, s
             [line for line in told if line.startswith(side)], [w for w in LINES if w.startswith(side)], strict=True
         ):
             assert re.fullmatch(wanted, line), line
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_it_fits_the_terminal_and_loses_nothing(pings: Path, columns: int) -> None:
+    step = Step("remote2", "store", "descriptor_table+0x120", 4294967295, "virtio_ring_split.c:1234")
+    steps = (step, replace(step, function="virtqueue_add_split", instruction="str w20, [x21, w22, uxtw #2]"))
+    ran = RunInOrder(make_plan(f"{pings}?host=left", platform="sc"), steps, ("host", "word " * 30), None)
+    told = list(ran.told(columns))
+    assert max(map(len, told)) <= columns
+    words = (
+        f"1 {step.part} {step} {step.line} 2 {step.part} {step} {step.line} virtqueue_add_split: {steps[1].instruction}"
+    )
+    assert " ".join(" ".join(told).split()) == f"{words} {ran.ending.strip()}"
 
 
 def test_json_has_the_same_steps(pings: Path) -> None:
