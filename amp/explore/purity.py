@@ -29,7 +29,9 @@ from amp._core import _bridge
 
 _identity = id  # under this name: the program's own calls of id() are watched (amp.explore.chance)
 REACH: Final = 50_000  # things
-_PLAIN: Final = frozenset({int, str, bytes, float, complex, bool, type(None), range, _bridge.Word})
+# Types by their identity, here and below: what is equal to one, and whether it has a hash, a metaclass may say.
+_VALUES: Final = frozenset(map(_identity, (int, str, bytes, float, complex)))
+_PLAIN: Final = _VALUES | frozenset(map(_identity, (bool, type(None), range, _bridge.Word)))
 _SKIPPED: Final = (
     types.CodeType,
     types.MemberDescriptorType,
@@ -38,7 +40,8 @@ _SKIPPED: Final = (
     types.WrapperDescriptorType,
 )
 _RUNNING: Final = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
-_BARE: Final = frozenset({types.FunctionType, type, types.ModuleType, *_SKIPPED})  # no buffer, and each is its own
+# No buffer, and each is its own.
+_BARE: Final = frozenset(map(_identity, (types.FunctionType, type, types.ModuleType, *_SKIPPED)))
 _VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
 _CONTAINERS: Final[tuple[Any, ...]] = (list, tuple, dict, set, frozenset, deque)
 
@@ -72,7 +75,7 @@ def _same(old: Any, new: Any) -> bool:
         return False
     if type(old) is _Pair:
         return _same(old.thing, new.thing) and bool(old.detail == new.detail)
-    if type(old) in (int, str, bytes, float, complex):
+    if _identity(type(old)) in _VALUES:
         return bool(old == new) or repr(old) == repr(new)  # not a number is not equal to itself
     return old is new
 
@@ -89,17 +92,19 @@ class _Pair:
 class _Kind:
     """What all things of a type have in common, whatever becomes of its attributes. It does not hold the type."""
 
-    __slots__ = ("bare", "closed", "container", "inside")
+    __slots__ = ("bare", "closed", "container", "inside", "of")
 
     def __init__(self, kind: type) -> None:
+        key, kinds = _identity(kind), _KINDS
+        self.of = weakref.ref(kind, lambda _: kinds.pop(key, None))
         whole = _is_whole(kind)
-        self.bare = whole or kind in _BARE
+        self.bare = whole or key in _BARE
         self.closed = whole or issubclass(kind, _SKIPPED)
         self.container = next((each for each in _CONTAINERS if issubclass(kind, each)), None)
         self.inside = next((inside for kinds, inside in _INSIDE if issubclass(kind, kinds)), _of_other)
 
 
-_KINDS: Final[weakref.WeakKeyDictionary[type, _Kind]] = weakref.WeakKeyDictionary()
+_KINDS: Final[dict[int, _Kind]] = {}
 
 
 def _slots(kind: type) -> list[tuple[str, types.MemberDescriptorType]]:
@@ -109,8 +114,8 @@ def _slots(kind: type) -> list[tuple[str, types.MemberDescriptorType]]:
 class _Walk:
     def __init__(self) -> None:
         self.found: State = []
-        self._kinds: dict[type, _Kind] = {}
-        self._classes: dict[type, list[tuple[type, list[tuple[str, types.MemberDescriptorType]]]]] = {}
+        self._kinds: dict[int, _Kind] = {}
+        self._classes: dict[int, list[tuple[type, list[tuple[str, types.MemberDescriptorType]]]]] = {}
         self._seen: set[int] = set()
         self._kept: list[Any] = []  # copies that were made on the way: their ids are not reused
         self._names: dict[str, None] = {}  # that the functions met use
@@ -122,10 +127,11 @@ class _Walk:
         for where, thing in todo:  # which grows meanwhile
             if len(found) == REACH:
                 raise TooMuch
-            if type(thing) in _PLAIN:
+            number = _identity(type(thing))
+            if number in _PLAIN:
                 found.append((where, thing))
                 continue
-            kind = kinds.get(type(thing)) or self._kind_of(thing)
+            kind = kinds.get(number) or self._kind_of(thing)
             found.append((where, thing if kind.bare else _token(thing, kind)))
             if _identity(thing) not in seen and not kind.closed:
                 seen.add(_identity(thing))
@@ -140,17 +146,17 @@ class _Walk:
 
     def _kind_of(self, thing: Any) -> _Kind:
         kind = type(thing)
-        found = _KINDS.get(kind)
-        if found is None:
-            found = _KINDS[kind] = _Kind(kind)
-        self._kinds[kind] = found
+        found = _KINDS.get(_identity(kind))
+        if found is None or found.of() is not kind:
+            found = _KINDS[_identity(kind)] = _Kind(kind)
+        self._kinds[_identity(kind)] = found
         return found
 
     def _classes_of(self, kind: type) -> list[tuple[type, list[tuple[str, types.MemberDescriptorType]]]]:
         """Of a type's classes those that are the program's, with their slots."""
-        found = self._classes.get(kind)
+        found = self._classes.get(_identity(kind))
         if found is None:
-            found = self._classes[kind] = [
+            found = self._classes[_identity(kind)] = [
                 (each, _slots(each)) for each in kind.__mro__ if not _is_standard(each.__module__)
             ]
         return found
@@ -165,8 +171,8 @@ class _Walk:
         if isinstance(thing, (type, types.ModuleType)):
             if not _is_standard(thing.__module__ if isinstance(thing, type) else thing.__name__):
                 self._holders.append(_Holder(thing.__name__ if isinstance(thing, type) else where, thing))
-            meta = type(thing)
-            return () if _is_standard(meta.__module__) else ((meta.__name__, meta),)
+            above = (type(thing), *(thing.__bases__ if isinstance(thing, type) else ()))
+            return [(each.__name__, each) for each in above if not _is_standard(each.__module__)]
         return self._of_instance(where, thing, kind)
 
     def _of_instance(self, where: str, thing: Any, kind: _Kind) -> list[tuple[str, Any]]:
@@ -304,7 +310,7 @@ def _of_wrapper(where: str, thing: Any) -> Things:
 def _of_dict(where: str, thing: dict[Any, Any]) -> Things:
     for key, value in list(dict.items(thing)):  # not what a subclass makes of it
         yield f"{where}[{key!r}]" if type(key) in (int, str) else where, value
-        if type(key) not in _PLAIN:
+        if _identity(type(key)) not in _PLAIN:
             yield where, key
 
 
@@ -325,6 +331,10 @@ def _of_running(where: str, running: Any) -> Things:
     if frame is not None:
         for name, value in frame.f_locals.items():
             yield f"{where}.{name}", value
+    for name in ("gi_yieldfrom", "cr_await", "ag_await"):  # which runs in its place
+        inner = getattr(running, name, None)
+        if inner is not None:
+            yield where, inner
 
 
 def _of_reference(where: str, reference: weakref.ref[Any]) -> Things:

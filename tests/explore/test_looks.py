@@ -192,7 +192,90 @@ def filling_a_slot(port: Port, _: Counter) -> Callable[[], int | None]:
     return look
 
 
+def kept_generator_of_another(port: Port, _: Counter) -> Callable[[], int | None]:
+    def loads() -> Any:
+        yield None
+        yield port.load_u32(X) or None
+        yield 1
+
+    def all_of(inner: Any) -> Any:
+        yield from inner()
+
+    each = all_of(loads)
+    next(each)
+    return lambda: next(each)
+
+
+def counting_in_a_base(port: Port, _: Counter) -> Callable[[], int | None]:
+    class Base:
+        looks = 0
+
+        @classmethod
+        def look(cls) -> int | None:
+            Base.looks += 1
+            return port.load_u32(X) or None
+
+    class Derived(Base):
+        pass
+
+    def look() -> int | None:
+        return Derived.look()
+
+    return look
+
+
+class Alike(type):
+    def __eq__(cls, other: object) -> bool:
+        return isinstance(other, Alike)
+
+    def __hash__(cls) -> int:
+        return 7
+
+
+def counting_in_one_of_classes_that_are_equal(port: Port, _: Counter) -> Callable[[], int | None]:
+    class Other(metaclass=Alike):
+        pass
+
+    class Counts(metaclass=Alike):
+        looks = 0
+
+        def look(self) -> int | None:
+            type(self).looks += 1
+            return port.load_u32(X) or None
+
+    both = Other(), Counts()
+
+    def look() -> int | None:
+        return both[1].look()
+
+    return look
+
+
+class Unhashed(type):
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def counting_in_a_class_without_hash(port: Port, _: Counter) -> Callable[[], int | None]:
+    class Counts(metaclass=Unhashed):
+        looks = 0
+
+    kept = Counts()
+
+    def look() -> int | None:
+        kept.looks += 1
+        return port.load_u32(X) or None
+
+    return look
+
+
 LOOKS = [
+    kept_generator_of_another,
+    counting_in_a_base,
+    counting_in_one_of_classes_that_are_equal,
+    counting_in_a_class_without_hash,
     counting_attribute,
     counting_variable,
     appending,
