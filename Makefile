@@ -17,7 +17,7 @@ export CC
 demo: .venv/ready
 	$(BIN)/amp demo
 
-# A worker for each core, and one; tests/README.md says who runs alone.
+# One worker more than there are cores; tests/README.md says who runs alone.
 test: .venv/ready
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup
 

@@ -276,9 +276,9 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
  * is ordered by its own primitive, 0: by none. `whole`: by this primitive nothing passes the two, in either direction, nor
  * comes between them; `behind`: all that comes later in the program comes behind the store.
  * Of one instruction the store is the CPU's next access: until then nobody else makes one. Where it stays away, in free
- * mode amp_unpair() says so. Of two (`exclusive`) others go on in between, and amp_may_store_paired() says whether the store
+ * mode amp_unpair() says so. Of two (`exclusive`) others go on in between in free mode, and amp_may_store_paired() says whether the store
  * may be made: `may`, no store to these bytes has become visible behind what the load has returned. Then it is the next access.
- * -ENOTSUP of the store: one has.
+ * amp_store_paired: -ENOTSUP if one has.
  */
 int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64_t after, unsigned acquire, unsigned whole,
                     bool exclusive, struct amp_word *out);

@@ -2,8 +2,8 @@
 
 Comparing everything that a look can reach, before and after, takes longer than the look. So it is done where the
 program knows something that it never knew at a look before, and where a look takes another path than the one that was
-watched there. A run that meets such a path is made again, watched: all its looks in vain are compared. It is the same
-run, as a program is deterministic, so its looks are told by their numbers.
+watched there. A run that meets such a path is made again, watched: all its looks in vain are compared. Unless chance
+chose it, it is the same run, as a program is deterministic, and its looks are told by their numbers.
 """
 
 from __future__ import annotations

@@ -97,3 +97,4 @@ def test_who_measures_an_exploration_by_cprofile_still_does_behind_it() -> None:
     finally:
         profile.disable()
     assert (told, after) == ("", before)
+    assert profile.getstats(), "what stands behind the exploration is measured, too"

@@ -182,6 +182,7 @@ static bool leads_nowhere(struct code_engine *e)
     bool exclusive = e->stop == CODE_STOP_SAME, straight = e->straight, vain = true;
     unsigned undos = e->undos, seen = e->seen_used;
     uint64_t called_from = e->called_from;
+    int error = e->error;
     struct code_saved here;
 
     save(e, &here);
@@ -200,6 +201,7 @@ static bool leads_nowhere(struct code_engine *e)
         e->straight = straight;
         e->seen_used = seen;
         e->fault = CODE_FAULT_NONE;
+        e->error = error;
     }
     return false;
 }

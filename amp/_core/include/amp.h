@@ -139,7 +139,7 @@ struct amp_port_ops {
     int (*isb)(const struct amp_port *port);
     int (*choose)(const struct amp_port *port, unsigned n, unsigned *which); /* 0 <= which < n, each in its turn */
     /* Of a run that decides in time: may the store of the last load that was AMP_EXCLUSIVE be made, as the next access? And:
-     * that of the last other one that was AMP_PAIRED is not made. */
+     * the store of the last load that was AMP_PAIRED, and not AMP_EXCLUSIVE, is not made. */
     int (*may_store)(const struct amp_port *port, bool *may);
     int (*unpair)(const struct amp_port *port);
 };

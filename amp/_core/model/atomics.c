@@ -4,7 +4,7 @@
  *
  * Of one access, as programs in Python and C make them: fully ordered. Of two, as compiled code makes them: a load, and
  * the store that belongs to it, ordered as their instructions have it; nobody's store becomes visible between the two: the
- * CPU keeps the turn, or the lock, from one to the other, or the script has it so. Of a pair of exclusives it keeps neither,
+ * CPU keeps the turn, or the lock, from one to the other, or the script has it so. Of a pair of exclusives it keeps no lock,
  * and asks before the store.
  */
 #include <errno.h>
@@ -121,7 +121,8 @@ static bool is_hidden(const struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
     return false;
 }
 
-/* With siblings: all that the two accesses would wait for is visible before them. Meanwhile others' stores would become so. */
+/* With siblings: all that the two accesses would wait for is visible before them. Were it waited for between them, others' stores
+ * could become visible there meanwhile. */
 static void stand_clear(struct amp_cpu *cpu, uint32_t granule, uint8_t mask)
 {
     const struct amp_cpu_state *state = amp_state(cpu);
