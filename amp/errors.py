@@ -121,7 +121,7 @@ class LinkDown(RpmsgError):
         super().__init__(text)
 
 
-class ScriptMismatch(AmpError):
+class ScheduleMismatch(AmpError):
     """A schedule that lockstep follows does not fit what the CPUs do, or what the platform allows.
 
     `number` is the goal that could not be reached, counted from 1.

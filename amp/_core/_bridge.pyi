@@ -21,8 +21,8 @@ PRIMITIVES: Final[int]  # room in the table of barriers
 STORES: Final[int]  # the deepest list of pending stores
 GRANULE: Final[int]  # bytes that one aligned access may cover at most
 
-# Lockstep by a script. A goal is 16 bytes, struct amp_goal, of one of three kinds: enum amp_goal_kind.
-GOALS: Final[int]  # the most goals of a script
+# Lockstep by a schedule. A goal is 16 bytes, struct amp_goal, of one of three kinds: enum amp_goal_kind.
+GOALS: Final[int]  # the most goals of a schedule
 INITIAL: Final[int]  # as the CPU of a read's source: memory as it was at the start
 GOAL_VISIBLE: Final[int]
 GOAL_READ: Final[int]
@@ -109,8 +109,8 @@ class _Port:
     """What both doors offer. One CPU of one process; not for two threads at once.
 
     Every access raises AccessFault outside the shared memory or when not aligned, OverflowError for a value that does
-    not fit, PeerDied once a CPU's process is known to have died, and ScriptMismatch once the run's script is found not
-    to fit.
+    not fit, PeerDied once a CPU's process is known to have died, and ScheduleMismatch once the run's schedule is found
+    not to fit.
     """
 
     def load_u8(self, address: int, /) -> int: ...
@@ -392,14 +392,14 @@ def model_set_domains(buffer: Buffer, offset: int, domains: bytes, near: tuple[b
     After model_init. Raises ValueError unless each CPU has a domain, from 0 to CPUS - 1.
     """
 
-def model_set_script(buffer: Buffer, offset: int, goals: bytes, /) -> None:
+def model_set_schedule(buffer: Buffer, offset: int, goals: bytes, /) -> None:
     """Lockstep follows these goals, 16 bytes each. Before the run; model_init forgets them, model_reset starts anew.
 
     OSError E2BIG for more than GOALS, EINVAL for a goal that makes no sense, or a model that is not in lockstep.
     """
 
 def model_misfit(buffer: Buffer, offset: int, /) -> tuple[int, str] | None:
-    """(number of the goal, counted from 1; why) if the run's script turned out not to fit."""
+    """(number of the goal, counted from 1; why) if the run's schedule turned out not to fit."""
 
 def model_reset(buffer: Buffer, offset: int, seed: int, /) -> None:
     """All CPUs back at the start. The shared bytes are the caller's to clear; no CPU may be running."""
@@ -412,7 +412,7 @@ def model_ring(buffer: Buffer, offset: int, cpu: int, /) -> None:
 
 def model_state(buffer: Buffer, offset: int, /) -> dict[str, int]:
     """Keys events, digest, writes, trace_offset (bytes from the room's start), trace_events, stalls, turns, and of the
-    script: goals, reached."""
+    schedule: goals, reached."""
 
 def board_lost(buffer: Buffer, offset: int, /) -> None:
     """A process died, for a machine without a model."""

@@ -12,7 +12,7 @@
  *   -EPIPE      another CPU's process died                       -EDEADLK  every CPU waits and no doorbell is under way
  *   -ESHUTDOWN  every other CPU has retired                      -ETIMEDOUT, -EINTR  as usual
  *   -EPROTO     the room does not hold a model of this version, or one that something else has written into
- *   -EILSEQ     the script does not fit what the CPUs do: the run is over for all of them (amp_model_misfit says why)
+ *   -EILSEQ     the schedule does not fit what the CPUs do: the run is over for all of them (amp_model_misfit says why)
  */
 #ifndef AMP_CORE_H
 #define AMP_CORE_H
@@ -135,13 +135,13 @@ enum amp_event_flag {
     AMP_FL_SIBLINGS = 128, /* VISIBLE: to the siblings of its CPU only; to the others later */
 };
 
-#define AMP_GOALS 65536 /* the most goals of a script */
+#define AMP_GOALS 65536 /* the most goals of a schedule */
 #define AMP_INITIAL 255 /* as the source's CPU: memory as it was at the start */
 
 enum amp_goal_kind { AMP_GOAL_VISIBLE = 1, AMP_GOAL_READ, AMP_GOAL_TAKEN, AMP_GOAL_NEAR };
 
 /*
- * One goal of a script: 16 bytes, native (little) endian. Stores, kicks among them, and loads are counted from 0, each
+ * One goal of a schedule: 16 bytes, native (little) endian. Stores, kicks among them, and loads are counted from 0, each
  * CPU's its own, when they are issued; an atomic counts as a load and, if it stores, as a store. Parts are the granules
  * of a bulk access, from 0 in the order of their addresses; a scalar has part 0 only.
  *   VISIBLE  a part of a store, or a doorbell, becomes visible
@@ -181,7 +181,7 @@ struct amp_cpu {
     void *chooser;
     struct amp_deferred *deferred; /* oldest first */
     uint64_t spin_ns;              /* how long a waiter spins before it sleeps */
-    int kept_turn;                 /* lockstep by a script: by its last access; another CPU has had none since */
+    int kept_turn;                 /* lockstep by a schedule: by its last access; another CPU has had none since */
     bool failed;     /* its part has failed: the caller's to set before the CPU retires */
     bool holds_turn; /* lockstep: its last access was such a load, and the store may follow */
     bool holds_lock; /* free mode: the same; nobody else makes an access until the CPU's next, or amp_unpair() */
@@ -228,12 +228,12 @@ int amp_model_set_copies(void *room, size_t size, uint8_t copied);
 /* All CPUs back at the start; the shared bytes are the caller's to clear. No CPU may be running. */
 int amp_model_reset(void *room, size_t size, uint64_t seed);
 /*
- * Lockstep by a script instead of by chance: `goals`, n of struct amp_goal at any alignment, are reached in this order,
- * and then the run is finished by a fixed rule. After amp_model_init; a reset starts the script anew. -E2BIG if there are
+ * Lockstep by a schedule instead of by chance: `goals`, n of struct amp_goal at any alignment, are reached in this order,
+ * and then the run is finished by a fixed rule. After amp_model_init; a reset starts the schedule anew. -E2BIG if there are
  * more than AMP_GOALS, -EINVAL for a goal that makes no sense, or if the mode is not lockstep.
  */
-int amp_model_set_script(void *room, size_t size, const void *goals, size_t n);
-/* 1 if the script did not fit: `goal` is its number, counted from 1, `text` why in words. 0 if it fits so far. */
+int amp_model_set_schedule(void *room, size_t size, const void *goals, size_t n);
+/* 1 if the schedule did not fit: `goal` is its number, counted from 1, `text` why in words. 0 if it fits so far. */
 int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, size_t length);
 /* A CPU's process died: every other CPU's access fails with -EPIPE from now on. Callable at any moment. */
 int amp_model_lost(void *room, size_t size, unsigned cpu);
@@ -250,7 +250,7 @@ struct amp_model_state {
     uint64_t trace_offset, trace_events; /* where in the room, how many it keeps */
     uint64_t stalls;
     uint64_t turns;   /* lockstep: accesses made */
-    uint64_t goals, reached; /* of the script */
+    uint64_t goals, reached; /* of the schedule */
 };
 int amp_model_state(const void *room, size_t size, struct amp_model_state *state);
 

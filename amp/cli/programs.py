@@ -69,7 +69,7 @@ SEEDS_LIMIT: Final = 1_000_000
 @click.option("--polls", type=int, default=16, show_default=True, help="Looks for work before a side sleeps.")
 @click.option("--pin", is_flag=True, help="A processor for each side; always so in direct mode.")
 @click.option("--file", metavar="F", help="What stream sends; default: this Python's own binary.")
-@click.option("--schedule", "script", metavar="TOKEN", help="Lockstep: go this way instead of a seed's.")
+@click.option("--schedule", metavar="TOKEN", help="Lockstep: go this way instead of a seed's.")
 @click.option("--save", metavar="F", help="Write the first violation to this file, for `amp explain` and `amp replay`.")
 @json_option
 def run(*, mode: str, seed: int, seeds: int, payload: int, save: str | None, as_json: bool, **asked: Any) -> int:
@@ -84,13 +84,15 @@ def run(*, mode: str, seed: int, seeds: int, payload: int, save: str | None, as_
     from amp.lab.plan import ASKED, make_plan  # noqa: PLC0415
     from amp.lab.run import as_data as run_data  # noqa: PLC0415
     from amp.lab.run import run as run_seeds  # noqa: PLC0415
-    from amp.machine.script import Script  # noqa: PLC0415
+    from amp.machine.schedule import Schedule  # noqa: PLC0415
 
     of_plan = {name: asked.pop(name) for name in ASKED}
-    script = asked["script"]
-    plan = make_plan(**of_plan, mode=Mode(mode), options={**asked, "payload_bytes": payload, "script": script or ""})
-    if script is not None:
-        Script.from_token(script).pack(len(plan.program.parts))  # refused before anything starts
+    schedule = asked["schedule"]
+    plan = make_plan(
+        **of_plan, mode=Mode(mode), options={**asked, "payload_bytes": payload, "schedule": schedule or ""}
+    )
+    if schedule is not None:
+        Schedule.from_token(schedule).pack(len(plan.program.parts))  # refused before anything starts
     output.check_output("--save", save)
     plan.at_seed(seed + seeds - 1).check()
     with seeds_progress(seeds) as progress:

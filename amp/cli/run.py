@@ -56,7 +56,7 @@ def render_witness(console: Console, plan: Plan, shown: Witness, machine_names: 
         render_unrepeated(console, plan, shown)
         return
     _print(console, printed(plan, shown.outcome))
-    which = f"seed {shown.seed}" if not plan.config.script else "the run of this schedule"
+    which = f"seed {shown.seed}" if not plan.config.schedule else "the run of this schedule"
     console.print(f"\n[bold]{which}{progress(plan, shown)}[/bold]")
     replay = replay_command(plan, shown.seed)
     if shown.trace is not None and shown.explanation is not None:

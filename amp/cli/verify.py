@@ -20,7 +20,7 @@ from amp.explore.explorer import Bounds, Chooser
 from amp.lab.plan import Plan
 from amp.lab.table import Table, table_data, verify_table
 from amp.lab.verify import Counterexample, Verdict, along, as_data, sample, search_command, smallness, title, verify
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 from amp.report.counts import count_of
 
 _STYLES = {"verified": "green", "violation": "red", "inconclusive": "yellow", "does not fit": "dim"}
@@ -41,7 +41,7 @@ def main(
         return _table(plans, bounds, by_chance=by_chance, schedule=schedule, save_as=save_as, as_json=as_json)
     plan = plans[0]
     if schedule is not None:
-        verdict = along(plan, Script.from_token(schedule))
+        verdict = along(plan, Schedule.from_token(schedule))
     else:
         with runs_progress() as progress:
             if by_chance[0] is Chooser.EXHAUSTIVE:

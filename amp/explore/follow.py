@@ -1,7 +1,7 @@
 """Go the way of a schedule in the explorer: the choices that make every load return what the schedule says.
 
-A schedule is in terms of the program's own loads and stores (`amp.machine.script`), so it fits any way of running it; a
-list of choices is in terms of one exploration. Only reads are matched: where several CPUs write one location, the last
+A schedule is in terms of the program's own loads and stores (`amp.machine.schedule`), so it fits any way of running it.
+A list of choices is in terms of one exploration. Only reads are matched: where several CPUs write one location, the last
 write is the newest.
 """
 
@@ -15,16 +15,16 @@ from amp.errors import UsageError
 from amp.explore.execution import is_wait
 from amp.explore.explorer import Choice, Explorer, Finding, side_name
 from amp.explore.schedule import DOORBELL, READ, Event, Execution
-from amp.machine.script import Near, Read, Script, Taken, Visible
+from amp.machine.schedule import Near, Read, Schedule, Taken, Visible
 
 RUNS_LIMIT: Final = 20_000
 OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
 
 
-def follow(explorer: Explorer, script: Script) -> tuple[tuple[Choice, ...], Finding | None]:
+def follow(explorer: Explorer, schedule: Schedule) -> tuple[tuple[Choice, ...], Finding | None]:
     """The choices, and what the run found. Raises UsageError if the program cannot go that way."""
-    script.pack(len(explorer.programs))  # names the goal of a CPU that is not there
-    wanted = _Wanted(script, explorer.machine.placement.names)
+    schedule.pack(len(explorer.programs))  # names the goal of a CPU that is not there
+    wanted = _Wanted(schedule, explorer.machine.placement.names)
     choices: tuple[Choice, ...] = ()
     for _ in range(RUNS_LIMIT):
         finding = explorer.replay(choices)
@@ -51,12 +51,12 @@ def _mended(explorer: Explorer, wanted: _Wanted, before: tuple[Choice, ...], opt
 class _Wanted:
     """What each load shall return."""
 
-    def __init__(self, script: Script, names: Sequence[str]) -> None:
+    def __init__(self, schedule: Schedule, names: Sequence[str]) -> None:
         self._names = names
         self._reads: dict[tuple[int, int, int], tuple[int, int] | None] = {}
         self._taken: dict[int, list[frozenset[tuple[int, int]]]] = defaultdict(list)
         visible: set[tuple[int, int]] = set()
-        for goal in script.goals:
+        for goal in schedule.goals:
             match goal:
                 case Near():
                     pass  # whoever reads it says so

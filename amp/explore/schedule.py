@@ -37,7 +37,7 @@ from amp.explore.execution import (
     reorders_loads,
 )
 from amp.explore.stages import staged_goals, staged_line, staged_order, staged_stale_loads
-from amp.machine.script import Goal, Read, Script, Taken, Visible
+from amp.machine.schedule import Goal, Read, Schedule, Taken, Visible
 
 __all__ = [
     "ATOMIC",
@@ -57,8 +57,8 @@ __all__ = [
     "needs_late_loads",
     "order_of",
     "reorders_loads",
-    "script_along",
-    "script_of",
+    "schedule_along",
+    "schedule_of",
     "stale_loads",
 ]
 
@@ -96,18 +96,18 @@ def mixes_own_bytes(execution: Execution) -> bool:
     return {True, False} in own
 
 
-def script_of(execution: Execution, *, whole: bool = False) -> Script:
+def schedule_of(execution: Execution, *, whole: bool = False) -> Schedule:
     """A schedule of the execution. Raises NotALine if there is none.
 
     With `whole` it also says when stores become visible that no load needs: what a side misses for ever may be a value
     that was there and has gone again, so of a stall all of it belongs to the story.
     """
-    return script_along(execution, line_of(execution, whole=whole))
+    return schedule_along(execution, line_of(execution, whole=whole))
 
 
-def script_along(execution: Execution, line: Sequence[int]) -> Script:
+def schedule_along(execution: Execution, line: Sequence[int]) -> Schedule:
     """The schedule that goes along a line of the execution."""
-    return Script(tuple((staged_goals if execution.staged else _goals)(execution, line)))
+    return Schedule(tuple((staged_goals if execution.staged else _goals)(execution, line)))
 
 
 def order_of(execution: Execution) -> list[int]:

@@ -14,8 +14,8 @@ from typing import Final
 
 from amp.errors import AmpError, Stall, UsageError
 from amp.explore.explorer import Choice, Explorer, Finding
-from amp.explore.schedule import Execution, NotALine, line_of, reorders_loads, script_along, stale_loads
-from amp.machine.script import Goal, Script, Visible
+from amp.explore.schedule import Execution, NotALine, line_of, reorders_loads, schedule_along, stale_loads
+from amp.machine.schedule import Goal, Schedule, Visible
 
 OPTION, POSTPONE = 0, 1  # the core's enum xp_branch
 NEWEST: Final[Choice] = (OPTION, 0)
@@ -42,7 +42,7 @@ class Shrunk:
     """A finding, its schedule, what it costs, and how many single changes were tried in vain in the end."""
 
     finding: Finding
-    script: Script | None  # None: it cannot be one, see schedule.NotALine
+    schedule: Schedule | None  # None: it cannot be one, see schedule.NotALine
     cost: Cost
     tried: int
     beyond: str = ""  # why it cannot
@@ -106,10 +106,10 @@ def told(finding: Finding, execution: Execution) -> Shrunk:
     """A finding of that execution, as it is: nothing was tried to make it smaller."""
     try:
         line = line_of(execution, whole=isinstance(finding.error, Stall))
-        script, beyond = script_along(execution, line), ""
+        schedule, beyond = schedule_along(execution, line), ""
     except NotALine as error:
-        line, script, beyond = [], None, str(error)
-    goals = () if script is None else script.goals
+        line, schedule, beyond = [], None, str(error)
+    goals = () if schedule is None else schedule.goals
     cost = Cost(
         execution.one_by_one,
         reorders_loads(execution),
@@ -118,7 +118,7 @@ def told(finding: Finding, execution: Execution) -> Shrunk:
         len(goals),
         sum(choice != NEWEST for choice in finding.choices),
     )
-    return Shrunk(finding, script, cost, 0, beyond)
+    return Shrunk(finding, schedule, cost, 0, beyond)
 
 
 def _switches(goals: tuple[Goal, ...]) -> int:

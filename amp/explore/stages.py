@@ -22,7 +22,7 @@ from amp.explore.execution import (
     is_wait,
     reason_of,
 )
-from amp.machine.script import Goal, Near, Read, Taken, Visible
+from amp.machine.schedule import Goal, Near, Read, Taken, Visible
 
 
 def staged_line(execution: Execution, *, whole: bool) -> list[int]:

@@ -334,7 +334,7 @@ def finding_of(plan: Plan, found: Witness) -> Finding:
         site=found.site,
         why=why,
         story=story,
-        schedule=plan.config.script if lockstep else "",
+        schedule=plan.config.schedule if lockstep else "",
         command=plan.command(found.seed) if lockstep and plan.is_nameable else "",
         place=found.place,
         _plan=plan,

@@ -52,7 +52,7 @@ def is_wrong(values: Values, option: str) -> bool:
 
 
 def _by_schedule(values: Values) -> bool:
-    return bool(values.get("schedule") or values.get("script"))
+    return bool(values.get("schedule"))
 
 
 def _by_chance(values: Values) -> bool:
@@ -62,7 +62,7 @@ def _by_chance(values: Values) -> bool:
 ROWS: Final = (
     Idle("run", ("seed",), _is_direct, "in direct mode: this machine's own timing decides"),
     Idle("run", ("save",), _is_direct, "in direct mode: it keeps no trace"),
-    Idle("run", ("script",), lambda has: has["mode"] != Mode.LOCKSTEP, "but in lockstep: only that follows one"),
+    Idle("run", ("schedule",), lambda has: has["mode"] != Mode.LOCKSTEP, "but in lockstep: only that follows one"),
     # --seed may stand beside --schedule: the line that repeats a run has both.
     Idle("run", ("seeds",), _by_schedule, "with --schedule: nothing is left to chance, every run is the same"),
     Idle(

@@ -25,7 +25,7 @@ from amp.lab.api import NO_SIZES, Finding, Sizes, finding_of
 from amp.lab.folder import prepare
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import Counterexample, Verdict, along, sample, verify
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 from amp.ordering.platforms import Platform
 from amp.programs.program import Program
 
@@ -121,7 +121,7 @@ class Memory:
                 return None
             sized = plan.with_config(messages=known.messages, ring_size=known.ring_size, sizes=known.sizes)
             plan.program.settle(sized.config)
-            verdict = along(sized, Script.from_token(known.schedule))
+            verdict = along(sized, Schedule.from_token(known.schedule))
         except (OSError, msgspec.MsgspecError, RecursionError, UsageError):  # another program's, or no file of ours
             return None
         return verdict if verdict.status == "violation" else None
@@ -131,11 +131,11 @@ class Memory:
         for path in (self.witness, self.schedule):
             path.parent.mkdir(parents=True, exist_ok=True)
         prepare(self.folder)
-        if plan.config.script:
+        if plan.config.schedule:
             config = plan.config
             known = _Schedule(
                 format=_FORMAT,
-                schedule=config.script,
+                schedule=config.schedule,
                 messages=config.messages,
                 ring_size=config.ring_size,
                 sizes=dict(config.sizes),
@@ -171,12 +171,12 @@ def replayed(cell: Cell, schedule: str) -> Result:
     """The one execution that a schedule names, or that of a witness file. Never "verified"."""
     if os.path.exists(schedule):
         plan, _ = files.load(schedule)
-        token = plan.config.script
+        token = plan.config.schedule
         if not token:
             raise UsageError(f"witness {schedule} has no schedule: a run by its seed is repeated by amp replay")
     else:
         plan, token = cell.plan(), schedule
-    return _told(along(plan, Script.from_token(token)), None, holds="followed")
+    return _told(along(plan, Schedule.from_token(token)), None, holds="followed")
 
 
 def _told(verdict: Verdict, memory: Memory | None, *, remembered: bool = False, holds: str = "") -> Result:

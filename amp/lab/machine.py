@@ -21,12 +21,12 @@ from typing import Final, Self
 import msgspec
 
 from amp._core import _bridge
-from amp.errors import AmpError, ScriptMismatch, UsageError
+from amp.errors import AmpError, ScheduleMismatch, UsageError
 from amp.machine.children import ctrl_c_waits, start_child
 from amp.machine.config import Mode, Report, Request, RunConfig
 from amp.machine.model_room import ModelConfig, model_bytes, model_config, prepare_model
 from amp.machine.patience import Patience
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 from amp.ordering.platforms import Platform
 from amp.ordering.sites import SiteMap
 from amp.port.doors import site_bytes
@@ -139,10 +139,10 @@ class Machine:
 
         With `events` a run that goes on behind so many of them is stopped: its sides are lost.
 
-        With `until_violation` the other side is stopped as soon as one has found something. `goals` are a script's,
+        With `until_violation` the other side is stopped as soon as one has found something. `goals` are a schedule's,
         packed, in place of the config's.
 
-        Raises SideDied, and ScriptMismatch if the config's script does not fit the run.
+        Raises SideDied, and ScheduleMismatch if the config's schedule does not fit the run.
         """
         self._clear()
         if config.mode is not Mode.DIRECT:
@@ -150,18 +150,18 @@ class Machine:
             self._prepare_model(config, platform, goals)
         if sites is not None:
             config = msgspec.structs.replace(config, sites=site_bytes(sites))
-        self._send(msgspec.structs.replace(config, script=""))  # the core has it
+        self._send(msgspec.structs.replace(config, schedule=""))  # the core has it
         reports = self._collect(events, until_violation=until_violation)
-        if config.script or goals is not None:
-            self._check_script()
+        if config.schedule or goals is not None:
+            self._check_schedule()
         state = {} if config.mode is Mode.DIRECT else _bridge.model_state(self.region.memory, self.model_offset)
         return Outcome(config, reports, _finder(reports), int(state.get("events", 0)), int(state.get("digest", 0)))
 
-    def _check_script(self) -> None:
+    def _check_schedule(self) -> None:
         misfit = _bridge.model_misfit(self.region.memory, self.model_offset)
         if misfit is not None:
             number, why = misfit
-            raise ScriptMismatch(why, number)
+            raise ScheduleMismatch(why, number)
 
     def run_bare(self, config: RunConfig, program_config: tuple[int, int, int, int, int]) -> Outcome:
         """A run on the bare silicon; `program_config` is struct amp_silicon_config."""
@@ -195,10 +195,10 @@ class Machine:
         placed = self.program.placement.on(platform)
         prepare_model(self.region, model, platform, placed)
         self.staged = placed.staged
-        if goals is None and config.script:
-            goals = Script.from_token(config.script).pack(len(self.program.parts))
+        if goals is None and config.schedule:
+            goals = Schedule.from_token(config.schedule).pack(len(self.program.parts))
         if goals is not None:
-            _bridge.model_set_script(self.region.memory, self.model_offset, goals)
+            _bridge.model_set_schedule(self.region.memory, self.model_offset, goals)
 
     def _clear(self) -> None:
         """Rings, buffers, resources and mailbox as at power-on."""

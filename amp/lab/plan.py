@@ -115,7 +115,7 @@ _VALUES: Final = {
     "segments": "--segments",
     "polls": "--polls",
     "align": "--align",
-    "script": "--schedule",
+    "schedule": "--schedule",
 }
 _FLAGS: Final = {
     "event_idx": "--event-idx",

@@ -55,7 +55,7 @@ def repair(plan: Plan, bounds: Bounds = BOUNDS, stop: Stop | None = None) -> Rep
     """What repairs the plan's program; None for one that is not broken, or that the search can put nothing into."""
     if not is_possible(plan):
         return None
-    search = _Repairing(plan.with_config(script=""), bounds, stop or Stop())
+    search = _Repairing(plan.with_config(schedule=""), bounds, stop or Stop())
     try:
         return search.found()
     except AmpError as error:  # too much, or with a barrier more it is too large to explore; what was found stands

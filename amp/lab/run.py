@@ -262,7 +262,7 @@ def progress(plan: Plan, found: Witness) -> str:
 def verdict(plan: Plan, found: Witness) -> str:
     """The verdict in one line, with its platform and bounds."""
     site = "" if found.site is None else f" at {found.site}"
-    where = "by this schedule" if plan.config.script else f"at seed {found.seed}"
+    where = "by this schedule" if plan.config.schedule else f"at seed {found.seed}"
     return f"Violation{site}: {title(plan)}; {where}{progress(plan, found)}"
 
 

@@ -223,10 +223,10 @@ class Search:
             schedule=None,
             command=plan.verify_command(),
         )
-        if shrunk.script is None:
+        if shrunk.schedule is None:
             return found
-        plan = plan.with_config(script=shrunk.script.token())
-        found = replace(found, schedule=plan.config.script, command=plan.command(plan.config.seed))
+        plan = plan.with_config(schedule=shrunk.schedule.token())
+        found = replace(found, schedule=plan.config.schedule, command=plan.command(plan.config.seed))
         if not replayed:
             return found
         try:

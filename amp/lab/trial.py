@@ -1,8 +1,8 @@
 """Trials: a violation's run again, as far as some step as it was, and from there on in order. What decided it?
 
-A schedule that ends early is finished fairly (amp/_core/model/script.c): stores become visible in program order, loads
-return the newest value, nothing is late. So of two schedules that differ in their last step only, the one that ends
-well and the one that does not say that this step decided the run: everything before it is the same, and after it
+A schedule that ends early is finished fairly (amp/_core/model/schedule.c): stores become visible in program order,
+loads return the newest value, nothing is late. So of two schedules that differ in their last step only, the one that
+ends well and the one that does not say that this step decided the run: everything before it is the same, and after it
 nothing is out of order. That is a fact about the program and its machine, not about how the trace is read.
 """
 
@@ -16,11 +16,11 @@ from typing import Final, Self
 
 import msgspec
 
-from amp.errors import ScriptMismatch, UsageError
+from amp.errors import ScheduleMismatch, UsageError
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan
 from amp.machine.config import Mode
-from amp.machine.script import GOAL_BYTES, GOALS_LIMIT, Goal, Script
+from amp.machine.schedule import GOAL_BYTES, GOALS_LIMIT, Goal, Schedule
 from amp.port.notes import Note
 from amp.report.blame import Finding
 from amp.report.schedule import goals_of, with_load_at
@@ -115,7 +115,7 @@ class Trials:
         """Is there any violation if the first `steps` steps are as they were, and all is in order from then on?"""
         if not self._packed:
             goals = tuple(goal for _, goal in self._steps)
-            self._packed = Script(goals).pack(len(self.plan.program.parts))
+            self._packed = Schedule(goals).pack(len(self.plan.program.parts))
         return self._fails(self._packed[: steps * GOAL_BYTES])
 
     def _fails(self, goals: bytes) -> bool:
@@ -125,6 +125,6 @@ class Trials:
         self.runs += 1
         try:
             outcome = self.machine.run(config, self.plan.platform, self.plan.sites, until_violation=True, goals=goals)
-        except ScriptMismatch:
+        except ScheduleMismatch:
             return False
         return any(report.outcome in ("violation", "error") for report in outcome.reports)

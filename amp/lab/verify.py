@@ -35,7 +35,7 @@ from amp.lab.run import Witness, check_ended, finding_data
 from amp.lab.run import witness as explained_witness
 from amp.lab.stopping import Progress, Stop, explore, stoppable
 from amp.machine.config import RunConfig, Tally
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 from amp.port.lines import stands_ahead
 from amp.programs.program import Code
 from amp.report.counts import count_of, processes
@@ -179,9 +179,9 @@ def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counte
     execution, smaller = Execution.of(explorer.core.events()), "not asked of fewer"
     as_it_is = told(finding, execution)
     why = as_it_is.beyond
-    if as_it_is.script is not None:
+    if as_it_is.schedule is not None:
         try:
-            _, again = follow(explorer, as_it_is.script)
+            _, again = follow(explorer, as_it_is.schedule)
         except AmpError as error:
             again, why = None, str(error)
         if again is not None:
@@ -190,11 +190,11 @@ def _found_by_chance(plan: Plan, explorer: Explorer, finding: Finding) -> Counte
     return Counterexample(plan, as_it_is, unrepeated(plan, explorer, finding, why), smaller)
 
 
-def along(plan: Plan, script: Script) -> Verdict:
+def along(plan: Plan, schedule: Schedule) -> Verdict:
     """The one execution that a schedule names. Never "verified"."""
     started = time.monotonic()
     explorer = explorer_of(plan)
-    _, finding = follow(explorer, script)
+    _, finding = follow(explorer, schedule)
     result = Exploration(runs=1, executions=1, finding=finding, seconds=time.monotonic() - started)
     result.bound = "the one execution of the schedule"
     found = None if finding is None else shown(plan, explorer, finding, "not asked of fewer")
@@ -227,8 +227,8 @@ def shown(plan: Plan, explorer: Explorer, finding: Finding, smaller: str, stop: 
     shrunk = told(finding, Execution.of(explorer.core.events()))
     try:
         shrunk = shrink(explorer, finding)
-        if shrunk.script is not None:
-            plan = plan.with_config(script=shrunk.script.token())
+        if shrunk.schedule is not None:
+            plan = plan.with_config(schedule=shrunk.schedule.token())
         witness = replay(plan, shrunk)
     except (AmpError, OSError) as error:  # whatever became of the replay, the finding stands
         witness = unrepeated(plan, explorer, shrunk.finding, " ".join(str(error).split()))
@@ -253,7 +253,7 @@ def retold(plan: Plan, found: Witness) -> Witness:
 
 def replay(plan: Plan, shrunk: Shrunk) -> Witness:
     """The counterexample in two real processes. Raises NotRepeated if they show something else, or cannot show it."""
-    if shrunk.script is None:
+    if shrunk.schedule is None:
         raise NotRepeated(shrunk.beyond)
     with TwoProcesses(plan.config) as machine:
         outcome = machine.run(plan.config, plan.platform, plan.sites)
@@ -333,7 +333,7 @@ def counterexample_data(found: Counterexample) -> dict[str, Any]:
         "switches": cost.switches,
         "steps": cost.goals,
         "changes_tried": found.shrunk.tried,
-        "schedule": found.plan.config.script or None,
+        "schedule": found.plan.config.schedule or None,
         "repeated": found.repeated,
         "not_repeated": found.witness.not_repeated or None,
         "finding": finding_data(found.plan, found.witness),

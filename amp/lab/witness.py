@@ -25,7 +25,7 @@ from amp.lab.repair import repair_compiled
 from amp.lab.run import Witness, check_ended, explain, trace_of
 from amp.lab.verify import retold
 from amp.machine.config import Lines, Mode, Report, RunConfig
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 from amp.ordering import platform as find_platform
 from amp.ordering.barriers import Primitive
 from amp.ordering.platforms import Platform, Side
@@ -198,8 +198,8 @@ def _checked(content: WitnessFile, moved_to: str | None, *, stale: bool = False)
             raise UsageError(f"{field} is {value!r}, this is {expected!r}")
     config = content.config
     config.check()
-    if config.script:
-        Script.from_token(config.script)
+    if config.schedule:
+        Schedule.from_token(config.schedule)
     if config.sites:
         raise UsageError(f"config.sites has {len(config.sites)} bytes, expected none: barriers and weaken say it")
     program = _program(config, moved_to, stale=stale)

@@ -36,8 +36,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     most messages under way; 0: it breathes between 1 and what both rings hold. `segments` is how many descriptors a
     buffer is split over. `sites` is the primitive at each site (amp.port.doors). Without `suppression` every message
     rings, wanted or not. A side looks `polls` times for work before it goes to sleep. `spin_ns` is how long a waiter
-    spins before it sleeps; `pin` gives each side a processor of its own. `script` is a schedule's token
-    (amp.machine.script) that lockstep follows instead of the seed; "": none. With `lines` a report says
+    spins before it sleeps; `pin` gives each side a processor of its own. `schedule` is a schedule's token
+    (amp.machine.schedule) that lockstep follows instead of the seed; "": none. With `lines` a report says
     where in the program each access stands.
     """
 
@@ -58,7 +58,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seed: int = 1
     spin_ns: int = 20_000
     pin: bool = False
-    script: str = ""
+    schedule: str = ""
     program_sha256: str = ""  # of the file that it is from, of compiled code of what runs; "": not compared
     sizes: dict[str, int] = {}
     lines: bool = False
@@ -85,7 +85,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise UsageError(f"segments is {self.segments}, expected at most the ring size, {self.ring_size}")
         if self.segments > self.payload_bytes:
             raise UsageError(f"segments is {self.segments}, expected at most the payload, {self.payload_bytes} bytes")
-        if self.script and self.mode is not Mode.LOCKSTEP:
+        if self.schedule and self.mode is not Mode.LOCKSTEP:
             raise UsageError(f"schedule has no meaning in mode {self.mode.value}: only lockstep follows one")
 
 

@@ -1,8 +1,8 @@
 """Where in a program its accesses stand: a port that knows its caller's file and line.
 
-It keeps them, access by access. Loads, stores and barriers are counted as schedules and traces do (amp.machine.script):
-a kick is a store, an atomic is a load and, if it stores, a store. Lines of the product's own ports do not count: the
-line that called them does.
+It keeps them, access by access. Loads, stores and barriers are counted as schedules and traces do
+(amp.machine.schedule): a kick is a store, an atomic is a load and, if it stores, a store. Lines of the product's own
+ports do not count: the line that called them does.
 
 It also stands at the sites before lines (`before:handover.py:12`), each time that such a line makes its first access. A
 poll is one line: its looks, made as often as it takes, are behind the site.

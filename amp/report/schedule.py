@@ -1,6 +1,6 @@
-"""A traced run as a schedule: what a seeded run did by chance, processes do again by its script, on any machine.
+"""A traced run as a schedule: what a seeded run did by chance, processes do again by its schedule, on any machine.
 
-The script has a goal for every store and doorbell that became visible (with siblings and others, for both times), for
+The schedule has a goal for every store and doorbell that became visible (with siblings and others, for both times), for
 every load, and for every interrupt taken, in the order of the trace. Of a bulk load only the first granule and the
 stale ones need one: the others are read at that moment, too, and by default the newest value.
 """
@@ -14,7 +14,7 @@ from typing import Final
 
 from amp._core import _bridge
 from amp.errors import UsageError
-from amp.machine.script import Goal, Near, Read, Script, Taken, Visible
+from amp.machine.schedule import Goal, Near, Read, Schedule, Taken, Visible
 from amp.report.trace import AT_MAILBOX, Event, EventFlag, EventKind, Trace
 
 GRANULE: Final[int] = _bridge.GRANULE  # bytes
@@ -22,13 +22,13 @@ PARTS_LIMIT: Final = 1 << 13  # events of one load: a granule each at most
 _MISSED_LIMIT: Final = 255  # Event.primitive of a LOAD: so many writes missed, or more
 
 
-def script_of(trace: Trace) -> Script:
-    """The schedule of a run. Raises UsageError if the trace has lost its beginning, or has what no script can say."""
-    return Script(tuple(goal for _, goal in goals_of(trace)))
+def schedule_of(trace: Trace) -> Schedule:
+    """The schedule of a run. Raises UsageError if the trace has lost its beginning, or has what no schedule can say."""
+    return Schedule(tuple(goal for _, goal in goals_of(trace)))
 
 
 def goals_of(trace: Trace) -> Iterator[tuple[Event, Goal]]:
-    """The schedule's goals, each with its event. Raises UsageError as script_of does, or if the trace is no run's."""
+    """The schedule's goals, each with its event. Raises UsageError as schedule_of does, or if the trace is no run's."""
     if not trace.complete:
         raise UsageError(f"schedule: the trace begins at event {trace.first}, the whole run is needed")
     run = _Run(trace.domains)
@@ -41,7 +41,7 @@ def goals_of(trace: Trace) -> Iterator[tuple[Event, Goal]]:
             yield event, goal
 
 
-def with_load_at(trace: Trace, load: Event, moment: int) -> Script:
+def with_load_at(trace: Trace, load: Event, moment: int) -> Schedule:
     """The schedule of the same run as far as that deferred load, which is performed just before event `moment` instead.
 
     It reads the newest of what is visible then. The trace must be complete.
@@ -56,7 +56,7 @@ def with_load_at(trace: Trace, load: Event, moment: int) -> Script:
         if event.number > load.number:
             break
         goals += run.goals(event)
-    return Script(tuple(goals))
+    return Schedule(tuple(goals))
 
 
 @dataclass(slots=True)

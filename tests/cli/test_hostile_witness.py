@@ -154,7 +154,7 @@ FIELDS = [
     ("polls", -1, "polls is -1"),
     ("messages", 0, "messages is 0"),
     ("segments", 1000, "segments is 1000"),
-    ("script", "s1.zz", "schedule: "),
+    ("schedule", "s1.zz", "schedule: "),
     ("sites", "AAAA", "config.sites has 3 bytes"),
     ("pin", 1, "$.config.pin"),
     ("ring_size", "8", "$.config.ring_size"),

@@ -18,7 +18,7 @@ from amp.lab.machine import Machine
 from amp.lab.plan import Plan, make_plan
 from amp.lab.verify import Verdict, along, explorer_of, sample, verify
 from amp.lab.witness import load
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 
 BOUNDS = Bounds(executions=200_000, seconds=120)
 
@@ -169,7 +169,7 @@ class TestSchedules:
         found = verify(plan, BOUNDS).counterexample
         assert found is not None
         assert found.repeated
-        _, finding = follow(explorer_of(found.plan), Script.from_token(found.plan.config.script))
+        _, finding = follow(explorer_of(found.plan), Schedule.from_token(found.plan.config.schedule))
         assert finding is not None
         assert type(finding.error) is type(found.shrunk.finding.error)
         assert found.witness.outcome.finding is not None
@@ -185,10 +185,10 @@ class TestSchedules:
 
     def test_a_schedule_of_a_run_that_holds_finds_nothing_and_is_not_called_verified(self, lost_entry: Verdict) -> None:
         assert lost_entry.counterexample is not None
-        token = lost_entry.counterexample.plan.config.script
+        token = lost_entry.counterexample.plan.config.schedule
         # With the barrier as coded no execution goes that way.
         with pytest.raises(UsageError, match="schedule"):
-            along(planned("vring", "omap4-2011", messages=1), Script.from_token(token))
+            along(planned("vring", "omap4-2011", messages=1), Schedule.from_token(token))
 
     @pytest.mark.parametrize("token", ["x", "s1.", "s1.AAAA", "s1.JS4sRHjaKzPQMlUoM1QoMrAFEoa2mWAOiAaKADkGWkZg"])
     def test_a_token_that_is_none_is_refused_with_the_reason(self, token: str) -> None:
@@ -205,7 +205,7 @@ class TestChoosers:
         verdicts = [sample(plan, chooser, 7, 3, Bounds(5000, 60)) for _ in range(2)]
         assert [verdict.status for verdict in verdicts] == ["violation"] * 2
         assert verdicts[0].exploration.runs == verdicts[1].exploration.runs
-        tokens = {v.counterexample.plan.config.script for v in verdicts if v.counterexample is not None}
+        tokens = {v.counterexample.plan.config.schedule for v in verdicts if v.counterexample is not None}
         assert len(tokens) == 1
 
     def test_interleaving_alone_never_shows_a_missing_write_barrier(self) -> None:

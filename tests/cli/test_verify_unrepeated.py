@@ -12,13 +12,13 @@ import pytest
 from commands import AMP
 from commands import here as amp
 
-from amp.errors import ScriptMismatch, UsageError
+from amp.errors import ScheduleMismatch, UsageError
 from amp.explore.explorer import Bounds, Chooser
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan, make_plan
 from amp.lab.run import check_ended
 from amp.lab.verify import along, sample, verify
-from amp.machine.script import COUNT_LIMIT, Goal, Read, Script, Taken, Visible
+from amp.machine.schedule import COUNT_LIMIT, Goal, Read, Schedule, Taken, Visible
 
 BOUNDS = Bounds(executions=200_000, seconds=120)
 REGION_LIMIT_BYTES = 200 << 10  # no region of two processes is as small
@@ -128,24 +128,24 @@ def any_goal(chance: Random, cpus: int) -> Goal:
     return chance.choice((Visible(cpu, count, part), Read(cpu, count, part, source), Taken(cpu)))
 
 
-def strange_scripts(known: Script, number: int) -> list[Script]:
+def strange_schedules(known: Schedule, number: int) -> list[Schedule]:
     """A good one that was changed here and there, or goals of any kind."""
-    chance, scripts = Random(number), []
+    chance, schedules = Random(number), []
     for _ in range(number):
         goals = list(known.goals) if chance.random() < 0.5 else []
         for _ in range(chance.randrange(1, 4) if goals else chance.randrange(12)):
             at = chance.randrange(len(goals) + 1)
             goals[at : at + chance.randrange(2)] = [any_goal(chance, chance.choice((2, 2, 2, 6)))]
-        scripts.append(Script(tuple(goals)))
-    return scripts
+        schedules.append(Schedule(tuple(goals)))
+    return schedules
 
 
 @pytest.fixture(scope="module")
-def known() -> Script:
+def known() -> Schedule:
     found = verify(planned("vring", "omap4-2011", "S1=smp"), BOUNDS).counterexample
     assert found is not None
-    assert found.shrunk.script is not None
-    return found.shrunk.script
+    assert found.shrunk.schedule is not None
+    return found.shrunk.schedule
 
 
 def assert_one_line(error: Exception) -> None:
@@ -154,11 +154,13 @@ def assert_one_line(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["vring", "vring-flags", "doorbell"])
-def test_the_explorer_goes_along_a_stranger_s_schedule_or_says_in_a_line_why_not(known: Script, scenario: str) -> None:
+def test_the_explorer_goes_along_a_stranger_s_schedule_or_says_in_a_line_why_not(
+    known: Schedule, scenario: str
+) -> None:
     refused = 0
-    for script in strange_scripts(known, 40):
+    for schedule in strange_schedules(known, 40):
         try:
-            verdict = along(planned(scenario, "paranoid", messages=1), script)
+            verdict = along(planned(scenario, "paranoid", messages=1), schedule)
             assert verdict.exit_status in (1, 3)
         except UsageError as error:
             assert_one_line(error)
@@ -168,24 +170,24 @@ def test_the_explorer_goes_along_a_stranger_s_schedule_or_says_in_a_line_why_not
 
 @pytest.mark.a_few(2)
 @pytest.mark.parametrize("scenario", ["vring", "vring-flags", "doorbell"])
-def test_so_do_two_processes(known: Script, scenario: str) -> None:
+def test_so_do_two_processes(known: Schedule, scenario: str) -> None:
     plan, refused = planned(scenario, "paranoid", messages=1), 0
     with Machine(plan.config) as machine:
-        for script in strange_scripts(known, 60):
+        for schedule in strange_schedules(known, 60):
             try:
-                token = script.token()
-                outcome = machine.run(plan.with_config(script=token).config, plan.platform, plan.sites)
+                token = schedule.token()
+                outcome = machine.run(plan.with_config(schedule=token).config, plan.platform, plan.sites)
                 check_ended(outcome, plan.program.part_names)
-            except (ScriptMismatch, UsageError) as error:
+            except (ScheduleMismatch, UsageError) as error:
                 assert_one_line(error)
                 refused += 1
     assert refused > 10
 
 
 @pytest.mark.parametrize("command", [("run", "vring", "--mode", "lockstep"), ("verify", "vring")])
-def test_the_command_line_refuses_them_with_one_line_and_status_2(command: tuple[str, ...], known: Script) -> None:
-    foreign = Script((*known.goals[:3], Read(5, 0), Taken(0)))
-    misfit = Script((Visible(0, 0), Read(1, 0, source=(0, 7))))
+def test_the_command_line_refuses_them_with_one_line_and_status_2(command: tuple[str, ...], known: Schedule) -> None:
+    foreign = Schedule((*known.goals[:3], Read(5, 0), Taken(0)))
+    misfit = Schedule((Visible(0, 0), Read(1, 0, source=(0, 7))))
     for token in (foreign.token(), misfit.token(), known.token()[:-2], "s1.", "", "s1." + "A" * 100_000):
         told = amp(*command, "--platform", "omap4-2011", "--schedule", token)
         assert (told.returncode, told.stdout) == (2, ""), token
@@ -220,8 +222,8 @@ def test_verdicts_are_the_same_without_python_s_assertions(command: tuple[str, .
     assert (with_them.returncode, told) == (without.returncode, again)
 
 
-def test_refusals_are_the_same_without_python_s_assertions(known: Script) -> None:
-    foreign = Script((*known.goals[:3], Read(5, 0))).token()
+def test_refusals_are_the_same_without_python_s_assertions(known: Schedule) -> None:
+    foreign = Schedule((*known.goals[:3], Read(5, 0))).token()
     for command in (("run", "vring", "--schedule", foreign), ("verify", "vring", "--schedule", foreign)):
         with_them, without = amp(*command), without_assertions(*command)
         assert (with_them.returncode, with_them.stderr) == (without.returncode, without.stderr)

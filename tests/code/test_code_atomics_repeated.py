@@ -52,8 +52,8 @@ def is_repeated(plan: Plan) -> bool:
     found = explorer.explore(Bounds()).finding
     assert found is not None
     shrunk = shrink(explorer, found)
-    assert shrunk.script is not None, shrunk.beyond
-    witness = replay(plan.with_config(script=shrunk.script.token()), shrunk)
+    assert shrunk.schedule is not None, shrunk.beyond
+    witness = replay(plan.with_config(schedule=shrunk.schedule.token()), shrunk)
     assert witness.outcome.finding is not None
     return witness.outcome.finding.text == str(shrunk.finding.error)
 

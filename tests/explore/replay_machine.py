@@ -13,7 +13,7 @@ from small_programs import MEMORY_BYTES, crowd
 
 from amp._core import _bridge
 from amp.machine.model_room import place_model
-from amp.machine.script import Script
+from amp.machine.schedule import Schedule
 from amp.ordering.placement import Placement
 from amp.ordering.platforms import PLATFORMS, Platform
 from amp.report.trace import Trace
@@ -39,12 +39,12 @@ class ReplayMachine(SideProcesses):
         self._start("replay-machine", SIDE, MEMORY_BYTES + _bridge.model_room(self._sizes), cpus)
 
     def run(
-        self, programs: Sequence[str], platform: Platform | str, script: Script, placement: Placement | None = None
+        self, programs: Sequence[str], platform: Platform | str, schedule: Schedule, placement: Placement | None = None
     ) -> Replayed:
         machine = PLATFORMS[platform] if isinstance(platform, str) else platform
         self.memory[:MEMORY_BYTES] = bytes(MEMORY_BYTES)
         place_model(self.memory, MEMORY_BYTES, self._sizes, machine, placement or crowd(self.cpus))
-        _bridge.model_set_script(self.memory, MEMORY_BYTES, script.pack(self.cpus))
+        _bridge.model_set_schedule(self.memory, MEMORY_BYTES, schedule.pack(self.cpus))
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.write(json.dumps(list(programs)).encode() + b"\n")

@@ -16,7 +16,7 @@ from typing import Any
 
 from small_programs import MEMORY_BYTES, Part, parse
 
-from amp.errors import AmpError, ScriptMismatch
+from amp.errors import AmpError, ScheduleMismatch
 from amp.ordering.barriers import BarrierClass
 from amp.ordering.sites import SiteMap
 from amp.port.doors import ModelledPort, site_bytes
@@ -30,7 +30,7 @@ def run(port: ModelledPort, programs: list[str]) -> dict[str, Any]:
         Part(cpu, [parse(text) for text in programs], lambda values: reported.extend(map(int, values)))(port)
     except AmpError as error:
         ended = f"{type(error).__name__}: {error}"
-    with suppress(ScriptMismatch):
+    with suppress(ScheduleMismatch):
         port.retire()
     return {"values": reported, "error": ended}
 

@@ -25,7 +25,7 @@ from amp.explore.schedule import (
     mixes_own_bytes,
     needs_late_atomics,
     needs_late_loads,
-    script_of,
+    schedule_of,
 )
 from amp.lab.machine import Machine
 from amp.machine.config import Mode
@@ -64,12 +64,14 @@ def test_every_finding_is_repeated_by_two_processes(shipped: tuple[str, Machine]
         if finding is None:
             continue
         explorer.replay(finding.choices)
-        script = script_of(Execution.of(explorer.core.events()), whole=isinstance(finding.error, Stall))
+        schedule = schedule_of(Execution.of(explorer.core.events()), whole=isinstance(finding.error, Stall))
         coded = SiteMap.for_class(BarrierClass.MANDATORY, EXPLORABLE[name].sites)
         sites = coded.weaken(site, BarrierClass.NONE)
         config = EXPLORABLE[name].config(Mode.LOCKSTEP, messages=MESSAGES)
         for _ in range(REPEATS):
-            outcome = machine.run(msgspec.structs.replace(config, script=script.token()), PLATFORMS[platform], sites)
+            outcome = machine.run(
+                msgspec.structs.replace(config, schedule=schedule.token()), PLATFORMS[platform], sites
+            )
             assert outcome.finding is not None, site
             assert outcome.finder == finding.cpu, site
             assert what_is_missed(outcome.finding.text) == what_is_missed(str(finding.error)), site
@@ -132,7 +134,7 @@ def assert_replays(
 ) -> bool:
     """Two processes do the same; False: by its own relations the execution is of a kind that they cannot show."""
     try:
-        script = script_of(execution, whole=told is None)
+        schedule = schedule_of(execution, whole=told is None)
     except NotALine:
         several = execution.staged and any(len(set(event.sources)) > 1 for event in execution.events)
         kinds = (
@@ -144,12 +146,12 @@ def assert_replays(
         )
         assert any(kinds), (program, platform)
         return False
-    again = machine.run(program, platform, script, placement)
-    assert again.misfit is None, (program, platform, script.text(), again.misfit)
+    again = machine.run(program, platform, schedule, placement)
+    assert again.misfit is None, (program, platform, schedule.text(), again.misfit)
     if told is None:
         assert any(error and error.startswith(("Stall", "PeerFinished")) for error in again.errors), again
     else:
-        assert (again.values, again.errors) == (told, (None,) * len(program)), (program, platform, script.text())
+        assert (again.values, again.errors) == (told, (None,) * len(program)), (program, platform, schedule.text())
     return True
 
 

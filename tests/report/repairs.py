@@ -13,12 +13,12 @@ from enum import Enum
 
 import msgspec
 
-from amp.errors import ScriptMismatch
+from amp.errors import ScheduleMismatch
 from amp.lab.machine import Machine
 from amp.lab.plan import Plan
 from amp.lab.run import Witness
 from amp.machine.config import Mode
-from amp.machine.script import Goal, Script, Visible
+from amp.machine.schedule import Goal, Schedule, Visible
 from amp.ordering.barriers import BarrierClass, Primitive
 from amp.ordering.sites import Site, SiteMap
 from amp.report.history import GRANULE, granule_of
@@ -53,7 +53,7 @@ class Repaired:
         for _ in range(BENDS):
             try:
                 return Repair.STAYS if self._fails([goal for _, goal in steps]) else Repair.GONE
-            except ScriptMismatch as error:
+            except ScheduleMismatch as error:
                 event = steps[error.number - 1][0]
                 if not any(reason in str(error) for reason in TOO_OLD_OR_LATE):
                     return Repair.UNDECIDED
@@ -64,7 +64,7 @@ class Repaired:
 
     def _fails(self, goals: list[Goal]) -> bool:
         config = msgspec.structs.replace(
-            self.plan.config, mode=Mode.LOCKSTEP, script=Script(tuple(goals)).token(), messages=self.messages
+            self.plan.config, mode=Mode.LOCKSTEP, schedule=Schedule(tuple(goals)).token(), messages=self.messages
         )
         outcome = self.machine.run(config, self.plan.platform, self.sites, until_violation=True)
         return any(report.outcome in ("violation", "error") for report in outcome.reports)

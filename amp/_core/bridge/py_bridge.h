@@ -38,7 +38,7 @@ int py_ring_init(PyObject *module);
 
 /* py_module.c: amp.errors' classes */
 struct py_errors {
-    PyObject *access_fault, *peer_died, *peer_finished, *script_mismatch, *stall, *violation;
+    PyObject *access_fault, *peer_died, *peer_finished, *schedule_mismatch, *stall, *violation;
 };
 extern struct py_errors py_errors;
 

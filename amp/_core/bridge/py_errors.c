@@ -16,9 +16,9 @@ static void fail_misfit(const struct port *port, const char *what)
 
     amp_model_misfit(port->cpu.model.model, size, &goal, text, sizeof text);
     snprintf(whole, sizeof whole, "%s: %s", what, text);
-    exception = PyObject_CallFunction(py_errors.script_mismatch, "sK", whole, (unsigned long long)goal);
+    exception = PyObject_CallFunction(py_errors.schedule_mismatch, "sK", whole, (unsigned long long)goal);
     if (exception)
-        PyErr_SetObject(py_errors.script_mismatch, exception);
+        PyErr_SetObject(py_errors.schedule_mismatch, exception);
     Py_XDECREF(exception);
 }
 

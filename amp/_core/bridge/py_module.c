@@ -131,7 +131,7 @@ static PyObject *model_set_domains(PyObject *Py_UNUSED(self), PyObject *args)
     return finish(&room, error);
 }
 
-static PyObject *model_set_script(PyObject *Py_UNUSED(self), PyObject *args)
+static PyObject *model_set_schedule(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *buffer;
     unsigned long long offset;
@@ -143,10 +143,10 @@ static PyObject *model_set_script(PyObject *Py_UNUSED(self), PyObject *args)
         return NULL;
     if ((size_t)n % sizeof(struct amp_goal))
         return finish(&room, -EINVAL);
-    return finish(&room, amp_model_set_script(room.start, room.size, bytes, (size_t)n / sizeof(struct amp_goal)));
+    return finish(&room, amp_model_set_schedule(room.start, room.size, bytes, (size_t)n / sizeof(struct amp_goal)));
 }
 
-/* model_misfit(buffer, offset) -> (goal, text), or None if the script fits. */
+/* model_misfit(buffer, offset) -> (goal, text), or None if the schedule fits. */
 /* model_set_copies(buffer, offset, cpus) */
 static PyObject *model_set_copies(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -359,8 +359,8 @@ static PyMethodDef functions[] = {
      "model_set_copies(buffer, offset, cpus): a bit for each CPU whose stores reach the others one by one"},
     {"model_set_domains", model_set_domains, METH_VARARGS,
      "model_set_domains(buffer, offset, domains, near): a byte a CPU; for each, one byte a primitive, towards siblings"},
-    {"model_set_script", model_set_script, METH_VARARGS,
-     "model_set_script(buffer, offset, goals): 16 bytes a goal; lockstep follows it"},
+    {"model_set_schedule", model_set_schedule, METH_VARARGS,
+     "model_set_schedule(buffer, offset, goals): 16 bytes a goal; lockstep follows it"},
     {"model_misfit", model_misfit, METH_VARARGS,
      "model_misfit(buffer, offset) -> (goal, why) if the schedule does not fit, else None"},
     {"model_reset", model_reset, METH_VARARGS, "model_reset(buffer, offset, seed)"},
@@ -433,11 +433,11 @@ static int import_errors(void)
     py_errors.access_fault = PyObject_GetAttrString(errors, "AccessFault");
     py_errors.peer_died = PyObject_GetAttrString(errors, "PeerDied");
     py_errors.peer_finished = PyObject_GetAttrString(errors, "PeerFinished");
-    py_errors.script_mismatch = PyObject_GetAttrString(errors, "ScriptMismatch");
+    py_errors.schedule_mismatch = PyObject_GetAttrString(errors, "ScheduleMismatch");
     py_errors.stall = PyObject_GetAttrString(errors, "Stall");
     py_errors.violation = PyObject_GetAttrString(errors, "Violation");
     Py_DECREF(errors);
-    return py_errors.access_fault && py_errors.peer_died && py_errors.peer_finished && py_errors.script_mismatch &&
+    return py_errors.access_fault && py_errors.peer_died && py_errors.peer_finished && py_errors.schedule_mismatch &&
                    py_errors.stall && py_errors.violation
                ? 0
                : -1;

@@ -5,7 +5,7 @@
 #ifndef AMP_ACCESS_H
 #define AMP_ACCESS_H
 
-#include "script.h"
+#include "schedule.h"
 
 /* Primitive numbers are amp.ordering's; the core needs to know these few by name. */
 enum { AMP_SMP_MB = 5, AMP_STORE_RELEASE = 15, AMP_LOAD_ACQUIRE = 16 };

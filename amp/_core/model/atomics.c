@@ -4,7 +4,7 @@
  *
  * Of one access, as programs in Python and C make them: fully ordered. Of two, as compiled code makes them: a load, and
  * the store that belongs to it, ordered as their instructions have it; nobody's store becomes visible between the two: the
- * CPU keeps the turn, or the lock, from one to the other, or the script has it so. Of a pair of exclusives it keeps no lock,
+ * CPU keeps the turn, or the lock, from one to the other, or the schedule has it so. Of a pair of exclusives it keeps no lock,
  * and asks before the store.
  */
 #include <errno.h>
@@ -56,13 +56,13 @@ static void store_at_once(struct amp_cpu *cpu, uint64_t address, unsigned size, 
                                              .release = release});
     state->stores++;
     if (scripted)
-        amp_script_at_once(cpu, &state->pending[entry]);
+        amp_schedule_at_once(cpu, &state->pending[entry]);
     if (amp_staged(cpu->model))
         amp_make_step(cpu, cpu->id, entry);
     else
         amp_make_visible(cpu, cpu->id, entry);
     if (scripted && amp_observed(cpu->model))
-        amp_script_shown(cpu, state->stores - 1);
+        amp_schedule_shown(cpu, state->stores - 1);
 }
 
 /* Acts on the newest value, and is visible at once; with siblings, to them. */
@@ -85,7 +85,7 @@ int amp_atomic(struct amp_cpu *cpu, uint64_t address, unsigned size, enum amp_at
     amp_apply_orders(cpu, amp_orders_of(cpu, AMP_SMP_MB));
     amp_settle_before_load(cpu);
     if (op == AMP_CMPXCHG && fails(cpu, number, where, size, expected)) {
-        /* A load: a script may have it stale. By chance it is not, and what failed would fail with the newest value. */
+        /* A load: a schedule may have it stale. By chance it is not, and what failed would fail with the newest value. */
         seen = atomic_read(cpu, number, where, !amp_following(m));
     } else {
         amp_settle(cpu, where.granule, where.mask);
@@ -154,7 +154,7 @@ int amp_load_paired(struct amp_cpu *cpu, uint64_t address, unsigned size, uint64
     while (amp_observed(m) && !amp_sees_newest(m, cpu->id, where.granule, where.mask))
         if (!amp_see_newest(cpu, where.granule, where.mask) && !amp_push_on(cpu))
             break;
-    /* Nobody knows yet whether its store will come. A script may have it stale; by chance it is not. */
+    /* Nobody knows yet whether its store will come. A schedule may have it stale; by chance it is not. */
     amp_read_scalar(cpu, number, &where, after, orders_by(cpu, acquire), !amp_following(m), &seen);
     amp_trace_load(cpu, number, address, size, &seen, &where, AMP_FL_ATOMIC | (acquire ? AMP_FL_ACQUIRE : 0));
     *out = (struct amp_word){.value = amp_narrow(seen.value >> where.shift, size), .time = seen.time};

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "bell.h"
-#include "script.h"
+#include "schedule.h"
 
 /* How many stores leave at a time: more, the more there are (a bulk store brings dozens). */
 unsigned amp_leaving(const struct amp_cpu_state *state)
@@ -28,7 +28,7 @@ int amp_take(struct amp_cpu *cpu)
     state->floor_far = amp_max(state->floor_far, state->rung_time);
     amp_trace(cpu->model, (struct amp_event){.kind = AMP_EV_TAKEN, .cpu = (uint8_t)cpu->id});
     if (amp_following(cpu->model))
-        amp_script_taken(cpu);
+        amp_schedule_taken(cpu);
     return 0;
 }
 
@@ -47,7 +47,7 @@ int amp_enter(struct amp_cpu *cpu, unsigned needs)
             pthread_mutex_unlock(&m->lock);
         return -EPROTO;
     }
-    return is_free || !m->script.set ? 0 : amp_script_enter(cpu, needs);
+    return is_free || !m->schedule.set ? 0 : amp_schedule_enter(cpu, needs);
 }
 
 /* A part has failed. Do the others get on, or look on? What they look at is not there, and nobody will write it. */
@@ -79,7 +79,7 @@ int amp_leave(struct amp_cpu *cpu)
         amp_pass_turn(cpu);
     if (__atomic_load_n(&cpu->model->lost, __ATOMIC_RELAXED) == AMP_BROKEN)
         return -EPROTO;
-    return cpu->model->script.misfit ? -EILSEQ : 0;
+    return cpu->model->schedule.misfit ? -EILSEQ : 0;
 }
 
 int amp_unpair(struct amp_cpu *cpu)

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "script.h"
+#include "schedule.h"
 
 uint64_t amp_newest(struct amp_cpu *cpu, uint32_t granule)
 {
@@ -91,7 +91,7 @@ uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t gran
     if (missing && amp_following(m)) {
         unsigned steps = steps_back(cpu, granule, missing, amp_state(cpu)->floor);
 
-        back = amp_script_would_go_back(cpu, part, granule, missing, steps);
+        back = amp_schedule_would_go_back(cpu, part, granule, missing, steps);
     }
     memcpy(&value, cpu->memory + m->config.shared_start + (uint64_t)granule * AMP_GRANULE, sizeof value);
     for (uint64_t t = amp_newest(cpu, granule); back > 0 && amp_logged(m, t); t = amp_earlier(m, t, missing)) {
@@ -145,12 +145,12 @@ void amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granul
     missing = amp_forward(state, granule, mask, seen);
     if (!missing) { /* adds no ordering */
         if (amp_following(cpu->model))
-            amp_script_forwarded(cpu, part, seen->store);
+            amp_schedule_forwarded(cpu, part, seen->store);
         return;
     }
     steps = steps_back(cpu, granule, missing, floor);
     if (amp_following(cpu->model))
-        seen->back = amp_script_back(cpu, part, granule, missing, steps);
+        seen->back = amp_schedule_back(cpu, part, granule, missing, steps);
     else if (steps)
         seen->back = cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE);
     if (seen->back)

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "bell.h"
-#include "script.h"
+#include "schedule.h"
 
 static struct amp_mail *mail_at(struct amp_cpu_state *state, uint32_t number)
 {
@@ -88,11 +88,11 @@ static uint32_t choose_back(struct amp_cpu *cpu, uint32_t load, uint32_t steps)
 
     if (!amp_following(cpu->model))
         return steps ? cpu->choose(cpu, steps + 1, AMP_WHICH_WRITE) : 0;
-    goal = amp_script_read(cpu, (struct amp_part){.load = load});
+    goal = amp_schedule_read(cpu, (struct amp_part){.load = load});
     if (!goal)
         return 0;
     back = steps_to_source(state, goal, steps);
-    amp_script_answer(cpu, goal, back < 0 ? AMP_MF_TOO_OLD : 0);
+    amp_schedule_answer(cpu, goal, back < 0 ? AMP_MF_TOO_OLD : 0);
     return back < 0 ? 0 : (uint32_t)back;
 }
 

@@ -235,7 +235,7 @@ int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load)
     error = amp_enter(cpu, AMP_LOADS);
     if (error)
         return error;
-    if (load->performed <= 0) /* not by what its script wanted first */
+    if (load->performed <= 0) /* not by what its schedule wanted first */
         amp_perform_one(cpu, load);
     return amp_leave(cpu);
 }
@@ -243,7 +243,7 @@ int amp_perform(struct amp_cpu *cpu, struct amp_deferred *load)
 /* The program dropped the value unread: the load never happened. */
 void amp_forget(struct amp_cpu *cpu, struct amp_deferred *load)
 {
-    if (load->performed < 0 && amp_script_forget(cpu, load))
+    if (load->performed < 0 && amp_schedule_forget(cpu, load))
         return;
     for (struct amp_deferred **link = &cpu->deferred; *link; link = &(*link)->next)
         if (*link == load) {

@@ -157,8 +157,8 @@ struct amp_cpu_state {
 
 enum amp_lost { AMP_DIED = 1, AMP_MISFIT, AMP_BROKEN };
 
-/* Lockstep by a script: script.c. */
-struct amp_script {
+/* Lockstep by a schedule: schedule.c. */
+struct amp_schedule {
     uint32_t set;
     uint32_t goals;
     uint32_t next;   /* the first that is not reached; all are, or it does not fit: goals */
@@ -176,7 +176,7 @@ struct amp_model {
     /* Written when a run is set up, but for `lost`. */
     uint64_t magic;
     struct amp_model_config config;
-    uint64_t heads_offset, log_offset, sights_offset, trace_offset, script_offset, size;
+    uint64_t heads_offset, log_offset, sights_offset, trace_offset, schedule_offset, size;
     uint64_t epoch; /* writes up to this one belong to an earlier run */
     /* This run's temper, drawn from its seed; each a "one in so many". */
     uint32_t drain_one_in;   /* accesses after which stores leave */
@@ -199,7 +199,7 @@ struct amp_model {
     uint32_t failed;      /* a CPU has retired because its part has failed */
     uint64_t onlooking;   /* since then: the accesses behind the last write that became visible, */
     uint64_t onlooked_at; /* which was this one */
-    struct amp_script script;
+    struct amp_schedule schedule;
 
     struct amp_cpu_state cpu[AMP_CPUS];
 
@@ -344,7 +344,7 @@ unsigned amp_steps_near(const struct amp_model *m, unsigned owner, unsigned out[
 unsigned amp_steps(const struct amp_model *m, unsigned owner, unsigned out[AMP_STEPS]);
 void amp_make_step(struct amp_cpu *cpu, unsigned owner, unsigned step);
 bool amp_push_on(struct amp_cpu *cpu); /* one step towards all of this CPU's stores being seen by all; false: they are */
-bool amp_push_any(struct amp_cpu *cpu); /* the same, whatever a script says */
+bool amp_push_any(struct amp_cpu *cpu); /* the same, whatever a schedule says */
 void amp_stage_barrier(struct amp_cpu *cpu, struct amp_kept orders);
 bool amp_loads_wait(struct amp_cpu *cpu); /* is there a store that this CPU's next load waits for? */
 bool amp_releases_wait(const struct amp_cpu *cpu);
@@ -391,7 +391,7 @@ struct amp_seen {
 struct amp_part {
     uint32_t load, part;
 };
-/* What the load would return, if a script's goal or else the newest write decides; nothing happens. */
+/* What the load would return, if a schedule's goal or else the newest write decides; nothing happens. */
 uint64_t amp_would_read(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask);
 /* The most frequent step of all: what it finds is written where it is wanted, as copies of it wait for the store buffer. */
 void amp_read_granule(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t mask, uint64_t floor,

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "bell.h"
-#include "script.h"
+#include "schedule.h"
 
 static bool are_siblings(const struct amp_model *m, unsigned a, unsigned b)
 {

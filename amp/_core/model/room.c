@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bell.h"
-#include "script.h"
+#include "schedule.h"
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
@@ -32,7 +32,7 @@ static int check_config(const struct amp_model_config *config)
 }
 
 struct plan {
-    uint64_t heads, log, sights, trace, script, size;
+    uint64_t heads, log, sights, trace, schedule, size;
 };
 
 static struct plan plan_room(const struct amp_model_config *config)
@@ -43,8 +43,8 @@ static struct plan plan_room(const struct amp_model_config *config)
     plan.log = align_up(plan.heads + (config->shared_end - config->shared_start) / AMP_GRANULE * sizeof(uint64_t), 64);
     plan.sights = align_up(plan.log + config->log_writes * sizeof(struct amp_write), 64);
     plan.trace = align_up(plan.sights + config->log_writes * sizeof(struct amp_sights), 64);
-    plan.script = align_up(plan.trace + config->trace_events * sizeof(struct amp_event), 64);
-    plan.size = plan.script + AMP_GOALS * sizeof(struct amp_goal); /* whatever the mode: a room serves runs of all */
+    plan.schedule = align_up(plan.trace + config->trace_events * sizeof(struct amp_event), 64);
+    plan.size = plan.schedule + AMP_GOALS * sizeof(struct amp_goal); /* whatever the mode: a room serves runs of all */
     return plan;
 }
 
@@ -84,7 +84,7 @@ int amp_model_init(void *room, size_t size, const struct amp_model_config *confi
     m->log_offset = plan.log;
     m->sights_offset = plan.sights;
     m->trace_offset = plan.trace;
-    m->script_offset = plan.script;
+    m->schedule_offset = plan.schedule;
     m->size = plan.size;
     m->levels = 1;
     memset(amp_heads(m), 0, plan.log - plan.heads);
@@ -105,7 +105,7 @@ struct amp_model *amp_model_in(const void *room, size_t size)
     plan = plan_room(&m->config);
     if (m->heads_offset != plan.heads || m->log_offset != plan.log ||
         m->sights_offset != plan.sights || m->trace_offset != plan.trace ||
-        m->script_offset != plan.script || m->script.goals > AMP_GOALS)
+        m->schedule_offset != plan.schedule || m->schedule.goals > AMP_GOALS)
         return NULL;
     return m->size <= size && m->size == plan.size ? m : NULL;
 }
@@ -187,7 +187,7 @@ int amp_model_reset(void *room, size_t size, uint64_t seed)
     m->failed = 0;
     m->onlooking = m->onlooked_at = 0;
     amp_draw_temper(m, seed);
-    amp_script_rewind(m);
+    amp_schedule_rewind(m);
     memset(m->inner, 0, sizeof m->inner);
     m->inner_top = 0;
     for (unsigned i = 0; i < AMP_CPUS; i++) {
@@ -220,7 +220,7 @@ bool amp_model_sane(const struct amp_model *m)
 {
     unsigned cpus = m->config.cpus;
 
-    if (m->magic != AMP_MAGIC || cpus > AMP_CPUS || m->script.goals > AMP_GOALS || m->script.next > m->script.goals)
+    if (m->magic != AMP_MAGIC || cpus > AMP_CPUS || m->schedule.goals > AMP_GOALS || m->schedule.next > m->schedule.goals)
         return false;
     for (const struct amp_cpu_state *state = m->cpu; state < m->cpu + cpus; state++)
         if (state->entries > AMP_STORES || state->status > AMP_RETIRED)
@@ -281,8 +281,8 @@ int amp_model_state(const void *room, size_t size, struct amp_model_state *state
                                       .trace_events = m->config.trace_events,
                                       .stalls = m->stalls,
                                       .turns = m->turns,
-                                      .goals = m->script.goals,
-                                      .reached = m->script.misfit ? m->script.failed : m->script.next};
+                                      .goals = m->schedule.goals,
+                                      .reached = m->schedule.misfit ? m->schedule.failed : m->schedule.next};
     return 0;
 }
 

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "script.h"
+#include "schedule.h"
 
 #define MOST 1024 /* writes of one granule that a load looks at; what is older than those all see */
 
@@ -250,7 +250,7 @@ static void take(struct amp_cpu *cpu, const struct view *view, const struct show
 static struct choice choose(struct amp_cpu *cpu, struct amp_part part, const struct view *view, const struct amp_wish *wish)
 {
     struct choice choice = newest_of(cpu, view);
-    struct amp_goal *goal = amp_following(cpu->model) ? amp_script_read(cpu, part) : NULL;
+    struct amp_goal *goal = amp_following(cpu->model) ? amp_schedule_read(cpu, part) : NULL;
     int why;
 
     if (!goal)
@@ -259,7 +259,7 @@ static struct choice choose(struct amp_cpu *cpu, struct amp_part part, const str
         why = is_wanted(cpu, view, &choice.shown, goal) ? AMP_MF_FITS : AMP_MF_TOO_OLD;
     else
         why = by_goal(cpu, view, wish->floors, goal, &choice);
-    amp_script_answer(cpu, goal, why);
+    amp_schedule_answer(cpu, goal, why);
     return why ? newest_of(cpu, view) : choice;
 }
 
@@ -290,7 +290,7 @@ struct amp_seen amp_read_staged(struct amp_cpu *cpu, struct amp_part part, uint3
         seen.value |= value_of(cpu, &view, &choice.shown);
         take(cpu, &view, &choice.shown, wish.orders, &seen);
     } else if (amp_following(cpu->model)) {
-        amp_script_forwarded(cpu, part, seen.store);
+        amp_schedule_forwarded(cpu, part, seen.store);
     }
     seen.time = amp_max(seen.time, amp_max(seen.least.near, seen.least.far));
     state->seen = amp_max(state->seen, seen.least.near);
@@ -306,7 +306,7 @@ uint64_t amp_would_read_staged(struct amp_cpu *cpu, struct amp_part part, uint32
     struct amp_floors floors = amp_floors_of(cpu, 0);
     uint8_t missing = amp_forward(amp_state(cpu), granule, mask, &seen);
     struct view view = view_of(cpu, granule, missing, floors);
-    const struct amp_goal *goal = amp_following(cpu->model) ? amp_script_goal(cpu, part) : NULL;
+    const struct amp_goal *goal = amp_following(cpu->model) ? amp_schedule_goal(cpu, part) : NULL;
     struct choice choice = newest_of(cpu, &view);
 
     if (goal && by_goal(cpu, &view, floors, goal, &choice))

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "bell.h"
-#include "script.h"
+#include "schedule.h"
 
 static bool is_empty(const struct amp_inners *set)
 {
@@ -295,7 +295,7 @@ void amp_make_step(struct amp_cpu *cpu, unsigned owner, unsigned step)
 
 bool amp_push_on(struct amp_cpu *cpu)
 {
-    return amp_following(cpu->model) ? amp_script_drain(cpu) > 0 : amp_push_any(cpu);
+    return amp_following(cpu->model) ? amp_schedule_drain(cpu) > 0 : amp_push_any(cpu);
 }
 
 /* Whatever stands in the way of this CPU's stores is a store that not all see yet. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bell.h"
-#include "script.h"
+#include "schedule.h"
 
 /* Which kinds of store a mark holds back, given the kinds still pending ahead of it. */
 static unsigned held_by(const struct amp_pending *mark, unsigned ahead)
@@ -214,7 +214,7 @@ unsigned amp_drain(struct amp_cpu *cpu, unsigned owner, unsigned most)
     unsigned list[AMP_STORES], done = 0, n;
 
     if (amp_following(cpu->model))
-        return amp_script_drain(cpu);
+        return amp_schedule_drain(cpu);
     if (amp_staged(cpu->model))
         return drain_stages(cpu, owner, most);
     n = amp_eligible(state, list);
@@ -337,7 +337,7 @@ static bool any_store_pending(const struct amp_cpu_state *state)
     return false;
 }
 
-/* A script decides what is visible when: only the room itself bounds what is pending meanwhile. */
+/* A schedule decides what is visible when: only the room itself bounds what is pending meanwhile. */
 static unsigned depth(const struct amp_model *m)
 {
     return amp_following(m) ? AMP_STORES : m->config.store_depth;

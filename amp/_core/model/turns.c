@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * turns.c - lockstep: one access at a time. Who has the turn makes its access, lets stores become visible as chance, or
- * a script, has it, and passes the turn on. The turn is a futex word; handing it over by spinning takes well under a
+ * a schedule, has it, and passes the turn on. The turn is a futex word; handing it over by spinning takes well under a
  * microsecond.
  */
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include "bell.h"
 #include "fences.h"
 #include "gate.h"
-#include "script.h"
+#include "schedule.h"
 
 #define IN_VAIN 1000   /* limits of one wait after the other that change nothing: then all sleep */
 #define TURN_SPINS 400 /* the other side's piece of Python between two accesses takes some microseconds */
@@ -135,19 +135,19 @@ static void end_misfit(struct amp_model *m)
     amp_futex_wake(&m->turn);
 }
 
-/* Between two accesses, by the script. False: no goal is left. */
-static bool pass_scripted(struct amp_cpu *cpu)
+/* Between two accesses, by the schedule. False: no goal is left. */
+static bool pass_scheduled(struct amp_cpu *cpu)
 {
-    int next = amp_script_turn(cpu);
+    int next = amp_schedule_turn(cpu);
 
     cpu->kept_turn = next == (int)cpu->id;
-    if (cpu->model->script.misfit)
+    if (cpu->model->schedule.misfit)
         end_misfit(cpu->model);
     else if (next >= 0)
         give_turn(cpu, (unsigned)next);
     else
         drain_everybody(cpu);
-    return cpu->model->script.misfit || next >= 0;
+    return cpu->model->schedule.misfit || next >= 0;
 }
 
 /* Between two accesses: stores become visible; then somebody has the turn. All wait and nothing moves: a stall. */
@@ -156,7 +156,7 @@ void amp_pass_turn(struct amp_cpu *cpu)
     struct amp_model *m = cpu->model;
     unsigned ready[AMP_CPUS], storing[AMP_CPUS], n_ready, n_storing;
 
-    if (m->script.set && pass_scripted(cpu))
+    if (m->schedule.set && pass_scheduled(cpu))
         return;
     for (;;) {
         n_ready = runnable(m, cpu->id, ready);

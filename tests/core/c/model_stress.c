@@ -316,14 +316,14 @@ static void corrupt_while_running(struct machine *machine)
         CHECK(error == 0 || error == -EPROTO);                            \
         CHECK(amp_load(&cpu, START, 4, 0, 0, &word) == -EPROTO);          \
         model->magic = AMP_MAGIC;                                         \
-        model->script.goals = model->script.next = 0;                     \
+        model->schedule.goals = model->schedule.next = 0;                     \
     } while (0)
     NOTICED(model->cpu[0].entries = AMP_STORES + 1);
     NOTICED(model->cpu[1].entries = UINT32_MAX);
     NOTICED(model->cpu[0].status = 7);
     NOTICED(model->magic++);
-    NOTICED(model->script.next = 1);
-    NOTICED(model->script.goals = AMP_GOALS + 1);
+    NOTICED(model->schedule.next = 1);
+    NOTICED(model->schedule.goals = AMP_GOALS + 1);
     NOTICED(store->kind = 0);
     NOTICED(store->granule = UINT32_MAX);
     NOTICED((store->kind = AMP_DOORBELL, store->value = 99));

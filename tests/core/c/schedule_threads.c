@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lockstep by scripts, three CPUs as three threads of one process: `script_threads SEED RUNS`.
+ * Lockstep by schedules, three CPUs as three threads of one process: `schedule_threads SEED RUNS`.
  *
- * A run by chance gives a trace, the trace a script, and the script is followed twice: as it is, or with some goals
+ * A run by chance gives a trace, the trace a schedule, and the schedule is followed twice: as it is, or with some goals
  * changed at random. Checked: nobody hangs; the two runs are the same, event for event; every goal is reached or one is
- * refused, and then every CPU that goes on is told; an unchanged script of scalar accesses fits, and reads the same.
+ * refused, and then every CPU that goes on is told; an unchanged schedule of scalar accesses fits, and reads the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -137,7 +137,7 @@ static struct amp_model_state run(void)
 }
 
 /* The goals of the trace that lies in the room. Of bulk loads none: they read by default. */
-static size_t script_of(const struct amp_model_state *state, struct amp_goal goals[EVENTS])
+static size_t schedule_of(const struct amp_model_state *state, struct amp_goal goals[EVENTS])
 {
     const struct amp_event *events = (const struct amp_event *)((const uint8_t *)room + state->trace_offset);
     static struct { uint32_t number, granule; } stores[EVENTS + 1];
@@ -237,13 +237,13 @@ static void one_run(uint64_t seed, unsigned long *fitted)
     draw_programs(scalar);
     prepare(seed);
     state = run();
-    for (unsigned round = 0; round < 2; round++) { /* first the run by chance, then the one by script */
-        n = script_of(&state, goals);
+    for (unsigned round = 0; round < 2; round++) { /* first the run by chance, then the one by schedule */
+        n = schedule_of(&state, goals);
         if (changed && n && round)
             change(goals, n);
         for (unsigned i = 0; i < CPUS; i++)
             memcpy(read[i], sides[i].read, sizeof read[i]);
-        CHECK(amp_model_set_script(room, room_size, goals, n) == 0);
+        CHECK(amp_model_set_schedule(room, room_size, goals, n) == 0);
         CHECK(amp_model_reset(room, room_size, seed) == 0);
         state = run();
         check_told(&state);

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amp._core import _bridge
 from amp.errors import UsageError
-from amp.machine.script import COUNT_LIMIT, GOALS_LIMIT, Goal, Read, Script, Taken, Visible
+from amp.machine.schedule import COUNT_LIMIT, GOALS_LIMIT, Goal, Read, Schedule, Taken, Visible
 
 cpus = st.integers(0, _bridge.CPUS - 1)
 counts = st.integers(0, 40) | st.integers(0, COUNT_LIMIT)
@@ -25,10 +25,10 @@ goals = st.one_of(
 
 @given(st.lists(goals, max_size=30))
 def test_a_token_gives_the_same_goals_again(made: list[Goal]) -> None:
-    script = Script(tuple(made))
-    assert Script.from_token(script.token()) == script
-    assert Script.from_text(script.text()) == script
-    assert len(script.pack()) == 16 * len(made)
+    schedule = Schedule(tuple(made))
+    assert Schedule.from_token(schedule.token()) == schedule
+    assert Schedule.from_text(schedule.text()) == schedule
+    assert len(schedule.pack()) == 16 * len(made)
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_a_token_gives_the_same_goals_again(made: list[Goal]) -> None:
     ],
 )
 def test_a_word_says_only_what_is_not_the_rule(text: str, made: tuple[Goal, ...]) -> None:
-    expanded = Script.from_text(text)
-    assert expanded == Script(made)
-    assert Script.from_text(expanded.text()) == expanded
+    expanded = Schedule.from_text(text)
+    assert expanded == Schedule(made)
+    assert Schedule.from_text(expanded.text()) == expanded
 
 
 def test_goals_are_packed_as_the_core_reads_them() -> None:
-    script = Script((Visible(1, 0x01020304, 5), Read(0, 6, 7, (1, 8)), Read(1, 9), Taken(1)))
-    assert list(struct.iter_unpack("<BBBBIII", script.pack())) == [
+    schedule = Schedule((Visible(1, 0x01020304, 5), Read(0, 6, 7, (1, 8)), Read(1, 9), Taken(1)))
+    assert list(struct.iter_unpack("<BBBBIII", schedule.pack())) == [
         (_bridge.GOAL_VISIBLE, 1, 0, 0, 0x01020304, 5, 0),
         (_bridge.GOAL_READ, 0, 1, 0, 6, 7, 8),
         (_bridge.GOAL_READ, 1, _bridge.INITIAL, 0, 9, 0, 0),
@@ -64,13 +64,13 @@ def test_goals_are_packed_as_the_core_reads_them() -> None:
 
 def test_a_schedule_of_regular_steps_has_a_short_token() -> None:
     steps = [goal for i in range(1000) for goal in (Visible(0, i), Read(1, i, 0, (0, i)))]
-    token = Script(tuple(steps)).token()
+    token = Schedule(tuple(steps)).token()
     assert len(token) < 100
     assert token.isascii()
     assert all(letter.isalnum() or letter in "-_." for letter in token)
 
 
-TOKEN = Script((Visible(0, 0), Read(1, 0, 0, (0, 0)), Taken(1))).token()
+TOKEN = Schedule((Visible(0, 0), Read(1, 0, 0, (0, 0)), Taken(1))).token()
 
 
 def sealed(text: bytes) -> str:
@@ -104,12 +104,12 @@ def sealed(text: bytes) -> str:
 )
 def test_what_is_no_token_is_refused_with_the_reason(token: str, reason: str) -> None:
     with pytest.raises(UsageError) as refused:
-        Script.from_token(token)
+        Schedule.from_token(token)
     assert reason in str(refused.value)
     assert str(refused.value).startswith("schedule: ")
 
 
 def test_more_goals_than_the_room_holds_are_refused() -> None:
     with pytest.raises(UsageError, match=f"schedule: {GOALS_LIMIT + 1} goals, expected at most {GOALS_LIMIT}"):
-        Script((Taken(0),) * (GOALS_LIMIT + 1)).token()
-    assert len(Script((Taken(0),) * GOALS_LIMIT).pack()) == 16 * GOALS_LIMIT
+        Schedule((Taken(0),) * (GOALS_LIMIT + 1)).token()
+    assert len(Schedule((Taken(0),) * GOALS_LIMIT).pack()) == 16 * GOALS_LIMIT

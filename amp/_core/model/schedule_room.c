@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * script_room.c - a script in the room: set, started anew, and why it did not fit, in words.
+ * schedule_room.c - a schedule in the room: set, started anew, and why it did not fit, in words.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "script.h"
+#include "schedule.h"
 
-_Static_assert(sizeof(struct amp_goal) == 16, "the script's format");
+_Static_assert(sizeof(struct amp_goal) == 16, "the schedule's format");
 _Static_assert(AMP_PATIENCE == 1048576, "NOT_REACHED says so");
 
 static const char *const reasons[] = {
@@ -28,11 +28,11 @@ static const char *const reasons[] = {
     [AMP_MF_NOT_REACHED] = "the CPU has made more than 1,048,576 accesses without reaching it",
 };
 
-void amp_script_rewind(struct amp_model *m)
+void amp_schedule_rewind(struct amp_model *m)
 {
-    m->script.next = m->script.misfit = m->script.failed = 0;
-    m->script.event = m->script.since = 0;
-    for (uint32_t i = 0; i < m->script.goals; i++)
+    m->schedule.next = m->schedule.misfit = m->schedule.failed = 0;
+    m->schedule.event = m->schedule.since = 0;
+    for (uint32_t i = 0; i < m->schedule.goals; i++)
         amp_goals(m)[i].reached = 0;
 }
 
@@ -45,7 +45,7 @@ static bool makes_sense(const struct amp_model *m, const struct amp_goal *goal)
     return goal->kind != AMP_GOAL_READ || goal->source_cpu < m->config.cpus || goal->source_cpu == AMP_INITIAL;
 }
 
-int amp_model_set_script(void *room, size_t size, const void *goals, size_t n)
+int amp_model_set_schedule(void *room, size_t size, const void *goals, size_t n)
 {
     struct amp_model *m = amp_model_in(room, size);
 
@@ -55,15 +55,15 @@ int amp_model_set_script(void *room, size_t size, const void *goals, size_t n)
         return -E2BIG;
     if (m->config.mode != AMP_LOCKSTEP)
         return -EINVAL;
-    m->script.goals = 0;
-    amp_script_rewind(m);
+    m->schedule.goals = 0;
+    amp_schedule_rewind(m);
     if (n)
         memcpy(amp_goals(m), goals, n * sizeof(struct amp_goal));
     for (size_t i = 0; i < n; i++)
         if (!makes_sense(m, &amp_goals(m)[i]))
             return -EINVAL;
-    m->script.set = 1;
-    m->script.goals = (uint32_t)n;
+    m->schedule.set = 1;
+    m->schedule.goals = (uint32_t)n;
     return 0;
 }
 
@@ -91,13 +91,13 @@ int amp_model_misfit(const void *room, size_t size, uint64_t *goal, char *text, 
 
     if (!m)
         return -EPROTO;
-    if (!m->script.misfit)
+    if (!m->schedule.misfit)
         return 0;
-    if (m->script.misfit >= sizeof reasons / sizeof reasons[0] || m->script.failed >= m->script.goals)
+    if (m->schedule.misfit >= sizeof reasons / sizeof reasons[0] || m->schedule.failed >= m->schedule.goals)
         return -EPROTO;
-    describe(&amp_goals(m)[m->script.failed], what, sizeof what);
-    *goal = m->script.failed + 1;
-    snprintf(text, length, "the schedule does not fit: goal %u of %u (%s): %s; after event %llu", m->script.failed + 1,
-             m->script.goals, what, reasons[m->script.misfit], (unsigned long long)m->script.event);
+    describe(&amp_goals(m)[m->schedule.failed], what, sizeof what);
+    *goal = m->schedule.failed + 1;
+    snprintf(text, length, "the schedule does not fit: goal %u of %u (%s): %s; after event %llu", m->schedule.failed + 1,
+             m->schedule.goals, what, reasons[m->schedule.misfit], (unsigned long long)m->schedule.event);
     return 1;
 }

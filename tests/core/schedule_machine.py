@@ -1,4 +1,4 @@
-"""Two real processes in lockstep that run programs in words (`script_side.py`), by chance or by a script. For tests."""
+"""Two processes in lockstep that run programs in words (`schedule_side.py`), by chance or by a schedule. Not a test."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from model_machine import ROOM, SHARED, config
 from side_processes import SideProcesses
 
 from amp._core import _bridge
-from amp.machine.script import Goal, Script
+from amp.machine.schedule import Goal, Schedule
 from amp.ordering import platform
 from amp.ordering.platforms import Side
 from amp.report.trace import EventFlag, EventKind, Trace
 
-SIDE = Path(__file__).parent / "script_side.py"
+SIDE = Path(__file__).parent / "schedule_side.py"
 SIZES = config(mode=_bridge.LOCKSTEP, events=1 << 14)
 
 
@@ -43,28 +43,28 @@ class Run:
         return sorted((e.cpu, e.load, e.address, e.size, e.value) for e in loads)
 
 
-class ScriptMachine(SideProcesses):
-    """Two processes on one memory. Use it by `script_machine()`."""
+class ScheduleMachine(SideProcesses):
+    """Two processes on one memory. Use it by `schedule_machine()`."""
 
     def __init__(self) -> None:
-        self._start("script-machine", SIDE, ROOM + _bridge.model_room(SIZES), 2)
+        self._start("schedule-machine", SIDE, ROOM + _bridge.model_room(SIZES), 2)
 
     def run(
         self,
         programs: Sequence[str],
-        goals: Sequence[Goal] | Script | None = None,
+        goals: Sequence[Goal] | Schedule | None = None,
         name: str = "paranoid",
         seed: int = 1,
     ) -> Run:
-        """By a script if there are `goals`, else by chance."""
+        """By a schedule if there are `goals`, else by chance."""
         self.memory[:SHARED] = bytes(SHARED)
         _bridge.model_init(self.memory, ROOM, (*SIZES[:-1], seed))
         for cpu, side in enumerate(Side):
             table = bytes(platform(name).table(side))
             _bridge.model_set_orders(self.memory, ROOM, cpu, int(platform(name).implicit(side)), table)
         if goals is not None:
-            script = goals if isinstance(goals, Script) else Script(tuple(goals))
-            _bridge.model_set_script(self.memory, ROOM, script.pack(2))
+            schedule = goals if isinstance(goals, Schedule) else Schedule(tuple(goals))
+            _bridge.model_set_schedule(self.memory, ROOM, schedule.pack(2))
         for process, program in zip(self.processes, programs, strict=True):
             assert process.stdin is not None
             process.stdin.write(program.encode() + b"\n")
@@ -82,9 +82,9 @@ class ScriptMachine(SideProcesses):
 
 
 @contextmanager
-def script_machine() -> Iterator[ScriptMachine]:
+def schedule_machine() -> Iterator[ScheduleMachine]:
     """A machine; its processes end with the block, each by its own pid."""
-    machine = ScriptMachine()
+    machine = ScheduleMachine()
     try:
         yield machine
     finally:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * script_stages.c - lockstep by a script where some CPUs are siblings and some are not: a store takes two steps, each with
+ * schedule_stages.c - lockstep by a schedule where some CPUs are siblings and some are not: a store takes two steps, each with
  * a goal of its own or none.
  */
-#include "script_parts.h"
+#include "schedule_parts.h"
 
 static bool is_of_store(const struct amp_goal *goal)
 {
@@ -35,7 +35,7 @@ static struct amp_goal *goal_of_step(struct amp_model *m, unsigned owner, unsign
     uint8_t kind = AMP_GOAL_VISIBLE;
 
     if (step < AMP_STEP_FAR)
-        return amp_script_goal_of(m, first_goal(m), owner, state->pending[step].number, state->pending[step].part);
+        return amp_schedule_goal_of(m, first_goal(m), owner, state->pending[step].number, state->pending[step].part);
     if (step >= AMP_STEP_SEEN) {
         step -= AMP_STEP_SEEN;
         if (m->domain[step % AMP_CPUS] == m->domain[owner])
@@ -43,7 +43,7 @@ static struct amp_goal *goal_of_step(struct amp_model *m, unsigned owner, unsign
         step = AMP_STEP_FAR + step / AMP_CPUS;
     }
     inner = &m->inner[step - AMP_STEP_FAR];
-    return amp_script_goal_of(m, kind, owner, inner->number, inner->part);
+    return amp_schedule_goal_of(m, kind, owner, inner->number, inner->part);
 }
 
 static bool is_step(const struct amp_model *m, unsigned owner, unsigned step)
@@ -82,7 +82,7 @@ static bool clear_way(struct amp_cpu *cpu)
 /* The step that the goal wants: AMP_STEPS if its store is not there. */
 static unsigned wanted_step(const struct amp_model *m, const struct amp_goal *goal)
 {
-    unsigned entry = amp_script_entry(&m->cpu[goal->cpu], goal), slot = inner_slot(m, goal);
+    unsigned entry = amp_schedule_entry(&m->cpu[goal->cpu], goal), slot = inner_slot(m, goal);
 
     if (goal->kind == first_goal(m))
         return entry < m->cpu[goal->cpu].entries ? entry : AMP_STEPS;
@@ -101,41 +101,41 @@ static void show_at_distance(struct amp_cpu *cpu, unsigned owner, uint32_t numbe
             amp_make_seen(cpu, slot, by);
 }
 
-void amp_script_shown(struct amp_cpu *cpu, uint32_t number)
+void amp_schedule_shown(struct amp_cpu *cpu, uint32_t number)
 {
     show_at_distance(cpu, cpu->id, number, 0);
 }
 
-unsigned amp_script_advance_stages(struct amp_cpu *cpu)
+unsigned amp_schedule_advance_stages(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     unsigned done = 0;
 
-    while (amp_following(m) && is_of_store(amp_script_next(m))) {
-        struct amp_goal *goal = amp_script_next(m);
+    while (amp_following(m) && is_of_store(amp_schedule_next(m))) {
+        struct amp_goal *goal = amp_schedule_next(m);
         unsigned step = wanted_step(m, goal);
 
         if (step == AMP_STEPS) {
             if (goal->access < m->cpu[goal->cpu].stores)
-                amp_script_refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
+                amp_schedule_refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
             break;
         }
         if (!is_step(m, goal->cpu, step)) {
             if (clear_way(cpu))
                 continue;
-            amp_script_refuse(m, goal, AMP_MF_HELD_BACK);
+            amp_schedule_refuse(m, goal, AMP_MF_HELD_BACK);
             break;
         }
         amp_make_step(cpu, goal->cpu, step);
         show_at_distance(cpu, goal->cpu, goal->access, goal->part);
-        amp_script_reach(m, goal);
+        amp_schedule_reach(m, goal);
         done++;
     }
     return done;
 }
 
 /* An access of this CPU waits for its stores: one step for which no goal is left, its own first. */
-unsigned amp_script_drain_stages(struct amp_cpu *cpu)
+unsigned amp_schedule_drain_stages(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     unsigned list[AMP_STEPS], n;
@@ -147,10 +147,10 @@ unsigned amp_script_drain_stages(struct amp_cpu *cpu)
     n = amp_steps(m, cpu->id, list);
     for (unsigned owner = 0; n == 0 && owner < m->config.cpus; owner++)
         if ((n = amp_steps(m, owner, list))) {
-            amp_script_refuse(m, goal_of_step(m, owner, list[0]), AMP_MF_NEEDED_BEFORE);
+            amp_schedule_refuse(m, goal_of_step(m, owner, list[0]), AMP_MF_NEEDED_BEFORE);
             return amp_push_on(cpu);
         }
     if (n)
-        amp_script_refuse(m, goal_of_step(m, cpu->id, list[0]), AMP_MF_NEEDED_BEFORE);
+        amp_schedule_refuse(m, goal_of_step(m, cpu->id, list[0]), AMP_MF_NEEDED_BEFORE);
     return n ? amp_push_on(cpu) : 0;
 }

@@ -1,4 +1,4 @@
-"""One CPU of a test with two processes: `script_side.py FD CPU`. Not a test; `script_machine.py` starts it.
+"""One CPU of a test with two processes: `schedule_side.py FD CPU`. Not a test; `schedule_machine.py` starts it.
 
 FD is the memory of a machine. A line of standard input is a program in the words of `model_machine`, and of these:
     use:r0          take the value of a bulk load now       drop:r0     drop it unread
@@ -19,7 +19,7 @@ from typing import Any
 from model_machine import LOCATIONS, ROOM, parse
 
 from amp._core._bridge import LazyBytes, ModelledPort
-from amp.errors import AmpError, ScriptMismatch
+from amp.errors import AmpError, ScheduleMismatch
 
 
 def execute(port: ModelledPort, word: str, registers: dict[str, Any]) -> bool:
@@ -62,7 +62,7 @@ def run(port: ModelledPort, program: str) -> dict[str, Any]:
             registers[name] = number(registers[name])
     except AmpError as error:
         ended = {"error": type(error).__name__, "text": str(error), "number": getattr(error, "number", None)}
-    with suppress(ScriptMismatch):
+    with suppress(ScheduleMismatch):
         port.retire()
     values = {name: value for name, value in registers.items() if not isinstance(value, LazyBytes)}
     return {"registers": {name: int(value) for name, value in values.items()}, **ended}

@@ -2,7 +2,7 @@
 
 A CPU's stores (kicks among them) and loads are counted from 0 as the program issues them; an atomic is a load and, if
 it stores, a store. A part is a granule of a bulk access, from 0 in the order of their addresses; a scalar has part 0
-only. What becomes of goals is written in amp/_core/model/script.c, how they lie in memory in core.h, struct amp_goal.
+only. What becomes of goals is written in amp/_core/model/schedule.c, how they lie in memory in core.h, struct amp_goal.
 
 The token is `s1.` and, in URL-safe base 64, a CRC-32 (little endian) and the deflated text of the goals: words,
 separated by blanks. `v`, `n`, `r` and `t` are the kinds; the CPU's number follows, and only what is not the rule:
@@ -98,13 +98,13 @@ Goal: TypeAlias = Visible | Near | Read | Taken
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class Schedule:
     """Goals in the order in which they are reached."""
 
     goals: tuple[Goal, ...]
 
     def pack(self, cpus: int = CPUS_LIMIT) -> bytes:
-        """For `model_set_script`, on a machine of so many CPUs. Raises UsageError that names the goal and the field."""
+        """For `model_set_schedule`, on a machine of so many CPUs. Raises UsageError: the goal and its field."""
         if len(self.goals) > GOALS_LIMIT:
             raise UsageError(f"schedule: {len(self.goals)} goals, expected at most {GOALS_LIMIT}")
         return b"".join(_packed(number, goal, cpus) for number, goal in enumerate(self.goals, 1))
@@ -116,7 +116,7 @@ class Script:
         return " ".join(word if n == 1 else f"{word}*{n}" for word, n in runs)
 
     @classmethod
-    def from_text(cls, text: str) -> Script:
+    def from_text(cls, text: str) -> Schedule:
         """What `text` gave. Raises UsageError that names the word it cannot read."""
         context = _Context()
         goals: list[Goal] = []
@@ -137,7 +137,7 @@ class Script:
         return _PREFIX + base64.urlsafe_b64encode(_CHECKSUM.pack(zlib.crc32(packed)) + packed).decode().rstrip("=")
 
     @classmethod
-    def from_token(cls, token: str) -> Script:
+    def from_token(cls, token: str) -> Schedule:
         """What `token` gave. Raises UsageError that says why anything else is refused."""
         if not token.startswith(_PREFIX):
             start = token[: len(_PREFIX)]
@@ -158,9 +158,9 @@ class Script:
                 f"schedule: checksum 0x{checksum:08x}, the contents give 0x{zlib.crc32(packed):08x}: "
                 "cut off or mistyped"
             )
-        script = cls.from_text(_inflate(packed))
-        script.pack()
-        return script
+        schedule = cls.from_text(_inflate(packed))
+        schedule.pack()
+        return schedule
 
 
 def _inflate(packed: bytes) -> str:

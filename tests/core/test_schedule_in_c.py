@@ -1,4 +1,4 @@
-"""Lockstep by a script in the C core alone: three threads under the sanitizers; planted errors, each found."""
+"""Lockstep by a schedule in the C core alone: three threads under the sanitizers; planted errors, each found."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def follow(program: Path, *, seed: int, runs: int) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def sanitized(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = tmp_path_factory.mktemp("script") / "script_threads"
+    program = tmp_path_factory.mktemp("schedule") / "schedule_threads"
     objects = core_objects.sanitized(shared).iterdir()
-    return linked(program, objects, flags=(*SANITIZED, C / "script_threads.c"))
+    return linked(program, objects, flags=(*SANITIZED, C / "schedule_threads.c"))
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_scripts_of_chance_s_runs_are_followed_and_changed_ones_refused(sanitized: Path, seed: int) -> None:
+def test_schedule_of_chance_s_runs_are_followed_and_changed_ones_refused(sanitized: Path, seed: int) -> None:
     ended = follow(sanitized, seed=seed, runs=400)
     assert ended.returncode == 0, ended.stderr
-    assert int(ended.stdout.split()[1]) > 400, "most scripts fit"
+    assert int(ended.stdout.split()[1]) > 400, "most schedules fit"
 
 
 # file, what stands there, what is put there instead
 PLANTED = [
-    ("script.c", "if (write->owner == goal->source_cpu && write->number", "if (write->number"),
-    ("script.c", "    return (unsigned)back;\n", "    return 0;\n"),
+    ("schedule.c", "if (write->owner == goal->source_cpu && write->number", "if (write->number"),
+    ("schedule.c", "    return (unsigned)back;\n", "    return 0;\n"),
     (
-        "script.c",
+        "schedule.c",
         "        amp_make_visible(cpu, goal->cpu, entry);\n",
         "        amp_make_visible(cpu, goal->cpu, 0);\n",
     ),
     (
-        "script.c",
+        "schedule.c",
         "    return question == AMP_PERFORM_NOW && amp_following(cpu->model) ? n - 1 : 0;",
         "    return amp_choose_at_random(cpu, n, question);",
     ),
@@ -61,5 +61,5 @@ PLANTED = [
 @pytest.mark.parametrize("error", PLANTED, ids=lambda error: f"{error[0]}: {error[1].strip()[:24]}")
 def test_a_planted_error_is_found(shared: Path, tmp_path: Path, error: tuple[str, str, str]) -> None:
     wrong, objects = planted(tmp_path, *error), core_objects.plain(shared).iterdir()
-    program = linked(tmp_path / "script_threads", objects, wrong, flags=(*PLAIN, C / "script_threads.c"))
+    program = linked(tmp_path / "schedule_threads", objects, wrong, flags=(*PLAIN, C / "schedule_threads.c"))
     assert follow(program, seed=1, runs=400).returncode != 0

@@ -1,22 +1,22 @@
-"""Lockstep by a script, in two real processes: what the script says happens, or the run ends and says why not."""
+"""Lockstep by a schedule, in two real processes: what the schedule says happens, or the run ends and says why not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import pytest
-from script_machine import Run, ScriptMachine, script_machine
+from schedule_machine import Run, ScheduleMachine, schedule_machine
 
 from amp._core import _bridge
-from amp.machine.script import Goal, Read, Taken, Visible
+from amp.machine.schedule import Goal, Read, Taken, Visible
 from amp.report.trace import EventKind
 
 P0, P1 = 0, 1
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[ScriptMachine]:
-    with script_machine() as made:
+def machine() -> Iterator[ScheduleMachine]:
+    with schedule_machine() as made:
         yield made
 
 
@@ -171,7 +171,7 @@ FOLLOWED[BULK] = (
 
 
 @pytest.mark.parametrize("case", FOLLOWED)
-def test_what_the_script_says_happens(machine: ScriptMachine, case: str) -> None:
+def test_what_the_schedule_says_happens(machine: ScheduleMachine, case: str) -> None:
     first, second, name, goals, registers = FOLLOWED[case]
     run = machine.run([first, second], goals, name)
     assert run.misfit is None
@@ -180,7 +180,7 @@ def test_what_the_script_says_happens(machine: ScriptMachine, case: str) -> None
     assert (run.state["goals"], run.state["reached"]) == (len(goals), len(goals))
 
 
-def test_goals_that_want_nothing_of_a_cpu_leave_it_where_it_stands(machine: ScriptMachine) -> None:
+def test_goals_that_want_nothing_of_a_cpu_leave_it_where_it_stands(machine: ScheduleMachine) -> None:
     """P1 makes no access before all goals of P0 are reached, however soon its process is ready."""
     run = machine.run(
         ["x=1 y=1 mb z=1", "r0=x"], [Visible(P0, 0), Visible(P0, 1), Visible(P0, 2), Read(P1, 0, source=(P0, 0))]
@@ -189,18 +189,18 @@ def test_goals_that_want_nothing_of_a_cpu_leave_it_where_it_stands(machine: Scri
     assert kinds.index((P1, EventKind.LOAD)) > max(i for i, kind in enumerate(kinds) if kind == (P0, EventKind.VISIBLE))
 
 
-def test_after_the_last_goal_a_stall_is_found_as_ever(machine: ScriptMachine) -> None:
+def test_after_the_last_goal_a_stall_is_found_as_ever(machine: ScheduleMachine) -> None:
     run = machine.run(["x=1 r0=woken", "r1=woken r2=x"], [Visible(P0, 0)])
     assert run.errors == ("Stall", "Stall")
     assert run.state["stalls"] == 1
 
 
-def test_after_the_last_goal_who_polls_sees_the_other_s_stores(machine: ScriptMachine) -> None:
+def test_after_the_last_goal_who_polls_sees_the_other_s_stores(machine: ScheduleMachine) -> None:
     run = machine.run(["x=1 spin:y=1", "spin:x=1 y=1"], [])
     assert run.errors == (None, None)
 
 
-# --- scripts that do not fit ------------------------------------------------------------------------------------------
+# --- schedules that do not fit ----------------------------------------------------------------------------------------
 
 MP = ("x=1 y=1", "r0=y r1=x")
 # name: program of P0, of P1, platform, goals, which of them is refused, what the reason says
@@ -397,7 +397,7 @@ def refusal(run: Run) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_script_that_does_not_fit_ends_the_run_and_names_the_goal(machine: ScriptMachine, case: str) -> None:
+def test_a_schedule_that_does_not_fit_ends_the_run_and_names_the_goal(machine: ScheduleMachine, case: str) -> None:
     first, second, name, goals, number, reason = REFUSED[case]
     run = machine.run([first, second], goals, name)
     refused, text = refusal(run)
@@ -407,14 +407,14 @@ def test_a_script_that_does_not_fit_ends_the_run_and_names_the_goal(machine: Scr
     assert run.state["reached"] == number - 1
 
 
-def test_every_cpu_that_still_runs_is_told_and_none_hangs(machine: ScriptMachine) -> None:
+def test_every_cpu_that_still_runs_is_told_and_none_hangs(machine: ScheduleMachine) -> None:
     run = machine.run(["x=1 mb r0=y r2=woken", "r1=woken"], [Read(P0, 0), Visible(P0, 0)])
-    assert run.errors == ("ScriptMismatch", "ScriptMismatch")
+    assert run.errors == ("ScheduleMismatch", "ScheduleMismatch")
     assert run.numbers == (2, 2)
     assert all(refusal(run)[1] in text for text in run.texts)
 
 
-def test_the_same_machine_runs_on_after_a_refusal(machine: ScriptMachine) -> None:
+def test_the_same_machine_runs_on_after_a_refusal(machine: ScheduleMachine) -> None:
     assert refusal(machine.run(MP, [Visible(P0, 2)]))[0] == 1
     assert machine.run(MP, [Visible(P0, 1)]).misfit is None
     assert machine.run(MP).errors == (None, None)
@@ -432,28 +432,28 @@ def test_the_same_machine_runs_on_after_a_refusal(machine: ScriptMachine) -> Non
     ],
     ids=range(6),
 )
-def test_the_core_refuses_goals_that_make_no_sense(machine: ScriptMachine, goals: bytes, error: str) -> None:
+def test_the_core_refuses_goals_that_make_no_sense(machine: ScheduleMachine, goals: bytes, error: str) -> None:
     import errno  # noqa: PLC0415
 
     machine.run(MP)
     with pytest.raises(OSError) as refused:  # noqa: PT011
-        _bridge.model_set_script(machine.memory, 4096, goals)
+        _bridge.model_set_schedule(machine.memory, 4096, goals)
     assert errno.errorcode[refused.value.errno or 0] == error
 
 
-# --- the same script is the same run ----------------------------------------------------------------------------------
+# --- the same schedule is the same run --------------------------------------------------------------------------------
 
 
 def digests(runs: Sequence[Run]) -> set[tuple[int, bytes]]:
     return {(run.state["digest"], run.trace.to_bytes()) for run in runs}
 
 
-def test_the_same_script_is_the_same_run_in_fresh_processes_and_by_any_seed() -> None:
+def test_the_same_schedule_is_the_same_run_in_fresh_processes_and_by_any_seed() -> None:
     programs = ["bulk:0x40,40=1 y=1 kick r0=woken r1=bulk:0x40,40", "r2=woken r3=y r4=bulk:0x40,40 use:r4 x=3"]
     goals = [Visible(P0, 2), Taken(P1), Visible(P0, 0, 3), Read(P1, 0), Visible(P0, 0, 1), Read(P1, 1, 1, (P0, 0))]
     runs = []
     for seed in range(20):
-        with script_machine() as fresh:
+        with schedule_machine() as fresh:
             runs.append(fresh.run(programs, goals, seed=seed))
     assert runs[0].misfit is None
     assert runs[0].state["events"] > 15

@@ -1,4 +1,4 @@
-"""A seeded run's trace as a script: replayed in two processes, it reads the same, in the same order of visibility."""
+"""A seeded run's trace as a schedule: replayed in two processes, it reads the same, in the same order of visibility."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from script_machine import Run, ScriptMachine, script_machine
+from schedule_machine import Run, ScheduleMachine, schedule_machine
 
-from amp.errors import ScriptMismatch, UsageError
+from amp.errors import ScheduleMismatch, UsageError
 from amp.lab.machine import Machine
 from amp.lab.plan import make_plan
 from amp.lab.run import trace_of
 from amp.machine.config import Mode, RunConfig
-from amp.machine.script import Read, Script, Visible
-from amp.report.schedule import script_of
+from amp.machine.schedule import Read, Schedule, Visible
+from amp.report.schedule import schedule_of
 from amp.report.trace import Trace
 
 PLATFORMS = ("sc", "x86-wb", "x86-wc", "arm64", "arm64-domains", "armv7-smp", "omap4-2011", "riscv", "paranoid")
@@ -59,8 +59,8 @@ def threads(draw: st.DrawFn, *, cpu: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[ScriptMachine]:
-    with script_machine() as made:
+def machine() -> Iterator[ScheduleMachine]:
+    with schedule_machine() as made:
         yield made
 
 
@@ -79,22 +79,22 @@ def assert_same(first: Run, again: Run) -> None:
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=threads(cpu=0), second=threads(cpu=1), seed=st.integers(0, 1 << 32))
 def test_any_seeded_run_replays_from_its_trace(
-    machine: ScriptMachine, name: str, first: str, second: str, seed: int
+    machine: ScheduleMachine, name: str, first: str, second: str, seed: int
 ) -> None:
     by_chance = machine.run([first, second], name=name, seed=seed)
-    script = Script.from_token(script_of(by_chance.trace).token())
-    assert_same(by_chance, machine.run([first, second], script, name))
+    schedule = Schedule.from_token(schedule_of(by_chance.trace).token())
+    assert_same(by_chance, machine.run([first, second], schedule, name))
 
 
-def test_the_replay_s_own_trace_gives_a_script_that_replays_it(machine: ScriptMachine) -> None:
+def test_the_replay_s_own_trace_gives_a_schedule_that_replays_it(machine: ScheduleMachine) -> None:
     programs = ["bulk:0x41,30=1 kick x=1 r0=y", "r1=bulk:0x44,20 y=2 r2=woken r3=x use:r1"]
     for seed in range(20):
         first = machine.run(programs, seed=seed)
-        again = machine.run(programs, script_of(first.trace))
-        assert_same(again, machine.run(programs, script_of(again.trace)))
+        again = machine.run(programs, schedule_of(first.trace))
+        assert_same(again, machine.run(programs, schedule_of(again.trace)))
 
 
-def test_a_script_of_another_order_is_another_run(machine: ScriptMachine) -> None:
+def test_a_schedule_of_another_order_is_another_run(machine: ScheduleMachine) -> None:
     """The comparison above can fail."""
     programs = ["x=1 y=2", "r0=x r1=y"]
     first = machine.run(programs, [Visible(0, 0), Visible(0, 1), Read(1, 0), Read(1, 1)])
@@ -105,14 +105,14 @@ def test_a_script_of_another_order_is_another_run(machine: ScriptMachine) -> Non
 
 def test_a_trace_without_its_beginning_is_refused() -> None:
     with pytest.raises(UsageError, match="begins at event 2"):
-        script_of(Trace(bytes(40), first=2, digest=0))
+        schedule_of(Trace(bytes(40), first=2, digest=0))
 
 
 # --- the product's own programs ---------------------------------------------------------------------------------------
 
 
-def plan_of(seed: int, script: str = "", mode: Mode = Mode.LOCKSTEP) -> RunConfig:
-    return RunConfig(program="echo", mode=mode, messages=20, seed=seed, script=script)
+def plan_of(seed: int, schedule: str = "", mode: Mode = Mode.LOCKSTEP) -> RunConfig:
+    return RunConfig(program="echo", mode=mode, messages=20, seed=seed, schedule=schedule)
 
 
 @pytest.mark.parametrize(("platform", "barriers"), [("omap4-2011", "smp"), ("arm64", "mandatory")])
@@ -121,19 +121,19 @@ def test_a_seeded_echo_replays_by_its_schedule_s_token(platform: str, barriers: 
     with Machine(plan.config) as machine:
         for seed in range(1, 5):
             outcome = machine.run(plan.at_seed(seed), plan.platform, plan.sites)
-            token = script_of(trace_of(machine)).token()
+            token = schedule_of(trace_of(machine)).token()
             again = machine.run(plan_of(99, token), plan.platform, plan.sites)
             assert (again.finder, again.messages) == (outcome.finder, outcome.messages)
             assert [report.text for report in again.reports] == [report.text for report in outcome.reports]
             assert machine.run(plan_of(7, token), plan.platform, plan.sites).digest == again.digest
 
 
-def test_a_script_that_does_not_fit_is_one_clear_line() -> None:
+def test_a_schedule_that_does_not_fit_is_one_clear_line() -> None:
     plan = make_plan("echo", platform="arm64", messages=20)
     with Machine(plan.config) as machine:
-        with pytest.raises(ScriptMismatch) as refused:
+        with pytest.raises(ScheduleMismatch) as refused:
             machine.run(
-                plan_of(1, Script((Visible(0, 0), Read(1, 0, source=(1, 5)))).token()), plan.platform, plan.sites
+                plan_of(1, Schedule((Visible(0, 0), Read(1, 0, source=(1, 5)))).token()), plan.platform, plan.sites
             )
         assert refused.value.number == 2
         assert refused.value.exit_status == 2
@@ -145,8 +145,8 @@ def test_a_script_that_does_not_fit_is_one_clear_line() -> None:
         assert machine.run(plan.at_seed(1), plan.platform, plan.sites).events > 0
 
 
-def test_a_script_needs_lockstep_and_cpus_that_are_there() -> None:
-    token = Script((Visible(2, 0),)).token()
+def test_a_schedule_needs_lockstep_and_cpus_that_are_there() -> None:
+    token = Schedule((Visible(2, 0),)).token()
     with pytest.raises(UsageError, match="schedule has no meaning in mode free"):
         plan_of(1, token, Mode.FREE).check()
     plan = make_plan("echo", platform="arm64", messages=20)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * script.c - lockstep that follows a script: goals are reached in their order, and a CPU has the turn only while the
- * next goal needs an access of it. Nothing is left to chance, so a script is a run. The rules are the model's all the
+ * schedule.c - lockstep that follows a schedule: goals are reached in their order, and a CPU has the turn only while the
+ * next goal needs an access of it. Nothing is left to chance, so a schedule is a run. The rules are the model's all the
  * same: a goal they do not allow ends the run, for every CPU, with its number and the reason.
  *
  * A CPU on its way to a goal may do anything that needs nothing: stores become pending, loads without a goal read the
@@ -9,41 +9,41 @@
  * When no goal is left, the run is finished fairly: stores become visible, oldest first, after every access, loads read
  * the newest value and are not put off, and the CPUs take turns.
  */
-#include "script_parts.h"
+#include "schedule_parts.h"
 
 #include "bell.h"
 #include "gate.h"
 
 #define QUANTUM 16 /* accesses between two turns once no goal is left: fair, and few hand-overs */
 
-struct amp_goal *amp_script_next(struct amp_model *m)
+struct amp_goal *amp_schedule_next(struct amp_model *m)
 {
-    return &amp_goals(m)[m->script.next];
+    return &amp_goals(m)[m->schedule.next];
 }
 
-/* The first reason is the run's. From here on nothing follows the script, so the access under way comes to its end. */
-void amp_script_refuse(struct amp_model *m, const struct amp_goal *goal, enum amp_misfit why)
+/* The first reason is the run's. From here on nothing follows the schedule, so the access under way comes to its end. */
+void amp_schedule_refuse(struct amp_model *m, const struct amp_goal *goal, enum amp_misfit why)
 {
-    m->script.failed = (uint32_t)(goal - amp_goals(m));
-    m->script.misfit = why;
-    m->script.event = m->events;
-    m->script.next = m->script.goals;
+    m->schedule.failed = (uint32_t)(goal - amp_goals(m));
+    m->schedule.misfit = why;
+    m->schedule.event = m->events;
+    m->schedule.next = m->schedule.goals;
 }
 
-void amp_script_reach(struct amp_model *m, struct amp_goal *goal)
+void amp_schedule_reach(struct amp_model *m, struct amp_goal *goal)
 {
     goal->reached = 1;
-    m->script.since = m->turns;
-    while (amp_following(m) && amp_script_next(m)->reached)
-        m->script.next++;
+    m->schedule.since = m->turns;
+    while (amp_following(m) && amp_schedule_next(m)->reached)
+        m->schedule.next++;
 }
 
 /* The goal of that kind for that access, if it is still to be reached. */
-struct amp_goal *amp_script_goal_of(struct amp_model *m, uint8_t kind, unsigned cpu, uint32_t access, uint32_t part)
+struct amp_goal *amp_schedule_goal_of(struct amp_model *m, uint8_t kind, unsigned cpu, uint32_t access, uint32_t part)
 {
-    struct amp_goal *end = amp_goals(m) + m->script.goals;
+    struct amp_goal *end = amp_goals(m) + m->schedule.goals;
 
-    for (struct amp_goal *goal = amp_script_next(m); goal < end; goal++)
+    for (struct amp_goal *goal = amp_schedule_next(m); goal < end; goal++)
         if (goal->access == access && goal->part == part && goal->kind == kind && goal->cpu == cpu && !goal->reached)
             return goal;
     return NULL;
@@ -52,7 +52,7 @@ struct amp_goal *amp_script_goal_of(struct amp_model *m, uint8_t kind, unsigned 
 /* --- stores ------------------------------------------------------------------------------------------------------ */
 
 /* The goal's store among its CPU's pending ones; the number of entries if it is not. */
-unsigned amp_script_entry(const struct amp_cpu_state *state, const struct amp_goal *goal)
+unsigned amp_schedule_entry(const struct amp_cpu_state *state, const struct amp_goal *goal)
 {
     for (unsigned i = 0; i < state->entries; i++) {
         const struct amp_pending *store = &state->pending[i];
@@ -80,30 +80,30 @@ static unsigned advance(struct amp_cpu *cpu)
     unsigned done = 0;
 
     if (amp_staged(m))
-        return amp_script_advance_stages(cpu);
-    for (; amp_following(m) && amp_script_next(m)->kind == AMP_GOAL_VISIBLE; done++) {
-        struct amp_goal *goal = amp_script_next(m);
+        return amp_schedule_advance_stages(cpu);
+    for (; amp_following(m) && amp_schedule_next(m)->kind == AMP_GOAL_VISIBLE; done++) {
+        struct amp_goal *goal = amp_schedule_next(m);
         const struct amp_cpu_state *state = &m->cpu[goal->cpu];
-        unsigned entry = amp_script_entry(state, goal);
+        unsigned entry = amp_schedule_entry(state, goal);
 
         if (entry == state->entries) {
             if (goal->access < state->stores)
-                amp_script_refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
+                amp_schedule_refuse(m, goal, AMP_MF_VISIBLE_BEFORE);
             break; /* not issued yet */
         }
         if (!may_go(state, entry)) {
-            amp_script_refuse(m, goal, AMP_MF_HELD_BACK);
+            amp_schedule_refuse(m, goal, AMP_MF_HELD_BACK);
             break;
         }
         amp_make_visible(cpu, goal->cpu, entry);
-        amp_script_reach(m, goal);
+        amp_schedule_reach(m, goal);
     }
     return done;
 }
 
 static unsigned perform_wanted(struct amp_cpu *cpu);
 
-unsigned amp_script_drain(struct amp_cpu *cpu)
+unsigned amp_schedule_drain(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     const struct amp_cpu_state *state = amp_state(cpu);
@@ -114,11 +114,11 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
     if (done)
         return done;
     if (amp_staged(m))
-        return amp_script_drain_stages(cpu);
+        return amp_schedule_drain_stages(cpu);
     n = amp_following(m) ? amp_eligible(state, list) : 0;
     for (unsigned i = 0; i < n; i++) {
         const struct amp_pending *store = &state->pending[list[i]];
-        struct amp_goal *goal = amp_script_goal_of(m, AMP_GOAL_VISIBLE, cpu->id, store->number, store->part);
+        struct amp_goal *goal = amp_schedule_goal_of(m, AMP_GOAL_VISIBLE, cpu->id, store->number, store->part);
 
         if (!goal) {
             amp_make_visible(cpu, cpu->id, list[i]);
@@ -128,20 +128,20 @@ unsigned amp_script_drain(struct amp_cpu *cpu)
             later = goal;
     }
     if (later)
-        amp_script_refuse(m, later, AMP_MF_NEEDED_BEFORE);
+        amp_schedule_refuse(m, later, AMP_MF_NEEDED_BEFORE);
     return amp_following(m) ? 0 : amp_drain(cpu, cpu->id, 1);
 }
 
-void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
+void amp_schedule_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
 {
     struct amp_model *m = cpu->model;
     uint8_t kind = amp_staged(m) && !m->one_distance ? AMP_GOAL_NEAR : AMP_GOAL_VISIBLE;
-    struct amp_goal *goal = amp_script_goal_of(m, kind, cpu->id, store->number, store->part);
+    struct amp_goal *goal = amp_schedule_goal_of(m, kind, cpu->id, store->number, store->part);
 
-    if (goal && goal == amp_script_next(m))
-        amp_script_reach(m, goal);
+    if (goal && goal == amp_schedule_next(m))
+        amp_schedule_reach(m, goal);
     else if (goal)
-        amp_script_refuse(m, goal, AMP_MF_ATOMIC_BEFORE);
+        amp_schedule_refuse(m, goal, AMP_MF_ATOMIC_BEFORE);
 }
 
 /* --- loads ------------------------------------------------------------------------------------------------------- */
@@ -150,11 +150,11 @@ void amp_script_at_once(struct amp_cpu *cpu, const struct amp_pending *store)
 static struct amp_goal *goal_now(struct amp_cpu *cpu, struct amp_part part)
 {
     struct amp_model *m = cpu->model;
-    struct amp_goal *goal = amp_script_goal_of(m, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    struct amp_goal *goal = amp_schedule_goal_of(m, AMP_GOAL_READ, cpu->id, part.load, part.part);
 
-    for (struct amp_goal *between = amp_script_next(m); goal && between < goal; between++)
+    for (struct amp_goal *between = amp_schedule_next(m); goal && between < goal; between++)
         if (between->kind != AMP_GOAL_READ || between->cpu != cpu->id) {
-            amp_script_refuse(m, goal, AMP_MF_LOADED_BEFORE);
+            amp_schedule_refuse(m, goal, AMP_MF_LOADED_BEFORE);
             return NULL;
         }
     return goal;
@@ -181,7 +181,7 @@ static int steps_to_source(struct amp_model *m, const struct amp_goal *goal, uin
     return goal->source_cpu == AMP_INITIAL || t > m->epoch ? back : -1;
 }
 
-unsigned amp_script_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing, unsigned steps)
+unsigned amp_schedule_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing, unsigned steps)
 {
     struct amp_model *m = cpu->model;
     struct amp_goal *goal = goal_now(cpu, part);
@@ -191,41 +191,41 @@ unsigned amp_script_back(struct amp_cpu *cpu, struct amp_part part, uint32_t gra
         return 0;
     back = steps_to_source(m, goal, granule, missing);
     if (back < 0 || (unsigned)back > steps) {
-        amp_script_refuse(m, goal, back < 0 ? AMP_MF_NOT_VISIBLE : AMP_MF_TOO_OLD);
+        amp_schedule_refuse(m, goal, back < 0 ? AMP_MF_NOT_VISIBLE : AMP_MF_TOO_OLD);
         return 0;
     }
-    amp_script_reach(m, goal);
+    amp_schedule_reach(m, goal);
     return (unsigned)back;
 }
 
-unsigned amp_script_would_go_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing,
+unsigned amp_schedule_would_go_back(struct amp_cpu *cpu, struct amp_part part, uint32_t granule, uint8_t missing,
                                   unsigned steps)
 {
-    const struct amp_goal *goal = amp_script_goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    const struct amp_goal *goal = amp_schedule_goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
     int back = goal ? steps_to_source(cpu->model, goal, granule, missing) : 0;
 
     return back < 0 || (unsigned)back > steps ? 0 : (unsigned)back;
 }
 
-struct amp_goal *amp_script_goal(struct amp_cpu *cpu, struct amp_part part)
+struct amp_goal *amp_schedule_goal(struct amp_cpu *cpu, struct amp_part part)
 {
-    return amp_script_goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
+    return amp_schedule_goal_of(cpu->model, AMP_GOAL_READ, cpu->id, part.load, part.part);
 }
 
-struct amp_goal *amp_script_read(struct amp_cpu *cpu, struct amp_part part)
+struct amp_goal *amp_schedule_read(struct amp_cpu *cpu, struct amp_part part)
 {
     return goal_now(cpu, part);
 }
 
-void amp_script_answer(struct amp_cpu *cpu, struct amp_goal *goal, int why)
+void amp_schedule_answer(struct amp_cpu *cpu, struct amp_goal *goal, int why)
 {
     if (why)
-        amp_script_refuse(cpu->model, goal, (enum amp_misfit)why);
+        amp_schedule_refuse(cpu->model, goal, (enum amp_misfit)why);
     else
-        amp_script_reach(cpu->model, goal);
+        amp_schedule_reach(cpu->model, goal);
 }
 
-void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store)
+void amp_schedule_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t store)
 {
     struct amp_goal *goal = goal_now(cpu, part);
     const struct amp_cpu_state *state = amp_state(cpu);
@@ -236,9 +236,9 @@ void amp_script_forwarded(struct amp_cpu *cpu, struct amp_part part, uint64_t st
     while (entry < state->entries && state->pending[entry].store != store)
         entry++;
     if (entry < state->entries && goal->source_cpu == cpu->id && goal->source == state->pending[entry].number)
-        amp_script_reach(cpu->model, goal);
+        amp_schedule_reach(cpu->model, goal);
     else
-        amp_script_refuse(cpu->model, goal, AMP_MF_FORWARDED);
+        amp_schedule_refuse(cpu->model, goal, AMP_MF_FORWARDED);
 }
 
 static struct amp_deferred *wanted(struct amp_cpu *cpu)
@@ -246,9 +246,9 @@ static struct amp_deferred *wanted(struct amp_cpu *cpu)
     struct amp_model *m = cpu->model;
     struct amp_deferred *load = cpu->deferred;
 
-    if (!amp_following(m) || amp_script_next(m)->kind != AMP_GOAL_READ || amp_script_next(m)->cpu != cpu->id)
+    if (!amp_following(m) || amp_schedule_next(m)->kind != AMP_GOAL_READ || amp_schedule_next(m)->cpu != cpu->id)
         return NULL;
-    while (load && load->number != amp_script_next(m)->access)
+    while (load && load->number != amp_schedule_next(m)->access)
         load = load->next;
     return load;
 }
@@ -264,29 +264,29 @@ static unsigned perform_wanted(struct amp_cpu *cpu)
     return done;
 }
 
-bool amp_script_forget(struct amp_cpu *cpu, const struct amp_deferred *load)
+bool amp_schedule_forget(struct amp_cpu *cpu, const struct amp_deferred *load)
 {
     struct amp_model *m = cpu->model;
-    struct amp_goal *end = amp_goals(m) + m->script.goals;
+    struct amp_goal *end = amp_goals(m) + m->schedule.goals;
     bool due = false;
 
     if (!cpu->kept_turn || !amp_following(m)) /* not: has the turn by now; that would be a race */
         return false;
-    for (struct amp_goal *goal = amp_script_next(m); goal < end && !due; goal++)
+    for (struct amp_goal *goal = amp_schedule_next(m); goal < end && !due; goal++)
         due = goal->access == load->number && goal->kind == AMP_GOAL_READ && goal->cpu == cpu->id && !goal->reached;
     while (due && load->performed <= 0 && perform_wanted(cpu) + advance(cpu))
         ;
     return load->performed > 0;
 }
 
-void amp_script_taken(struct amp_cpu *cpu)
+void amp_schedule_taken(struct amp_cpu *cpu)
 {
-    struct amp_goal *goal = amp_script_next(cpu->model);
+    struct amp_goal *goal = amp_schedule_next(cpu->model);
 
     if (goal->kind == AMP_GOAL_TAKEN && goal->cpu == cpu->id)
-        amp_script_reach(cpu->model, goal);
+        amp_schedule_reach(cpu->model, goal);
     else
-        amp_script_refuse(cpu->model, goal, AMP_MF_TAKEN_BEFORE);
+        amp_schedule_refuse(cpu->model, goal, AMP_MF_TAKEN_BEFORE);
 }
 
 /* --- turns ------------------------------------------------------------------------------------------------------- */
@@ -319,10 +319,10 @@ static enum amp_misfit obstacle(const struct amp_cpu *cpu, const struct amp_goal
         return AMP_MF_WAITS;
     if (state->status == AMP_WAITING && !(m->board & AMP_RUNG(goal->cpu)))
         return AMP_MF_NOT_RUNG;
-    return m->turns - m->script.since > AMP_PATIENCE ? AMP_MF_NOT_REACHED : AMP_MF_FITS;
+    return m->turns - m->schedule.since > AMP_PATIENCE ? AMP_MF_NOT_REACHED : AMP_MF_FITS;
 }
 
-int amp_script_turn(struct amp_cpu *cpu)
+int amp_schedule_turn(struct amp_cpu *cpu)
 {
     struct amp_model *m = cpu->model;
     enum amp_misfit why;
@@ -330,10 +330,10 @@ int amp_script_turn(struct amp_cpu *cpu)
     advance(cpu);
     if (!amp_following(m))
         return -1;
-    why = obstacle(cpu, amp_script_next(m));
+    why = obstacle(cpu, amp_schedule_next(m));
     if (why)
-        amp_script_refuse(m, amp_script_next(m), why);
-    return why ? -1 : amp_script_next(m)->cpu;
+        amp_schedule_refuse(m, amp_schedule_next(m), why);
+    return why ? -1 : amp_schedule_next(m)->cpu;
 }
 
 /*
@@ -346,7 +346,7 @@ static bool hangs_on_loads(const struct amp_cpu_state *state, unsigned needs)
            state->entries > AMP_STORES / 2;
 }
 
-int amp_script_enter(struct amp_cpu *cpu, unsigned needs)
+int amp_schedule_enter(struct amp_cpu *cpu, unsigned needs)
 {
     struct amp_model *m = cpu->model;
 
@@ -357,7 +357,7 @@ int amp_script_enter(struct amp_cpu *cpu, unsigned needs)
 
         if (hangs)
             perform_wanted(cpu);
-        if (amp_script_turn(cpu) == (int)cpu->id) {
+        if (amp_schedule_turn(cpu) == (int)cpu->id) {
             if (hangs && wanted(cpu)) /* a store that has become visible stood before it */
                 continue;
             break;
