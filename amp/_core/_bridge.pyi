@@ -272,9 +272,9 @@ class Explorer:
         broken: Callable[[str], object],
         /,
     ) -> Explorer:
-        """A CPU for each of `rows`: its domain, what its hardware keeps by itself, and what each primitive orders, a
-        byte each, towards siblings and towards the others, and whether its stores reach the others one by one. `levels`
-        is 2 where siblings and others are to be told apart, else 1.
+        """A CPU for each of `rows`: its domain, what its hardware keeps by itself, and what each primitive orders, four
+        bytes each, towards siblings and towards the others, and whether its stores reach the others one by one.
+        `levels` is 2 where siblings and others are to be told apart, else 1.
 
         `unlook` unwinds a look of a poll, `over` a run; `broken` is told the rule that a program breaks, and must not
         refer to the explorer. ValueError for bounds that are no multiples of GRANULE.
@@ -560,7 +560,7 @@ def litmus(
 ) -> tuple[list[tuple[tuple[int, ...], int]], int, int, bool]:
     """All outcomes of a litmus test, for amp.litmus.enumerate: [(values, how many executions)], executions, runs, all?
 
-    A thread is packed instructions (amp.litmus.program). `orders` has two bytes an ordering, `implicit` two in all:
+    A thread is packed instructions (amp.litmus.program). `orders` has eight bytes an ordering, `implicit` two in all:
     towards siblings, towards the others; with one level only the first counts. `observed_registers` alternates threads
     and registers. `copies`: stores reach the others one by one. Raises RuntimeError for a test that cannot be run,
     ValueError for a malformed one.

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define AMP_CPUS 6        /* the most CPUs of one machine */
-#define AMP_PRIMITIVES 128 /* room in the table of barriers, indexed by the primitive's number */
+#define AMP_PRIMITIVES 256 /* room in the table of barriers, indexed by the primitive's number */
 #define AMP_INSTRUCTIONS 32 /* from this number on: instructions of compiled code, which no program names */
 #define AMP_GRANULE 8     /* bytes that one aligned access may cover at most; memcpy promises no more than this */
 
@@ -46,7 +46,7 @@ static inline bool amp_orders_doorbells(uint8_t orders)
 }
 
 /* Does an order of stores keep doorbells, and acknowledgements, before later stores as well? A RISC-V fence does not that
- * names no o; one that has o behind it, and keeps stores, is written with o before it, too (`fence ow,ow`). */
+ * names no o: here one that has o behind it, and keeps stores, does all the same; the explorer knows better (graph.h). */
 static inline bool amp_keeps_doorbells(uint8_t orders)
 {
     return orders & AMP_WW && (orders & AMP_WD || !(orders & AMP_NO_STATUS_BEFORE));

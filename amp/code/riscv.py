@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from amp.code.rows import NONE, Flag, Kind, Row
+from amp.code.rows import HALVES, NONE, Flag, Kind, Row
 from amp.ordering.instructions import BY_NAME, RISCV
 
 RA, SP, GP, S0 = 1, 2, 3, 8
@@ -153,13 +153,16 @@ def _fence(word: int, funct3: int) -> Row:
     mode, before, after = _bits(word, 31, 28), _bits(word, 27, 24), _bits(word, 23, 20)
     if mode == 0b1000:  # FENCE.TSO
         return Row(Kind.BARRIER, load_by=BY_NAME[RISCV, "fence.tso"].number)
-    names = (
-        f"fence {_named(before)},{_named(after)}",
-        f"fence {_named(before & 0b1011)},{_named(after)}",
-        f"fence {_named(before & 0b0011)},{_named(after & 0b0111)}",
-    )
-    row = next((BY_NAME[RISCV, name] for name in names if (RISCV, name) in BY_NAME), None)
-    return Row(Kind.PLAIN) if row is None else Row(Kind.BARRIER, load_by=row.number)  # None: nothing that is modelled
+    return _by_sets(before, after) if before and after else Row(Kind.PLAIN)
+
+
+def _by_sets(before: int, after: int) -> Row:
+    """A fence of its own row, or of two: what it orders behind loads, and what behind stores."""
+    whole = BY_NAME.get((RISCV, f"fence {_named(before)},{_named(after)}"))
+    if whole is not None:
+        return Row(Kind.BARRIER, load_by=whole.number)
+    loads, stores = (BY_NAME[RISCV, f"fence {_named(before & part)},{_named(after)}"] for part in (0b1010, 0b0101))
+    return Row(Kind.BARRIER, load_by=loads.number, store_by=stores.number, detail=HALVES)
 
 
 def _named(accesses: int) -> str:

@@ -9,6 +9,7 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 NONE: Final = 255  # no register
+HALVES: Final = 2  # `detail` of a barrier: it is that of `load_by`, and that of `store_by`
 DATA: Final = 14  # registers that one instruction moves to or from memory, at most
 _FORMAT: Final = struct.Struct("<BBHBBBB2H2BHBB14BQ18Q")
 assert _FORMAT.size == 184, _FORMAT.size

@@ -15,7 +15,7 @@ from typing import Final
 from amp.code.code import Function
 from amp.code.files import Files, are_called, are_one
 from amp.code.listing import Line, Listing
-from amp.code.rows import Flag
+from amp.code.rows import HALVES, Flag
 from amp.errors import UsageError
 from amp.ordering.barriers import ALL_ORDERS, PROMISES, Orders, Primitive
 from amp.ordering.barriers import Kind as SiteKind
@@ -46,7 +46,7 @@ class _Found:
         """The barriers that it is; of a DSB not what a drain behind it makes of it."""
         row = self.line.row
         if row.barrier:
-            return (row.barrier,)
+            return (row.barrier, row.store_by) if row.detail == HALVES else (row.barrier,)
         return tuple(dict.fromkeys(number for number in (row.load_by, row.store_by) if number))
 
 
@@ -149,7 +149,7 @@ def _site(name: str, found: list[_Found]) -> Site:
 def _said(found: _Found) -> str:
     row = found.line.row
     number = row.barrier
-    if not number:
+    if not number or row.detail == HALVES:
         return found.line.text
     return BY_NUMBER[number].name if number in BY_NUMBER else f"amp_{Primitive(number).label}()"
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import gc
 import time
+from array import array
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -67,6 +68,11 @@ __all__ = [
 ]
 
 
+def _packed(orders: tuple[int, ...]) -> bytes:
+    """As struct xp_orders has each."""
+    return array("I", orders).tobytes()
+
+
 @dataclass(slots=True)
 class Explorer:
     """One program on one machine. `programs` has one part for each CPU of the machine's placement, in its order.
@@ -100,7 +106,13 @@ class Explorer:
                 f"{len(self.programs)} parts for {len(placement)} processors: {', '.join(placement.names)}"
             )
         rows = tuple(
-            (domain, int(orders.implicit), bytes(orders.near), bytes(orders.far), not orders.multi_copy_atomic)
+            (
+                domain,
+                int(orders.implicit),
+                _packed(orders.explored[0]),
+                _packed(orders.explored[1]),
+                not orders.multi_copy_atomic,
+            )
             for domain, orders in zip(placement.domains, arrangement(self.machine.platform, placement), strict=True)
         )
         self.core = _bridge.Explorer(*self.machine.memory, placement.levels, rows, Unlook, RunOver, self._broken)

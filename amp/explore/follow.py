@@ -1,8 +1,8 @@
 """Go the way of a schedule in the explorer: the choices that make every load return what the schedule says.
 
 A schedule is in terms of the program's own loads and stores (`amp.machine.schedule`), so it fits any way of running it.
-A list of choices is in terms of one exploration. Only reads are matched: where several CPUs write one location, the last
-write is the newest.
+A list of choices is in terms of one exploration. Only reads are matched: where several CPUs write one location, the
+last write is the newest.
 """
 
 from __future__ import annotations

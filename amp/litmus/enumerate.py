@@ -9,6 +9,7 @@ platform's tables.
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -59,15 +60,15 @@ def enumerate_outcomes(
     limits = limits or Limits()
     mixed = len(set(groups)) not in (1, len(groups))
     apart = len(set(groups)) > 1
-    orders = bytearray()
+    orders = array("I")  # struct xp_orders
     for ordering in program.orderings:
         # Its own part: what the hardware keeps by itself makes no store a release.
         near = ordering.orders & platform.towards_siblings(Side.HOST, ordering.orders, ordering.reach)
         far = ordering.orders & platform.towards_others(Side.HOST, ordering.orders, ordering.reach)
-        orders += bytes([near if mixed or not apart else far, far if apart else near])
+        orders.extend((near if mixed or not apart else far, far if apart else near))
     implicit = platform.implicit(Side.HOST)
     arrangement: _Arrangement = (
-        bytes(orders),
+        orders.tobytes(),
         LEVELS if mixed else 1,
         groups if mixed else tuple(range(len(groups))),
         bytes([implicit] * LEVELS),

@@ -23,7 +23,8 @@ RR, RW, WR, WW, WD = Orders.RR, Orders.RW, Orders.WR, Orders.WW, Orders.WD
 class Instruction:
     """One row. `isa` is the instruction set; `name` is how an assembler writes it.
 
-    `of_access`: it is no instruction of its own, but what an access orders that is made in this way.
+    `of_access`: it is no instruction of its own, but what an access orders that is made in this way. `offered`: it is
+    put where a barrier is wanted.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Instruction:
     reach: Reach
     source: str
     of_access: bool = False
+    offered: bool = True
 
     @property
     def label(self) -> str:
@@ -182,10 +184,37 @@ def _riscv_devices(first: int) -> list[Instruction]:
     ]
 
 
+_LOADS: Final = ("i", "r", "ir")
+_STORES: Final = ("o", "w", "ow")
+_SETS: Final = tuple(
+    "".join(letter for bit, letter in ((8, "i"), (4, "o"), (2, "r"), (1, "w")) if number & bit)
+    for number in range(1, 16)
+)
+
+
+def _riscv_halves(first: int) -> list[Instruction]:
+    """All other fences that name loads before them, or stores: any fence is one of these, or one of each.
+
+    Of what they order of devices nothing is in `orders`: Platform.device_orders.
+    """
+    known = {each.name for rows in (_riscv, _riscv_input, _riscv_devices) for each in rows(0)}
+    rows: list[Instruction] = []
+    for before in (*_LOADS, *_STORES):
+        for after in _SETS:
+            name, orders = f"fence {before},{after}", Orders(0)
+            if name in known:
+                continue
+            for letter, (to_read, to_write, to_device) in _BEFORE.items():
+                for named, pairs in (("r", to_read), ("w", to_write), ("o", to_device)):
+                    orders |= pairs if letter in before and named in after else Orders(0)
+            rows.append(Instruction(first + len(rows), RISCV, name, orders, Reach.SYSTEM, _RVWMO, offered=False))
+    return rows
+
+
 def _all() -> tuple[Instruction, ...]:
     """In this order for good: numbers never change meaning."""
     rows = _a64()
-    for more in (_armv7, _x86, _riscv, _drained, _riscv_input, _riscv_devices):
+    for more in (_armv7, _x86, _riscv, _drained, _riscv_input, _riscv_devices, _riscv_halves):
         rows += more(FIRST + len(rows))
     return tuple(rows)
 
@@ -218,7 +247,7 @@ def rows_of(isa: str) -> tuple[Instruction, ...]:
 
     Both widths of RISC-V have the same.
     """
-    found = [row for row in INSTRUCTIONS if row.isa == ISA_OF_ROWS.get(isa, isa) and not row.of_access]
+    found = [row for row in INSTRUCTIONS if row.isa == ISA_OF_ROWS.get(isa, isa) and row.offered and not row.of_access]
     return tuple(sorted(found, key=cost))
 
 

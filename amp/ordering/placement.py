@@ -128,6 +128,7 @@ class Orders2:
     near: tuple[Orders, ...]
     far: tuple[Orders, ...]
     multi_copy_atomic: bool
+    explored: tuple[tuple[int, ...], tuple[int, ...]]  # `near` and `far` for the explorer: Platform.device_orders
 
 
 @functools.lru_cache(64)  # every exploration asks
@@ -143,7 +144,8 @@ def arrangement(platform: Platform, placement: Placement) -> tuple[Orders2, ...]
             alone = domains.count(domains[number]) == 1
             near = far = far if alone else near
         at_once = platform.processor(place.side).architecture.multi_copy_atomic
-        found.append(Orders2(platform.implicit(place.side), near, far, at_once))
+        explored = platform.device_orders(near), platform.device_orders(far)
+        found.append(Orders2(platform.implicit(place.side), near, far, at_once, explored))
     return tuple(found)
 
 

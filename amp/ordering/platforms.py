@@ -8,15 +8,15 @@ The ten platforms below are amp's own; `userfile` reads a user's. This module de
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from amp.ordering.architectures import ARCHITECTURES, Architecture, Row
-from amp.ordering.barriers import NO_ORDERS, Orders, Primitive, Reach, orders_text
-from amp.ordering.instructions import FIRST, INSTRUCTIONS, Barrier, Instruction, number_of, promise_of
+from amp.ordering.barriers import ALL_ORDERS, NO_ORDERS, Orders, Primitive, Reach, orders_text
+from amp.ordering.instructions import FIRST, INSTRUCTIONS, Barrier, Instruction, promise_of
 
 LOADS = Orders.RR | Orders.RW
 _MEMORY_STORES = Orders.WR | Orders.WW
@@ -140,9 +140,22 @@ class Platform:
         table[: len(Primitive)] = self.table(side)
         for each in INSTRUCTIONS:
             table[each.number] = self.towards_others(side, each.orders, each.reach)
-        for barrier in (*Primitive, *INSTRUCTIONS):
-            table[number_of(barrier)] |= _no_status(self.row(side, barrier).instruction)
+            if table[each.number] & ALL_ORDERS == each.orders & ALL_ORDERS:
+                table[each.number] |= _at_least(each.name)
+            table[each.number] |= _not_named(each.name)
+        for primitive in Primitive:
+            table[primitive] |= _no_status(self.row(side, primitive).instruction)
         return bytes(table)
+
+    @staticmethod
+    def device_orders(kept: Sequence[int]) -> tuple[int, ...]:
+        """The same for the explorer, where by number these are kept at a distance: exactly what a RISC-V fence names.
+
+        graph.h, struct xp_orders. In the running machine (`core_table`) one that names devices orders at least that. Of
+        instructions in compiled code: what Linux and C11 have by name is what its row says.
+        """
+        names = {each.number: each.name for each in INSTRUCTIONS}
+        return tuple(_exactly(names.get(number, ""), orders) for number, orders in enumerate(kept))
 
     def row(self, side: Side, barrier: Barrier) -> Row:
         """What a barrier is on `side`: of an instruction in compiled code, itself."""
@@ -173,20 +186,78 @@ _FENCE: Final = re.compile(
 )
 
 
+def _named(instruction: str) -> tuple[str, str] | None:
+    """What a RISC-V fence names before and behind it: nothing if its row says of memory what it is, as aq does."""
+    fence = _FENCE.search(instruction)
+    return None if fence is None else ((fence["before"] or "").lower(), (fence["after"] or "").lower())
+
+
 def _no_status(instruction: str) -> Orders:
     """A RISC-V fence orders a mailbox's registers, which are a device's, only where it names them.
 
     RISC-V unprivileged ISA, FENCE: i and o are accesses of devices, r and w of memory; so is an aq or rl of memory. One
     that keeps stores, too, before loads has to name both: a status is input, an acknowledgement output.
     """
-    fence = _FENCE.search(instruction)
-    if fence is None:
+    named = _named(instruction)
+    if named is None:
         return NO_ORDERS
-    before, after = (fence["before"] or "").lower(), (fence["after"] or "").lower()
+    before, after = named
     names_devices = "i" in before and ("o" in before or "w" not in before)
     return (NO_ORDERS if names_devices else Orders.NO_STATUS_BEFORE) | (
         NO_ORDERS if "i" in after else Orders.NO_STATUS_AFTER
     )
+
+
+def _not_named(instruction: str) -> Orders:
+    """The same of a fence in compiled code, so that no less is ordered than what it names (`_at_least`)."""
+    named = _named(instruction)
+    if named is None:
+        return NO_ORDERS
+    before, after = named
+    # Of loads before doorbells: core.h, amp_keeps_for_doorbells().
+    names_output = "o" in after and bool(set("ir") & set(before)) and not set("ow") & set(before)
+    return (NO_ORDERS if set("io") & set(before) else Orders.NO_STATUS_BEFORE) | (
+        NO_ORDERS if "i" in after or names_output else Orders.NO_STATUS_AFTER
+    )
+
+
+def _at_least(instruction: str) -> Orders:
+    """What the running machine keeps of a fence that names devices: for an order that it lacks, a stronger one."""
+    before, after = map(set, _named(instruction) or ("", ""))
+    loads, stores = bool(before & set("ir")), bool(before & set("ow"))
+    found = Orders(0)
+    found |= Orders.RR if loads and after & set("ir") else Orders(0)
+    found |= Orders.RW if loads and after & set("ow") else Orders(0)
+    found |= Orders.WR if stores and after & set("ir") else Orders(0)
+    found |= Orders.WW if stores and "w" in after else Orders(0)
+    device = ("o" in before and after & set("ir")) or (loads and stores and "o" in after)
+    return found | (Orders.WD if device or ("w" in before and "o" in after) else Orders(0))
+
+
+_KINDS: Final = "riwo"  # before, and behind, in the order of the explorer's bits
+_CLASSES: Final[Mapping[str, Orders]] = MappingProxyType(  # what has to be kept for any of these
+    {
+        **dict.fromkeys(("rr", "ri", "ir", "ii"), Orders.RR),
+        **dict.fromkeys(("rw", "ro", "iw", "io"), Orders.RW),
+        **dict.fromkeys(("wr", "wi", "or", "oi"), Orders.WR),
+        **dict.fromkeys(("ww", "ow"), Orders.WW),
+        "wo": Orders.WD,
+    }
+)
+_EXACT: Final = 1 << 24
+
+
+def _exactly(instruction: str, kept: int) -> int:
+    named = _named(instruction)
+    if named is None or not named[0]:
+        return kept
+    pairs = {before + after for before in named[0] for after in named[1]}
+    bits = (
+        1 << 8 + 4 * _KINDS.index(pair[0]) + _KINDS.index(pair[1])
+        for pair, order in _CLASSES.items()
+        if pair in pairs and kept & order
+    )
+    return kept | sum(bits) | _EXACT
 
 
 def _verdict(primitive: Barrier, orders: Orders) -> Verdict:

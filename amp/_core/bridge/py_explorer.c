@@ -7,8 +7,8 @@
 
 static PyTypeObject *explorer_type;
 
-/* (domain, implicit, orders of each primitive towards siblings, and towards the others, whether its stores reach the others
- * one by one) of one CPU */
+/* (domain, implicit, orders of each primitive towards siblings, and towards the others, four bytes each, whether its stores
+ * reach the others one by one) of one CPU */
 static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *row)
 {
     unsigned int domain, implicit;
@@ -20,9 +20,11 @@ static int take_orders(struct explorer_object *self, unsigned cpu, PyObject *row
     self->program.x->graph.cpu[cpu].domain = (uint8_t)domain;
     self->program.x->graph.cpu[cpu].copies = copies != 0;
     for (unsigned level = 0; level < XP_LEVELS; level++) {
+        const uint32_t *orders = table[level].buf;
+
         self->program.x->graph.cpu[cpu].implicit[level] = (uint8_t)implicit;
-        for (Py_ssize_t i = 0; i < table[level].len && i < AMP_PRIMITIVES; i++)
-            self->program.orders[cpu][i].level[level] = ((uint8_t *)table[level].buf)[i];
+        for (size_t i = 0; i < (size_t)table[level].len / sizeof *orders && i < AMP_PRIMITIVES; i++)
+            memcpy(&self->program.orders[cpu][i].level[level], &orders[i], sizeof *orders);
         PyBuffer_Release(&table[level]);
     }
     return 0;

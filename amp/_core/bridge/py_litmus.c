@@ -189,7 +189,8 @@ static int prepare(struct litmus *test, struct explorer *x, PyObject *const *arg
     for (unsigned i = 0; i < test->threads; i++) {
         x->graph.cpu[i].domain = (uint8_t)domain[i];
         x->graph.cpu[i].copies = copies != 0;
-        memcpy(x->graph.cpu[i].implicit, implicit, XP_LEVELS);
+        for (unsigned level = 0; level < XP_LEVELS; level++)
+            x->graph.cpu[i].implicit[level] = (uint8_t)implicit[level];
     }
     xp_graph_lay_out(&x->graph);
     n = take_numbers(args[6], 2 * LITMUS_OBSERVED, "observed registers", observed);

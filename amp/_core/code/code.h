@@ -84,6 +84,7 @@ enum code_flag {
 
 enum code_places { CODE_AT_LOADS, CODE_AT_STORES, CODE_AT_BARRIERS };
 
+#define CODE_HALVES 2 /* `detail` of a BARRIER: it is that of `load_by`, and that of `store_by` */
 #define CODE_JUMPS 2 /* `detail` of a LOAD: what it loads is where it goes on */
 
 enum code_service { CODE_RETURN = 1, CODE_FAIL, CODE_KICK, CODE_SLEEP, CODE_CHOOSE, CODE_PRINT };

@@ -40,6 +40,8 @@ int code_barrier_of(struct code_engine *e, const struct code_row *row)
 {
     int error = code_barrier(e, row->load_by, row->site);
 
+    if (!error && row->detail == CODE_HALVES && code_at_site(e, row->site) == AMP_AS_BUILT)
+        return barrier(e, row->store_by, row->site);
     if (row->store_by && code_at_site(e, row->site) == AMP_AS_BUILT)
         e->settled = (struct code_settled){row->store_by, row->site};
     return error;

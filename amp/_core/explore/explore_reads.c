@@ -329,7 +329,7 @@ int xp_status(struct explorer *x, unsigned cpu, uint16_t mailbox, const struct x
 
 int xp_wait(struct explorer *x, unsigned cpu, uint16_t mailbox, xp_event_id *event)
 {
-    static const uint8_t taken[XP_LEVELS] = {AMP_RR | AMP_RW, AMP_RR | AMP_RW};
+    static const uint32_t taken[XP_LEVELS] = {AMP_RR | AMP_RW, AMP_RR | AMP_RW};
     struct xp_cpu *state = &x->cpu[cpu];
     struct xp_orders orders;
     uint64_t value;

@@ -83,15 +83,19 @@ struct xp_cell {
 };
 #define XP_COHERENCE 64
 
-/* What a primitive orders: towards siblings, and towards the others (bits of enum amp_orders). */
+/* What a primitive orders: towards siblings, and towards the others (bits of enum amp_orders). Of one that names devices as
+ * well, a RISC-V fence, XP_EXACT and what it keeps of each kind before which: r, i (a status), w and o (a doorbell, an
+ * acknowledgement) before, four bits each, of the same behind. What is below counts for nothing then. */
 struct xp_orders {
-    uint8_t level[XP_LEVELS];
+    uint32_t level[XP_LEVELS];
 };
+#define XP_EXACT (1u << 24)
+#define XP_KEPT_AT 8 /* the first of the bits */
 
 struct xp_graph_cpu {
     uint8_t domain;
     bool copies;                              /* its writes reach the others one by one */
-    uint8_t implicit[XP_LEVELS];
+    uint32_t implicit[XP_LEVELS];
     uint16_t events;
     struct xp_set all[XP_KINDS];              /* its events, by kind */
     struct xp_set must[XP_LATER][XP_LEVELS]; /* nodes before its next event of that kind, at that level */

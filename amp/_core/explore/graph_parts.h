@@ -32,9 +32,9 @@ void xp_put_carried(const struct xp_graph *g, struct xp_set before[XP_LEVELS], u
 /* With observers: does the write `e` come behind `w`, as the others make it, because its CPU has read it there before? */
 bool xp_comes_behind_read(const struct xp_graph *g, xp_event_id e, unsigned cell, xp_event_id w);
 /* From now on `e`, an access of this CPU, is before the later ones that `orders` names. */
-void xp_order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS]);
+void xp_order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint32_t orders[XP_LEVELS]);
 /* A store-release comes after what is before it in program order. */
-void xp_add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS]);
+void xp_add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint32_t orders[XP_LEVELS]);
 /* What of a CPU's own event an order at that level waits for. */
 void xp_put_own(const struct xp_graph *g, struct xp_set *before, xp_event_id e, unsigned level);
 

@@ -248,7 +248,7 @@ void litmus_fence(struct litmus *test, unsigned number, const struct xp_orders *
 {
     struct litmus_thread *thread = &test->thread[number];
     struct xp_set *reads = &test->x->graph.cpu[number].all[XP_READ], kept = *reads;
-    uint8_t any = 0;
+    uint32_t any = 0;
 
     for (unsigned level = 0; level < XP_LEVELS; level++)
         any |= orders->level[level];

@@ -4,12 +4,30 @@
  */
 #include "graph_parts.h"
 
-/* Which later accesses a load or a store of kind `kind` stays before, given `orders`: bits of XP_LATER. A doorbell, or
- * an acknowledgement, is no memory: it is before a later access, or behind an earlier load, only by what orders devices. */
-static unsigned kept_before(enum xp_kind kind, uint8_t orders)
+/* By what a RISC-V fence names. */
+static unsigned kept_exactly(enum xp_kind kind, bool status, uint32_t orders)
 {
+    static const unsigned later[] = {XP_READ, XP_STATUS, XP_WRITE, XP_DOORBELL}; /* r, i, w, o */
+    unsigned before = kind == XP_READ ? status : kind == XP_WRITE ? 2 : 3, kinds = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        if (orders >> (XP_KEPT_AT + 4 * before + i) & 1)
+            kinds |= 1u << later[i];
+    return kinds;
+}
+
+/* Which later accesses a load (of a mailbox's status) or a store of kind `kind` stays before, given `orders`: bits of
+ * XP_LATER. A doorbell, or an acknowledgement, is no memory: it is before a later access, or behind an earlier load, only by
+ * what orders devices. Doorbells of one CPU never overtake one another. */
+static unsigned kept_before(enum xp_kind kind, bool status, uint32_t given)
+{
+    uint8_t orders = (uint8_t)given;
     unsigned loads = 1u << XP_READ | (orders & AMP_NO_STATUS_AFTER ? 0 : 1u << XP_STATUS), kinds = 0;
 
+    if (given & XP_EXACT)
+        return kept_exactly(kind, status, given) | (kind == XP_DOORBELL ? 1u << XP_DOORBELL : 0);
+    if (status && orders & AMP_NO_STATUS_BEFORE)
+        return 0;
     if (kind == XP_READ) {
         kinds |= orders & AMP_RR ? loads : 0;
         kinds |= orders & AMP_RW ? 1u << XP_WRITE : 0;
@@ -19,7 +37,7 @@ static unsigned kept_before(enum xp_kind kind, uint8_t orders)
     kinds |= orders & AMP_WR && (kind == XP_WRITE || amp_orders_doorbells(orders)) ? loads : 0;
     kinds |= orders & AMP_WW && (kind == XP_WRITE || amp_keeps_doorbells(orders)) ? 1u << XP_WRITE : 0;
     if (kind == XP_DOORBELL || orders & AMP_WD)
-        kinds |= 1u << XP_DOORBELL; /* doorbells of one CPU never overtake one another */
+        kinds |= 1u << XP_DOORBELL;
     return kinds;
 }
 
@@ -82,22 +100,21 @@ static void put_all_carried(const struct xp_graph *g, struct xp_set before[XP_LE
             xp_put_carried(g, before, event->cpu, event->source[i], kind, (enum xp_reach)reach);
 }
 
-static bool keeps(enum xp_kind kind, uint8_t orders, unsigned later)
+static bool keeps(enum xp_kind kind, uint32_t orders, unsigned later)
 {
-    return kept_before(kind, orders) >> later & 1;
+    return kept_before(kind, false, orders) >> later & 1;
 }
 
-/* The same of one access: a load of a status is none for a fence that names memory alone before it. */
-static bool keeps_event(const struct xp_event *e, uint8_t orders, unsigned later)
+static bool keeps_event(const struct xp_event *e, uint32_t orders, unsigned later)
 {
-    return keeps((enum xp_kind)e->kind, orders, later) && !(e->status && orders & AMP_NO_STATUS_BEFORE);
+    return kept_before((enum xp_kind)e->kind, e->status, orders) >> later & 1;
 }
 
 /* What `orders` keeps of `e` before a later event of that kind: into the sets for the event's nodes. A load behind a store
  * waits until the store is visible, a store behind a store only keeps behind it on the same way. Returns at which levels
  * (bits) what `e` has read is carried along: an order that is one of stores, too, is. */
 static unsigned put_ordered(const struct xp_graph *g, struct xp_set before[XP_LEVELS], xp_event_id e,
-                            unsigned kind, const uint8_t orders[XP_LEVELS])
+                            unsigned kind, const uint32_t orders[XP_LEVELS])
 {
     const struct xp_event *event = &g->event[e];
     bool is_read = event->kind == XP_READ;
@@ -133,7 +150,7 @@ static void carry(struct xp_set sets[XP_REACHES], unsigned read, unsigned carrie
 }
 
 /* From now on `e`, an access of this CPU, is before the later ones that `orders` names. */
-void xp_order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
+void xp_order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint32_t orders[XP_LEVELS])
 {
     struct xp_graph_cpu *state = &g->cpu[cpu];
 
@@ -141,19 +158,28 @@ void xp_order_event(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8
         carry(state->carry[kind], e, put_ordered(g, state->must[kind], e, kind, orders));
 }
 
-static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, const uint8_t orders[XP_LEVELS])
+/* The events of one kind; of loads, those of a status or the others. */
+static void order_all(struct xp_graph *g, struct xp_graph_cpu *state, enum xp_kind kind, bool status, uint32_t orders)
+{
+    unsigned kinds = kept_before(kind, status, orders);
+    struct xp_set kept = state->all[kind];
+
+    for (unsigned i = 0; kind == XP_READ && i < g->words; i++)
+        kept.bit[i] &= status ? state->status.bit[i] : ~state->status.bit[i];
+    for (unsigned later = 0; later < XP_LATER; later++)
+        if (kinds >> later & 1)
+            xp_unite(&state->must[later][0], &kept, g->words);
+}
+
+static void order_kind(struct xp_graph *g, unsigned cpu, enum xp_kind kind, const uint32_t orders[XP_LEVELS])
 {
     struct xp_graph_cpu *state = &g->cpu[cpu];
 
     if (g->nodes == 1) {
-        unsigned kinds = kept_before(kind, orders[0]);
-        struct xp_set kept = state->all[kind];
+        bool any_status = kind == XP_READ && !xp_is_empty(&state->status);
 
-        for (unsigned i = 0; kind == XP_READ && orders[0] & AMP_NO_STATUS_BEFORE && i < g->words; i++)
-            kept.bit[i] &= ~state->status.bit[i];
-        for (unsigned later = 0; later < XP_LATER; later++)
-            if (kinds >> later & 1)
-                xp_unite(&state->must[later][0], &kept, g->words);
+        for (unsigned status = 0; status < 1u + any_status; status++)
+            order_all(g, state, kind, status, orders[0]);
         return;
     }
     for (unsigned e = 1; e < g->events; e++)
@@ -183,13 +209,13 @@ int xp_order_behind(struct xp_graph *g, xp_event_id r, struct xp_orders orders)
 
 void xp_add_behind(struct xp_graph *g, unsigned cpu, xp_event_id w)
 {
-    static const uint8_t orders[XP_LEVELS] = {AMP_WR | AMP_WW | AMP_WD, AMP_WR | AMP_WW | AMP_WD};
+    static const uint32_t orders[XP_LEVELS] = {AMP_WR | AMP_WW | AMP_WD, AMP_WR | AMP_WW | AMP_WD};
 
     xp_order_event(g, cpu, w, orders);
 }
 
 /* A store-release comes after what is before it in program order. */
-void xp_add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint8_t orders[XP_LEVELS])
+void xp_add_release(struct xp_graph *g, unsigned cpu, xp_event_id e, const uint32_t orders[XP_LEVELS])
 {
     struct xp_set before[XP_LEVELS] = {{{0}}};
 

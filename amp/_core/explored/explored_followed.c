@@ -22,7 +22,7 @@ void xp_barrier_seen(struct xp_part *part, const struct xp_orders *orders)
     struct explorer *x = part->program->x;
     struct xp_graph_cpu *cpu = &x->graph.cpu[part->id];
     struct xp_set *reads = &cpu->all[XP_READ], kept;
-    uint8_t any = 0;
+    uint32_t any = 0;
 
     for (unsigned level = 0; level < XP_LEVELS; level++)
         any |= orders->level[level];
