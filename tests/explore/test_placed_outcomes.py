@@ -57,7 +57,7 @@ def test_so_do_atomics(data: st.DataObject, placement: Placement, platform: str)
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@settings(max_examples=size(1500, 40_000), deadline=None)
+@settings(max_examples=size(500, 40_000), deadline=None)
 @given(st.data(), st.sampled_from(PLACEMENTS), st.sampled_from(NAMES))
 def test_so_do_thousands(data: st.DataObject, placement: Placement, platform: str) -> None:
     assert_as_the_axioms_allow(drawn(data, placement, SCALAR + ATOMIC, more=1), platform, placement)
