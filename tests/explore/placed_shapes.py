@@ -17,6 +17,7 @@ SHAPES = {
     "ISA2": ("x=1 {b} y=1", "r0=y {b} z=1", "r0=z {b} r1=x"),
     "RWC": ("x=1", "r0=x {b} r1=y", "y=1 {b} r0=x"),
     "WRC behind a late load": ("r0=x z=1 {b} y=1", "r0=z x=r0", "r0=y {b} r1=x"),
+    "MP and another's store": ("r0=x r1=y@r0", "y=1 {b} x=1", "x=2"),
     "CO": ("x=1", "x=2", "r0=x {b} r1=x"),
     "CO twice": ("x=1 {b} x=2", "r0=x {b} r1=x", "r0=x {b} r1=x"),
     # Of two, where a third gives the machine its two distances.

@@ -1,6 +1,6 @@
 """Look for a shape of which a C core that was built elsewhere, with an error in its stages, shows too much. Not a test.
 
-    python tests/explore/planted_stages.py BRIDGE.so RUNS
+    python tests/explore/planted_stages.py BRIDGE.so RUNS PLATFORM...
 
 Prints the first placed shape that the running machine ends in a way that the explorer does not know; nothing if there
 is none.
@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-PLATFORMS = ("arm64-domains", "omap4-2011", "armv7-smp", "x86-wc")  # siblings see a store before the others do
 
 
 def polling(program: tuple[str, ...]) -> tuple[str, ...]:
@@ -23,7 +22,7 @@ def polling(program: tuple[str, ...]) -> tuple[str, ...]:
 
 def main() -> None:
     sys.path[:0] = [str(TESTS / "explore"), str(TESTS / "fuzz"), str(TESTS.parent)]
-    core, runs = sys.argv[1:]
+    core, runs, *platforms = sys.argv[1:]
     from sanitized import load_core  # type: ignore[import-not-found]  # noqa: PLC0415
 
     load_core(core)
@@ -32,7 +31,7 @@ def main() -> None:
 
     from amp.ordering.placement import Placement  # noqa: PLC0415
 
-    for platform in PLATFORMS:
+    for platform in platforms:
         for shape in SHAPES:
             for names, program in placed(shape):
                 placement = Placement.of(names)
