@@ -82,7 +82,7 @@ PLANTED = [
     ("stores.c", "!(store->release & AMP_NEAR && ahead & awaited(store))", "1", "MP-rel-acq"),
     ("stores.c", "bit && overlaps_earlier(state, i)", "bit && !overlaps_earlier(state, i)", "CoWW"),
     ("stores.c", "write->known[owner] = store->mask;", "", "CoWR"),
-    ("stores.c", "if (n && list[n - 1] == last)", "if (n + 1)", "add-own"),
+    ("stores.c", "if (n && list[n - 1] == last && (", "if (n + 1 || (", "add-own"),
     ("stores.c", "    amp_raise_floor(cpu, amp_state(cpu)->released);\n", "", "SB-rel-acq"),
     ("loads.c", "if (t <= floor || write->known[cpu->id] & mask)", "if (t <= floor)", "CoRR CoWR"),
     ("loads.c", "    remember(cpu, t, mask);\n", "    (void)remember;\n", "CoRR"),
