@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define AMP_CPUS 6        /* the most CPUs of one machine */
-#define AMP_PRIMITIVES 256 /* room in the table of barriers, indexed by the primitive's number */
+#define AMP_PRIMITIVES 224 /* room in the table of barriers, indexed by the primitive's number */
 #define AMP_INSTRUCTIONS 32 /* from this number on: instructions of compiled code, which no program names */
 #define AMP_GRANULE 8     /* bytes that one aligned access may cover at most; memcpy promises no more than this */
 

@@ -32,12 +32,8 @@ _IMPLICIT: Final = MappingProxyType(
 _NOTHING: Final = ("nop", "endbr64", "pause", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchnta", "lea")
 _TRAPS: Final = ("ud2", "ud1", "ud0", "int3", "int1")
 _NON_TEMPORAL: Final = ("movnti", "movntdq", "movntps", "movntpd", "movntq")
-_STORES: Final = (
-    "mov",
-    "set",
-    "pextr",
-    "extractps",
-)  # to a first operand in memory: of some, Capstone says that they read it
+# To a first operand in memory: of some, Capstone says that they read it.
+_STORES: Final = ("mov", "set", "pextr", "extractps")
 _OVERWRITES: Final = ("mov", "movabs", "movzx", "movsx", "movsxd", "lea", "pop")  # a register of 32 or 64 bits, whole
 _SETS_FLAGS: Final = ("cmp", "test", "add", "sub", "and", "or", "xor")
 _COUNTS: Final = ("add", "sub", "inc", "dec", "lea", "shl", "shr", "sar")

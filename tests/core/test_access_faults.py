@@ -151,8 +151,8 @@ def test_a_number_nobody_knows_is_refused_and_named(door: str) -> None:
 
 def test_a_site_map_of_nonsense_is_refused_where_it_stands_and_kills_nobody() -> None:
     for port in (
-        ModelledPort(FENCED["modelled"].memory, FENCED["modelled"].room, 0, bytes([200] * 12)),
-        DirectPort(FENCED["direct"].memory, START, END, FENCED["direct"].room, 0, 2, bytes([200] * 12)),
+        ModelledPort(FENCED["modelled"].memory, FENCED["modelled"].room, 0, bytes([250] * 12)),
+        DirectPort(FENCED["direct"].memory, START, END, FENCED["direct"].room, 0, 2, bytes([250] * 12)),
     ):
         with pytest.raises(ValueError, match="a number the core does not know"):
             port.barrier(3)
