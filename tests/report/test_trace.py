@@ -119,7 +119,7 @@ def test_a_region_without_a_model_is_refused() -> None:
         (24, struct.pack("<Q", 1 << 60), "cut off"),
         (HEADER_BYTES + 32, b"\x09", "event 1: cpu is 9"),
         (HEADER_BYTES + 33, b"\x00", "event 1: kind is 0"),
-        (HEADER_BYTES + 33, b"\x0f", "event 1: kind is 15"),
+        (HEADER_BYTES + 33, b"\x10", "event 1: kind is 16"),
         (HEADER_BYTES + 36, b"\x80", "event 1: orders is 128"),
         (HEADER_BYTES + EVENT_BYTES + 38, b"\x01", "event 2: load's number is 1"),
     ],

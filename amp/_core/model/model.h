@@ -152,7 +152,7 @@ struct amp_cpu_state {
     uint32_t inner;     /* how many of its stores are */
     uint64_t random;
     uint32_t stores, loads; /* issued */
-    struct amp_pending pending[AMP_STORES]; /* program order */
+    _Alignas(AMP_LINE) struct amp_pending pending[AMP_STORES]; /* program order */
 };
 
 enum amp_lost { AMP_DIED = 1, AMP_MISFIT, AMP_BROKEN };

@@ -189,8 +189,8 @@ static unsigned strike_out(unsigned list[], unsigned n, unsigned picked, unsigne
     return n - 1;
 }
 
-/* With siblings: each step may let others go, so they are looked for anew. */
-static unsigned drain_stages(struct amp_cpu *cpu, unsigned owner, unsigned most)
+/* With siblings: each step may let others go, so they are looked for anew. Not inlined: its list is long. */
+static __attribute__((noinline)) unsigned drain_stages(struct amp_cpu *cpu, unsigned owner, unsigned most)
 {
     unsigned list[AMP_STEPS], done = 0, n;
 
