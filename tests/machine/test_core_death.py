@@ -115,7 +115,8 @@ def test_the_death_of_a_core_that_has_written_over_the_model_is_told(magic: str)
             def main(firmware):
                 fd = int(sys.argv[1])
                 region = mmap.mmap(fd, os.fstat(fd).st_size)
-                at = region.find(b"AModel" + b"05") + {8 if magic == "kept" else 0}  # this text is in the region, too
+                at = region.find(b"AModel" + b"06") + {8 if magic == "kept" else 0}  # this text is in the region, too
+                assert at >= 8, "where is the model?"
                 region[at : at + 4096] = b"\\xff" * 4096
                 os._exit(3)
             """
