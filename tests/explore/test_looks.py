@@ -500,6 +500,7 @@ def test_what_a_part_says_of_a_run_that_was_given_up_does_not_count() -> None:
     assert verdict(host, remote, "sc") == ""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the run ends in that thread
 def test_a_part_is_one_thread() -> None:
     def host(port: Port) -> None:
         thread = threading.Thread(target=port.load_u32, args=(X,))
