@@ -30,6 +30,7 @@ from amp.litmus.compile import Compiled
 from amp.litmus.native import native_text
 from amp.litmus.outcomes import Judged, Values, judge
 from amp.litmus.syntax import Dialect, LitmusTest
+from amp.machine.patience import Patience
 
 HEADERS: Final = Path(amp._core.__file__).parent
 # Wrapping arithmetic and any cast, as the test's C has them; a test that mixes pointers and integers knows why.
@@ -205,7 +206,7 @@ def _run(command: list[str], seconds: float, environment: dict[str, str]) -> sub
         env=environment,
     ) as process:
         try:
-            out, err = process.communicate(timeout=seconds)
+            out, err = _told(process, seconds)
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -214,6 +215,17 @@ def _run(command: list[str], seconds: float, environment: dict[str, str]) -> sub
                 raise NativeFailed(f"{what} had no end within {seconds:g} s") from None
             raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _told(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """What it has said at its end. Raises TimeoutExpired when it has had so many seconds."""
+    patience = Patience(process.pid, seconds)
+    while True:
+        try:
+            return process.communicate(timeout=max(0.0, patience.left_s))
+        except subprocess.TimeoutExpired:
+            if patience.left_s <= 0:
+                raise
 
 
 @contextmanager

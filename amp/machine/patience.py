@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +16,15 @@ MOST: Final = 20  # times its limit, however long the line: the end of all patie
 
 
 def in_line_s(pid: int) -> float:
-    """Seconds that the process's first thread has stood in line so far; 0 if it is gone or nobody counts."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
-    except (OSError, IndexError):
-        return 0.0
+    """Seconds that the process's threads have stood in line so far, together; 0 if it is gone or nobody counts.
+
+    Together, for a thread that has a processor may do nothing there but wait for one that stands in line.
+    """
+    stood_ns = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, IndexError):
+            stood_ns += int(thread.read_bytes().split()[1])
+    return stood_ns / 1e9
 
 
 class Patience:

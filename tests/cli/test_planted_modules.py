@@ -76,7 +76,7 @@ def in_folder(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", *AMP[1:], *shlex.split(line)]
     own = {**os.environ, "XDG_RUNTIME_DIR": str(folder.parent)}
     return subprocess.run(
-        command, cwd=folder, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=folder, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400, check=False
     )
 
 

@@ -15,6 +15,17 @@ from amp.machine.patience import MOST, Patience, in_line_s
 
 SPINS = "print(flush=True)\nwhile True:\n    pass\n"
 SLEEPS = "print(flush=True)\ninput()\n"
+ITS_THREAD_SPINS = """
+import os, threading
+def spin():
+    while True:
+        pass
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+threading.Thread(target=spin, daemon=True).start()
+print(flush=True)
+input()
+"""
 needs_count = pytest.mark.skipif(
     not os.path.exists("/proc/self/schedstat"), reason="a kernel that does not count who stands in line"
 )
@@ -51,6 +62,17 @@ def test_who_stands_in_line_has_not_had_its_time(starved: int) -> None:
     passed_s = time.monotonic() - began
     assert passed_s >= limit_s * 0.9
     assert patience.left_s > limit_s - passed_s + 0.3, "of which it stood in line for most"
+
+
+@needs_count
+def test_who_waits_for_a_thread_of_its_own_that_stands_in_line_has_not_had_it_either() -> None:
+    with child(ITS_THREAD_SPINS) as pid, child(SPINS) as keeper:
+        os.sched_setaffinity(keeper, {min(os.sched_getaffinity(0))})
+        patience, began, line_s = Patience(pid, 0.5), time.monotonic(), in_line_s(pid)
+        while in_line_s(pid) - line_s < 0.5:
+            os.sched_yield()
+            assert time.monotonic() - began < 100
+        assert patience.left_s > 0.5 - (time.monotonic() - began) + 0.3
 
 
 @needs_count
