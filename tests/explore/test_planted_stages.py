@@ -31,12 +31,6 @@ PLANTED = [
         "    return write->owner == cpu->id;",
     ),
     (
-        "the others see a store when its siblings do",
-        "staged_loads.c",
-        "    uint64_t may_come = is_near(cpu, write) ? number : write->far, seen;",
-        "    uint64_t may_come = number, seen;",
-    ),
-    (
         "barriers do not carry along what was read of a sibling",
         "stages.c",
         "if (orders & AMP_RW && orders & AMP_WW && !behind[AMP_LATER_STORE])",
