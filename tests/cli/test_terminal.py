@@ -61,7 +61,7 @@ SHELLS = {
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_takes_the_schedule_and_completes_a_command(shell: str, tmp_path: Path) -> None:
+def test_a_shell_takes_the_script_and_completes_a_command(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     command = tmp_path / "amp"

@@ -90,6 +90,6 @@ def test_the_page_shows_them_for_the_current_event(witness: Path, tmp_path: Path
         assert re.search(LOAD, said)
         assert re.search(r"Registers\n(x\d+ 0x\w+\n)*x\d+ 0x40000000", said)
         assert re.search(LOAD, page.driver.find_element("id", "story").text)
-        wide = page.driver.execute_schedule("return document.documentElement.scrollWidth <= window.innerWidth")
+        wide = page.driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
         assert wide, "something sticks out"
         assert page.console() == []

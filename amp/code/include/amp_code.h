@@ -11,7 +11,7 @@
  *   amp_smp_wmb(), ...      Linux's barriers by name: what the platform has for them, whatever the compiler targets
  *   amp_print("text")       a line of the story; printf() of `amp code build` ends here
  *   AMP_SHARED              for variables in shared memory: a section of its own, .amp_shared, which begins as zeroes.
- *                           `amp code build` puts it where --shared says; other linkers have --section-start or a schedule
+ *                           `amp code build` puts it where --shared says; other linkers have --section-start or a script
  */
 #ifndef AMP_CODE_H
 #define AMP_CODE_H
