@@ -6,6 +6,7 @@ is not given up; one that hangs or sleeps is, as soon as on an idle one.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,10 +21,11 @@ def in_line_s(pid: int) -> float:
 
     Together, for a thread that has a processor may do nothing there but wait for one that stands in line.
     """
-    stood_ns = 0
-    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(OSError, IndexError):
-            stood_ns += int(thread.read_bytes().split()[1])
+    stood_ns, threads = 0, Path(f"/proc/{pid}/task")
+    with suppress(OSError):  # it is gone, at any moment of this
+        for thread in os.listdir(threads):
+            with suppress(OSError, IndexError):
+                stood_ns += int((threads / thread / "schedstat").read_bytes().split()[1])
     return stood_ns / 1e9
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 
 import pytest
 
@@ -73,6 +74,19 @@ def test_who_waits_for_a_thread_of_its_own_that_stands_in_line_has_not_had_it_ei
             os.sched_yield()
             assert time.monotonic() - began < 100
         assert patience.left_s > 0.5 - (time.monotonic() - began) + 0.3
+
+
+def test_who_goes_in_the_middle_of_a_look_has_stood_in_no_line() -> None:
+    """Time and again, for between two looks at it a process is there and then is not."""
+    looks = 0
+    for _ in range(100):
+        with subprocess.Popen(["true"]) as process:
+            reaper = Thread(target=process.wait)
+            reaper.start()
+            while reaper.is_alive():
+                looks += in_line_s(process.pid) >= 0
+        assert in_line_s(process.pid) == 0
+    assert looks > 0
 
 
 @needs_count
